@@ -1,0 +1,164 @@
+"""The events on `results` and `deltas`: what every subscriber may rely on.
+
+Bytes are parsed once, here; everything behind handles frozen records.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from common.errors import BadEntry
+from common.utterance import explain
+
+SCHEMA: Final = 1
+
+SkipReason = Literal["noise", "too_short", "merged", "transcript_only", "expired", "forgotten"]
+
+
+class _Frozen(BaseModel):
+    # Newer versions may add fields: a subscriber one version behind goes on reading.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Timings(_Frozen):
+    """Milliseconds since the end of speech, by the Redis server's clock."""
+
+    published: float | None = None
+    stt_started: float | None = None
+    transcribed: float | None = None
+    llm_started: float | None = None
+    first_token: float | None = None
+    done: float | None = None
+
+
+class HeardData(_Frozen):
+    """An utterance was accepted. `spoken_at`: when its speech ended (ms, Redis's clock)."""
+
+    spoken_at: float
+    speech_ms: int = 0
+    source: str = ""
+    replay_of: str = ""
+
+
+class TranscriptData(_Frozen):
+    """What was said. The scores are faster-whisper's means over segments, if there was STT."""
+
+    text: str
+    timings: Timings = Timings()
+    speech_ms: int = 0
+    language: str = ""
+    language_probability: float | None = None
+    avg_logprob: float | None = None
+    no_speech_prob: float | None = None
+    audio_ms: int | None = None
+    decode_ms: int | None = None
+    model: str = ""
+    worker: str = ""
+
+
+class SkippedData(_Frozen):
+    """The turn ends without a reply of its own; `into` is the turn it was merged into."""
+
+    reason: SkipReason
+    into: int | None = None
+    detail: dict[str, Any] | None = None
+
+
+class Usage(_Frozen):
+    """Tokens, as the server counted them."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    total_tokens: int = 0
+
+
+class ReplyData(_Frozen):
+    """The whole reply."""
+
+    text: str
+    model: str = ""
+    usage: Usage | None = None
+    finish_reason: str = ""
+    interrupted: bool = False
+    attempt: int = 1
+    timings: Timings = Timings()
+    worker: str = ""
+
+
+class ErrorData(_Frozen):
+    """The turn was given up: `reason` for programs, `error` for people."""
+
+    stage: str
+    reason: str
+    error: str
+    deliveries: int = 0
+
+
+class DeltaData(_Frozen):
+    """A piece of a reply. A higher `attempt` starts the text again."""
+
+    attempt: int
+    index: int
+    text: str
+
+
+class _Event(_Frozen):
+    v: int
+    session: str
+    epoch: int
+    turn: int
+    id: str
+    at: int
+
+
+class Heard(_Event):
+    type: Literal["heard"]
+    data: HeardData
+
+
+class Transcript(_Event):
+    type: Literal["transcript"]
+    data: TranscriptData
+
+
+class Skipped(_Event):
+    type: Literal["skipped"]
+    data: SkippedData
+
+
+class Reply(_Event):
+    type: Literal["reply"]
+    data: ReplyData
+
+
+class Error(_Event):
+    type: Literal["error"]
+    data: ErrorData
+
+
+class ReplyDelta(_Event):
+    type: Literal["reply.delta"]
+    data: DeltaData
+
+
+Event = Heard | Transcript | Skipped | Reply | Error | ReplyDelta
+EVENTS: Final[TypeAdapter[Event]] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+
+# Every (session, epoch, turn) that was heard ends in exactly one of these.
+Ending = Skipped | Reply | Error
+
+
+def parse_event(fields: Mapping[bytes, bytes]) -> Event:
+    """One entry of `results` or `deltas`; raises BadEntry with a sentence if it is none."""
+    try:
+        values: dict[str, Any] = {name.decode(): value.decode() for name, value in fields.items()}
+        values["data"] = _DATA.validate_json(values.get("data", "{}"))
+        return EVENTS.validate_python(values)
+    except ValidationError as error:
+        raise BadEntry(f"the event's {explain(error)}") from None
+    except UnicodeDecodeError:
+        raise BadEntry("the event is not UTF-8") from None
+
+
+_DATA: Final = TypeAdapter(dict[str, Any])

@@ -1,0 +1,31 @@
+-- include: session
+-- forget: a conversation's history, inbox and unfinished turns go, for privacy.
+--
+-- KEYS[7] utterances  KEYS[8] recordings
+--
+-- Every turn that was heard and not answered ends as skipped: forgotten. Answers {how many}.
+local foreign = foreign_key(session_keys({ [KEYS[7]] = 'stream', [KEYS[8]] = 'stream' }))
+if foreign then
+  return { 'refused', foreign }
+end
+local wake = redis.call('HGET', SESSION, 'wake')
+if wake then
+  remove_entry(TURNS, 'llm', wake)
+end
+local forgotten = 0
+for turn = number('done') + 1, number('last') do
+  local record = get_record(turn)
+  if record then
+    if record.entry then
+      remove_entry(record.stream == 'recordings' and KEYS[8] or KEYS[7], 'stt', record.entry)
+    end
+    if not (record.final and is_tombstone(record)) then
+      record.detail = nil
+      emit_skipped(turn, record, 'forgotten')
+      forgotten = forgotten + 1
+    end
+  end
+end
+redis.call('ZREM', OPEN, ID)
+redis.call('DEL', SESSION, INBOX, HISTORY)
+return { forgotten }

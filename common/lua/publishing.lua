@@ -1,0 +1,125 @@
+-- Shared by `publish`, `commit` and `replay`: how an utterance enters its session.
+
+local function read_seen(key)
+  local raw = redis.call('GET', key)
+  if not raw then
+    return nil
+  end
+  local epoch, turn, revision, final = string.match(raw, '^(%d+) (%d+) (%d+) ([01])$')
+  if not epoch then
+    return nil
+  end
+  return { epoch = epoch, turn = tonumber(turn), revision = tonumber(revision),
+    final = final == '1' }
+end
+
+local function write_seen(key, turn, revision, final, ttl)
+  redis.call('SET', key, string.format('%s %d %d %d', redis.call('HGET', SESSION, 'epoch'), turn,
+    revision, final and 1 or 0), 'PX', ttl)
+end
+
+-- The record of an utterance that was seen, unless its turn has ended since.
+local function record_of(seen, utterance)
+  if seen.epoch ~= redis.call('HGET', SESSION, 'epoch') then
+    return nil
+  end
+  local record = get_record(seen.turn)
+  if record and record.id == utterance then
+    return record
+  end
+  return nil
+end
+
+local function make_final(turn, record)
+  record.final = true
+  record.touched = NOW
+  reveal(turn, record)
+  put_record(turn, record)
+  advance()
+end
+
+local function add_entry(stream, turn, new)
+  local fields = new.fields
+  fields[#fields + 1] = 'turn'
+  fields[#fields + 1] = turn
+  return redis.call('XADD', stream, '*', unpack(fields))
+end
+
+local function fill(record, stream, turn, new)
+  record.rev, record.final, record.touched = new.revision, new.final, NOW
+  record.spoken = NOW - new.hold
+  record.text, record.skip, record.error, record.detail = nil, nil, nil, nil
+  record.stt_started, record.transcribed = nil, nil
+  if new.text then
+    record.entry = nil
+    record.text = new.text
+  else
+    record.entry = add_entry(stream, turn, new)
+    record.stream = new.stream_name
+  end
+  return record
+end
+
+local function publish(stream, seen_key, new)
+  local foreign = foreign_key(session_keys({ [stream] = 'stream', [seen_key] = 'string' }))
+  if foreign then
+    return { 'refused', foreign }
+  end
+  local seen = read_seen(seen_key)
+  if seen then
+    local record = record_of(seen, new.id)
+    if new.revision <= seen.revision then
+      if new.final and not seen.final then
+        if not record then
+          return { 'closed' }
+        end
+        if new.revision == seen.revision then
+          write_seen(seen_key, seen.turn, seen.revision, true, new.seen_ttl)
+          make_final(seen.turn, record)
+        end
+      end
+      return { 'duplicate', seen.turn }
+    end
+    if seen.final or not record then
+      return { 'closed' }
+    end
+    -- the older revision's entry must not be transcribed as well, nor skipped
+    if record.entry then
+      remove_entry(stream, 'stt', record.entry)
+    end
+    record.published = NOW
+    fill(record, stream, seen.turn, new)
+    write_seen(seen_key, seen.turn, new.revision, new.final, new.seen_ttl)
+    put_record(seen.turn, record)
+    if record.final and record.text then
+      make_final(seen.turn, record)
+    else
+      advance()
+    end
+    return { 'revised', seen.turn }
+  end
+
+  local last, done = number('last'), number('done')
+  if last - done >= new.max_unanswered then
+    return { 'full', 'the session has ' .. (last - done) .. ' unanswered turns' }
+  end
+  if not new.text and redis.call('XLEN', stream) >= new.max_backlog then
+    return { 'full', 'the backlog holds ' .. redis.call('XLEN', stream) .. ' utterances' }
+  end
+  redis.call('HSETNX', SESSION, 'epoch', NOW)
+  local turn = redis.call('HINCRBY', SESSION, 'last', 1)
+  local record = new.meta
+  record.id = new.id
+  record.published = NOW
+  fill(record, stream, turn, new)
+  write_seen(seen_key, turn, new.revision, new.final, new.seen_ttl)
+  put_record(turn, record)
+  emit('heard', turn, new.id, { speech_ms = record.speech_ms, source = record.source,
+    replay_of = record.replay_of, spoken_at = record.spoken })
+  if record.final and record.text then
+    make_final(turn, record)
+  else
+    advance()
+  end
+  return { 'accepted', turn }
+end

@@ -1,0 +1,57 @@
+-- include: session
+-- include: publishing
+-- replay: a dead letter becomes a new utterance at the end of its session, in one step.
+--
+-- KEYS[7] stream it will wait in  KEYS[8] seen (of the new id)  KEYS[9] dead
+-- ARGV[4] dead letter (entry id)  ARGV[5] new utterance id      ARGV[6] seen_ttl (ms)
+-- ARGV[7] max_backlog             ARGV[8] max_unanswered        ARGV[9] which stream KEYS[7] is
+--
+-- One that has a text keeps it: there is no second STT. Answers as publish; {gone}: no such letter.
+local dead = KEYS[9]
+local foreign = foreign_key({ [dead] = 'stream' })
+if foreign then
+  return { 'refused', foreign }
+end
+local found = redis.call('XRANGE', dead, ARGV[4], ARGV[4], 'COUNT', 1)
+if not found[1] then
+  return { 'gone' }
+end
+local letter, fields = {}, {}
+local dropped = { stage = 1, reason = 1, error = 1, deliveries = 1, worker = 1, at = 1, entry = 1,
+  turn = 1, id = 1, revision = 1, final = 1, hold_ms = 1, replay_of = 1 }
+local pairs_ = found[1][2]
+for i = 1, #pairs_, 2 do
+  letter[pairs_[i]] = pairs_[i + 1]
+  if not dropped[pairs_[i]] then
+    fields[#fields + 1] = pairs_[i]
+    fields[#fields + 1] = pairs_[i + 1]
+  end
+end
+if letter.session ~= ID then
+  return { 'refused', 'this dead letter names no usable session; it can only be saved or dropped' }
+end
+if not letter.text and not letter.audio then
+  return { 'refused', 'this dead letter holds neither audio nor a text; it can only be dropped' }
+end
+for _, value in ipairs({ 'id', ARGV[5], 'revision', '1', 'final', '1', 'hold_ms', '0',
+  'replay_of', letter.id or '' }) do
+  fields[#fields + 1] = value
+end
+local function known(value)
+  return value ~= '' and value or nil
+end
+local answer = publish(KEYS[7], KEYS[8], {
+  id = ARGV[5], revision = 1, final = true, hold = 0, seen_ttl = tonumber(ARGV[6]),
+  max_backlog = tonumber(ARGV[7]), max_unanswered = tonumber(ARGV[8]),
+  meta = {
+    speech_ms = tonumber(letter.speech_ms), source = known(letter.source),
+    persona = known(letter.persona), language = known(letter.language),
+    answer = tonumber(letter.answer), interrupt = tonumber(letter.interrupt),
+    traceparent = known(letter.traceparent), replay_of = letter.id,
+  },
+  stream_name = ARGV[9], text = letter.text, fields = fields,
+})
+if answer[1] == 'accepted' then
+  redis.call('XDEL', dead, ARGV[4])
+end
+return answer

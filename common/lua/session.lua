@@ -1,0 +1,200 @@
+-- Shared by every script that touches a session; common/scripts.py puts it in front of them.
+--
+-- KEYS[1] session  hash    epoch last done taken wake token attempt started
+-- KEYS[2] inbox    hash    turn -> record (JSON, below)
+-- KEYS[3] history  list    chat messages (JSON)
+-- KEYS[4] open     zset    sessions with unfinished turns, by when to look after them (ms)
+-- KEYS[5] turns    stream  wake-ups, group llm
+-- KEYS[6] results  stream  events
+-- ARGV[1] session id   ARGV[2] session_ttl (ms)   ARGV[3] tend_after (ms)
+--
+-- A turn is one utterance's number in its session.
+--   last   the last one allotted
+--   done   the last one that has ended (the cursor)
+--   taken  the last one that the present attempt answers
+--   wake   the entry in `turns` that stands for this session; at most one
+--   token  of the present attempt: whoever holds it may settle
+--   attempt, started   how often this head was taken, and when last (ms)
+--
+-- A record: id, rev, final, entry + stream (while it waits for STT), text or a tombstone
+-- (skip = reason, or error), spoken / published / touched / stt_started / transcribed (ms of
+-- this server's clock), and what later stages need: speech_ms, source, persona, language,
+-- answer, interrupt, replay_of, traceparent.
+-- It is *ready* when it is final and has a text or a tombstone.
+--
+-- Order inside a script: read and check everything (a foreign key of the wrong type must not
+-- stop us half way), then XACK / XDEL / HDEL, then what needs memory. Redis refuses commands
+-- that need memory under `maxmemory` only until the script has made its first write, so work
+-- in hand can always be settled and a full server drains.
+
+local SESSION, INBOX, HISTORY, OPEN, TURNS, RESULTS =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local ID = ARGV[1]
+local SESSION_TTL = tonumber(ARGV[2])
+local TEND_AFTER = tonumber(ARGV[3])
+
+local clock = redis.call('TIME')
+local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+
+-- The sentence about the first key that holds something else than it should, or nil.
+local function foreign_key(expected)
+  for key, kind in pairs(expected) do
+    local found = redis.call('TYPE', key)['ok']
+    if found ~= 'none' and found ~= kind then
+      return 'the key ' .. key .. ' holds a ' .. found .. ', not a ' .. kind
+        .. ': something else than earshot wrote it; rename or delete it'
+    end
+  end
+  return nil
+end
+
+local function session_keys(more)
+  local expected = {
+    [SESSION] = 'hash', [INBOX] = 'hash', [HISTORY] = 'list', [OPEN] = 'zset',
+    [TURNS] = 'stream', [RESULTS] = 'stream',
+  }
+  for key, kind in pairs(more or {}) do
+    expected[key] = kind
+  end
+  return expected
+end
+
+local function number(field)
+  return tonumber(redis.call('HGET', SESSION, field) or '0') or 0
+end
+
+local function get_record(turn)
+  local raw = redis.call('HGET', INBOX, turn)
+  if not raw then
+    return nil
+  end
+  local ok, record = pcall(cjson.decode, raw)
+  if ok and type(record) == 'table' and record.id then
+    return record
+  end
+  return nil
+end
+
+local function put_record(turn, record)
+  redis.call('HSET', INBOX, turn, cjson.encode(record))
+end
+
+local function emit(kind, turn, utterance, data)
+  redis.call('XADD', RESULTS, '*', 'v', '1', 'type', kind, 'session', ID,
+    'epoch', redis.call('HGET', SESSION, 'epoch') or '0', 'turn', turn, 'id', utterance,
+    'at', NOW, 'data', cjson.encode(data))
+end
+
+local function is_tombstone(record)
+  return record.skip ~= nil or record.error ~= nil
+end
+
+local function is_ready(record)
+  return record.final and (record.text ~= nil or is_tombstone(record))
+end
+
+-- Milliseconds since the end of speech of what is known of a turn so far.
+local function timings(record)
+  local since = { published = record.published - record.spoken }
+  if record.stt_started then
+    since.stt_started = record.stt_started - record.spoken
+  end
+  if record.transcribed then
+    since.transcribed = record.transcribed - record.spoken
+  end
+  return since
+end
+
+local function emit_skipped(turn, record, reason, into)
+  emit('skipped', turn, record.id, { reason = reason, into = into, detail = record.detail })
+end
+
+-- Tells the world what is known of a record, once it is final.
+local function reveal(turn, record)
+  if record.error then
+    emit('error', turn, record.id, record.error)
+  elseif record.skip then
+    emit_skipped(turn, record, record.skip)
+  elseif record.text then
+    local data = record.detail or {}
+    data.text = record.text
+    data.timings = timings(record)
+    data.speech_ms = record.speech_ms
+    emit('transcript', turn, record.id, data)
+    record.detail = nil
+    if record.answer == 0 then
+      record.skip = 'transcript_only'
+      record.text = nil
+      emit_skipped(turn, record, record.skip)
+    end
+  end
+end
+
+local function owned(stream, group, consumer, entry)
+  local ok, rows = pcall(redis.call, 'XPENDING', stream, group, entry, entry, 1, consumer)
+  if not ok or #rows == 0 then
+    return nil
+  end
+  return tonumber(rows[1][4])
+end
+
+local function remove_entry(stream, group, entry)
+  if not entry then
+    return
+  end
+  pcall(redis.call, 'XACK', stream, group, entry) -- the group may have been lost
+  redis.call('XDEL', stream, entry)
+end
+
+local function exists(stream, entry)
+  return #redis.call('XRANGE', stream, entry, entry, 'COUNT', 1) > 0
+end
+
+-- Ends the present attempt: its token is void, its wake-up gone.
+local function end_attempt()
+  redis.call('HDEL', SESSION, 'token', 'taken', 'wake', 'attempt', 'started')
+end
+
+-- Ends every script: moves the cursor over tombstones, wakes an LLM worker if the next turn is
+-- ready, keeps the TTLs and `open`.
+local function advance()
+  if redis.call('EXISTS', SESSION) == 0 then
+    redis.call('ZREM', OPEN, ID)
+    return
+  end
+  local done, last = number('done'), number('last')
+  local head
+  local moved = false
+  while done < last do
+    head = get_record(done + 1)
+    if not head or not (head.final and is_tombstone(head)) then
+      break
+    end
+    done = done + 1
+    redis.call('HDEL', INBOX, done)
+    moved = true
+    head = nil
+  end
+  if moved then
+    redis.call('HSET', SESSION, 'done', done)
+  end
+  if done >= last then
+    redis.call('ZREM', OPEN, ID)
+    redis.call('PEXPIRE', SESSION, SESSION_TTL)
+    redis.call('PEXPIRE', INBOX, SESSION_TTL)
+    redis.call('PEXPIRE', HISTORY, SESSION_TTL)
+    return
+  end
+  redis.call('PERSIST', SESSION)
+  redis.call('PERSIST', INBOX)
+  redis.call('PERSIST', HISTORY)
+  if head and is_ready(head) then
+    local wake = redis.call('HGET', SESSION, 'wake')
+    if not wake or not exists(TURNS, wake) then
+      wake = redis.call('XADD', TURNS, '*', 'v', '1', 'session', ID, 'turn', done + 1)
+      redis.call('HDEL', SESSION, 'token', 'taken')
+      redis.call('HSET', SESSION, 'wake', wake)
+    end
+  end
+  redis.call('ZADD', OPEN, NOW + TEND_AFTER, ID)
+end

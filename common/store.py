@@ -1,0 +1,52 @@
+"""What every transition needs: the client, the shard of a session, and the limits in force."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from common.connection import AnyRedis
+from common.errors import Refused
+from common.keys import Shard, shard_for
+from common.script import Script
+from common.settings import LimitSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One Redis, as seen by one process."""
+
+    redis: AnyRedis
+    shards: int
+    limits: LimitSettings
+
+    def shard(self, session: str) -> Shard:
+        return shard_for(session, self.shards)
+
+    def all_shards(self) -> list[Shard]:
+        return [Shard(number) for number in range(self.shards)]
+
+    async def run(
+        self,
+        script: Script,
+        session: str,
+        *args: str | bytes | float,
+        keys: Sequence[str] = (),
+        shard: Shard | None = None,
+    ) -> list[Any]:
+        """Run a script that touches a session; `keys` and `args` follow the shared ones.
+
+        Raises Refused when a foreign key of the wrong type is in the way.
+        """
+        shard = shard or self.shard(session)
+        answer = await script(
+            self.redis,
+            [*shard.of_session(session), *keys],
+            [session, ms(self.limits.session_ttl_s), ms(self.limits.tend_after_s), *args],
+        )
+        if answer and answer[0] == b"refused":
+            raise Refused(answer[1].decode())
+        return list(answer)
+
+
+def ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,183 @@
+"""The LLM worker's transitions: take_turn, delta, settle_turn, bury_turn."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+from common.script import Script
+from common.store import Store, ms
+from common.transitions.claims import Settled
+from common.transitions.transcribing import Claim
+
+TAKE: Final = Script("take_turn")
+DELTA: Final = Script("delta")
+SETTLE: Final = Script("settle_turn")
+BURY: Final = Script("bury_turn")
+
+Message = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class TakenTurn:
+    """One turn of an attempt: what was said, and what its record keeps for this stage."""
+
+    turn: int
+    utterance: str
+    text: str
+    persona: str = ""
+    language: str = ""
+    interrupt: bool = False
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What an LLM worker was given: `turns` (one or more, in order), to be answered as one.
+
+    `token` fences delta, settle_turn and bury_turn. `number` counts attempts at this head.
+    `history` holds the newest messages, oldest first.
+    """
+
+    session: str
+    token: str
+    epoch: int
+    number: int
+    turns: tuple[TakenTurn, ...]
+    history: tuple[Message, ...]
+
+
+class NotTaken(Enum):
+    """Why there is nothing to answer. The wake-up is gone, except when it is another's (LOST)."""
+
+    NOTHING = "nothing"
+    STALE = "stale"
+    LOST = "lost"
+
+
+async def take_turn(
+    store: Store,
+    claim: Claim,
+    session: str,
+    *,
+    token: str,
+    max_merge: int,
+    history: int,
+    max_answer_age_s: float = 0,
+) -> Attempt | NotTaken:
+    """Begin an attempt at everything that is ready (at most `max_merge` turns).
+
+    Voids the token of whoever tried before. `history`: how many messages to return.
+    """
+    answer = await store.run(
+        TAKE,
+        session,
+        claim.entry,
+        claim.consumer,
+        token,
+        max_merge,
+        history,
+        ms(max_answer_age_s),
+        shard=claim.shard,
+    )
+    if answer[0] != b"ok":
+        return NotTaken(answer[0].decode())
+    _, epoch, number, turns, messages = answer
+    return Attempt(
+        session=session,
+        token=token,
+        epoch=int(epoch),
+        number=int(number),
+        turns=tuple(
+            _taken(int(turn), json.loads(record))
+            for turn, record in zip(turns[::2], turns[1::2], strict=True)
+        ),
+        history=tuple(json.loads(message) for message in messages),
+    )
+
+
+def _taken(turn: int, record: Mapping[str, Any]) -> TakenTurn:
+    return TakenTurn(
+        turn=turn,
+        utterance=record["id"],
+        text=record["text"],
+        persona=record.get("persona", ""),
+        language=record.get("language", ""),
+        interrupt=bool(record.get("interrupt")),
+        traceparent=record.get("traceparent", ""),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class DeltaAnswer:
+    """`held`: the attempt is still ours. `newer_speech`: committed speech waits behind it."""
+
+    held: bool
+    newer_speech: bool
+
+
+async def delta(store: Store, attempt: Attempt, index: int, text: str) -> DeltaAnswer:
+    """Publish a piece of the reply; also the way to learn that newer speech waits."""
+    return await _delta(store, attempt, index, text, write=store.limits.deltas)
+
+
+async def newer_speech(store: Store, attempt: Attempt) -> DeltaAnswer:
+    """What `delta` answers, with nothing published: asked before the first token."""
+    return await _delta(store, attempt, 0, "", write=False)
+
+
+async def _delta(
+    store: Store, attempt: Attempt, index: int, text: str, *, write: bool
+) -> DeltaAnswer:
+    shard = store.shard(attempt.session)
+    answer = await store.run(
+        DELTA, attempt.session, attempt.token, index, text, int(write), keys=[shard.deltas]
+    )
+    held = answer[0] == b"ok"
+    return DeltaAnswer(held, held and bool(answer[1]))
+
+
+async def settle_turn(
+    store: Store,
+    attempt: Attempt,
+    *,
+    text: str,
+    detail: Mapping[str, Any],
+    first_token_ms: int | None,
+    keep: int,
+    messages: Sequence[Message],
+) -> Settled:
+    """End the attempt's turns: `reply` for the last, `skipped: merged` for the others.
+
+    `first_token_ms`: ms since the first token came; `detail`: further fields of the `reply`
+    event (events.ReplyData); the history grows by `messages` and keeps the newest `keep`.
+    """
+    answer = await store.run(
+        SETTLE,
+        attempt.session,
+        attempt.token,
+        text,
+        json.dumps(detail),
+        -1 if first_token_ms is None else first_token_ms,
+        keep,
+        *([json.dumps(message, ensure_ascii=False) for message in messages] if keep else []),
+    )
+    return Settled(answer[0].decode())
+
+
+async def bury_turn(
+    store: Store, attempt: Attempt, *, reason: str, error: str, deliveries: int, worker: str
+) -> Settled:
+    """Give the attempt's turns up: an `error` event and a dead letter for each."""
+    answer = await store.run(
+        BURY,
+        attempt.session,
+        attempt.token,
+        reason,
+        error,
+        deliveries,
+        worker,
+        keys=[store.shard(attempt.session).dead],
+    )
+    return Settled(answer[0].decode())

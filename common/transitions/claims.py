@@ -1,0 +1,48 @@
+"""Transitions of every worker over the entries it holds: heartbeat, hand_back, leave."""
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Final
+
+from common.script import Script
+from common.store import Store
+
+HEARTBEAT: Final = Script("heartbeat")
+HAND_BACK: Final = Script("hand_back")
+LEAVE: Final = Script("leave")
+
+
+class Settled(Enum):
+    """What became of an attempt to end an entry or a turn.
+
+    LOST: another worker holds the claim. STALE: nothing waits for the result any more (a newer
+    revision, a later attempt that has ended, a session that is gone). Either way nothing changed.
+    """
+
+    OK = "ok"
+    LOST = "lost"
+    STALE = "stale"
+
+
+async def heartbeat(
+    store: Store, stream: str, group: str, consumer: str, entries: Sequence[str]
+) -> set[str]:
+    """Keep the claims on the entries in hand; returns those that are no longer ours."""
+    if not entries:
+        return set()
+    answer = await HEARTBEAT(store.redis, [stream], [group, consumer, *entries])
+    return {entry.decode() for entry in answer}
+
+
+async def hand_back(
+    store: Store, stream: str, group: str, consumer: str, entries: Sequence[str]
+) -> int:
+    """Give entries back at once, their delivery uncounted; returns how many were still ours."""
+    if not entries:
+        return 0
+    return int(await HAND_BACK(store.redis, [stream], [group, consumer, *entries]))
+
+
+async def leave(store: Store, stream: str, group: str, consumer: str) -> bool:
+    """Remove a consumer; False (and nothing changed) if entries are pending for it."""
+    return bool(await LEAVE(store.redis, [stream], [group, consumer]))

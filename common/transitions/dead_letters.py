@@ -1,0 +1,38 @@
+"""The dead-letter command's transitions: replay and drop."""
+
+from typing import Final
+
+from common.keys import Shard
+from common.script import Script
+from common.store import Store, ms
+from common.transitions.publishing import Published, published
+
+REPLAY: Final = Script("replay")
+DROP: Final = Script("drop")
+
+
+async def replay(
+    store: Store, shard: Shard, letter: str, *, session: str, utterance: str
+) -> Published | None:
+    """Turn a dead letter into a new utterance, with the new id `utterance`, in one step.
+
+    None: there is no such letter (any more). Raises Refused if it cannot be replayed.
+    """
+    answer = await store.run(
+        REPLAY,
+        session,
+        letter,
+        utterance,
+        ms(store.limits.seen_ttl_s),
+        store.limits.max_backlog,
+        store.limits.max_unanswered,
+        "utterances",
+        keys=[shard.utterances, shard.seen(utterance), shard.dead],
+        shard=shard,
+    )
+    return None if answer[0] == b"gone" else published(answer)
+
+
+async def drop(store: Store, shard: Shard, letter: str) -> bool:
+    """Delete a dead letter for good; False if there is none."""
+    return bool(await DROP(store.redis, [shard.dead], [letter]))

@@ -1,0 +1,102 @@
+"""The producer's transitions: publish and commit."""
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from common.script import Script
+from common.store import Store, ms
+from common.utterance import Utterance
+
+PUBLISH: Final = Script("publish")
+COMMIT: Final = Script("commit")
+
+
+class Verdict(Enum):
+    """What became of a publish."""
+
+    ACCEPTED = "accepted"
+    REVISED = "revised"
+    DUPLICATE = "duplicate"
+    # the turn has ended, or was committed: publish whole under a new id
+    CLOSED = "closed"
+    # not now: the backlog or the session's unanswered turns are at their limit
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """`turn` is 0 unless one was allotted; `why` is a sentence when the answer is FULL."""
+
+    verdict: Verdict
+    turn: int = 0
+    why: str = ""
+
+
+async def publish(store: Store, utterance: Utterance, *, recording: bool = False) -> Published:
+    """Hand an utterance over, once, however often it is sent.
+
+    A text (`utterance.text`) in place of audio makes a turn that is ready at once. `recording`
+    sends it behind live speech. Raises Refused if it can never be accepted.
+    """
+    shard = store.shard(utterance.session)
+    has_text = utterance.text is not None
+    answer = await store.run(
+        PUBLISH,
+        utterance.session,
+        utterance.id,
+        utterance.revision,
+        int(utterance.final),
+        utterance.hold_ms,
+        ms(store.limits.seen_ttl_s),
+        store.limits.max_backlog,
+        store.limits.max_unanswered,
+        json.dumps(utterance.for_later_stages()),
+        "recordings" if recording else "utterances",
+        int(has_text),
+        utterance.text or "",
+        *([] if has_text else utterance.to_fields()),
+        keys=[
+            shard.recordings if recording else shard.utterances,
+            shard.seen(utterance.id),
+        ],
+    )
+    return published(answer)
+
+
+def published(answer: list[bytes | int]) -> Published:
+    """Reads the answer that `publish` and `replay` share."""
+    verdict = Verdict(_text(answer[0]))
+    if verdict is Verdict.FULL:
+        return Published(verdict, why=_text(answer[1]))
+    return Published(verdict, turn=int(answer[1]) if len(answer) > 1 else 0)
+
+
+def _text(value: bytes | int) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+class Commitment(Enum):
+    """What became of a commit."""
+
+    OK = "ok"
+    CLOSED = "closed"
+    UNKNOWN = "unknown"
+
+
+async def commit(store: Store, session: str, utterance: str, revision: int) -> Commitment:
+    """Make the waiting revision of an utterance final. Idempotent.
+
+    CLOSED: the turn ended without it, publish whole under a new id. UNKNOWN: the revision never
+    arrived, publish whole and final.
+    """
+    answer = await store.run(
+        COMMIT,
+        session,
+        utterance,
+        revision,
+        ms(store.limits.seen_ttl_s),
+        keys=[store.shard(session).seen(utterance)],
+    )
+    return Commitment(answer[0].decode())

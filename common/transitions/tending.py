@@ -1,0 +1,65 @@
+"""Looking after what nobody holds: tend, trim, forget."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from common.keys import Shard
+from common.script import Script
+from common.store import Store, ms
+
+TEND: Final = Script("tend")
+TRIM: Final = Script("trim")
+FORGET: Final = Script("forget")
+
+
+async def due_sessions(store: Store, shard: Shard, limit: int) -> list[str]:
+    """Sessions with unfinished turns that nobody has touched for `tend_after_s`."""
+    seconds, micros = await store.redis.time()
+    now = seconds * 1000 + micros // 1000
+    rows = await store.redis.zrangebyscore(shard.open, 0, now, start=0, num=limit)
+    return [row.decode() for row in rows if isinstance(row, bytes)]
+
+
+async def tend(store: Store, session: str) -> list[str]:
+    """Mend one session; returns what was done: `expired`, `lost`, `woken`."""
+    shard = store.shard(session)
+    answer = await store.run(
+        TEND,
+        session,
+        ms(store.limits.turn_timeout_s),
+        keys=[shard.utterances, shard.recordings],
+    )
+    return [name.decode() for name in answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Trimmed:
+    """How many entries went because there were too many (not because they were old)."""
+
+    results: int
+    deltas: int
+    dead: int
+
+
+async def trim(store: Store, shard: Shard) -> Trimmed:
+    """Apply the age and count limits of what is kept for readers."""
+    limits = store.limits
+    answer = await TRIM(
+        store.redis,
+        [shard.results, shard.deltas, shard.dead],
+        [
+            ms(limits.results_age_s),
+            limits.results_max,
+            ms(limits.deltas_age_s),
+            limits.deltas_max,
+            limits.dead_max,
+        ],
+    )
+    return Trimmed(*(int(count) for count in answer))
+
+
+async def forget(store: Store, session: str) -> int:
+    """Delete a conversation; its unfinished turns end as `skipped: forgotten` (how many)."""
+    shard = store.shard(session)
+    answer = await store.run(FORGET, session, keys=[shard.utterances, shard.recordings])
+    return int(answer[0])

@@ -1,0 +1,114 @@
+"""One utterance as it travels from the microphone host to a worker: a stream entry."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from common.errors import BadEntry
+from common.keys import SESSION_ID, UTTERANCE_ID
+
+SCHEMA: Final = 1
+TRACEPARENT: Final = r"^([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?$"
+NAME: Final = r"^[^\x00-\x1f\x7f]*$"
+
+# About 18 hours of 16 kHz audio: far above every limit in the settings, below what overflows.
+MAX_SAMPLES: Final = 2**30
+
+Codec = Literal["flac", "pcm_s16le"]
+
+
+class Utterance(BaseModel):
+    """A finished (or, with `final=False`, unfinished) piece of speech, or a text in its place.
+
+    `samples` counts per channel (there is one) at `rate` Hz; `speech_ms` is the voiced part;
+    `hold_ms` the age of the end of speech when it was published, measured by the producer's
+    monotonic clock. `turn` is allotted by `publish`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    v: int = SCHEMA
+    id: Annotated[str, Field(pattern=UTTERANCE_ID.pattern.replace(r"\Z", "$"))]
+    session: Annotated[str, Field(pattern=SESSION_ID.pattern.replace(r"\Z", "$"))]
+    turn: Annotated[int, Field(ge=0)] = 0
+    revision: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    final: bool = True
+    codec: Codec = "flac"
+    rate: Annotated[int, Field(ge=8_000, le=192_000)] = 16_000
+    samples: Annotated[int, Field(ge=0, le=MAX_SAMPLES)] = 0
+    audio: bytes = b""
+    text: str | None = None
+    speech_ms: Annotated[int, Field(ge=0)] = 0
+    hold_ms: Annotated[int, Field(ge=0)] = 0
+    source: Annotated[str, Field(max_length=200, pattern=NAME)] = ""
+    language: Annotated[str, Field(max_length=16, pattern=r"^[A-Za-z-]*$")] = ""
+    persona: Annotated[str, Field(max_length=64, pattern=NAME)] = ""
+    answer: bool = True
+    interrupt: bool = False
+    continued: bool = False
+    replay_of: Annotated[str, Field(max_length=128, pattern=NAME)] = ""
+    traceparent: Annotated[str, Field(pattern=TRACEPARENT)] = ""
+
+    def for_later_stages(self) -> dict[str, Any]:
+        """What the record keeps for the stages after STT."""
+        kept: dict[str, Any] = {
+            "speech_ms": self.speech_ms,
+            "answer": int(self.answer),
+            "interrupt": int(self.interrupt),
+        }
+        for name in ("source", "persona", "language", "replay_of", "traceparent"):
+            if value := getattr(self, name):
+                kept[name] = value
+        return kept
+
+    def to_fields(self) -> list[str | bytes | int]:
+        """Field, value, field, value... of the stream entry; `turn` is added by `publish`."""
+        fields: list[str | bytes | int] = []
+        for name, value in self:
+            if name in {"turn", "text"} or value == "":
+                continue
+            fields += [name, int(value) if isinstance(value, bool) else value]
+        return fields
+
+    @classmethod
+    def from_fields(cls, fields: Mapping[bytes, bytes], *, max_audio: int) -> Self:
+        """Parse a stream entry.
+
+        Raises BadEntry with a sentence that says which field is wrong: a foreign client's entry,
+        one of a newer schema, or one whose audio is above `max_audio` bytes.
+        """
+        values: dict[str, Any] = {}
+        for raw, value in fields.items():
+            name = raw.decode("ascii", "replace")
+            if name not in cls.model_fields:
+                continue
+            values[name] = value if name == "audio" else _text(name, value)
+        version = values.get("v", "missing")
+        if version != str(SCHEMA):
+            raise BadEntry(
+                f"the entry has schema version {version[:20]!r}, this worker reads {SCHEMA}"
+            )
+        if len(values.get("audio", b"")) > max_audio:
+            raise BadEntry(f"the entry's audio has more than {max_audio} bytes")
+        if not values.get("turn"):
+            raise BadEntry("the entry has no turn: it was added to the stream without `publish`")
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise BadEntry(f"the entry's {explain(error)}") from None
+
+
+def _text(name: str, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise BadEntry(f"the entry's field {name} is not UTF-8") from None
+
+
+def explain(error: ValidationError) -> str:
+    """The first thing wrong, as `field: what`, with nothing of the value but its start."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "content"
+    value = repr(first["input"])[:60]
+    return f"field {where} is not usable: {first['msg'][:200]} (it is {value})"

@@ -1,0 +1,73 @@
+"""What the consumer loop and a role's handler say to each other."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from common.keys import Shard
+from common.transitions.claims import Settled
+from common.transitions.transcribing import Claim
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One entry in hand. `deliveries` counts from 1 and includes this one."""
+
+    claim: Claim
+    fields: Mapping[bytes, bytes]
+    deliveries: int
+
+
+class Desk(Protocol):
+    """What the loop offers to a handler while it works."""
+
+    async def lasting(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Run a transition, again and again while Redis is away (it is idempotent or fenced).
+
+        Raises Lost when the claim passed on meanwhile, and whatever else the transition raises.
+        """
+        ...
+
+    def says(self, **state: Any) -> None:
+        """Add to the worker's published state (what it waits for; None removes a value)."""
+        ...
+
+
+class Handler(Protocol):
+    """One role's part: everything that is not about claims."""
+
+    role: str
+    group: str
+    concurrency: int
+
+    def streams(self, shard: Shard) -> Sequence[str]:
+        """The streams of a shard in order of precedence: the second is read while the first is
+        empty."""
+        ...
+
+    async def start(self, desk: Desk) -> None:
+        """Load and warm what is needed; nothing is claimed before. Raises EarshotError."""
+        ...
+
+    async def handle(self, work: Work, desk: Desk) -> Settled:
+        """Do the work and settle it.
+
+        Raises Transient (kept and tried again; a handler that says `opens_breaker` makes the
+        worker hand everything back and probe), Permanent or BadEntry (buried at once), Lost;
+        anything else is a bug: tried `max_deliveries` times, then buried.
+        """
+        ...
+
+    async def bury(self, work: Work, desk: Desk, *, reason: str, error: str) -> Settled:
+        """Move the work to the dead letters."""
+        ...
+
+    async def probe(self) -> None:
+        """Ask whether the server behind this role is usable again; raises Transient if not."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections and models."""
+        ...
