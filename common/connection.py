@@ -4,6 +4,7 @@ No client retries: every loop of earshot retries by itself, for ever, with its o
 knows which command may run twice. Blocking reads stay under the 5 s socket timeout.
 """
 
+import re
 import ssl
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -17,9 +18,10 @@ from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
+    ClusterError,
     NoPermissionError,
     OutOfMemoryError,
-    RedisError,
+    ResponseError,
 )
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -35,9 +37,12 @@ SOCKET_TIMEOUT_S: Final = 5.0
 OLDEST_SERVER: Final = (6, 2)
 SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 
-# What a loop retries: the server is away, full, loading, failing over. Anything else is a bug
-# or a setting, and says so.
-AWAY: Final = (RedisConnectionError, RedisTimeoutError, OSError)
+# Error replies of a server that is failing over, loading, full or cut off from its replicas;
+# inside a script's error they stand anywhere in the text.
+UNABLE: Final = re.compile(
+    r"\b(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|MISCONF|OOM|UNBLOCKED"
+    r"|BUSY Redis)\b"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -152,6 +157,18 @@ def is_hopeless(error: BaseException) -> bool:
     return isinstance(error, (AuthenticationError, AuthorizationError, NoPermissionError))
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether the server is away, full or failing over: time mends it, so try again."""
+    if isinstance(error, (RedisConnectionError, RedisTimeoutError, ClusterError, OSError)):
+        return True
+    return isinstance(error, ResponseError) and bool(UNABLE.search(str(error)))
+
+
+def is_no_group(error: BaseException) -> bool:
+    """Whether a consumer group was lost (a flush, a rollback, a fresh server)."""
+    return isinstance(error, ResponseError) and "NOGROUP" in str(error)
+
+
 async def check_server(redis: AnyRedis, settings: RedisSettings, shards: int) -> None:
     """Refuse a server that cannot keep the promises, or that is sharded otherwise.
 
@@ -188,14 +205,3 @@ async def _info(redis: AnyRedis) -> dict[str, Any]:
         answers = await redis.info(target_nodes=RedisCluster.RANDOM)
         return dict(answers)
     return dict(await redis.info())
-
-
-__all__ = [
-    "AWAY",
-    "AnyRedis",
-    "RedisError",
-    "check_server",
-    "connect",
-    "is_hopeless",
-    "sentence",
-]

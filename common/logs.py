@@ -1,0 +1,39 @@
+"""structlog, set up once per process: for people on a terminal, JSON everywhere else."""
+
+import logging
+import sys
+from typing import Any
+
+import structlog
+
+from common.settings import LogSettings
+
+
+def set_up(settings: LogSettings, **bound: Any) -> None:
+    """Log to stderr; `bound` values (role, worker) stand on every line.
+
+    Libraries that use the standard library's logging are heard from `warning` on.
+    """
+    as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
+    level = logging.getLevelNamesMapping()[settings.level.upper()]
+    processors: list[structlog.types.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso" if as_json else "%H:%M:%S", utc=as_json),
+    ]
+    if as_json:
+        processors += [
+            structlog.processors.dict_tracebacks,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    else:
+        processors.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(**bound)
+    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, force=True)

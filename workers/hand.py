@@ -1,0 +1,83 @@
+"""The entries in hand: who works on what, and the heartbeats that keep them ours."""
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import structlog
+
+from common.link import Link
+from common.store import Store
+from common.transitions.claims import hand_back, heartbeat
+from workers.work import Work
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(eq=False, slots=True)
+class Held:
+    """One entry in hand. `lost` is set when the claim turned out to be another's."""
+
+    work: Work
+    task: "asyncio.Task[None] | None" = None
+    lost: bool = False
+
+
+@dataclass(slots=True)
+class Hand:
+    """All that one process holds."""
+
+    store: Store
+    link: Link
+    group: str
+    consumer: str
+    held: dict[tuple[str, str], Held] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    def take(self, work: Work) -> Held | None:
+        """Note an entry; None if it is in hand already (delivered twice to the same consumer)."""
+        key = (work.claim.stream, work.claim.entry)
+        if key in self.held:
+            return None
+        self.held[key] = Held(work)
+        return self.held[key]
+
+    def release(self, held: Held) -> None:
+        self.held.pop((held.work.claim.stream, held.work.claim.entry), None)
+
+    def _by_stream(self) -> dict[str, list[str]]:
+        streams: dict[str, list[str]] = defaultdict(list)
+        for stream, entry in self.held:
+            streams[stream].append(entry)
+        return streams
+
+    async def beat(self) -> None:
+        """One heartbeat for everything in hand; work on what was lost is stopped."""
+        for stream, entries in self._by_stream().items():
+            gone = await self.link.call(
+                heartbeat, self.store, stream, self.group, self.consumer, entries
+            )
+            for entry in gone:
+                self.lose(stream, entry)
+
+    def lose(self, stream: str, entry: str) -> None:
+        """Stop the work on an entry whose claim passed on: its result would change nothing."""
+        held = self.held.get((stream, entry))
+        if held is None or held.lost:
+            return
+        held.lost = True
+        log.warning("claim_lost", stream=stream, entry=entry, note="another worker has it")
+        if held.task is not None:
+            held.task.cancel()
+
+    async def give_back(self, *works: Work) -> None:
+        """Let anybody have these entries at once, their delivery uncounted."""
+        streams: dict[str, list[str]] = defaultdict(list)
+        for work in works:
+            streams[work.claim.stream].append(work.claim.entry)
+        for stream, entries in streams.items():
+            await self.link.lasting(
+                hand_back, self.store, stream, self.group, self.consumer, entries
+            )

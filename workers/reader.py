@@ -1,0 +1,195 @@
+"""Getting entries out of one shard: new ones, handed-back ones, and those of dead workers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+from redis.exceptions import ResponseError
+
+from common.keys import HANDED_BACK, Shard
+from common.link import Link
+from common.store import Store, ms
+from common.transitions.transcribing import Claim
+from workers.work import Work
+
+BLOCK_MS: Final = 2_000  # well under redis-py's socket timeout of 5 s
+
+log = structlog.get_logger(__name__)
+
+
+class Reader:
+    """One consumer's view of the work streams of one shard."""
+
+    def __init__(
+        self,
+        store: Store,
+        link: Link,
+        shard: Shard,
+        streams: Sequence[str],
+        group: str,
+        consumer: str,
+        *,
+        claim_idle_s: float,
+    ) -> None:
+        self._store = store
+        self._link = link
+        self._redis: Any = store.redis
+        self.shard = shard
+        self.streams = streams
+        self._group = group
+        self._consumer = consumer
+        self._claim_idle_s = claim_idle_s
+        self._cursors = dict.fromkeys(streams, "0-0")
+
+    async def make_groups(self) -> None:
+        """Make the groups that are missing, from the start of the stream: nothing is skipped."""
+        for stream in self.streams:
+            try:
+                await self._link.call(
+                    self._redis.xgroup_create, stream, self._group, id="0", mkstream=True
+                )
+            except ResponseError as error:
+                if "BUSYGROUP" not in str(error):
+                    raise
+            else:
+                log.info("group_made", stream=stream, group=self._group)
+
+    async def new(self) -> list[Work]:
+        """New entries, the first stream's before the second's; at most one of each.
+
+        Waits up to BLOCK_MS for one.
+        """
+        if len(self.streams) > 1:
+            for stream in self.streams:
+                if works := await self._read([stream], None):
+                    return works
+        return await self._read(self.streams, BLOCK_MS)
+
+    async def _read(self, streams: Sequence[str], block_ms: int | None) -> list[Work]:
+        answer = await self._link.call(
+            self._redis.xreadgroup,
+            self._group,
+            self._consumer,
+            dict.fromkeys(streams, ">"),
+            count=1,
+            block=block_ms,
+        )
+        return [
+            self._work(stream.decode(), entry, fields, 1)
+            for stream, entries in answer
+            for entry, fields in entries
+        ]
+
+    async def handed_back(self) -> list[Work]:
+        """An entry that its worker gave back: free at once, for whoever is first."""
+        for stream in self.streams:
+            rows = await self._link.call(
+                self._redis.xpending_range,
+                stream,
+                self._group,
+                "-",
+                "+",
+                1,
+                consumername=HANDED_BACK,
+            )
+            for row in rows:
+                claimed = await self._link.call(
+                    self._redis.xclaim,
+                    stream,
+                    self._group,
+                    self._consumer,
+                    ms(self._claim_idle_s),  # another may have taken it a moment ago
+                    [row["message_id"]],
+                )
+                if works := await self._claimed(stream, claimed):
+                    return works
+        return []
+
+    async def abandoned(self, room: int) -> list[Work]:
+        """Up to `room` entries whose workers have shown no sign of life for `claim_idle_s`.
+
+        Only when our own connection has been good for that long: after an outage of Redis
+        everybody's entries look abandoned, and their workers are about to beat again.
+        """
+        if self._link.unbroken_s < self._claim_idle_s:
+            return []
+        for stream in self.streams:
+            # one call looks at ten entries for each that it may return: go on to the end
+            while True:
+                cursor, claimed, *_ = await self._link.call(
+                    self._redis.xautoclaim,
+                    stream,
+                    self._group,
+                    self._consumer,
+                    ms(self._claim_idle_s),
+                    self._cursors[stream],
+                    count=room,
+                )
+                self._cursors[stream] = cursor.decode()
+                if works := await self._claimed(stream, claimed):
+                    log.info("reclaimed", stream=stream, count=len(works))
+                    return works
+                if cursor == b"0-0":
+                    break
+        return []
+
+    async def _claimed(self, stream: str, claimed: Sequence[Any]) -> list[Work]:
+        works = []
+        for entry, fields in claimed:
+            if entry is None or fields is None:
+                await self._drop_vanished(stream)
+                continue
+            deliveries = await self._deliveries(stream, entry)
+            if deliveries is not None:
+                works.append(self._work(stream, entry, fields, deliveries))
+        return works
+
+    async def _deliveries(self, stream: str, entry: bytes) -> int | None:
+        rows = await self._link.call(
+            self._redis.xpending_range,
+            stream,
+            self._group,
+            entry,
+            entry,
+            1,
+            consumername=self._consumer,
+        )
+        return int(rows[0]["times_delivered"]) if rows else None
+
+    async def _drop_vanished(self, stream: str) -> None:
+        """Acknowledge what is pending for us and no longer in the stream.
+
+        Redis 6.2 claims deleted entries, answers nil for them and leaves them pending; from 7.0 on
+        it removes them by itself. The turn is looked after by `tend`.
+        """
+        rows = await self._link.call(
+            self._redis.xpending_range,
+            stream,
+            self._group,
+            "-",
+            "+",
+            100,
+            consumername=self._consumer,
+        )
+        for row in rows:
+            entry = row["message_id"]
+            if not await self._link.call(self._redis.xrange, stream, entry, entry, count=1):
+                await self._link.call(self._redis.xack, stream, self._group, entry)
+                log.warning("entry_vanished", stream=stream, entry=entry.decode())
+
+    def _work(
+        self, stream: str, entry: bytes, fields: Mapping[bytes, bytes], deliveries: int
+    ) -> Work:
+        claim = Claim(self.shard, stream, entry.decode(), self._consumer)
+        return Work(claim, fields, deliveries)
+
+    async def again(self, work: Work) -> Work | None:
+        """Count another delivery of an entry in hand; None if it is no longer ours."""
+        claim = work.claim
+        if await self._deliveries(claim.stream, claim.entry.encode()) is None:
+            return None
+        await self._link.call(
+            self._redis.xclaim, claim.stream, self._group, self._consumer, 0, [claim.entry]
+        )
+        deliveries = await self._deliveries(claim.stream, claim.entry.encode())
+        return None if deliveries is None else Work(claim, work.fields, deliveries)
