@@ -213,6 +213,11 @@ class ListenSettings(_Section):
     codec: Codec = Field("flac", description="flac halves the traffic and loses nothing.")
     language: str = Field("", description="Hint for STT.")
     persona: str = Field("", description="Hint for the LLM worker.")
+    interrupt: Literal["auto", "off", "new_turn"] = Field(
+        "auto",
+        description="Whether newer speech stops the reply to older speech; auto: for live"
+        " microphones, where the speaker has heard enough.",
+    )
     outbox: str = Field(
         "", description="Folder for utterances that wait for Redis; empty: the user's data folder."
     )

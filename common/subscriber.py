@@ -20,6 +20,7 @@ from common.store import Store
 
 BLOCK_MS: Final = 1_000  # well under redis-py's socket timeout; how soon a filter change is seen
 BATCH: Final = 200
+CHECK_AFTER_EMPTY: Final = 5
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +42,8 @@ class Subscriber:
     """Reads results (and deltas) from `cursors` on.
 
     `cursors` maps a stream to the last entry id that was read; a stream that is missing there
-    starts at `since` ("0": everything that is kept, "$": only what is new, or an entry id).
+    starts at `since` ("0-0": everything that is kept, "$": only what is new, or an entry id).
+    Without `follow` it ends when it has read what there is.
     """
 
     store: Store
@@ -49,35 +51,52 @@ class Subscriber:
     since: str = "$"
     deltas: bool = True
     session: str | None = None
+    follow: bool = True
     cursors: dict[str, str] = field(default_factory=dict)
 
     async def events(self) -> AsyncIterator[Received]:
-        """Every event, for ever; outlasts an absence of Redis."""
+        """Every event; for ever, outlasting an absence of Redis, unless `follow` is off."""
         shards = [self.store.shard(self.session)] if self.session else self.store.all_shards()
-        queue: asyncio.Queue[Received] = asyncio.Queue(maxsize=BATCH * len(shards))
+        queue: asyncio.Queue[Received | None] = asyncio.Queue(maxsize=BATCH * len(shards))
         async with asyncio.TaskGroup() as group:
-            readers = [group.create_task(self._follow(shard, queue)) for shard in shards]
+            # one reader per shard: keys of two shards may lie in two Cluster slots
+            readers = [group.create_task(self._read(shard, queue)) for shard in shards]
+            ended = 0
             try:
-                while True:
-                    yield await queue.get()
+                while ended < len(readers):
+                    received = await queue.get()
+                    if received is None:
+                        ended += 1
+                    else:
+                        yield received
             finally:
                 for reader in readers:
                     reader.cancel()
 
-    async def _follow(self, shard: Shard, queue: "asyncio.Queue[Received]") -> None:
-        # one reader per shard: keys of two shards may lie in two Cluster slots
+    async def _read(self, shard: Shard, queue: "asyncio.Queue[Received | None]") -> None:
+        await self._follow(shard, queue)
+        await queue.put(None)
+
+    async def _follow(self, shard: Shard, queue: "asyncio.Queue[Received | None]") -> None:
         streams = [shard.results, *([shard.deltas] if self.deltas else [])]
         for stream in streams:
             await self._start(stream)
-        epoch = self.link.outages
+        outages, empty = self.link.outages, 0
         while True:
-            if self.link.outages != epoch:
-                epoch = self.link.outages
+            # a restart or failover shows as an outage; a flush only as silence
+            if self.link.outages != outages or empty >= CHECK_AFTER_EMPTY:
+                outages, empty = self.link.outages, 0
                 for stream in streams:
                     await self._check_time(stream)
             answer = await self.link.lasting(
-                self._redis.xread, {s: self.cursors[s] for s in streams}, BATCH, BLOCK_MS
+                self._redis.xread,
+                {stream: self.cursors[stream] for stream in streams},
+                BATCH,
+                BLOCK_MS if self.follow else None,
             )
+            if not answer and not self.follow:
+                return
+            empty = 0 if answer else empty + 1
             for name, entries in answer:
                 stream = name.decode()
                 for entry, fields in entries:

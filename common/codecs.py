@@ -1,0 +1,118 @@
+"""Audio as bytes: what a producer puts into an utterance and a worker takes out of it.
+
+Inside earshot audio is 16 kHz mono int16. `flac` halves it losslessly; `pcm_s16le` is for
+clients that cannot encode. Decoding trusts nothing that the bytes or the announcement say.
+"""
+
+import io
+from typing import Final, get_args
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from common.errors import BadAudio
+from common.utterance import Codec
+
+SAMPLE_RATE: Final = 16_000
+"""Hz. What Whisper hears, and the highest rate at which WebRTC's detector gains anything."""
+
+CODECS: Final[tuple[str, ...]] = get_args(Codec)
+
+_BLOCK: Final = 65_536
+"""Samples decoded at a time: about 4 s, so that a lying header cannot make us allocate."""
+
+_FLAC_MAX_SAMPLES: Final = 2**36
+"""The header's field for the length has 36 bits (RFC 9639, section 8.2); 0 means unknown."""
+
+
+def encode(samples: NDArray[np.int16], codec: Codec = "flac", rate: int = SAMPLE_RATE) -> bytes:
+    """Mono int16 samples at `rate` Hz as bytes; raises `BadAudio` for anything else, or nothing."""
+    if samples.dtype != np.int16 or samples.ndim != 1 or not len(samples):
+        raise BadAudio(
+            f"Only mono int16 audio of at least one sample can be encoded, not {samples.dtype} of "
+            f"shape {samples.shape}."
+        )
+    if codec == "pcm_s16le":
+        return samples.astype("<i2").tobytes()
+    if codec != "flac":
+        raise _unknown(codec)
+    target = io.BytesIO()
+    soundfile.write(target, samples, rate, format="FLAC", subtype="PCM_16")
+    return target.getvalue()
+
+
+def decode(
+    data: bytes, codec: str, rate: int, samples: int, *, max_samples: int
+) -> NDArray[np.int16]:
+    """The mono int16 samples inside `data`, exactly `samples` of them at `rate` Hz.
+
+    Memory stays within `max_samples` (plus a block) whatever the bytes claim. Raises `BadAudio`
+    with one sentence when the announcement is unusable or is not what the bytes hold.
+    """
+    if codec not in CODECS:
+        raise _unknown(codec)
+    if rate != SAMPLE_RATE:
+        raise BadAudio(
+            f"The audio is announced at {rate} Hz; resample it to {SAMPLE_RATE} Hz mono."
+        )
+    if samples <= 0 or not data:
+        raise BadAudio("The utterance holds no audio; send at least one sample.")
+    if samples > max_samples:
+        raise BadAudio(
+            f"The audio is announced as {samples / rate:.1f} s long; at most "
+            f"{max_samples / rate:.1f} s are accepted, so cut it into shorter utterances."
+        )
+    return _decode_pcm(data, samples) if codec == "pcm_s16le" else _decode_flac(data, rate, samples)
+
+
+def _decode_pcm(data: bytes, samples: int) -> NDArray[np.int16]:
+    if len(data) % 2:
+        raise BadAudio(
+            f"pcm_s16le comes in pairs of bytes; {len(data)} bytes are no whole samples."
+        )
+    if len(data) // 2 != samples:
+        raise _wrong_length(samples, f"{len(data) // 2}")
+    return np.frombuffer(data, "<i2").astype(np.int16)
+
+
+def _decode_flac(data: bytes, rate: int, samples: int) -> NDArray[np.int16]:
+    audio = np.empty(samples, np.int16)
+    filled = 0
+    try:
+        with soundfile.SoundFile(io.BytesIO(data)) as file:
+            if file.format != "FLAC":
+                raise BadAudio(f"The audio is announced as flac, but holds {file.format}.")
+            if file.channels != 1:
+                raise BadAudio(f"The audio has {file.channels} channels; mix it down to one.")
+            if file.samplerate != rate:
+                raise BadAudio(
+                    f"The audio is announced at {rate} Hz, but its header says "
+                    f"{file.samplerate} Hz."
+                )
+            if file.frames != samples:
+                raise _wrong_length(samples, _header_length(file.frames))
+            while filled < samples:
+                block = file.read(dtype="int16", out=audio[filled : filled + _BLOCK])
+                if not len(block):
+                    raise _wrong_length(samples, f"only {filled}")
+                filled += len(block)
+    except soundfile.LibsndfileError as error:
+        raise BadAudio(
+            f"The audio is no readable FLAC ({error.error_string}); encode it again."
+        ) from error
+    return audio
+
+
+def _header_length(frames: int) -> str:
+    # encoders that write to a pipe cannot go back to note the length
+    is_known = 0 < frames < _FLAC_MAX_SAMPLES
+    return str(frames) if is_known else "a length that its FLAC header leaves open"
+
+
+def _unknown(codec: str) -> BadAudio:
+    return BadAudio(f"There is no codec {codec!r}; send {' or '.join(CODECS)}.")
+
+
+def _wrong_length(announced: int, held: str) -> BadAudio:
+    return BadAudio(f"{announced} samples are announced, but the audio holds {held}.")

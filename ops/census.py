@@ -1,0 +1,83 @@
+"""What waits, who works, what died: one look at the whole system."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from redis.exceptions import ResponseError
+
+from common.keys import LLM_GROUP, STT_GROUP, WORKERS, worker_key
+from common.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage's work over all shards. `waiting` is not in hand yet; `oldest_s` counts both."""
+
+    waiting: int
+    in_hand: int
+    oldest_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Census:
+    """Everything `earshot status` shows."""
+
+    stages: dict[str, Stage]
+    open_sessions: int
+    dead_letters: int
+    workers: list[dict[str, Any]]
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+async def take_census(store: Store) -> Census:
+    """Ask Redis; XLEN and XPENDING only, since XINFO STREAM would carry audio along."""
+    redis: Any = store.redis
+    seconds, micros = await redis.time()
+    now_ms = seconds * 1000 + micros // 1000
+    shards = store.all_shards()
+    stages = {}
+    for name, group in (
+        ("utterances", STT_GROUP),
+        ("recordings", STT_GROUP),
+        ("turns", LLM_GROUP),
+    ):
+        parts = [await _stage(redis, getattr(shard, name), group, now_ms) for shard in shards]
+        stages[name] = Stage(
+            sum(part.waiting for part in parts),
+            sum(part.in_hand for part in parts),
+            max(part.oldest_s for part in parts),
+        )
+    return Census(
+        stages,
+        sum([await redis.zcard(shard.open) for shard in shards]),
+        sum([await redis.xlen(shard.dead) for shard in shards]),
+        await _workers(redis),
+    )
+
+
+async def _stage(redis: Any, stream: str, group: str, now_ms: int) -> Stage:
+    length = await redis.xlen(stream)
+    if length == 0:
+        return Stage(0, 0, 0.0)
+    try:
+        pending = await redis.xpending(stream, group)
+    except ResponseError:
+        pending = {"pending": 0, "min": None}  # no group yet: no worker has ever started
+    oldest = pending["min"]
+    if oldest is None:
+        rows = await redis.xrange(stream, count=1)
+        oldest = rows[0][0] if rows else None
+    age_s = 0.0 if oldest is None else (now_ms - int(oldest.split(b"-")[0])) / 1000
+    return Stage(max(0, length - pending["pending"]), pending["pending"], max(0.0, age_s))
+
+
+async def _workers(redis: Any) -> list[dict[str, Any]]:
+    workers = []
+    for name in await redis.zrange(WORKERS, 0, -1):
+        raw = await redis.get(worker_key(name.decode()))
+        if raw is not None:
+            workers.append(json.loads(raw))
+    return sorted(workers, key=lambda worker: (worker["role"], worker["name"]))

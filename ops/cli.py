@@ -1,0 +1,76 @@
+"""The `earshot` command."""
+
+import importlib
+import sys
+from typing import Any, Final
+
+import click
+
+from common.errors import BadInput, BadSetting, EarshotError
+
+# name: (module under ops.commands, one line for the list) - so that --help imports no role
+COMMANDS: Final = {
+    "listen": "Hear speech (microphone, file or raw PCM) and send it.",
+    "stt": "Run one speech-to-text worker.",
+    "llm": "Run one LLM worker.",
+    "say": "Send a turn as text instead of speech.",
+    "tail": "Follow transcripts and replies.",
+    "status": "Backlog, workers, dead letters.",
+    "dead": "List, show, replay or drop dead letters.",
+    "up": "Run all of it on this machine.",
+    "demo": "See it work on a bundled recording.",
+    "devices": "List the input devices.",
+    "config": "Print the settings in force and where each came from.",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"ops.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="earshot")
+def cli() -> None:
+    """Self-hosted voice to LLM that does not lose a word.
+
+    Settings come from the command line, EARSHOT_... variables and earshot.toml, in this order;
+    `earshot config` shows them all. Try `earshot demo` first.
+    """
+
+
+def main() -> None:
+    """Run a command; what earshot can explain is one sentence on stderr, never a traceback."""
+    try:
+        status: Any = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
+    except (BadSetting, BadInput) as error:
+        click.echo(f"earshot: {error}", err=True)
+        sys.exit(2)
+    except EarshotError as error:
+        click.echo(f"earshot: {error}", err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe has gone: that is how `| head` ends
+        sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

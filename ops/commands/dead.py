@@ -1,0 +1,162 @@
+"""`earshot dead`: what could not be done, and doing it again."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+import click
+import soundfile
+from rich.console import Console
+from rich.table import Table
+
+from common.errors import BadInput, Refused
+from common.settings import Settings
+from common.store import Store
+from common.transitions.dead_letters import drop, replay
+from common.transitions.publishing import Verdict
+from ops.dead_letters import DeadLetter, dead_letters, find_letter
+from ops.options import redis_options, settings_of
+from ops.running import reachable
+from producer.identity import new_utterance_id
+
+Action = Callable[[Store, DeadLetter], Awaitable[str]]
+
+
+@click.group("dead")
+def command() -> None:
+    """The dead letters: utterances and turns that were given up, whole, with the reason."""
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One dead letter a line, as JSON.")
+@click.option("--reason", help="Only those with this reason.")
+@redis_options
+@click.pass_context
+def list_(ctx: click.Context, as_json: bool, reason: str | None) -> None:
+    """List them, oldest first."""
+    asyncio.run(_list(settings_of(ctx), as_json, reason))
+
+
+async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
+    table = Table("letter", "age", "session", "turn", "stage", "reason", "error", box=None)
+    count = 0
+    async with reachable(settings) as store:
+        async for letter in dead_letters(store, reason):
+            count += 1
+            shown = letter.summary()
+            if as_json:
+                click.echo(json.dumps(shown))
+                continue
+            age_s = max(0.0, time.time() - int(letter.entry.split("-")[0]) / 1000)
+            table.add_row(
+                letter.entry,
+                f"{age_s / 60:.0f} min",
+                *(
+                    str(shown.get(name, ""))
+                    for name in ("session", "turn", "stage", "reason", "error")
+                ),
+            )
+    if as_json:
+        return
+    if count:
+        Console().print(table)
+    else:
+        click.echo("No dead letters.")
+
+
+@command.command("show")
+@click.argument("letter")
+@click.option(
+    "--save", type=click.Path(dir_okay=False, path_type=Path), help="Write its audio to this WAV."
+)
+@redis_options
+@click.pass_context
+def show(ctx: click.Context, letter: str, save: Path | None) -> None:
+    """Show one as JSON; --save writes the audio to a file."""
+    asyncio.run(_show(settings_of(ctx), letter, save))
+
+
+async def _show(settings: Settings, entry: str, save: Path | None) -> None:
+    async with reachable(settings) as store:
+        letter = await find_letter(store, entry)
+    click.echo(json.dumps(letter.summary(), indent=2))
+    if save is not None:
+        samples = letter.samples(round(settings.limits.max_audio_s * 192_000))
+        try:
+            soundfile.write(save, samples, int(letter.text("rate")), format="WAV")
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise BadInput(f"{save} cannot be written: {error}") from None
+        click.echo(f"Saved {len(samples) / int(letter.text('rate')):.1f} s to {save}.", err=True)
+
+
+@command.command("replay")
+@click.argument("letters", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All of them, instead of LETTERS.")
+@click.option("--reason", help="With --all: only those with this reason.")
+@redis_options
+@click.pass_context
+def replay_(
+    ctx: click.Context, letters: Sequence[str], everything: bool, reason: str | None
+) -> None:
+    """Send them again, each as a new turn at the end of its session."""
+    failed = asyncio.run(_each(settings_of(ctx), letters, everything, reason, _replay))
+    ctx.exit(1 if failed else 0)
+
+
+@command.command("drop")
+@click.argument("letters", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All of them, instead of LETTERS.")
+@click.option("--reason", help="With --all: only those with this reason.")
+@redis_options
+@click.pass_context
+def drop_(ctx: click.Context, letters: Sequence[str], everything: bool, reason: str | None) -> None:
+    """Delete them for good."""
+    failed = asyncio.run(_each(settings_of(ctx), letters, everything, reason, _drop))
+    ctx.exit(1 if failed else 0)
+
+
+async def _each(
+    settings: Settings, entries: Sequence[str], everything: bool, reason: str | None, act: Action
+) -> int:
+    """Act on each letter that was named; returns how many could not be done."""
+    if everything == bool(entries):
+        raise BadInput("name the dead letters, or say --all (with --reason R for some of them)")
+    if reason is not None and not everything:
+        raise BadInput("--reason goes with --all")
+    failed = 0
+    async with reachable(settings) as store:
+        if everything:
+            letters = [letter.entry async for letter in dead_letters(store, reason)]
+        else:
+            letters = list(entries)
+        for entry in letters:
+            try:
+                click.echo(f"{entry}: {await act(store, await find_letter(store, entry))}")
+            except (BadInput, Refused) as error:
+                click.echo(f"{entry}: {error}", err=True)
+                failed += 1
+    if everything and not letters:
+        click.echo("No dead letters.")
+    return failed
+
+
+async def _replay(store: Store, letter: DeadLetter) -> str:
+    session = letter.session
+    if not session:
+        raise BadInput("it names no usable session; it can only be saved or dropped")
+    answer = await replay(
+        store, letter.shard, letter.entry, session=session, utterance=new_utterance_id()
+    )
+    if answer is None:
+        raise BadInput("it is gone: somebody else replayed or dropped it")
+    if answer.verdict is not Verdict.ACCEPTED:
+        raise BadInput(f"not now: {answer.why}")
+    return f"replayed as turn {answer.turn} of session {session}"
+
+
+async def _drop(store: Store, letter: DeadLetter) -> str:
+    if not await drop(store, letter.shard, letter.entry):
+        raise BadInput("it is gone: somebody else replayed or dropped it")
+    return "dropped"

@@ -1,0 +1,39 @@
+"""`earshot llm`."""
+
+import asyncio
+
+import click
+
+from common import logs
+from common.settings import Settings
+from ops.options import log_options, redis_options, setting, settings_of
+from ops.running import opened, run_role
+from workers.loop import Loop
+from workers.register import consumer_name
+
+
+@click.command("llm")
+@setting("--base-url", "llm.base_url", metavar="URL")
+@setting("--model", "llm.model", metavar="NAME")
+@setting("--system-prompt", "llm.system_prompt", metavar="TEXT")
+@setting("--rounds", "llm.rounds", metavar="N")
+@setting("--concurrency", "llm.concurrency", metavar="N")
+@redis_options
+@log_options
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Run one LLM worker; each answers up to --concurrency conversations at once.
+
+    SIGTERM or Ctrl+C finishes the work in hand and leaves; a second one exits now.
+    """
+    settings = settings_of(ctx)
+    name = consumer_name("llm")
+    logs.set_up(settings.log, worker=name)
+    run_role(lambda stop: _run(settings, name, stop))
+
+
+async def _run(settings: Settings, name: str, stop: asyncio.Event) -> None:
+    from workers.llm import LlmHandler
+
+    async with opened(settings) as store:
+        await Loop(store, settings, LlmHandler(store, settings), name).run(stop)

@@ -1,0 +1,39 @@
+"""`earshot stt`."""
+
+import asyncio
+
+import click
+
+from common import logs
+from common.settings import Settings
+from ops.options import log_options, redis_options, setting, settings_of
+from ops.running import opened, run_role
+from workers.loop import Loop
+from workers.register import consumer_name
+
+
+@click.command("stt")
+@setting("--model", "stt.model", metavar="NAME|FOLDER|demo")
+@setting("--device", "stt.device", metavar="auto|cpu|cuda")
+@setting("--compute-type", "stt.compute_type", metavar="TYPE")
+@setting("--language", "stt.language", metavar="CODE")
+@setting("--beam-size", "stt.beam_size", metavar="N")
+@redis_options
+@log_options
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Run one speech-to-text worker; start as many as the backlog needs.
+
+    SIGTERM or Ctrl+C finishes the work in hand and leaves; a second one exits now.
+    """
+    settings = settings_of(ctx)
+    name = consumer_name("stt")
+    logs.set_up(settings.log, worker=name)
+    run_role(lambda stop: _run(settings, name, stop))
+
+
+async def _run(settings: Settings, name: str, stop: asyncio.Event) -> None:
+    from workers.stt import SttHandler
+
+    async with opened(settings) as store:
+        await Loop(store, settings, SttHandler(store, settings), name).run(stop)

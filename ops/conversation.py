@@ -1,0 +1,64 @@
+"""Events as lines that a person reads: what `earshot tail` and `earshot demo` print."""
+
+from collections.abc import Iterator
+
+from common.events import Error, Event, Heard, Reply, ReplyDelta, Skipped, Timings, Transcript
+
+WIDTH = 6  # of "User: " and "AI  : "
+
+
+class Conversation:
+    """Turns events into lines, and counts how turns end.
+
+    With `sessions` the session stands before each line; with `timings` milliseconds since the
+    end of speech stand behind it.
+    """
+
+    def __init__(self, *, sessions: bool = False, timings: bool = True) -> None:
+        self._sessions = sessions
+        self._timings = timings
+
+    def lines(self, event: Event) -> Iterator[str]:
+        """The lines for one event; none for what only programs need."""
+        match event:
+            case Transcript(data=data):
+                yield self._line(event, "User: ", data.text, _transcribed(data.timings))
+            case Reply(data=data):
+                notes = [_replied(data.timings)]
+                if data.interrupted:
+                    notes.append("interrupted")
+                elif data.finish_reason == "length":
+                    notes.append("cut at max_tokens")
+                yield self._line(event, "AI  : ", data.text or "(empty)", ", ".join(notes))
+            case Skipped(data=data):
+                if data.reason == "merged":
+                    yield self._line(
+                        event,
+                        "      ",
+                        f"(turn {event.turn} is answered with turn {data.into})",
+                        "",
+                    )
+                elif data.reason != "transcript_only":
+                    yield self._line(event, "      ", f"(skipped: {data.reason})", "")
+            case Error(data=data):
+                yield self._line(event, "      ", f"(error in {data.stage}: {data.error})", "")
+            case Heard() | ReplyDelta():
+                return
+
+    def _line(self, event: Event, label: str, text: str, note: str) -> str:
+        session = f"[{event.session}] " if self._sessions else ""
+        shown = f"   [{note}]" if note and self._timings else ""
+        return f"{session}{label}{' '.join(text.split())}{shown}"
+
+
+def _transcribed(timings: Timings) -> str:
+    return "" if timings.transcribed is None else f"transcript {timings.transcribed:.0f} ms"
+
+
+def _replied(timings: Timings) -> str:
+    parts = []
+    if timings.first_token is not None:
+        parts.append(f"first token {timings.first_token:.0f} ms")
+    if timings.done is not None:
+        parts.append(f"done {timings.done:.0f} ms")
+    return ", ".join(parts)

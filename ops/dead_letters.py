@@ -1,0 +1,90 @@
+"""Reading the dead letters."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.codecs import decode
+from common.errors import BadAudio, BadInput
+from common.keys import SESSION_ID, Shard
+from common.store import Store
+
+BATCH: Final = 20  # letters carry their audio
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One entry of a `dead` stream, as it is: it may be what made a worker stumble."""
+
+    shard: Shard
+    entry: str
+    fields: Mapping[str, bytes]
+
+    def text(self, name: str) -> str:
+        return self.fields.get(name, b"").decode("utf-8", "replace")
+
+    @property
+    def session(self) -> str:
+        """The session if it is usable, else empty."""
+        session = self.text("session")
+        return session if SESSION_ID.match(session) else ""
+
+    def samples(self, max_samples: int) -> NDArray[np.int16]:
+        """The audio; raises BadInput if there is none or it cannot be decoded."""
+        if not self.fields.get("audio"):
+            raise BadInput(f"dead letter {self.entry} holds no audio")
+        try:
+            return decode(
+                self.fields["audio"],
+                self.text("codec"),
+                int(self.text("rate") or 0),
+                int(self.text("samples") or 0),
+                max_samples=max_samples,
+            )
+        except (BadAudio, ValueError) as error:
+            raise BadInput(f"the audio of {self.entry} cannot be saved: {error}") from None
+
+    def summary(self) -> dict[str, Any]:
+        """What a person wants to know, without the audio."""
+        names = (
+            "session", "turn", "id", "stage", "reason", "error", "deliveries", "worker", "at",
+            "text", "source", "replay_of", "codec", "rate", "samples", "speech_ms",
+        )  # fmt: skip
+        shown: dict[str, Any] = {"letter": self.entry}
+        shown |= {name: self.text(name)[:1_000] for name in names if self.fields.get(name)}
+        for name in ("turn", "deliveries", "at", "samples", "speech_ms", "rate"):
+            if str(shown.get(name, "")).isdigit():
+                shown[name] = int(shown[name])
+        shown["audio_bytes"] = len(self.fields.get("audio", b""))
+        return shown
+
+
+def _letter(shard: Shard, entry: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:
+    named = {name.decode("utf-8", "replace"): value for name, value in fields.items()}
+    return DeadLetter(shard, entry.decode(), named)
+
+
+async def dead_letters(store: Store, reason: str | None = None) -> AsyncIterator[DeadLetter]:
+    """Every dead letter, oldest first in each shard."""
+    redis: Any = store.redis
+    for shard in store.all_shards():
+        start = "-"
+        while rows := await redis.xrange(shard.dead, start, "+", BATCH):
+            for entry, fields in rows:
+                letter = _letter(shard, entry, fields)
+                if reason is None or letter.text("reason") == reason:
+                    yield letter
+            start = f"({rows[-1][0].decode()}"
+
+
+async def find_letter(store: Store, entry: str) -> DeadLetter:
+    """One dead letter; raises BadInput if there is none with this id."""
+    redis: Any = store.redis
+    if entry.replace("-", "").isdigit():
+        for shard in store.all_shards():
+            for found, fields in await redis.xrange(shard.dead, entry, entry, 1):
+                return _letter(shard, found, fields)
+    raise BadInput(f"there is no dead letter {entry!r}: `earshot dead list` shows those there are")

@@ -1,0 +1,83 @@
+"""Running asyncio commands: signals, one store, and clean ends."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
+
+import structlog
+from redis.exceptions import RedisError
+
+from common.connection import check_server, connect, is_away, is_hopeless, sentence
+from common.errors import RedisUnusable
+from common.link import Link
+from common.settings import Settings
+from common.store import Store
+
+INTERRUPTED: Final = 130
+
+log = structlog.get_logger(__name__)
+
+
+def run_role(role: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
+    """Run a role until it ends; SIGTERM or Ctrl+C asks it to, a second one ends it now."""
+
+    async def until_signal() -> None:
+        stop = asyncio.Event()
+
+        def asked(number: int) -> None:
+            if stop.is_set():
+                os._exit(INTERRUPTED)
+            log.info("stopping", signal=signal.Signals(number).name, again="exits now")
+            stop.set()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, asked, number)
+        await role(stop)
+
+    asyncio.run(until_signal())
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Store]:
+    """A store whose connections are closed at the end."""
+    store = Store(connect(settings.redis), settings.shards, settings.limits)
+    try:
+        yield store
+    finally:
+        with suppress(RedisError, OSError):
+            await store.redis.aclose()
+
+
+@asynccontextmanager
+async def reachable(settings: Settings) -> AsyncIterator[Store]:
+    """A store for a short command: raises RedisUnusable at once when Redis is away."""
+    async with opened(settings) as store:
+        try:
+            await check_server(store.redis, settings.redis, settings.shards)
+            yield store
+        except (RedisError, OSError) as error:
+            if not (is_away(error) or is_hopeless(error)):
+                raise
+            raise RedisUnusable(sentence(error, settings.redis)) from None
+
+
+def link_of(store: Store, settings: Settings) -> Link:
+    return Link(store.redis, settings.redis, max_pause_s=settings.worker.backoff_max_s)
+
+
+async def meet(link: Link, store: Store, settings: Settings) -> None:
+    """Wait for Redis and check it; raises RedisUnusable when waiting cannot help."""
+    while True:
+        try:
+            await link.call(check_server, store.redis, settings.redis, settings.shards)
+            return
+        except Exception as error:
+            if is_hopeless(error):
+                raise RedisUnusable(sentence(error, settings.redis)) from None
+            if not is_away(error):
+                raise
+        await link.pause()

@@ -1,0 +1,16 @@
+"""Who is speaking: the default session of a producer, and the ids of its utterances."""
+
+import re
+import socket
+import uuid
+
+
+def new_utterance_id() -> str:
+    """Unique wherever it is made: 128 random bits."""
+    return uuid.uuid4().hex
+
+
+def default_session(device: str) -> str:
+    """Host name and device: the same after a restart, so that the conversation goes on."""
+    raw = f"{socket.gethostname()}-{device or 'default'}"
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", raw).strip("-")[:64] or "earshot"

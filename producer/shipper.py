@@ -1,0 +1,105 @@
+"""From the outbox to Redis: in order, again and again until acknowledged, nothing twice."""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from common.connection import is_away, is_hopeless
+from common.errors import Refused
+from common.link import Link, jittered
+from common.store import Store
+from common.transitions.publishing import Published, Verdict, publish
+from producer.identity import new_utterance_id
+from producer.outbox import Outbox, Waiting
+
+FULL_PAUSE_S: Final = 1.0
+FULL_PAUSE_MAX_S: Final = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+class Shipper:
+    """Publishes what waits in the outbox, oldest first.
+
+    A publish is idempotent by utterance id, so an answer that was lost, or a process that was
+    killed between publish and forget, costs a `duplicate` and nothing else.
+    """
+
+    def __init__(
+        self, store: Store, link: Link, outbox: Outbox, *, recording: bool = False
+    ) -> None:
+        self._store = store
+        self._link = link
+        self._outbox = outbox
+        self._recording = recording
+        self._added = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._full_pause_s = FULL_PAUSE_S
+        self._held_up = False
+        self.sent = 0
+
+    def added(self) -> None:
+        """Say that the outbox has grown (from the event loop's thread)."""
+        self._idle.clear()
+        self._added.set()
+
+    async def drained(self) -> None:
+        """Wait until nothing waits any more."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._added.set()
+        while True:
+            await self._added.wait()
+            self._added.clear()
+            while (waiting := await asyncio.to_thread(self._outbox.first)) is not None:
+                await self._ship(waiting)
+            if not self._added.is_set():
+                self._idle.set()
+
+    async def _ship(self, waiting: Waiting) -> None:
+        utterance = waiting.utterance
+        try:
+            answer = await self._link.call(
+                publish, self._store, utterance, recording=self._recording
+            )
+        except Refused as error:
+            log.error("utterance_parked", utterance=utterance.id, why=str(error))
+            await asyncio.to_thread(self._outbox.park, waiting.place, str(error))
+            return
+        except Exception as error:
+            if not (is_away(error) or is_hopeless(error)):
+                raise
+            await self._link.pause()  # and read it again: it is older then
+            return
+        if answer.verdict is Verdict.FULL:
+            await self._wait_for_room(answer)
+            return
+        if self._held_up:
+            self._held_up = False
+            self._full_pause_s = FULL_PAUSE_S
+            log.info("backlog_has_room_again", waiting=len(self._outbox))
+        if answer.verdict is Verdict.CLOSED:
+            # its turn ended without it: what was said is not lost, it becomes a new turn
+            await asyncio.to_thread(self._outbox.rename, waiting.place, new_utterance_id())
+            return
+        await asyncio.to_thread(self._outbox.forget, waiting.place)
+        self.sent += 1
+        log.info(
+            "utterance_sent",
+            session=utterance.session,
+            turn=answer.turn,
+            utterance=utterance.id,
+            speech_s=round(utterance.speech_ms / 1000, 2),
+            again=answer.verdict is Verdict.DUPLICATE or None,
+            waiting=len(self._outbox),
+        )
+
+    async def _wait_for_room(self, answer: Published) -> None:
+        if not self._held_up:
+            self._held_up = True
+            log.warning("kept_in_outbox", why=answer.why, waiting=len(self._outbox))
+        await asyncio.sleep(jittered(self._full_pause_s))
+        self._full_pause_s = min(self._full_pause_s * 2, FULL_PAUSE_MAX_S)
