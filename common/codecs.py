@@ -30,8 +30,8 @@ def encode(samples: NDArray[np.int16], codec: Codec = "flac", rate: int = SAMPLE
     """Mono int16 samples at `rate` Hz as bytes; raises `BadAudio` for anything else, or nothing."""
     if samples.dtype != np.int16 or samples.ndim != 1 or not len(samples):
         raise BadAudio(
-            f"Only mono int16 audio of at least one sample can be encoded, not {samples.dtype} of "
-            f"shape {samples.shape}."
+            f"only mono int16 audio of at least one sample can be encoded, not {samples.dtype} of "
+            f"shape {samples.shape}"
         )
     if codec == "pcm_s16le":
         return samples.astype("<i2").tobytes()
@@ -53,24 +53,20 @@ def decode(
     if codec not in CODECS:
         raise _unknown(codec)
     if rate != SAMPLE_RATE:
-        raise BadAudio(
-            f"The audio is announced at {rate} Hz; resample it to {SAMPLE_RATE} Hz mono."
-        )
+        raise BadAudio(f"the audio is announced at {rate} Hz; resample it to {SAMPLE_RATE} Hz mono")
     if samples <= 0 or not data:
-        raise BadAudio("The utterance holds no audio; send at least one sample.")
+        raise BadAudio("the utterance holds no audio; send at least one sample")
     if samples > max_samples:
         raise BadAudio(
-            f"The audio is announced as {samples / rate:.1f} s long; at most "
-            f"{max_samples / rate:.1f} s are accepted, so cut it into shorter utterances."
+            f"the audio is announced as {samples / rate:.1f} s long; at most "
+            f"{max_samples / rate:.1f} s are accepted, so cut it into shorter utterances"
         )
     return _decode_pcm(data, samples) if codec == "pcm_s16le" else _decode_flac(data, rate, samples)
 
 
 def _decode_pcm(data: bytes, samples: int) -> NDArray[np.int16]:
     if len(data) % 2:
-        raise BadAudio(
-            f"pcm_s16le comes in pairs of bytes; {len(data)} bytes are no whole samples."
-        )
+        raise BadAudio(f"pcm_s16le comes in pairs of bytes; {len(data)} bytes are no whole samples")
     if len(data) // 2 != samples:
         raise _wrong_length(samples, f"{len(data) // 2}")
     return np.frombuffer(data, "<i2").astype(np.int16)
@@ -82,13 +78,12 @@ def _decode_flac(data: bytes, rate: int, samples: int) -> NDArray[np.int16]:
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             if file.format != "FLAC":
-                raise BadAudio(f"The audio is announced as flac, but holds {file.format}.")
+                raise BadAudio(f"the audio is announced as flac, but holds {file.format}")
             if file.channels != 1:
-                raise BadAudio(f"The audio has {file.channels} channels; mix it down to one.")
+                raise BadAudio(f"the audio has {file.channels} channels; mix it down to one")
             if file.samplerate != rate:
                 raise BadAudio(
-                    f"The audio is announced at {rate} Hz, but its header says "
-                    f"{file.samplerate} Hz."
+                    f"the audio is announced at {rate} Hz, but its header says {file.samplerate} Hz"
                 )
             if file.frames != samples:
                 raise _wrong_length(samples, _header_length(file.frames))
@@ -99,7 +94,7 @@ def _decode_flac(data: bytes, rate: int, samples: int) -> NDArray[np.int16]:
                 filled += len(block)
     except soundfile.LibsndfileError as error:
         raise BadAudio(
-            f"The audio is no readable FLAC ({error.error_string}); encode it again."
+            f"the audio is no readable FLAC ({error.error_string}); encode it again"
         ) from error
     return audio
 
@@ -111,8 +106,8 @@ def _header_length(frames: int) -> str:
 
 
 def _unknown(codec: str) -> BadAudio:
-    return BadAudio(f"There is no codec {codec!r}; send {' or '.join(CODECS)}.")
+    return BadAudio(f"there is no codec {codec!r}; send {' or '.join(CODECS)}")
 
 
 def _wrong_length(announced: int, held: str) -> BadAudio:
-    return BadAudio(f"{announced} samples are announced, but the audio holds {held}.")
+    return BadAudio(f"{announced} samples are announced, but the audio holds {held}")

@@ -102,21 +102,18 @@ def mask_password(url: str) -> str:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The settings that differ from the defaults, as variables for a child process."""
+    """All settings as variables for a child process, so that it needs no other source."""
     variables: dict[str, str] = {}
-    default = Settings.model_construct()
     for name in Settings.model_fields:
-        value, usual = getattr(settings, name), getattr(default, name)
+        value = getattr(settings, name)
         if not hasattr(value, "__pydantic_fields__"):
-            if value != usual:
-                variables[PREFIX + name.upper()] = str(value)
+            variables[PREFIX + name.upper()] = str(value)
             continue
         for inner in type(value).model_fields:
             leaf = getattr(value, inner)
-            if leaf == getattr(usual, inner) or leaf is None:
-                continue
-            text = leaf.get_secret_value() if isinstance(leaf, SecretStr) else str(leaf)
-            variables[f"{PREFIX}{name.upper()}__{inner.upper()}"] = text
+            if leaf is not None:
+                text = leaf.get_secret_value() if isinstance(leaf, SecretStr) else str(leaf)
+                variables[f"{PREFIX}{name.upper()}__{inner.upper()}"] = text
     return variables
 
 

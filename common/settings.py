@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from platformdirs import user_data_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -25,6 +25,12 @@ PREFIX: Final = "EARSHOT_"
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+def _webrtc_frame(frame_ms: int) -> int:
+    if frame_ms not in {10, 20, 30}:
+        raise ValueError("webrtcvad takes frames of 10, 20 or 30 ms")
+    return frame_ms
 
 
 class _Section(BaseModel):
@@ -209,7 +215,7 @@ class ListenSettings(_Section):
     vad_mode: Annotated[int, Field(ge=0, le=3)] = Field(
         2, description="webrtcvad's aggressiveness: 0 hears most, 3 least."
     )
-    frame_ms: Literal[10, 20, 30] = Field(30, description="webrtcvad's frame.")
+    frame_ms: Annotated[int, AfterValidator(_webrtc_frame)] = Field(30, description="webrtcvad's frame.")
     codec: Codec = Field("flac", description="flac halves the traffic and loses nothing.")
     language: str = Field("", description="Hint for STT.")
     persona: str = Field("", description="Hint for the LLM worker.")

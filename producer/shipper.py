@@ -41,12 +41,13 @@ class Shipper:
 
     def added(self) -> None:
         """Say that the outbox has grown (from the event loop's thread)."""
-        self._idle.clear()
         self._added.set()
 
     async def drained(self) -> None:
         """Wait until nothing waits any more."""
-        await self._idle.wait()
+        while len(self._outbox):
+            self._idle.clear()
+            await self._idle.wait()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -56,8 +57,7 @@ class Shipper:
             self._added.clear()
             while (waiting := await asyncio.to_thread(self._outbox.first)) is not None:
                 await self._ship(waiting)
-            if not self._added.is_set():
-                self._idle.set()
+            self._idle.set()
 
     async def _ship(self, waiting: Waiting) -> None:
         utterance = waiting.utterance

@@ -25,37 +25,36 @@ local function in_hand(stream, entry)
   return ok and #rows > 0 and tonumber(rows[1][3]) < TEND_AFTER
 end
 
-for turn = number('done') + 1, number('last') do
+-- Each turn that is ended may take tombstones behind it along: the head is read again each time.
+while number('done') < number('last') do
+  local turn = number('done') + 1
   local record = get_record(turn)
+  local event
   if not record then
+    event = 'lost'
     record = { id = '', rev = 0, spoken = NOW, published = NOW }
     record.error = { stage = 'tend', reason = 'lost', error = 'the record of this turn vanished' }
-    end_turn(turn, record)
-    mended[#mended + 1] = 'lost'
-  elseif is_ready(record) then
-    if not is_tombstone(record) then
-      break
-    end
-  else
+  elseif not is_ready(record) then
     local stream = record.stream == 'recordings' and KEYS[8] or KEYS[7]
     if not record.final and NOW - record.touched > tonumber(ARGV[4]) then
+      event = 'expired'
       if record.entry then
         remove_entry(stream, 'stt', record.entry)
       end
       record.error, record.skip = nil, 'expired'
-      end_turn(turn, record)
-      mended[#mended + 1] = 'expired'
     elseif record.entry and not in_hand(stream, record.entry)
       and not exists(stream, record.entry) then
+      event = 'lost'
       remove_entry(stream, 'stt', record.entry)
       record.error = { stage = 'tend', reason = 'lost',
         error = 'the audio vanished from Redis before it was transcribed' }
-      end_turn(turn, record)
-      mended[#mended + 1] = 'lost'
-    else
-      break
     end
   end
+  if not event then
+    break
+  end
+  end_turn(turn, record)
+  mended[#mended + 1] = event
 end
 local wake = redis.call('HGET', SESSION, 'wake')
 advance()

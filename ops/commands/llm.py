@@ -36,4 +36,4 @@ async def _run(settings: Settings, name: str, stop: asyncio.Event) -> None:
     from workers.llm import LlmHandler
 
     async with opened(settings) as store:
-        await Loop(store, settings, LlmHandler(store, settings), name).run(stop)
+        await Loop(store, settings, LlmHandler(store, settings.llm), name).run(stop)

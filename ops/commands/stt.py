@@ -36,4 +36,4 @@ async def _run(settings: Settings, name: str, stop: asyncio.Event) -> None:
     from workers.stt import SttHandler
 
     async with opened(settings) as store:
-        await Loop(store, settings, SttHandler(store, settings), name).run(stop)
+        await Loop(store, settings, SttHandler(store, settings.stt), name).run(stop)

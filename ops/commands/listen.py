@@ -1,0 +1,116 @@
+"""`earshot listen`: the producer."""
+
+import asyncio
+import sys
+from functools import partial
+from pathlib import Path
+
+import click
+
+from common import logs
+from common.errors import BadInput
+from common.keys import check_session_id
+from common.settings import Settings
+from ops.options import log_options, redis_options, setting, settings_of
+from ops.running import link_of, meet, opened, run_role
+from producer.source import Source
+
+
+@click.command("listen")
+@click.option(
+    "--input",
+    "input_",
+    metavar="FILE|-",
+    help="An audio file instead of the microphone, or - for raw s16le 16 kHz mono on stdin.",
+)
+@click.option("--realtime", is_flag=True, help="Play --input at the speed of speech.")
+@setting("--session", "listen.session", metavar="ID")
+@setting("--device", "listen.device", metavar="INDEX|NAME")
+@setting("--preset", "listen.preset", metavar="command|conversation|dictation")
+@setting("--silence", "listen.silence_s", metavar="SECONDS")
+@setting("--min-speech", "listen.min_speech_s", metavar="SECONDS")
+@setting("--pre-roll", "listen.pre_roll_s", metavar="SECONDS")
+@setting("--max-utterance", "listen.max_utterance_s", metavar="SECONDS")
+@setting("--vad-mode", "listen.vad_mode", metavar="0..3")
+@setting("--frame-ms", "listen.frame_ms", metavar="10|20|30")
+@setting("--codec", "listen.codec", metavar="flac|pcm_s16le")
+@setting("--language", "listen.language", metavar="CODE")
+@setting("--persona", "listen.persona", metavar="NAME")
+@setting("--interrupt", "listen.interrupt", metavar="auto|off|new_turn")
+@setting("--outbox", "listen.outbox", metavar="FOLDER")
+@redis_options
+@log_options
+@click.pass_context
+def command(ctx: click.Context, input_: str | None, realtime: bool) -> None:
+    """Hear speech, cut it into utterances and send them.
+
+    Utterances wait in an outbox on this host's disk until Redis has them, so that nothing is lost
+    while the network is gone. Ctrl+C sends what is being said and leaves.
+
+    \b
+    earshot listen                              the default microphone
+    earshot listen --device usb                 the first one with "usb" in its name
+    earshot listen --input talk.mp3 --session s1
+    arecord -f S16_LE -r 16000 -c 1 -t raw | earshot listen --input -
+    """
+    settings = settings_of(ctx)
+    if realtime and input_ is None:
+        raise BadInput("--realtime goes with --input: a microphone is as fast as speech anyway")
+    source = _source(settings, input_, realtime)
+    logs.set_up(settings.log)
+    run_role(lambda stop: _listen(settings, source, realtime or source.is_live, stop))
+
+
+def _source(settings: Settings, input_: str | None, realtime: bool) -> Source:
+    """The source that was asked for; raises BadInput where its part is not installed."""
+    frame_ms = settings.listen.frame_ms
+    try:
+        if input_ is None:
+            from producer.microphone import Microphone
+
+            return Microphone(settings.listen.device, frame_ms)
+        if input_ == "-":
+            from producer.raw_pcm import RawPcmSource
+
+            return RawPcmSource(sys.stdin.buffer, frame_ms, realtime=realtime)
+        from producer.audio_file import AudioFileSource
+
+        return AudioFileSource(Path(input_), frame_ms, realtime=realtime)
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            f"{error.name} is not installed: pip install 'earshot[mic]' on the mic host"
+        ) from None
+
+
+async def _listen(settings: Settings, source: Source, paced: bool, stop: asyncio.Event) -> None:
+    from producer.detector import WebRtcDetector
+    from producer.identity import default_session
+    from producer.listen import listen
+    from producer.outbox import Outbox
+
+    options = settings.listen
+    detector = WebRtcDetector(options.vad_mode, options.frame_ms)
+    session = check_session_id(options.session or default_session(Path(source.name).stem))
+    with (
+        source,
+        Outbox(
+            options.outbox_folder(),
+            session,
+            max_bytes=round(options.outbox_max_mb * 2**20),
+            max_age_s=options.outbox_max_age_s,
+        ) as outbox,
+    ):
+        async with opened(settings) as store:
+            link = link_of(store, settings)
+            await listen(
+                source,
+                detector,
+                options,
+                outbox,
+                store,
+                link,
+                partial(meet, link, store, settings),
+                stop,
+                session=session,
+                paced=paced,
+            )

@@ -1,0 +1,102 @@
+"""`earshot up`: all of it on this machine."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import click
+from platformdirs import user_data_path
+
+from common import logs
+from common.configuration import mask_password
+from common.settings import Settings
+from common.subscriber import Subscriber
+from ops.conversation import Conversation
+from ops.machine import Machine, machine
+from ops.options import log_options, overrides, redis_options, setting, settings_of
+from ops.running import run_role
+from ops.supervisor import StopRequested, to_stderr
+
+
+@click.command("up")
+@click.option("--stt", "stt", default=1, show_default=True, help="STT worker processes.")
+@click.option("--llm", "llm", default=1, show_default=True, help="LLM worker processes.")
+@click.option("--input", "input_", metavar="FILE", help="An audio file instead of the microphone.")
+@click.option("--no-listen", is_flag=True, help="No producer: only Redis and the workers.")
+@click.option("--verbose", is_flag=True, help="Also what the processes log.")
+@setting("--model", "stt.model", metavar="NAME|FOLDER|demo")
+@setting("--base-url", "llm.base_url", metavar="URL")
+@setting("--session", "listen.session", metavar="ID")
+@setting("--device", "listen.device", metavar="INDEX|NAME")
+@redis_options
+@log_options
+@click.pass_context
+def command(
+    ctx: click.Context, stt: int, llm: int, input_: str | None, no_listen: bool, verbose: bool
+) -> None:
+    """Run producer, workers and (unless one is configured) Redis on this machine.
+
+    The embedded Redis keeps its data between runs. Without EARSHOT_LLM__BASE_URL a stand-in
+    answers, whose wit is canned. The conversation is printed; Ctrl+C ends everything.
+    """
+    settings = settings_of(ctx)
+    logs.set_up(settings.log)
+    listen = None if no_listen else (["--input", input_, "--realtime"] if input_ else [])
+    values = overrides(ctx)
+
+    def on_line(name: str, line: str) -> None:
+        if verbose or '"error"' in line or "[error" in line or "[warning" in line:
+            to_stderr(name, line)
+
+    run_role(lambda stop: _up(settings, values, stt, llm, listen, on_line, stop))
+
+
+async def _up(
+    settings: Settings,
+    values: dict[str, Any],
+    stt: int,
+    llm: int,
+    listen: list[str] | None,
+    on_line: Callable[[str, str], None],
+    stop: asyncio.Event,
+) -> None:
+    own_redis = "url" not in settings.redis.model_fields_set
+    stand_in = "base_url" not in settings.llm.model_fields_set
+    folder = user_data_path("earshot") / "redis"
+    try:
+        async with machine(
+            values,
+            stop,
+            on_line,
+            redis_folder=folder,
+            own_redis=own_redis,
+            stand_in=stand_in,
+        ) as parts:
+            _introduce(parts, folder if own_redis else None, stand_in)
+            await parts.start_workers(stt=stt, llm=llm)
+            await parts.ready(None)
+            if listen is not None:
+                await parts.start("listen", "listen", *listen, restart=not listen)
+            click.echo("Ready. Ctrl+C ends it.\n", err=True)
+            await parts.supervisor.until(_print(parts), stop=stop)
+    except StopRequested:
+        click.echo("Stopped.", err=True)
+
+
+def _introduce(parts: Machine, folder: object, stand_in: bool) -> None:
+    settings = parts.settings
+    where = f"embedded, data in {folder}" if folder else mask_password(settings.redis.url)
+    click.echo(f"Redis: {where}\nSTT:   {settings.stt.model}", err=True)
+    if stand_in:
+        click.echo(
+            "LLM:   stand-in, no model at all: set EARSHOT_LLM__BASE_URL to your server", err=True
+        )
+    else:
+        click.echo(f"LLM:   {settings.llm.base_url}", err=True)
+
+
+async def _print(parts: Machine) -> None:
+    conversation = Conversation(sessions=True)
+    async for received in Subscriber(parts.store, parts.link, deltas=False).events():
+        for line in conversation.lines(received.event):
+            click.echo(line)

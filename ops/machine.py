@@ -1,0 +1,124 @@
+"""All of earshot on one machine: what `earshot up` and `earshot demo` have in common."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from common.configuration import environment, inherited, load
+from common.link import Link
+from common.settings import Settings
+from common.store import Store
+from ops.census import take_census
+from ops.embedded_redis import EmbeddedRedis
+from ops.running import link_of, meet, opened
+from ops.standin import MODEL, READY
+from ops.supervisor import Supervisor, role_command
+
+POLL_S: Final = 0.1
+STAND_IN_START_S: Final = 30.0
+
+OnLine = Callable[[str, str], None]
+
+
+@dataclass(slots=True)
+class Machine:
+    """The parts, once they run. `settings` are those that the roles were started with."""
+
+    settings: Settings
+    supervisor: Supervisor
+    store: Store
+    link: Link
+    stop: asyncio.Event
+    _workers: int = 0
+
+    async def start_workers(self, *, stt: int, llm: int) -> None:
+        """Start worker processes; `ready` waits for them."""
+        for role, count in (("stt", stt), ("llm", llm)):
+            for number in range(1, count + 1):
+                await self.start(f"{role}-{number}", role)
+        self._workers = stt + llm
+
+    async def start(self, name: str, role: str, *arguments: str, restart: bool = True) -> None:
+        """Start one role with this machine's settings."""
+        await self.supervisor.spawn(
+            name,
+            role_command(role, *arguments),
+            inherited() | environment(self.settings),
+            restart=restart,
+        )
+
+    async def ready(self, timeout_s: float | None) -> None:
+        """Wait until every worker has its model and reads; raises as Supervisor.until does."""
+        await self.supervisor.until(self._all_ready(), stop=self.stop, timeout_s=timeout_s)
+
+    async def _all_ready(self) -> None:
+        while True:
+            census = await self.link.lasting(take_census, self.store)
+            if sum(is_serving(worker) for worker in census.workers) >= self._workers:
+                return
+            await asyncio.sleep(POLL_S)
+
+
+def is_serving(worker: dict[str, Any]) -> bool:
+    """Whether a worker has started; one that waits for its LLM server has."""
+    return worker["state"] in {"ready", "waiting"}
+
+
+@asynccontextmanager
+async def machine(
+    values: dict[str, Any],
+    stop: asyncio.Event,
+    on_line: OnLine,
+    *,
+    redis_folder: Path | None,
+    own_redis: bool,
+    stand_in: bool,
+) -> AsyncIterator[Machine]:
+    """Bring up Redis (`own_redis`) and the stand-in (`stand_in`), and end all roles at the end.
+
+    `values` are settings of this machine, nested as the tree is; `redis_folder` None means a
+    temporary one.
+    """
+    async with AsyncExitStack() as stack:
+        if own_redis:
+            redis = stack.enter_context(EmbeddedRedis(redis_folder))
+            values["redis"] = {"url": redis.url}
+        lines = _Lines(on_line)
+        supervisor = await stack.enter_async_context(Supervisor(lines))
+        if stand_in:
+            url = await _start_stand_in(supervisor, stop, lines)
+            values["llm"] = values.get("llm", {}) | {"base_url": url, "model": MODEL}
+        settings = load(values)
+        store = await stack.enter_async_context(opened(settings))
+        link = link_of(store, settings)
+        await meet(link, store, settings)
+        yield Machine(settings, supervisor, store, link, stop)
+
+
+async def _start_stand_in(supervisor: Supervisor, stop: asyncio.Event, lines: "_Lines") -> str:
+    """Start the stand-in LLM on a free port, which it keeps when it is started again."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    argv = [sys.executable, "-P", "-m", "ops.standin", "--port", str(port), "--no-steerable"]
+    await supervisor.spawn("stand-in", argv, inherited())
+    await supervisor.until(lines.stand_in.wait(), stop=stop, timeout_s=STAND_IN_START_S)
+    return f"http://127.0.0.1:{port}/v1"
+
+
+class _Lines:
+    """Hands the roles' lines on, and hears the stand-in say that it listens."""
+
+    def __init__(self, on_line: OnLine) -> None:
+        self._on_line = on_line
+        self.stand_in = asyncio.Event()
+
+    def __call__(self, name: str, line: str) -> None:
+        if line.startswith(READY):
+            self.stand_in.set()
+        self._on_line(name, line)

@@ -1,0 +1,143 @@
+"""Recordings as a source: any file that libsndfile reads, read and resampled in blocks."""
+
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from common.codecs import SAMPLE_RATE
+from common.errors import BadInput
+from producer.pacing import paced
+from producer.resample import Resampler
+from producer.source import DEFAULT_FRAME_MS, Framer, frame_samples
+
+_BLOCK_S: Final = 1.0
+"""Audio read at a time: memory stays the same for a word and for three hours."""
+
+_MAX_CHANNELS: Final = 64
+"""More than any recorder has; a header that claims more is damaged."""
+
+
+class AudioFileSource:
+    """A recording at any rate, mono or not, as 16 kHz mono frames; `realtime` at its own speed.
+
+    Entering raises `BadInput` when the file is missing, is no audio, or holds none; iterating
+    raises it when the file turns out damaged further on, after the frames before that place.
+    """
+
+    is_live = False
+
+    def __init__(
+        self,
+        path: Path | str,
+        frame_ms: int = DEFAULT_FRAME_MS,
+        *,
+        realtime: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], object] | None = None,
+    ) -> None:
+        self._path = Path(path)
+        self._framer = Framer(frame_samples(frame_ms))
+        self._realtime = realtime
+        self._clock = clock
+        self._sleep = sleep
+        self._closed = threading.Event()
+        self._file: soundfile.SoundFile | None = None
+        self.frame_samples = frame_samples(frame_ms)
+
+    @property
+    def name(self) -> str:
+        return self._path.name
+
+    @property
+    def samples(self) -> int:
+        return self._framer.samples
+
+    @property
+    def duration_s(self) -> float:
+        """Seconds of the recording by its header; 0 before it is open."""
+        return self._file.frames / self._file.samplerate if self._file else 0.0
+
+    def __enter__(self) -> Self:
+        self._file = _open(self._path)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+        if self._file is not None:
+            self._file.close()
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def __iter__(self) -> Iterator[NDArray[np.int16]]:
+        frames = self._frames()
+        if self._realtime:
+            return paced(frames, self._closed, clock=self._clock, sleep=self._sleep)
+        return frames
+
+    def _frames(self) -> Iterator[NDArray[np.int16]]:
+        if self._file is None:
+            raise RuntimeError("an audio file is read inside its context")
+        resampler = Resampler(self._file.samplerate)
+        for block in self._blocks(self._file):
+            for frame in self._framer.push(resampler.push(block)):
+                if self._closed.is_set():
+                    return
+                yield frame
+        yield from self._framer.push(resampler.finish())
+        yield from self._framer.finish()
+
+    def _blocks(self, file: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+        size = round(_BLOCK_S * file.samplerate)
+        while True:
+            try:
+                block: NDArray[np.float32] = file.read(size, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise BadInput(
+                    f"{self._path} is damaged after {self.samples / SAMPLE_RATE:.1f} s "
+                    f"({error.error_string}); what came before was used"
+                ) from error
+            if not len(block):
+                return
+            yield block
+
+
+def _open(path: Path) -> soundfile.SoundFile:
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder; name one audio file in it")
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise BadInput(f"{path} is not a regular file; pipe raw samples into `--input -`")
+        with path.open("rb") as file:
+            is_empty = not file.read(1)
+    except FileNotFoundError:
+        raise BadInput(f"there is no file {path}; check its name") from None
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from error
+    if is_empty:
+        raise BadInput(f"{path} is empty; record it again")
+    try:
+        audio = soundfile.SoundFile(path)
+    except (soundfile.LibsndfileError, TypeError) as error:
+        # soundfile raises TypeError for a headerless format, recognised by its suffix alone
+        raise BadInput(
+            f"{path} is no audio that can be read here; convert it, for example with "
+            f"`ffmpeg -i {path.name} -ar {SAMPLE_RATE} -ac 1 out.wav`"
+        ) from error
+    if not audio.frames or audio.channels > _MAX_CHANNELS:
+        audio.close()
+        raise BadInput(f"{path} has a header, but holds no audio; record it again")
+    return audio

@@ -1,0 +1,43 @@
+"""Tells speech from everything else, one frame at a time."""
+
+from typing import Protocol
+
+import numpy as np
+import webrtcvad
+from numpy.typing import NDArray
+
+from common.codecs import SAMPLE_RATE
+from common.errors import BadInput
+from producer.source import DEFAULT_FRAME_MS, frame_samples
+
+DEFAULT_MODE = 2
+
+
+class Detector(Protocol):
+    """Judges the frames of one stream in their order; it may remember earlier ones."""
+
+    def is_speech(self, frame: NDArray[np.int16]) -> bool:
+        """Whether this frame (16 kHz mono) holds speech."""
+
+
+class WebRtcDetector:
+    """WebRTC's detector: about 0.1 ms of CPU per second of audio.
+
+    `mode` 0 lets nearly everything through, 3 is the strictest. It follows the noise floor of
+    what it has heard, so a stream needs an instance of its own.
+
+    Raises `BadInput` for another mode or frame length, `ValueError` for a frame of another size.
+    """
+
+    def __init__(self, mode: int = DEFAULT_MODE, frame_ms: int = DEFAULT_FRAME_MS) -> None:
+        if mode not in (0, 1, 2, 3):
+            raise BadInput(f"the detector has no mode {mode}; choose 0 (lenient) to 3 (strict)")
+        self._samples = frame_samples(frame_ms)
+        self._vad = webrtcvad.Vad(mode)
+
+    def is_speech(self, frame: NDArray[np.int16]) -> bool:
+        if frame.shape != (self._samples,) or frame.dtype != np.int16:
+            raise ValueError(
+                f"a frame of {self._samples} int16 samples expected, got {frame.shape}"
+            )
+        return bool(self._vad.is_speech(frame.tobytes(), SAMPLE_RATE))

@@ -1,0 +1,123 @@
+"""From frames to the outbox: detector and segmenter over one source, in a thread of their own."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from common.codecs import SAMPLE_RATE, encode
+from common.settings import ListenSettings
+from common.utterance import Utterance
+from producer import segmenter as cut
+from producer.detector import Detector
+from producer.identity import new_utterance_id
+from producer.outbox import Outbox
+from producer.presets import endpointing
+from producer.segmenter import Segmenter, SegmentEvent
+from producer.source import Source
+
+MS_PER_SAMPLE: Final = 1000 / SAMPLE_RATE
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Heard:
+    """What one run heard so far."""
+
+    utterances: int = 0
+    skipped: int = 0
+
+
+class Ear:
+    """Hears one source to its end.
+
+    `paced` says that the source runs at the speed of speech, so that sample time is real time and
+    the age of an end of speech can be told from it.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        detector: Detector,
+        settings: ListenSettings,
+        outbox: Outbox,
+        *,
+        session: str,
+        paced: bool,
+        added: Callable[[], None],
+    ) -> None:
+        self._source = source
+        self._detector = detector
+        self._settings = settings
+        self._outbox = outbox
+        self._session = session
+        self._paced = paced
+        self._added = added
+        self._interrupt = settings.interrupt == "new_turn" or (
+            settings.interrupt == "auto" and source.is_live
+        )
+        self._segmenter = Segmenter(
+            endpointing(
+                settings.preset,
+                silence_s=settings.silence_s,
+                min_speech_s=settings.min_speech_s,
+                pre_roll_s=settings.pre_roll_s,
+                tail_s=settings.tail_s,
+                max_utterance_s=settings.max_utterance_s,
+            ),
+            source.frame_samples,
+        )
+        self._position = 0
+        self.heard = Heard()
+
+    def hear(self) -> None:
+        """Until the source ends or is closed; blocks. What is open then is kept as well.
+
+        Raises BadInput where the source turns out damaged.
+        """
+        try:
+            for frame in self._source:
+                self._position += len(frame)
+                for event in self._segmenter.push(frame, self._detector.is_speech(frame)):
+                    self._tell(event)
+        finally:
+            for event in self._segmenter.finish():
+                self._tell(event)
+
+    def _tell(self, event: SegmentEvent) -> None:
+        match event:
+            case cut.Utterance():
+                self._keep(event)
+            case cut.Skipped():
+                self.heard.skipped += 1
+                log.info(
+                    f"Skipped short segment ({event.speech_s:.2f}s < {event.minimum_s:g}s)",
+                    session=self._session,
+                )
+            case cut.SpeechStarted():
+                log.debug("speech_started", at_s=round(event.at / SAMPLE_RATE, 2))
+
+    def _keep(self, piece: cut.Utterance) -> None:
+        settings = self._settings
+        utterance = Utterance(
+            id=new_utterance_id(),
+            session=self._session,
+            codec=settings.codec,
+            rate=SAMPLE_RATE,
+            samples=len(piece.samples),
+            audio=encode(piece.samples, settings.codec),
+            speech_ms=round(piece.speech_samples * MS_PER_SAMPLE),
+            source=self._source.name[:200],
+            language=settings.language,
+            persona=settings.persona,
+            interrupt=self._interrupt,
+            continued=piece.continued,
+        )
+        age_s = (self._position - piece.end_of_speech) / SAMPLE_RATE if self._paced else 0.0
+        dropped = self._outbox.add(utterance, age_s=age_s)
+        if dropped is not None:
+            log.error("outbox_dropped_oldest", count=dropped.count, why=dropped.why)
+        self.heard.utterances += 1
+        self._added()

@@ -1,0 +1,113 @@
+"""The producer: hearing in a thread, shipping beside it, neither waiting for the other."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+
+from common.link import Link
+from common.settings import ListenSettings
+from common.store import Store
+from producer.detector import Detector
+from producer.ear import Ear
+from producer.outbox import Outbox
+from producer.shipper import Shipper
+from producer.source import Source
+
+# After the end was asked for: what was just cut should still go out, a Redis that is away must
+# not hold anybody up.
+LAST_SHIPMENT_S: Final = 3.0
+
+log = structlog.get_logger(__name__)
+
+
+async def listen(
+    source: Source,
+    detector: Detector,
+    settings: ListenSettings,
+    outbox: Outbox,
+    store: Store,
+    link: Link,
+    meet: Callable[[], Awaitable[None]],
+    stop: asyncio.Event,
+    *,
+    session: str,
+    paced: bool,
+) -> None:
+    """Hear `source` to its end (or until `stop`), and ship everything that it held.
+
+    `meet` waits for Redis and checks it; what it raises when waiting cannot help ends the run, and
+    what was heard stays in the outbox. A source that is over is shipped whole, however long Redis
+    is away; on `stop` what cannot be shipped at once waits for the next start.
+    """
+    loop = asyncio.get_running_loop()
+    shipper = Shipper(store, link, outbox)
+
+    def added() -> None:
+        loop.call_soon_threadsafe(shipper.added)
+
+    ear = Ear(
+        source,
+        detector,
+        settings,
+        outbox,
+        session=session,
+        paced=paced,
+        added=added,
+    )
+
+    async def ship() -> None:
+        await meet()
+        await shipper.run()
+
+    if left := len(outbox):
+        log.info("found_in_outbox", waiting=left)
+    shipping = asyncio.create_task(ship())
+    hearing = asyncio.create_task(asyncio.to_thread(ear.hear))
+    stopping = asyncio.create_task(stop.wait())
+    log.info("listening", source=source.name, session=session, live=source.is_live)
+    try:
+        await asyncio.wait({hearing, shipping, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        source.close()
+        failure = await _outcome(hearing)
+        if not shipping.done():
+            await _ship_rest(shipper, shipping, stopping)
+        if shipping.done() and not shipping.cancelled():
+            shipping.result()
+        if failure is not None:
+            raise failure
+    finally:
+        stopping.cancel()
+        shipping.cancel()
+        await asyncio.gather(shipping, stopping, return_exceptions=True)
+        log.info(
+            "done_listening",
+            session=session,
+            utterances=ear.heard.utterances,
+            skipped=ear.heard.skipped,
+            sent=shipper.sent,
+            waiting=len(outbox),
+        )
+
+
+async def _outcome(task: "asyncio.Task[None]") -> Exception | None:
+    try:
+        await task
+    except Exception as error:
+        return error
+    return None
+
+
+async def _ship_rest(
+    shipper: Shipper, shipping: "asyncio.Task[None]", stopping: "asyncio.Task[bool]"
+) -> None:
+    drained = asyncio.create_task(shipper.drained())
+    try:
+        done, _ = await asyncio.wait(
+            {drained, shipping, stopping}, return_when=asyncio.FIRST_COMPLETED
+        )
+        if drained not in done and not shipping.done():
+            await asyncio.wait({drained, shipping}, timeout=LAST_SHIPMENT_S)
+    finally:
+        drained.cancel()

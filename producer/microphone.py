@@ -1,0 +1,112 @@
+"""The microphone as a source of 16 kHz mono frames."""
+
+import time
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.codecs import SAMPLE_RATE
+from producer.capture import Block, Capture, Format, Overflows
+from producer.resample import Resampler
+from producer.source import DEFAULT_FRAME_MS, Framer, frame_samples
+
+_POLL_S: Final = 0.1
+"""How often a reader that waits for audio looks whether the device is away."""
+
+_LONGEST_GAP_S: Final = 10.0
+"""Silence made up at once at most; more would only be waited for by nobody."""
+
+_CLOSE_S: Final = 3.0
+"""How long leaving waits for the device to be closed."""
+
+
+class Microphone:
+    """An input device by its index or a part of its name; the default one for None or "".
+
+    Entering opens it and raises `NoMicrophone` when there is none such, or PyAudio is missing.
+    From then on a device that fails is opened again with backoff; meanwhile it sounds like
+    silence, so that an open utterance ends and sample time keeps up with the wall clock.
+    """
+
+    is_live = True
+
+    def __init__(
+        self,
+        device: int | str | None = None,
+        frame_ms: int = DEFAULT_FRAME_MS,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.frame_samples = frame_samples(frame_ms)
+        self.name = "default" if device is None or device == "" else str(device)
+        self._framer = Framer(self.frame_samples)
+        self._capture = Capture(device)
+        self._clock = clock
+        self._resampler: Resampler | None = None
+        self._format: Format | None = None
+
+    @property
+    def samples(self) -> int:
+        return self._framer.samples
+
+    @property
+    def overflows(self) -> Overflows:
+        """What was lost on the way here; also logged, once per change of state."""
+        return self._capture.overflows
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the device has failed and is waited for."""
+        return self._capture.is_away
+
+    def __enter__(self) -> Self:
+        self.name = self._capture.start().name
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+        self._capture.join(_CLOSE_S)
+
+    def close(self) -> None:
+        """Stops recording; the iteration ends after what was recorded before."""
+        self._capture.stop()
+
+    def __iter__(self) -> Iterator[NDArray[np.int16]]:
+        heard_until = self._clock()
+        while True:
+            block = self._capture.take(_POLL_S)
+            if block is not None:
+                heard_until = self._clock()
+                yield from self._framer.push(self._convert(block))
+            elif self._capture.is_stopping:
+                break
+            elif self._capture.is_away:
+                gap_s = min(self._clock() - heard_until, _LONGEST_GAP_S)
+                heard_until = self._clock()
+                yield from self._framer.push(self._drain())
+                yield from self._framer.push(np.zeros(int(gap_s * SAMPLE_RATE), np.int16))
+        yield from self._framer.push(self._drain())
+        yield from self._framer.finish()
+
+    def _convert(self, block: Block) -> NDArray[np.int16]:
+        before = self._drain() if block.format is not self._format else np.empty(0, np.int16)
+        if self._resampler is None:
+            self._resampler, self._format = Resampler(block.format.rate), block.format
+        samples = np.frombuffer(block.data, np.int16).reshape(-1, block.format.channels)
+        audio = self._resampler.push(samples.astype(np.float32) / np.float32(32_768))
+        return np.concatenate((before, audio)) if len(before) else audio
+
+    def _drain(self) -> NDArray[np.int16]:
+        """What the resampler still holds of the stream that ended."""
+        if self._resampler is None:
+            return np.empty(0, np.int16)
+        rest, self._resampler = self._resampler.finish(), None
+        return rest

@@ -1,0 +1,99 @@
+"""Endpointing: when an utterance begins, when it is over, and what is too short to be one.
+
+All durations are seconds of sample time. The three presets differ in patience only; each value
+can be overridden on its own.
+"""
+
+import math
+from dataclasses import dataclass, fields, replace
+
+from common.errors import BadInput
+
+DEFAULT_PRESET = "conversation"
+
+
+def _refuse_unless(good: bool, sentence: str) -> None:
+    if not good:
+        raise BadInput(f"{sentence}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpointing:
+    """The rules by which the segmenter cuts. Units: seconds.
+
+    Raises `BadInput` with one sentence when the values make no sense alone or together.
+    """
+
+    silence_s: float = 1.0
+    """Non-speech that ends an utterance."""
+    min_speech_s: float = 0.5
+    """Voiced time below which a segment is skipped as noise."""
+    pre_roll_s: float = 0.3
+    """Audio kept before the first voiced frame: weak onsets (f, s, h, p) come before it."""
+    tail_s: float = 0.3
+    """Silence kept after the last speech, at most `silence_s`: final consonants fade out in it."""
+    max_utterance_s: float = 30.0
+    """Longest utterance, pre-roll and tail included: Whisper hears in windows of 30 s."""
+    cut_window_s: float = 3.0
+    """A too long utterance is cut at the quietest place of this last part of it."""
+    start_speech_s: float = 0.09
+    """Voiced time within `start_window_s` that counts as speech, and not as a click."""
+    start_window_s: float = 0.15
+    """The window of the rule above. It holds inside an utterance too: one click there does not
+    put off the end."""
+    eager_pause_s: float | None = None
+    """Silence inside an open utterance after which the audio so far is handed out; None: never."""
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is None and field.name == "eager_pause_s":
+                continue
+            _refuse_unless(math.isfinite(value), f"{field.name} must be a number of seconds")
+            positive = field.name not in ("min_speech_s", "pre_roll_s", "tail_s")
+            _refuse_unless(
+                value > 0 if positive else value >= 0,
+                f"{field.name} is {value:g} s; it must be {'above 0' if positive else '0 or more'}",
+            )
+        _refuse_unless(
+            self.start_speech_s <= self.start_window_s,
+            f"start_speech_s ({self.start_speech_s:g} s) does not fit into start_window_s "
+            f"({self.start_window_s:g} s); raise the window or lower the speech",
+        )
+        _refuse_unless(
+            self.silence_s >= self.start_window_s,
+            f"silence_s ({self.silence_s:g} s) is shorter than start_window_s "
+            f"({self.start_window_s:g} s); an utterance would end before speech is told from noise",
+        )
+        _refuse_unless(
+            self.eager_pause_s is None or self.eager_pause_s < self.silence_s,
+            f"eager_pause_s ({self.eager_pause_s} s) must be shorter than silence_s "
+            f"({self.silence_s:g} s), or the utterance is over first",
+        )
+        least = 2 * max(self.pre_roll_s + self.start_window_s, self.min_speech_s)
+        _refuse_unless(
+            self.max_utterance_s >= least,
+            f"max_utterance_s ({self.max_utterance_s:g} s) is too short for its pre-roll and "
+            f"minimum speech; give it at least {least:g} s",
+        )
+
+
+PRESETS: dict[str, Endpointing] = {
+    "command": Endpointing(silence_s=0.6, min_speech_s=0.3),
+    "conversation": Endpointing(silence_s=1.0, min_speech_s=0.5),
+    "dictation": Endpointing(silence_s=2.0, min_speech_s=1.0),
+}
+
+
+def endpointing(preset: str = DEFAULT_PRESET, **overrides: float | None) -> Endpointing:
+    """The preset with single values replaced; an override of None keeps the preset's value.
+
+    Raises `BadInput` for an unknown preset or field, and for values that `Endpointing` refuses.
+    """
+    if preset not in PRESETS:
+        raise BadInput(f"there is no preset {preset!r}; choose one of {', '.join(PRESETS)}")
+    known = {field.name for field in fields(Endpointing)}
+    if unknown := sorted(set(overrides) - known):
+        raise BadInput(f"{unknown[0]!r} is no endpointing value; there are {sorted(known)}")
+    given = {name: value for name, value in overrides.items() if value is not None}
+    return replace(PRESETS[preset], **given)

@@ -1,0 +1,200 @@
+"""What happens to the whole: tending, operators, and every fault of the design's list."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from common.keys import LLM_GROUP, STT_GROUP
+from common.transitions.dead_letters import replay
+from common.transitions.publishing import Verdict
+from common.transitions.tending import forget, tend
+from common.utterance import Utterance
+from tests.model.stage import Actor, ReplyLost
+from tests.model.workers import MAX_AUDIO, paired
+from tests.model.world import GROUPS, SESSIONS, SHARD, Told, World
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """All keys with their time to live (ms, 0: none), and what was acknowledged by then."""
+
+    keys: Mapping[bytes, tuple[bytes, int]]
+    acknowledged: frozenset[str]
+
+
+class Operator(Actor):
+    """Replays dead letters, retries, and now and then forgets a session."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__("operator")
+        self.world = world
+
+    async def live(self) -> None:
+        while not self.stopping:
+            try:
+                await self.replay_one()
+            except ReplyLost:
+                continue
+
+    async def replay_one(self) -> None:
+        world = self.world
+
+        async def look() -> list[tuple[bytes, list[bytes]]]:
+            letters: list[tuple[bytes, list[bytes]]] = world.do("XRANGE", SHARD.dead, "-", "+")
+            return letters
+
+        if not (letters := await world.call(look)):
+            return
+        entry, flat = world.rng.choice(letters)
+        letter = paired(flat)
+        session, old = letter[b"session"].decode(), letter[b"id"].decode()
+        text = letter.get(b"text", letter.get(b"audio", b"")).decode()
+        new = world.fresh("r")
+        root = world.truth.told[old].root
+        answer = letter.get(b"answer", b"1") != b"0"
+        world.truth.told[new] = Told(session, root, answer, old=False, replayed=True)
+        world.truth.told[new].committed.add(text)
+        what = partial(
+            replay, world.store, SHARD, entry.decode(), session=session, utterance=new
+        )
+        published = await world.call(what)
+        world.note(f"replay {old} as {new} -> {published}")
+        if published is not None and published.verdict is Verdict.ACCEPTED:
+            world.truth.acknowledged.add(new)
+
+
+def run_now(world: World, what: Callable[[], object]) -> None:
+    """Run a transition to its end; it never waits with a direct client."""
+    coroutine = what()
+    try:
+        coroutine.send(None)  # type: ignore[attr-defined]  # every transition is a coroutine
+    except StopIteration as end:
+        world.note(f"  -> {end.value}")
+        return
+    raise AssertionError("a transition waited for something")
+
+
+def tend_patiently(world: World) -> None:
+    session = world.rng.choice(SESSIONS)
+    world.note(f"tend {session}")
+    run_now(world, partial(tend, world.store, session))
+
+
+def tend_hastily(world: World) -> None:
+    """As if every timeout had passed."""
+    session = world.rng.choice(SESSIONS)
+    world.tick()
+    world.note(f"tend {session} as if the timeouts had passed")
+    run_now(world, partial(tend, world.hasty, session))
+
+
+def forget_session(world: World) -> None:
+    session = world.rng.choice(SESSIONS)
+    world.note(f"forget {session}")
+    world.truth.forgotten.add(session)
+    run_now(world, partial(forget, world.store, session))
+    world.tick()
+
+
+def echo(world: World) -> None:
+    """A producer's command that sat in a socket runs (once more), long after."""
+    if world.echoes:
+        name, what = world.rng.choice(list(world.echoes.items()))
+        world.note(f"echo of {name}")
+        run_now(world, what)
+
+
+def lose_group(world: World) -> None:
+    stream, group = world.rng.choice(list(GROUPS.items()))
+    if world.do("EXISTS", stream):
+        world.note(f"lost group {group} of {stream}")
+        world.do("XGROUP", "DESTROY", stream, group)
+
+
+def flush(world: World) -> None:
+    world.note("FLUSHALL")
+    world.do("FLUSHALL")
+    world.truth.acknowledged.clear()
+    world.truth.went_back = True
+    world.tick()
+
+
+def vanish(world: World) -> None:
+    """An entry is deleted behind our backs."""
+    stream = world.rng.choice(list(GROUPS))
+    if not (entries := world.do("XRANGE", stream, "-", "+")):
+        return
+    entry, flat = world.rng.choice(entries)
+    fields = paired(flat)
+    if stream == SHARD.turns:
+        world.truth.wakes_vanished.add(fields[b"session"].decode())
+    else:
+        world.truth.vanished.add(fields[b"id"].decode())
+    world.note(f"vanished {stream} {entry.decode()}")
+    world.do("XDEL", stream, entry)
+
+
+def expire(world: World) -> None:
+    """What has a time to live and belongs to a session reaches its end."""
+    session = world.rng.choice(SESSIONS)
+    for key in (SHARD.session(session), SHARD.inbox(session), SHARD.history(session)):
+        if world.do("PTTL", key) > 0:
+            world.note(f"expired {key}")
+            world.do("DEL", key)
+    world.tick()
+
+
+def copy_entry(world: World) -> None:
+    """A foreign client adds an entry like one that waits, with other words in it."""
+    if not (entries := world.do("XRANGE", SHARD.utterances, "-", "+")):
+        return
+    flat = world.rng.choice(entries)[1]
+    utterance = Utterance.from_fields(paired(flat), max_audio=MAX_AUDIO)
+    foreign = utterance.model_copy(update={"audio": b"foreign"})
+    fields = [*foreign.to_fields(), "turn", utterance.turn]
+    world.note(f"foreign copy of {utterance.id}")
+    world.do("XADD", SHARD.utterances, "*", *fields)
+
+
+def foreign_wake(world: World) -> None:
+    """A foreign client wakes an LLM worker."""
+    session = world.rng.choice(SESSIONS)
+    world.note(f"foreign wake-up for {session}")
+    world.do("XADD", SHARD.turns, "*", "session", session, "foreign", 1)
+
+
+def dump(world: World) -> Dump:
+    keys = world.do("KEYS", "*")
+    return Dump(
+        {key: (world.do("DUMP", key), max(world.do("PTTL", key), 0)) for key in keys},
+        frozenset(world.truth.acknowledged),
+    )
+
+
+def roll_back(world: World, to: Dump) -> None:
+    """The server comes back with an earlier state of the whole shard."""
+    world.note("rolled back")
+    world.do("FLUSHALL")
+    for key, (value, ttl_ms) in to.keys.items():
+        world.do("RESTORE", key, ttl_ms, value)
+    world.truth.acknowledged = set(to.acknowledged)
+    world.truth.went_back = True
+    world.tick()
+
+
+# How often each is chosen, relative to the others, in a run in which it may happen at all.
+FAULTS: Final[Mapping[Callable[[World], None], int]] = {
+    tend_patiently: 4,
+    tend_hastily: 4,
+    forget_session: 1,
+    echo: 3,
+    lose_group: 2,
+    flush: 1,
+    vanish: 2,
+    expire: 3,
+    copy_entry: 2,
+    foreign_wake: 2,
+}
+
+assert set(GROUPS.values()) == {STT_GROUP, LLM_GROUP}

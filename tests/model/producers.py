@@ -1,0 +1,140 @@
+"""Producers of the model: they speak, revise, commit, retry, and die before they are done.
+
+An utterance's audio is the sentence that it says, `ID.rREVISION`, and so its transcript tells
+which revision of which utterance was heard.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from common.transitions.publishing import (
+    Commitment,
+    Published,
+    Verdict,
+    commit,
+    publish,
+)
+from common.utterance import Utterance
+from tests.model.stage import Actor
+from tests.model.world import OLD_MS, Told, World
+
+
+class Producer(Actor):
+    """Speaks a few utterances in one session; what is not acknowledged is in its outbox."""
+
+    def __init__(
+        self, world: World, session: str, utterances: int, outbox: list[Utterance] | None = None
+    ) -> None:
+        super().__init__(world.fresh("producer"))
+        self.world = world
+        self.session = session
+        self.utterances = utterances
+        self.outbox = outbox or []
+        self.recording = world.likely(0.15)
+
+    async def live(self) -> None:
+        while self.outbox:  # after a restart: whole and final, as nobody knows what arrived
+            await self.send_final(self.outbox[0])
+        for _ in range(self.utterances):
+            await self.speak()
+
+    def new_utterance(self) -> Utterance:
+        world = self.world
+        name = world.fresh("u")
+        old = world.likely(0.2)
+        utterance = Utterance(
+            id=name,
+            session=self.session,
+            audio=f"{name}.r1".encode(),
+            answer=not world.likely(0.1),
+            interrupt=world.likely(0.3),
+            hold_ms=OLD_MS if old else 0,
+        )
+        if world.likely(0.15):
+            utterance = utterance.model_copy(update={"text": f"{name}.r1", "audio": b""})
+        world.truth.told[name] = Told(self.session, name, utterance.answer, old, replayed=False)
+        return utterance
+
+    async def speak(self) -> None:
+        world = self.world
+        utterance = self.new_utterance()
+        self.outbox.append(utterance)
+        eager = world.likely(0.5)
+        while eager:
+            self.outbox[-1] = utterance
+            published = await self.publish(utterance.model_copy(update={"final": False}))
+            if published.verdict is Verdict.CLOSED:
+                break
+            if world.likely(world.chances.give_up):
+                self.outbox.pop()
+                return
+            if world.likely(0.5):
+                await self.commit(utterance)
+                return
+            utterance = revised(utterance)
+            eager = world.likely(0.5)
+        self.outbox[-1] = utterance
+        await self.send_final(utterance)
+
+    async def publish(self, utterance: Utterance) -> Published:
+        world = self.world
+        if utterance.final:
+            world.truth.told[utterance.id].committed.add(words(utterance))
+        what: Callable[[], Awaitable[Published]] = partial(
+            publish, world.store, utterance, recording=self.recording
+        )
+        world.echoes[f"publish {utterance.id} r{utterance.revision} {utterance.final}"] = what
+        while True:
+            published = await world.insist(what)
+            world.note(
+                f"{self.name} publish {utterance.id} r{utterance.revision}"
+                f" final={utterance.final} -> {published.verdict.value} {published.turn}"
+            )
+            if published.verdict is not Verdict.FULL:
+                return published
+
+    async def send_final(self, utterance: Utterance) -> None:
+        """Publish whole; under a new id if the turn has ended without it."""
+        while True:
+            published = await self.publish(utterance.model_copy(update={"final": True}))
+            if published.verdict is not Verdict.CLOSED:
+                self.acknowledge(utterance)
+                return
+            old, name = self.world.truth.told[utterance.id], self.world.fresh("u")
+            self.world.truth.told[name] = Told(
+                self.session, old.root, old.answer, old.old, replayed=False
+            )
+            self.outbox.remove(utterance)
+            utterance = utterance.model_copy(update={"id": name, "revision": 1})
+            self.outbox.append(utterance)
+
+    async def commit(self, utterance: Utterance) -> None:
+        world = self.world
+        world.truth.told[utterance.id].committed.add(words(utterance))
+        what: Callable[[], Awaitable[Commitment]] = partial(
+            commit, world.store, self.session, utterance.id, utterance.revision
+        )
+        world.echoes[f"commit {utterance.id} r{utterance.revision}"] = what
+        answer = await world.insist(what)
+        world.note(f"{self.name} commit {utterance.id} r{utterance.revision} -> {answer.value}")
+        if answer is Commitment.OK:
+            self.acknowledge(utterance)
+        else:
+            await self.send_final(utterance)
+
+    def acknowledge(self, utterance: Utterance) -> None:
+        self.world.truth.acknowledged.add(utterance.id)
+        self.outbox.remove(utterance)
+
+
+def words(utterance: Utterance) -> str:
+    """What will be transcribed."""
+    return utterance.audio.decode() if utterance.text is None else utterance.text
+
+
+def revised(utterance: Utterance) -> Utterance:
+    """The next revision: more words."""
+    revision = utterance.revision + 1
+    said = f"{words(utterance).partition('.')[0]}.r{revision}"
+    key, value = ("audio", said.encode()) if utterance.text is None else ("text", said)
+    return utterance.model_copy(update={"revision": revision, key: value})

@@ -1,0 +1,160 @@
+"""One random run: a storm of actors and faults, then calm, then the invariants."""
+
+from collections.abc import Callable
+from typing import Final
+
+from common.transitions.tending import tend
+from tests.model.answerers import LlmWorker
+from tests.model.direct import DirectRedis
+from tests.model.faults import FAULTS, Dump, Operator, dump, roll_back, run_now
+from tests.model.invariants import check_all
+from tests.model.producers import Producer
+from tests.model.stage import Actor, Violation
+from tests.model.watch import Watch
+from tests.model.workers import SttWorker, Worker
+from tests.model.world import CALM, GROUPS, SESSIONS, SHARD, World
+
+STEPS: Final = (40, 160)
+MAX_ROUNDS: Final = 60  # of the calm; far more than any run needs
+WORKERS: Final[tuple[type[Worker], ...]] = (SttWorker, LlmWorker)
+
+
+class Run:
+    """All of one seed."""
+
+    def __init__(self, redis: DirectRedis, seed: int) -> None:
+        redis.do("FLUSHALL")
+        self.world = World(redis, seed)
+        self.watch = Watch(self.world)
+        rng = self.world.rng
+        # every run leaves some kinds of fault out, so that none always hides behind another
+        self.faults = {
+            fault: weight for fault, weight in FAULTS.items() if rng.random() < 0.5
+        } or dict(FAULTS)
+        self.goes_back = rng.random() < 0.35
+        self.dumps: list[Dump] = []
+        self.actors: list[Actor] = [
+            Producer(self.world, rng.choice(SESSIONS), rng.randint(1, 4))
+            for _ in range(rng.randint(1, 3))
+        ]
+        if rng.random() < 0.5:
+            self.actors.append(Operator(self.world))
+        for kind in WORKERS:
+            for _ in range(rng.randint(1, 2)):
+                self.hire(kind)
+
+    def hire(self, kind: type[Worker]) -> None:
+        """A new worker process with one or two tasks, which share its consumer name."""
+        consumer = self.world.fresh(kind.__name__)
+        for _ in range(self.world.rng.randint(1, 2)):
+            self.actors.append(kind(self.world, consumer))
+
+    def storm(self) -> None:
+        rng = self.world.rng
+        for _ in range(rng.randint(*STEPS)):
+            chance = rng.random()
+            if chance < 0.85:
+                self.step(rng.choice(self.actors))
+            elif chance < 0.90:
+                self.kill(rng.choice(self.actors))
+            elif chance < 0.95 or not self.goes_back:
+                self.fault()
+            elif len(self.dumps) < 4 and rng.random() < 0.7:
+                self.dumps.append(dump(self.world))
+            elif self.dumps:
+                roll_back(self.world, rng.choice(self.dumps))
+            self.watch.look()
+
+    def step(self, actor: Actor) -> None:
+        if actor.finished:
+            self.replace(actor)
+        else:
+            actor.step()
+
+    def fault(self) -> None:
+        kinds: list[Callable[[World], None]] = list(self.faults)
+        weights = list(self.faults.values())
+        self.world.rng.choices(kinds, weights)[0](self.world)
+
+    def kill(self, actor: Actor) -> None:
+        if isinstance(actor, Operator):
+            return
+        self.world.note(f"killed {actor.name}")
+        actor.die()
+        if isinstance(actor, Producer) and self.world.likely(0.3):
+            actor.outbox.clear()  # its disk is gone as well
+        self.replace(actor)
+
+    def replace(self, actor: Actor) -> None:
+        """Whoever died is started again; a producer with what its outbox kept."""
+        self.actors.remove(actor)
+        rng = self.world.rng
+        if isinstance(actor, Producer):
+            session = rng.choice(SESSIONS) if not actor.outbox else actor.session
+            more = rng.randint(0, 2)
+            self.actors.append(Producer(self.world, session, more, list(actor.outbox)))
+        elif isinstance(actor, Worker):
+            self.actors.append(type(actor)(self.world, self.world.fresh("worker")))
+
+    def calm(self) -> None:
+        """No more faults: some actors die, some finish, some wake up when all is over."""
+        world, rng = self.world, self.world.rng
+        world.chances = CALM
+        sleepers: list[Actor] = []
+        living: list[Actor] = []
+        for actor in self.actors:
+            actor.stopping = True
+            if isinstance(actor, Producer):
+                living.append(actor)
+            elif rng.random() < 0.3:
+                actor.die()
+            else:
+                (living if rng.random() < 0.5 else sleepers).append(actor)
+        world.note("calm")
+        self.drain(living)
+        self.drain(sleepers)
+
+    def drain(self, living: list[Actor]) -> None:
+        world = self.world
+        fresh = [kind(world, world.fresh("last")) for kind in WORKERS]
+        for round_ in range(MAX_ROUNDS):
+            for actor in living:
+                for _ in range(8):
+                    if not actor.finished:
+                        actor.step()
+            world.tick()
+            for session in world.do("ZRANGE", SHARD.open, 0, -1):
+                world.note(f"round {round_}: tend {session}")
+                name = session.decode()
+                run_now(world, lambda name=name: tend(world.hasty, name))
+            for worker in fresh:
+                for _ in range(12):
+                    worker.step()
+            self.watch.look()
+            if all(actor.finished for actor in living) and self.at_rest():
+                break
+        else:
+            raise Violation(f"stuck: {[actor.name for actor in living if not actor.finished]}")
+        for worker in fresh:
+            worker.die()
+
+    def at_rest(self) -> bool:
+        world = self.world
+        return not world.do("EXISTS", SHARD.open) and not any(
+            world.do("XLEN", stream) or world.pending(stream) for stream in GROUPS
+        )
+
+
+def run_seed(redis: DirectRedis, seed: int) -> None:
+    """Raises Violation, with the seed and the end of the journal, if a promise was broken."""
+    run = Run(redis, seed)
+    try:
+        run.storm()
+        run.calm()
+        check_all(run.world)
+    except Violation as violation:
+        journal = "\n".join(run.world.journal)
+        raise Violation(f"seed {seed}: {violation}\n{journal}") from violation
+    finally:
+        for actor in run.actors:
+            actor.die()

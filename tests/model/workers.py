@@ -1,0 +1,243 @@
+"""Workers of the model: one entry at a time, claimed, worked on, settled, or left lying.
+
+Reclaiming ignores how long an entry was idle: the scheduler's choice stands for time passing, so
+that every worker may find its claim gone at any moment and goes on as a zombie. Around each
+fenced call the state of the claim is looked up: who has lost it must change nothing.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import TypeVar
+
+from redis.exceptions import ResponseError
+
+from common.transitions.claims import Settled, hand_back, heartbeat, leave
+from common.transitions.transcribing import (
+    Claim,
+    bury_utterance,
+    settle_skip,
+    settle_transcript,
+)
+from common.utterance import Utterance
+from tests.model.stage import Actor, ReplyLost
+from tests.model.world import GROUPS, SHARD, World
+
+Answer = TypeVar("Answer")
+Fields = Mapping[bytes, bytes]
+MAX_AUDIO = 1_000
+
+
+class Worker(Actor):
+    """One task of a worker process; tasks of one process share its consumer name."""
+
+    streams: Sequence[str] = ()
+
+    def __init__(self, world: World, consumer: str) -> None:
+        super().__init__(world.fresh(f"{consumer}/"))
+        self.world = world
+        self.consumer = consumer
+
+    async def live(self) -> None:
+        while not self.stopping:
+            try:
+                await self.work()
+            except ReplyLost:
+                continue
+        for stream in self.streams:
+            await self.world.insist(
+                partial(leave, self.world.store, stream, GROUPS[stream], self.consumer)
+            )
+
+    async def work(self) -> None:
+        """Take what there is to take, and deal with it."""
+        taken = await (self.read() if self.world.likely(0.6) else self.reclaim())
+        if taken is None:
+            return
+        claim, fields = taken
+        self.world.note(f"{self.name} has {claim.stream} {claim.entry}")
+        if self.world.likely(0.2):
+            await self.beat(claim)
+        if self.world.likely(self.world.chances.hand_back):
+            await self.call_fenced(claim, self.hand_back)
+        elif not self.world.likely(self.world.chances.abandon):
+            await self.handle(claim, fields)
+
+    async def handle(self, claim: Claim, fields: Fields) -> None:
+        raise NotImplementedError
+
+    async def read(self) -> tuple[Claim, Fields] | None:
+        """One new entry, the first stream's before the second's."""
+        for stream in self.streams:
+            group = GROUPS[stream]
+            command = ("GROUP", group, self.consumer, "COUNT", 1, "STREAMS", stream, ">")
+            answer = await self.command(stream, "XREADGROUP", *command)
+            if answer:
+                entry, fields = answer[0][1][0]
+                return self.claim(stream, entry), paired(fields)
+        return None
+
+    async def reclaim(self) -> tuple[Claim, Fields] | None:
+        """Any entry that somebody holds, be it this very worker's, whose reply was lost."""
+        for stream in self.streams:
+            if not (held := self.world.pending(stream)):
+                continue
+            entry, _ = self.world.rng.choice(held)
+            command = (GROUPS[stream], self.consumer, 0, entry)
+            answer = await self.command(stream, "XCLAIM", *command)
+            if answer and answer[0] is not None and answer[0][1] is not None:
+                return self.claim(stream, answer[0][0]), paired(answer[0][1])
+            await self.let_go_if_gone(stream, entry)
+        return None
+
+    async def let_go_if_gone(self, stream: str, entry: str) -> None:
+        """Redis 6.2 leaves claims on entries that are gone.
+
+        Looked up and acknowledged in one step: in between, the entry could come back.
+        """
+
+        async def send() -> None:
+            if not self.world.do("XRANGE", stream, entry, entry):
+                self.world.do("XACK", stream, GROUPS[stream], entry)
+
+        await self.world.call(send)
+
+    async def command(self, stream: str, name: str, *arguments: str | int) -> list[list[bytes]]:
+        """A command of a consumer group; a lost group is made again from the start."""
+        prefix: tuple[str, ...] = () if name == "XREADGROUP" else (stream,)
+
+        async def send() -> list[list[bytes]]:
+            answer: list[list[bytes]] | None = self.world.do(name, *prefix, *arguments)
+            return answer or []
+
+        try:
+            return await self.world.call(send)
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            await self.make_group(stream)
+            return []
+
+    async def make_group(self, stream: str) -> None:
+        async def send() -> None:
+            self.world.do("XGROUP", "CREATE", stream, GROUPS[stream], "0", "MKSTREAM")
+
+        try:
+            await self.world.call(send)
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+
+    def claim(self, stream: str, entry: bytes) -> Claim:
+        return Claim(SHARD, stream, entry.decode(), self.consumer)
+
+    def holds(self, claim: Claim) -> bool:
+        return bool(self.world.pending(claim.stream, claim.entry, claim.consumer))
+
+    async def call_fenced(
+        self, claim: Claim, what: Callable[[Claim, bool], Awaitable[Answer]]
+    ) -> Answer:
+        """Call `what` with the claim and with whether it is still ours, which it may check."""
+        return await self.world.call(lambda: what(claim, self.holds(claim)))
+
+    async def beat(self, claim: Claim) -> None:
+        async def send(claim: Claim, held: bool) -> None:
+            group = GROUPS[claim.stream]
+            lost = await heartbeat(
+                self.world.store, claim.stream, group, claim.consumer, [claim.entry]
+            )
+            # from Redis 7.0 on, claiming an entry that is gone lets go of it
+            there = self.world.do("XRANGE", claim.stream, claim.entry, claim.entry)
+            self.world.check(
+                lost == (set() if held else {claim.entry})
+                and (self.holds(claim) == held or not there),
+                f"a heartbeat answered that {lost} were lost when the claim was held: {held}",
+            )
+
+        await self.call_fenced(claim, send)
+
+    async def hand_back(self, claim: Claim, held: bool) -> None:
+        group = GROUPS[claim.stream]
+        count = await hand_back(
+            self.world.store, claim.stream, group, claim.consumer, [claim.entry]
+        )
+        self.world.note(f"{self.name} hand_back {claim.entry} -> {count}")
+        self.world.check(
+            count == int(held),
+            f"{count} entries were handed back when the claim was held: {held}",
+        )
+
+
+class SttWorker(Worker):
+    """Transcribes by reading the words from the audio."""
+
+    streams = (SHARD.utterances, SHARD.recordings)
+
+    async def handle(self, claim: Claim, fields: Fields) -> None:
+        world = self.world
+        utterance = Utterance.from_fields(fields, max_audio=MAX_AUDIO)
+        what = self.settle
+        if world.likely(world.chances.skip):
+            world.truth.skipped.add(utterance.id)
+            what = self.skip
+        elif world.likely(world.chances.bury):
+            world.truth.buried.add(utterance.id)
+            what = self.bury
+
+        async def fenced(claim: Claim, held: bool) -> None:
+            settled = await what(claim, utterance)
+            world.note(
+                f"{self.name} {what.__name__} {claim.entry} {utterance.id} r{utterance.revision}"
+                f" turn {utterance.turn} -> {settled.value}"
+            )
+            world.check(
+                (settled is Settled.LOST) == (not held),
+                f"{what.__name__} answered {settled.value} when the claim was held: {held}",
+            )
+
+        try:
+            await self.call_fenced(claim, fenced)
+        except ReplyLost:
+            await self.call_fenced(claim, fenced)
+
+    async def settle(self, claim: Claim, utterance: Utterance) -> Settled:
+        return await settle_transcript(
+            self.world.store,
+            claim,
+            session=utterance.session,
+            turn=utterance.turn,
+            utterance=utterance.id,
+            text=utterance.audio.decode(),
+            stt_ms=0,
+            detail={"worker": claim.consumer},
+        )
+
+    async def skip(self, claim: Claim, utterance: Utterance) -> Settled:
+        return await settle_skip(
+            self.world.store,
+            claim,
+            session=utterance.session,
+            turn=utterance.turn,
+            utterance=utterance.id,
+            reason="noise",
+            stt_ms=0,
+            detail={},
+        )
+
+    async def bury(self, claim: Claim, utterance: Utterance) -> Settled:
+        return await bury_utterance(
+            self.world.store,
+            claim,
+            session=utterance.session,
+            turn=utterance.turn,
+            utterance=utterance.id,
+            reason="poison",
+            error="it cannot be transcribed",
+            deliveries=1,
+            worker=claim.consumer,
+        )
+
+
+def paired(flat: bytes | Sequence[bytes]) -> Fields:
+    """Field, value, field, value... as Redis answers them."""
+    assert not isinstance(flat, bytes)
+    return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -1,0 +1,280 @@
+"""The LLM worker's handler: takes the turns that are ready, answers them, settles them."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import uuid4
+
+import structlog
+from redis.exceptions import RedisError
+
+from common.errors import BadEntry, Lost, Permanent
+from common.keys import LLM_GROUP, Shard, check_session_id
+from common.settings import LlmSettings
+from common.store import Store, ms
+from common.transitions.answering import (
+    Attempt,
+    DeltaAnswer,
+    NotTaken,
+    bury_turn,
+    delta,
+    newer_speech,
+    settle_turn,
+    take_turn,
+)
+from common.transitions.claims import Settled
+from workers.asking import Asking
+from workers.coalescing import coalesced
+from workers.llm_server import Finished, LlmServer
+from workers.prompt import Prompt, history_of, question_of, rounds_of
+from workers.work import Desk, Work
+
+SCHEMA: Final = b"1"
+
+# An empty reply is asked for again, with luck (the temperature) it differs; then it stands.
+EMPTY_TRIES: Final = 2
+
+# From the next delivery on a session's turns are answered one by one: if one of them kills its
+# workers, it is buried without those that waited behind it.
+MERGED_DELIVERIES: Final = 2
+
+INTERRUPTED: Final = "interrupted"
+
+# A session that no wake-up is ever noted for: `take_turn` removes the entry as stale.
+NO_SESSION: Final = "not-a-wake-up"
+
+UNTAKEN: Final = {
+    NotTaken.NOTHING: Settled.OK,
+    NotTaken.STALE: Settled.STALE,
+    NotTaken.LOST: Settled.LOST,
+}
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A reply as far as it was published. `first_token_at`: by the handler's clock, s."""
+
+    text: str
+    finished: Finished
+    first_token_at: float | None
+
+    @property
+    def interrupted(self) -> bool:
+        return self.finished.finish_reason == INTERRUPTED
+
+
+class Overtaken(Exception):
+    """Newer speech came before the first word of the reply: answer both as one."""
+
+
+class LlmHandler:
+    """Answers one session's turns per entry (a wake-up).
+
+    `token` makes the token that fences an attempt, `clock` measures durations (s).
+    Raises BadSetting for a server address or key that cannot be used.
+    """
+
+    role = "llm"
+    group = LLM_GROUP
+
+    def __init__(
+        self,
+        store: Store,
+        settings: LlmSettings,
+        *,
+        token: Callable[[], str] = lambda: uuid4().hex,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.concurrency = settings.concurrency
+        self._store = store
+        self._settings = settings
+        self._server = LlmServer(settings)
+        self._token = token
+        self._clock = clock
+
+    def streams(self, shard: Shard) -> Sequence[str]:
+        """The wake-ups."""
+        return [shard.turns]
+
+    async def start(self, desk: Desk) -> None:
+        """Get ready. The LLM server need not be there yet."""
+        self._server.warm()
+
+    async def probe(self) -> None:
+        """Raises Transient with a sentence while the LLM server is unusable."""
+        await self._server.probe()
+
+    async def close(self) -> None:
+        """Close the connections to the LLM server."""
+        await self._server.close()
+
+    async def handle(self, work: Work, desk: Desk) -> Settled:
+        """Answer everything that is ready in the session that the entry names."""
+        session = session_of(work.fields)
+        merge = self._settings.max_merge if work.deliveries <= MERGED_DELIVERIES else 1
+        turns = 0
+        while True:
+            attempt = await self._take(work, desk, session, merge)
+            if isinstance(attempt, NotTaken):
+                return UNTAKEN[attempt]
+            # asking anew is worth it only as long as it makes the attempt grow
+            may_grow = turns < len(attempt.turns) < merge
+            turns = len(attempt.turns)
+            try:
+                return await self._answer(work, desk, attempt, may_grow=may_grow)
+            except Overtaken:
+                log.info("merging", session=session, turn=attempt.turns[-1].turn)
+            except Permanent as error:
+                if turns == 1:
+                    raise
+                log.warning("answering_singly", session=session, turns=turns, why=str(error))
+                merge = 1
+
+    async def bury(self, work: Work, desk: Desk, *, reason: str, error: str) -> Settled:
+        """Give the session's next turn up: that one only, whatever else is ready by now.
+
+        A malformed wake-up is deleted: there is no turn in it, and `tend` wakes whom it meant.
+        """
+        try:
+            session = session_of(work.fields)
+        except BadEntry:
+            answer = await desk.lasting(
+                lambda: take_turn(
+                    self._store, work.claim, NO_SESSION, token=self._token(), max_merge=1, history=0
+                )
+            )
+            return Settled.LOST if answer is NotTaken.LOST else Settled.OK
+        attempt = await self._take(work, desk, session, 1, expiring=False)
+        if isinstance(attempt, NotTaken):
+            return UNTAKEN[attempt]
+        return await desk.lasting(
+            lambda: bury_turn(
+                self._store,
+                attempt,
+                reason=reason,
+                error=error,
+                deliveries=work.deliveries,
+                worker=work.claim.consumer,
+            )
+        )
+
+    async def _take(
+        self, work: Work, desk: Desk, session: str, merge: int, *, expiring: bool = True
+    ) -> Attempt | NotTaken:
+        return await desk.lasting(
+            lambda: take_turn(
+                self._store,
+                work.claim,
+                session,
+                token=self._token(),
+                max_merge=merge,
+                history=2 * self._settings.rounds,
+                max_answer_age_s=self._settings.max_answer_age_s if expiring else 0,
+            )
+        )
+
+    async def _answer(self, work: Work, desk: Desk, attempt: Attempt, *, may_grow: bool) -> Settled:
+        prompt = Prompt(
+            self._settings.system_prompt,
+            rounds_of(attempt.history, self._settings.rounds),
+            question_of(turn.text for turn in attempt.turns),
+        )
+        for _ in range(EMPTY_TRIES):
+            draft = await self._draft(attempt, prompt, may_grow=may_grow)
+            if draft.text:
+                break
+            log.warning("empty_reply", session=attempt.session, turn=attempt.turns[-1].turn)
+        settled = await desk.lasting(lambda: self._settle(work, attempt, prompt, draft))
+        log.info(
+            "answered",
+            session=attempt.session,
+            turn=attempt.turns[-1].turn,
+            utterance=attempt.turns[-1].utterance,
+            turns=len(attempt.turns),
+            attempt=attempt.number,
+            finish_reason=draft.finished.finish_reason,
+            settled=settled.value,
+        )
+        return settled
+
+    async def _draft(self, attempt: Attempt, prompt: Prompt, *, may_grow: bool) -> Draft:
+        """Have the server answer, and publish what it says as it comes.
+
+        Raises Overtaken, Lost, Transient and Permanent; whatever ends it closes the stream.
+        """
+        asking = Asking(self._server, self._settings, prompt)
+        interruptible = attempt.turns[-1].interrupt
+        first_token_at = None
+        published: list[str] = []
+        interval_s = self._settings.delta_interval_ms / 1000
+        async with aclosing(coalesced(asking.pieces(), interval_s)) as batches:
+            async for text in batches:
+                if first_token_at is None:
+                    first_token_at = self._clock()
+                    if interruptible and may_grow and await self._newer(attempt):
+                        raise Overtaken
+                newer = await self._publish(attempt, len(published), text)
+                published.append(text)
+                if newer and interruptible and asking.finished is None:
+                    finished = Finished(INTERRUPTED, self._server.model)
+                    return Draft("".join(published), finished, first_token_at)
+        assert asking.finished is not None, "a stream that does not raise ends with its result"
+        return Draft("".join(published), asking.finished, first_token_at)
+
+    async def _newer(self, attempt: Attempt) -> bool:
+        """Whether newer speech waits already; raises Lost."""
+        return self._heard(await _unless_away(newer_speech(self._store, attempt)))
+
+    async def _publish(self, attempt: Attempt, index: int, text: str) -> bool:
+        """Send a delta; whether newer speech waits. Raises Lost."""
+        return self._heard(await _unless_away(delta(self._store, attempt, index, text)))
+
+    def _heard(self, answer: DeltaAnswer) -> bool:
+        if not answer.held:
+            raise Lost("the session's turns are being answered by another attempt")
+        return answer.newer_speech
+
+    async def _settle(self, work: Work, attempt: Attempt, prompt: Prompt, draft: Draft) -> Settled:
+        finished = draft.finished
+        detail: dict[str, Any] = {
+            "model": finished.model,
+            "finish_reason": finished.finish_reason,
+            "interrupted": draft.interrupted,
+            "worker": work.claim.consumer,
+        }
+        if finished.usage is not None:
+            detail["usage"] = finished.usage
+        since_s = None if draft.first_token_at is None else self._clock() - draft.first_token_at
+        return await settle_turn(
+            self._store,
+            attempt,
+            text=draft.text,
+            detail=detail,
+            first_token_ms=None if since_s is None else ms(since_s),
+            keep=2 * self._settings.rounds,
+            messages=history_of(prompt.question, draft.text),
+        )
+
+
+def session_of(fields: Mapping[bytes, bytes]) -> str:
+    """The session that a wake-up names; raises BadEntry with what is wrong with it."""
+    version = fields.get(b"v", b"missing")
+    if version != SCHEMA:
+        raise BadEntry(
+            f"the wake-up has schema version {version[:20]!r}, this worker reads {SCHEMA!r}"
+        )
+    return check_session_id(fields.get(b"session", b"").decode("utf-8", "replace"))
+
+
+async def _unless_away(asking: Awaitable[DeltaAnswer]) -> DeltaAnswer:
+    """A delta's answer. With Redis away there is none: deltas are a convenience, the reply is
+    settled when Redis is back."""
+    try:
+        return await asking
+    except (RedisError, OSError) as error:
+        log.debug("delta_left_out", why=str(error))
+        return DeltaAnswer(held=True, newer_speech=False)

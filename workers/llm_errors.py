@@ -1,0 +1,221 @@
+"""What an LLM server's refusals mean: wait, give up, or ask in another shape.
+
+`Transient` is what time or a person can mend, a wrong key or model name included; `Permanent` is
+a request that this server will never answer. Each has one sentence that says what to do next.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import openai
+
+from common.errors import Permanent, Transient
+
+MAX_SENTENCE: Final = 300  # characters of the server's own words
+
+# How the chat templates of models without a system role refuse it: Mistral 7B v0.1 and v0.2
+# (through vLLM and others), Gemma, Llama 2 forks.
+NO_SYSTEM_ROLE: Final = re.compile(
+    r"roles must alternate|system role|only user and assistant roles|role[s]? .?system",
+    re.IGNORECASE,
+)
+# vLLM names the parameter, OpenAI the code, llama.cpp the type; the words catch the others.
+TOO_LONG_CODES: Final = {"input_tokens", "context_length_exceeded", "exceed_context_size_error"}
+TOO_LONG: Final = re.compile(
+    r"context (length|window|size)|prompt is too long|too many tokens", re.IGNORECASE
+)
+WINDOW: Final = re.compile(r"(?:context (?:length|window|size)|max_model_len)\D{0,20}(\d+)", re.I)
+PROMPT_TOKENS: Final = re.compile(
+    r"(\d+) (?:input|prompt) tokens|(?:resulted in|requested) (\d+) tokens", re.IGNORECASE
+)
+
+# Why an attempt to connect failed, by the class name in httpx, which the SDK hides: it rides on
+# httpx or on its fork, whichever its version brings.
+UNREACHABLE: Final = {"ConnectError", "ConnectTimeout", "ProxyError", "UnsupportedProtocol"}
+
+
+class ContextTooLong(Permanent):
+    """The prompt does not fit the model's window. The counts are tokens, if the server told."""
+
+    def __init__(
+        self, message: str, *, window: int | None = None, prompt_tokens: int | None = None
+    ) -> None:
+        super().__init__(message)
+        self.window = window
+        self.prompt_tokens = prompt_tokens
+
+
+class SystemRoleRefused(Permanent):
+    """The model's chat template takes no system message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explainer:
+    """Explains what goes wrong with one server. `address`: its base URL without a password."""
+
+    address: str
+    api_key: str = ""
+
+    def explain(self, error: openai.APIError, *, model: str = "") -> Transient | Permanent:
+        """What the SDK raised when `model` was asked."""
+        if isinstance(error, openai.APITimeoutError):
+            return Transient(
+                f"the LLM server at {self.address} accepts no connection: check that it runs and"
+                " that EARSHOT_LLM__BASE_URL is right"
+            )
+        if isinstance(error, openai.APIConnectionError):
+            return self._connection(error)
+        status = _status(error)
+        said = self.sentence(error)
+        match status:
+            case 401 | 403:
+                return Transient(
+                    f"the LLM server at {self.address} refuses the API key ({said}):"
+                    " set EARSHOT_LLM__API_KEY"
+                    if self.api_key
+                    else f"the LLM server at {self.address} asks for an API key ({said}):"
+                    " set EARSHOT_LLM__API_KEY"
+                )
+            case 400 | 413 | 422:
+                return self._request(error, said)
+            case 429:
+                # a request too many, which the server will take a little later; or an empty purse
+                return Transient(
+                    f"the LLM server at {self.address} takes no more requests now ({said})",
+                    retry_after=retry_after(error),
+                    opens_breaker=error.code == "insufficient_quota",
+                )
+            case 404:
+                return Transient(
+                    f"the LLM server at {self.address} does not know the model {model!r} or the"
+                    f" path ({said}): check EARSHOT_LLM__MODEL and EARSHOT_LLM__BASE_URL, which"
+                    " ends in /v1 for most servers"
+                )
+            case 408 | 409 | 425 | None:
+                return Transient(
+                    f"the LLM server at {self.address} broke off ({said})",
+                    retry_after=retry_after(error),
+                    opens_breaker=False,
+                )
+            case _:
+                return Transient(
+                    f"the LLM server at {self.address} fails with {status} ({said}): its own log"
+                    " says more"
+                    if status >= 500
+                    else f"the LLM server at {self.address} answers {status} ({said}): check"
+                    " EARSHOT_LLM__BASE_URL and the account behind EARSHOT_LLM__API_KEY",
+                    retry_after=retry_after(error),
+                    # an error inside a stream: whether the server is still there, the next request shows
+                    opens_breaker=isinstance(error, openai.APIStatusError),
+                )
+
+    def no_such_model(self, error: openai.APIError, model: str, served: Sequence[str]) -> Transient:
+        """A 404 from a server that lists its models."""
+        return Transient(
+            f"the LLM server at {self.address} has no model {model!r} ({self.sentence(error)});"
+            f" it lists {listing(served)}: set EARSHOT_LLM__MODEL to one of them"
+        )
+
+    def sentence(self, error: openai.APIError) -> str:
+        """The server's own words, on one line, without the key."""
+        body = error.body
+        if isinstance(body, dict):
+            text = str(body.get("message") or body.get("detail") or body)
+        else:
+            text = str(body or error.message)
+        if self.api_key:
+            text = text.replace(self.api_key, "***")
+        text = " ".join(text.split())
+        return text if len(text) <= MAX_SENTENCE else text[:MAX_SENTENCE] + "…"
+
+    def _connection(self, error: openai.APIConnectionError) -> Transient:
+        cause = error.__cause__
+        if type(cause).__name__ in UNREACHABLE:
+            return Transient(
+                f"the LLM server at {self.address} cannot be reached ({cause}): start it, or set"
+                " EARSHOT_LLM__BASE_URL"
+            )
+        return Transient(
+            f"the LLM server at {self.address} closed the connection"
+            f" ({cause or error.message}): the request is sent again",
+            opens_breaker=False,
+        )
+
+    def _request(self, error: openai.APIError, said: str) -> Transient | Permanent:
+        if error.param in {"max_tokens", "max_completion_tokens"}:
+            return Transient(
+                f"the LLM server at {self.address} cannot give replies of this length ({said}):"
+                " set EARSHOT_LLM__MAX_TOKENS and EARSHOT_LLM__MIN_TOKENS lower"
+            )
+        if NO_SYSTEM_ROLE.search(said):
+            return SystemRoleRefused(f"the model takes no system prompt ({said})")
+        if {error.param, error.code, error.type} & TOO_LONG_CODES or TOO_LONG.search(said):
+            return ContextTooLong(
+                f"what was said does not fit the model's window ({said}): say less at once, or"
+                " serve the model with a larger one",
+                window=_number(WINDOW, said),
+                prompt_tokens=_number(PROMPT_TOKENS, said),
+            )
+        return Permanent(f"the LLM server at {self.address} refuses the request ({said})")
+
+    def check_end(self, finish_reason: str | None) -> str:
+        """The finish reason of a whole reply; raises Transient or Permanent for any other.
+
+        vLLM ends with `abort` what its shutdown interrupts; a server that dies ends without one.
+        """
+        match finish_reason:
+            case "stop" | "length" | "tool_calls":
+                return finish_reason
+            case "content_filter":
+                raise Permanent(
+                    "the LLM server's content filter stopped the reply: say it in other words"
+                )
+            case None:
+                raise Transient(
+                    f"the LLM server at {self.address} ended the reply without a finish reason",
+                    opens_breaker=False,
+                )
+            case _:
+                raise Transient(
+                    f"the LLM server at {self.address} ended the reply with {finish_reason!r}",
+                    opens_breaker=False,
+                )
+
+
+def listing(names: Sequence[str]) -> str:
+    """Names for a sentence; many are cut short."""
+    shown = ", ".join(names[:20])
+    return f"{shown} and {len(names) - 20} more" if len(names) > 20 else shown or "no model"
+
+
+def retry_after(error: openai.APIError) -> float | None:
+    """Seconds until the server wants to be asked again, from Retry-After (s, or an HTTP date)."""
+    if not isinstance(error, openai.APIStatusError):
+        return None
+    value = error.response.headers.get("retry-after", "")
+    try:
+        return max(float(value), 0.0)
+    except ValueError:
+        pass
+    try:
+        return max((parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds(), 0.0)
+    except (ValueError, TypeError):
+        return None
+
+
+def _status(error: openai.APIError) -> int | None:
+    """The HTTP status; an error in mid-stream carries it as its code, if at all."""
+    if isinstance(error, openai.APIStatusError):
+        return error.status_code
+    return int(error.code) if error.code and re.fullmatch(r"[45]\d\d", error.code) else None
+
+
+def _number(pattern: re.Pattern[str], text: str) -> int | None:
+    found = pattern.search(text)
+    if found is None:
+        return None
+    return int(next(group for group in found.groups() if group))
