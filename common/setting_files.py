@@ -1,15 +1,50 @@
-"""Settings whose value lies in a file: `EARSHOT_REDIS__PASSWORD_FILE=/run/secrets/redis`."""
+"""Settings in the environment, and in files named there: `EARSHOT_REDIS__PASSWORD_FILE=...`."""
 
 import os
 from pathlib import Path
 from typing import Any
 
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
 from common.errors import BadSetting
 
 SUFFIX = "_FILE"
+
+
+def file_variables(settings_cls: type[BaseSettings], prefix: str) -> dict[str, list[str]]:
+    """The variables that name a file instead of a value, each with its setting's path."""
+    found = {}
+    for variable in os.environ:
+        name = variable.upper()
+        if name.startswith(prefix) and name.endswith(SUFFIX):
+            parts = name[len(prefix) : -len(SUFFIX)].lower().split("__")
+            if _is_setting(settings_cls, parts):
+                found[variable] = parts
+    return found
+
+
+def _is_setting(model: Any, parts: list[str]) -> bool:
+    """Tells `REDIS__URL_FILE` (a value in a file) from `REDIS__CA_FILE` (a setting)."""
+    for part in parts:
+        fields = getattr(model, "model_fields", {})
+        if part not in fields:
+            return False
+        model = fields[part].annotation
+    return not hasattr(model, "model_fields")
+
+
+class EnvironmentSource(EnvSettingsSource):
+    """The environment's values, without the variables that name a file."""
+
+    def __call__(self) -> dict[str, Any]:
+        values = super().__call__()
+        for *sections, leaf in file_variables(self.settings_cls, self.env_prefix).values():
+            section: Any = values
+            for part in sections:
+                section = section.get(part, {})
+            section.pop(f"{leaf}{SUFFIX.lower()}", None)
+        return values
 
 
 class FileSettingsSource(PydanticBaseSettingsSource):
@@ -25,28 +60,16 @@ class FileSettingsSource(PydanticBaseSettingsSource):
     def __call__(self) -> dict[str, Any]:
         """The nested values; raises BadSetting for a file that cannot be read."""
         values: dict[str, Any] = {}
-        for variable, path in os.environ.items():
-            if not variable.startswith(self._prefix) or not variable.endswith(SUFFIX):
-                continue
-            parts = variable[len(self._prefix) : -len(SUFFIX)].lower().split("__")
-            if not self._is_setting(parts):
-                continue
+        for variable, (*sections, leaf) in file_variables(self.settings_cls, self._prefix).items():
+            path = os.environ[variable]
             try:
                 text = Path(path).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as error:
-                raise BadSetting(f"{variable}={path} cannot be read: {error}") from None
+            except OSError as error:
+                raise BadSetting(f"{variable}={path} cannot be read: {error.strerror}") from None
+            except UnicodeDecodeError:
+                raise BadSetting(f"{variable}={path} cannot be read: it is not UTF-8") from None
             section = values
-            for part in parts[:-1]:
+            for part in sections:
                 section = section.setdefault(part, {})
-            section[parts[-1]] = text.rstrip("\r\n")
+            section[leaf] = text.rstrip("\r\n")
         return values
-
-    def _is_setting(self, parts: list[str]) -> bool:
-        """Tells `REDIS__URL_FILE` (a value in a file) from `REDIS__CA_FILE` (a setting)."""
-        model: Any = self.settings_cls
-        for part in parts:
-            fields = getattr(model, "model_fields", {})
-            if part not in fields:
-                return False
-            model = fields[part].annotation
-        return True

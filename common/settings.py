@@ -17,13 +17,15 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from common.setting_files import FileSettingsSource
-from common.utterance import Codec
+from common.setting_files import EnvironmentSource, FileSettingsSource
+from common.utterance import LANGUAGE, NAME, Codec
 
 PREFIX: Final = "EARSHOT_"
 
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
+# Upper bounds that no honest value reaches: behind them numbers no longer fit Redis' own.
+Finite = Annotated[float, Field(ge=-1e9, le=1e9)]
+Seconds = Annotated[float, Field(gt=0, le=1e9)]
+Count = Annotated[int, Field(ge=1, le=10**12)]
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
@@ -135,12 +137,14 @@ class SttSettings(_Section):
     )
     language: str = Field("", description="Language code; empty: the model finds out.")
     beam_size: Count = Field(5, description="faster-whisper's own default; 1 is faster.")
-    cpu_threads: Annotated[int, Field(ge=0)] = Field(0, description="0: CTranslate2 decides.")
+    cpu_threads: Annotated[int, Field(ge=0, le=1_024)] = Field(
+        0, description="0: CTranslate2 decides."
+    )
     models_dir: str = Field("", description="Where fetched models are kept; empty: the HF cache.")
     no_speech_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
         0.6, description="Whisper's: above it, and with a low average log probability, it is noise."
     )
-    log_prob_threshold: float = Field(-1.0, description="Whisper's: the other half of that rule.")
+    log_prob_threshold: Finite = Field(-1.0, description="Whisper's: the other half of that rule.")
     concurrency: Count = Field(
         1, description="Utterances at once per process: more processes scale better than this."
     )
@@ -164,7 +168,7 @@ class LlmSettings(_Section):
     rounds: Annotated[int, Field(ge=0, le=1_000)] = Field(
         5, description="Earlier questions with their answers that the model is shown."
     )
-    tokens_per_word: Annotated[float, Field(gt=0)] = Field(
+    tokens_per_word: Annotated[float, Field(gt=0, le=1_000)] = Field(
         5, description="max_tokens = clamp(tokens_per_word x words, min_tokens, max_tokens)."
     )
     min_tokens: Count = Field(64, description="See tokens_per_word: a short question's answer.")
@@ -176,10 +180,10 @@ class LlmSettings(_Section):
     max_merge: Count = Field(
         4, description="Turns that wait together are answered as one, at most this many."
     )
-    max_answer_age_s: Annotated[float, Field(ge=0)] = Field(
+    max_answer_age_s: Annotated[float, Field(ge=0, le=1e9)] = Field(
         0, description="Turns older than this are skipped as expired; 0: never."
     )
-    delta_interval_ms: Annotated[int, Field(ge=0)] = Field(
+    delta_interval_ms: Annotated[int, Field(ge=0, le=60_000)] = Field(
         150, description="Pieces of a reply are gathered this long: below it nobody sees a jump."
     )
     connect_timeout_s: Seconds = Field(5, description="To reach the server.")
@@ -215,10 +219,16 @@ class ListenSettings(_Section):
     vad_mode: Annotated[int, Field(ge=0, le=3)] = Field(
         2, description="webrtcvad's aggressiveness: 0 hears most, 3 least."
     )
-    frame_ms: Annotated[int, AfterValidator(_webrtc_frame)] = Field(30, description="webrtcvad's frame.")
+    frame_ms: Annotated[int, AfterValidator(_webrtc_frame)] = Field(
+        30, description="webrtcvad's frame."
+    )
     codec: Codec = Field("flac", description="flac halves the traffic and loses nothing.")
-    language: str = Field("", description="Hint for STT.")
-    persona: str = Field("", description="Hint for the LLM worker.")
+    language: Annotated[str, Field(max_length=16, pattern=LANGUAGE)] = Field(
+        "", description="Hint for STT: a language code such as en."
+    )
+    persona: Annotated[str, Field(max_length=64, pattern=NAME)] = Field(
+        "", description="Hint for the LLM worker."
+    )
     interrupt: Literal["auto", "off", "new_turn"] = Field(
         "auto",
         description="Whether newer speech stops the reply to older speech; auto: for live"
@@ -227,7 +237,7 @@ class ListenSettings(_Section):
     outbox: str = Field(
         "", description="Folder for utterances that wait for Redis; empty: the user's data folder."
     )
-    outbox_max_mb: Annotated[float, Field(gt=0)] = Field(
+    outbox_max_mb: Annotated[float, Field(gt=0, le=1e9)] = Field(
         512, description="Size limit of the outbox: about 7 hours of speech; the oldest go first."
     )
     outbox_max_age_s: Seconds = Field(
@@ -282,7 +292,7 @@ class Settings(BaseSettings):
         """Command line, environment, files named by the environment, `earshot.toml`."""
         return (
             init_settings,
-            env_settings,
+            EnvironmentSource(settings_cls),
             FileSettingsSource(settings_cls, PREFIX),
             TomlConfigSettingsSource(settings_cls),
         )

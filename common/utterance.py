@@ -11,9 +11,12 @@ from common.keys import SESSION_ID, UTTERANCE_ID
 SCHEMA: Final = 1
 TRACEPARENT: Final = r"^([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?$"
 NAME: Final = r"^[^\x00-\x1f\x7f]*$"
+LANGUAGE: Final = r"^[A-Za-z-]*$"
 
 # About 18 hours of 16 kHz audio: far above every limit in the settings, below what overflows.
 MAX_SAMPLES: Final = 2**30
+# What a double, which is Lua's and JSON's number, still counts exactly: 285,000 years of them.
+MAX_MS: Final = 2**53
 
 Codec = Literal["flac", "pcm_s16le"]
 
@@ -31,7 +34,7 @@ class Utterance(BaseModel):
     v: int = SCHEMA
     id: Annotated[str, Field(pattern=UTTERANCE_ID.pattern.replace(r"\Z", "$"))]
     session: Annotated[str, Field(pattern=SESSION_ID.pattern.replace(r"\Z", "$"))]
-    turn: Annotated[int, Field(ge=0)] = 0
+    turn: Annotated[int, Field(ge=0, le=MAX_MS)] = 0
     revision: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     final: bool = True
     codec: Codec = "flac"
@@ -39,10 +42,10 @@ class Utterance(BaseModel):
     samples: Annotated[int, Field(ge=0, le=MAX_SAMPLES)] = 0
     audio: bytes = b""
     text: str | None = None
-    speech_ms: Annotated[int, Field(ge=0)] = 0
-    hold_ms: Annotated[int, Field(ge=0)] = 0
+    speech_ms: Annotated[int, Field(ge=0, le=MAX_MS)] = 0
+    hold_ms: Annotated[int, Field(ge=0, le=MAX_MS)] = 0
     source: Annotated[str, Field(max_length=200, pattern=NAME)] = ""
-    language: Annotated[str, Field(max_length=16, pattern=r"^[A-Za-z-]*$")] = ""
+    language: Annotated[str, Field(max_length=16, pattern=LANGUAGE)] = ""
     persona: Annotated[str, Field(max_length=64, pattern=NAME)] = ""
     answer: bool = True
     interrupt: bool = False
@@ -91,12 +94,13 @@ class Utterance(BaseModel):
             )
         if len(values.get("audio", b"")) > max_audio:
             raise BadEntry(f"the entry's audio has more than {max_audio} bytes")
-        if not values.get("turn"):
-            raise BadEntry("the entry has no turn: it was added to the stream without `publish`")
         try:
-            return cls.model_validate(values)
+            utterance = cls.model_validate(values)
         except ValidationError as error:
             raise BadEntry(f"the entry's {explain(error)}") from None
+        if not utterance.turn:
+            raise BadEntry("the entry has no turn: it was added to the stream without `publish`")
+        return utterance
 
 
 def _text(name: str, value: bytes) -> str:

@@ -175,7 +175,6 @@ class Segmenter:
         at = earliest + quietest_boundary(open_.frames[earliest : self._max])
         part = self._utterance(open_, at, continued=True)
         open_.drop(at)
-        self._shipped = open_.first
         return part
 
     def _length(self, open_: "_Open") -> int:

@@ -41,6 +41,8 @@ class Shipper:
 
     def added(self) -> None:
         """Say that the outbox has grown (from the event loop's thread)."""
+        if not self._link.is_up:
+            log.warning("kept_in_outbox", why=self._link.why, waiting=len(self._outbox))
         self._added.set()
 
     async def drained(self) -> None:

@@ -31,14 +31,10 @@ from workers.llm_server import Finished, LlmServer
 from workers.prompt import Prompt, history_of, question_of, rounds_of
 from workers.work import Desk, Work
 
-SCHEMA: Final = b"1"
+SCHEMA: Final = "1"
 
 # An empty reply is asked for again, with luck (the temperature) it differs; then it stands.
 EMPTY_TRIES: Final = 2
-
-# From the next delivery on a session's turns are answered one by one: if one of them kills its
-# workers, it is buried without those that waited behind it.
-MERGED_DELIVERIES: Final = 2
 
 INTERRUPTED: Final = "interrupted"
 
@@ -115,7 +111,8 @@ class LlmHandler:
     async def handle(self, work: Work, desk: Desk) -> Settled:
         """Answer everything that is ready in the session that the entry names."""
         session = session_of(work.fields)
-        merge = self._settings.max_merge if work.deliveries <= MERGED_DELIVERIES else 1
+        # one by one if one of them may be what kills workers: it is buried without the others
+        merge = 1 if work.is_suspicious else self._settings.max_merge
         turns = 0
         while True:
             attempt = await self._take(work, desk, session, merge)
@@ -262,12 +259,14 @@ class LlmHandler:
 
 def session_of(fields: Mapping[bytes, bytes]) -> str:
     """The session that a wake-up names; raises BadEntry with what is wrong with it."""
-    version = fields.get(b"v", b"missing")
+    version, session = (
+        fields.get(name, b"").decode("utf-8", "replace") for name in (b"v", b"session")
+    )
     if version != SCHEMA:
         raise BadEntry(
-            f"the wake-up has schema version {version[:20]!r}, this worker reads {SCHEMA!r}"
+            f"the wake-up has schema version {version[:20]!r}, this worker reads {SCHEMA}"
         )
-    return check_session_id(fields.get(b"session", b"").decode("utf-8", "replace"))
+    return check_session_id(session)
 
 
 async def _unless_away(asking: Awaitable[DeltaAnswer]) -> DeltaAnswer:

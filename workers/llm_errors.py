@@ -109,7 +109,7 @@ class Explainer:
                     else f"the LLM server at {self.address} answers {status} ({said}): check"
                     " EARSHOT_LLM__BASE_URL and the account behind EARSHOT_LLM__API_KEY",
                     retry_after=retry_after(error),
-                    # an error inside a stream: whether the server is still there, the next request shows
+                    # after an error inside a stream the next request will tell
                     opens_breaker=isinstance(error, openai.APIStatusError),
                 )
 

@@ -33,9 +33,6 @@ BEATS_PER_CLAIM: Final = 4
 RECLAIM_EVERY_S: Final = 0.5
 ROOM_EVERY_S: Final = 0.25
 FIRST_RETRY_S: Final = 0.5
-# Deliveries count deaths roughly: work that was delivered twice and came back may be what kills
-# its workers, so from then on it runs with no neighbour to take along.
-ALONE_AFTER_DELIVERIES: Final = 2
 LAST_WORDS_S: Final = 5.0
 
 log = structlog.get_logger(__name__)
@@ -104,6 +101,7 @@ class Loop:
             await self._handler.close()
             return
         self._register.says(state="ready")
+        await self._probe()
         log.info("ready", role=self._handler.role)
         background = [
             asyncio.create_task(self._beat(), name="heartbeat"),
@@ -132,6 +130,13 @@ class Loop:
             await asyncio.gather(*background, *intake, return_exceptions=True)
             await self._handler.close()
         log.info("left")
+
+    async def _probe(self) -> None:
+        """Say right away, not at the first turn, that the server behind the role is unusable."""
+        try:
+            await self._handler.probe()
+        except Transient as error:
+            self._breaker.failed(str(error))
 
     async def _meet_redis(self, *, once: bool) -> None:
         """Check the server and make the groups; `once`: do not wait for one that is away."""
@@ -225,9 +230,8 @@ class Loop:
     async def _work(self, reader: Reader, held: Held) -> None:
         work = held.work
         structlog.contextvars.bind_contextvars(stage=self._handler.role, entry=work.claim.entry)
-        suspicious = work.deliveries > ALONE_AFTER_DELIVERIES
         try:
-            async with self._gate.alone() if suspicious else self._gate.shared():
+            async with self._gate.alone() if work.is_suspicious else self._gate.shared():
                 await self._attempt(reader, held)
         except asyncio.CancelledError:
             if not held.lost:

@@ -141,10 +141,11 @@ def _why_not(error: Exception, model: str, models_dir: str) -> str:
                 f"the model {model} is not on this machine, and HF_HUB_OFFLINE forbids to fetch"
                 f" it: unset that, {WAY_OUT}"
             )
-        why = _first_line(error.__cause__ or error)
+        cause = error.__cause__ or error
+        trouble = "answers otherwise" if isinstance(cause, HfHubHTTPError) else "cannot be reached"
         return (
-            f"the model {model} is not on this machine, and {hub} cannot be reached ({why}):"
-            f" {WAY_OUT}"
+            f"the model {model} is not on this machine, and {hub} {trouble}"
+            f" ({_first_line(cause)}): {WAY_OUT}"
         )
     if isinstance(error, OSError) and not isinstance(error, HfHubHTTPError) and error.strerror:
         place = models_dir or constants.HF_HUB_CACHE

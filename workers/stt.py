@@ -1,13 +1,13 @@
 """The STT worker's part: one utterance in, its transcript or the reason why there is none out."""
 
 import asyncio
+import contextvars
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
-from threading import Thread
 from typing import Final, Protocol, TypeVar
 
 import numpy as np
@@ -78,7 +78,7 @@ class SttHandler:
             " (the first time it is fetched, which may take minutes)"
         )
         began = self._clock()
-        engine = self._engine = await _apart(partial(self._load, self._settings))
+        engine = self._engine = await self._in_thread(partial(self._load, self._settings))
         desk.says(model=engine.name, device=engine.device, waits_for=None)
         log.info(
             "model_ready",
@@ -144,8 +144,6 @@ class SttHandler:
     async def bury(self, work: Work, desk: Desk, *, reason: str, error: str) -> Settled:
         """Move the entry to the dead letters, and end its turn if it names one."""
         session, turn, utterance = _address(work.fields)
-        if session and self._store.shard(session) != work.claim.shard:
-            session = ""
         return await desk.lasting(
             partial(
                 bury_utterance,
@@ -166,7 +164,11 @@ class SttHandler:
         await self._in_thread(self._ready.warm_up)
 
     async def close(self) -> None:
-        """Let go of the model. A transcription under way ends by itself; nobody waits for it."""
+        """Let go of the model, and wait for nothing.
+
+        Python joins the thread of a transcription (or of a fetch) under way when the process
+        ends; who must be gone earlier uses `os._exit`.
+        """
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._engine = None
 
@@ -187,23 +189,9 @@ class SttHandler:
         return self._ready.transcribe(samples, utterance.language)
 
     async def _in_thread(self, call: Callable[[], Answer]) -> Answer:
+        # with the context, so that log lines from there bear the worker and the utterance too
+        call = partial(contextvars.copy_context().run, call)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
-
-
-async def _apart(call: Callable[[], Answer]) -> Answer:
-    """Run in a daemon thread: a model half fetched must not keep the process from ending."""
-    future: Future[Answer] = Future()
-
-    def run() -> None:
-        if not future.set_running_or_notify_cancel():
-            return
-        try:
-            future.set_result(call())
-        except BaseException as error:
-            future.set_exception(error)
-
-    Thread(target=run, name="model", daemon=True).start()
-    return await asyncio.wrap_future(future)
 
 
 def _address(fields: Mapping[bytes, bytes]) -> tuple[str, int | None, str]:

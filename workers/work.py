@@ -19,6 +19,14 @@ class Work:
     fields: Mapping[bytes, bytes]
     deliveries: int
 
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether it may be what kills its workers: delivered twice, and it came back.
+
+        Deliveries count deaths only roughly, so such work runs with no neighbour to take along.
+        """
+        return self.deliveries > 2
+
 
 class Desk(Protocol):
     """What the loop offers to a handler while it works."""

@@ -23,6 +23,7 @@ local record = record_of(seen, ARGV[4])
 if not record or seen.revision > revision then
   return { 'closed' }
 end
+pass_when_full()
 write_seen(KEYS[7], seen.turn, revision, true, tonumber(ARGV[6]))
 make_final(seen.turn, record)
 return { 'ok', seen.turn }

@@ -74,6 +74,7 @@ local function publish(stream, seen_key, new)
           return { 'closed' }
         end
         if new.revision == seen.revision then
+          pass_when_full()
           write_seen(seen_key, seen.turn, seen.revision, true, new.seen_ttl)
           make_final(seen.turn, record)
         end
@@ -83,8 +84,9 @@ local function publish(stream, seen_key, new)
     if seen.final or not record then
       return { 'closed' }
     end
-    -- the older revision's entry must not be transcribed as well, nor skipped
-    if record.entry then
+    -- the older revision's entry must not be transcribed as well, nor skipped (in the other
+    -- stream it is out of reach, and whoever transcribes it will find it stale)
+    if record.entry and record.stream == new.stream_name then
       remove_entry(stream, 'stt', record.entry)
     end
     record.published = NOW

@@ -1,6 +1,6 @@
 -- Shared by every script that touches a session; common/scripts.py puts it in front of them.
 --
--- KEYS[1] session  hash    epoch last done taken wake token attempt started
+-- KEYS[1] session  hash    epoch last done taken wake token attempt started reached
 -- KEYS[2] inbox    hash    turn -> record (JSON, below)
 -- KEYS[3] history  list    chat messages (JSON)
 -- KEYS[4] open     zset    sessions with unfinished turns, by when to look after them (ms)
@@ -15,6 +15,8 @@
 --   wake   the entry in `turns` that stands for this session; at most one
 --   token  of the present attempt: whoever holds it may settle
 --   attempt, started   how often this head was taken, and when last (ms)
+--   reached  the last turn that any attempt has answered so far: as long as the head is not beyond
+--            it, `attempt` goes on counting, so that no turn's deltas ever repeat a number
 --
 -- A record: id, rev, final, entry + stream (while it waits for STT), text or a tombstone
 -- (skip = reason, or error), spoken / published / touched / stt_started / transcribed (ms of
@@ -77,6 +79,12 @@ end
 
 local function put_record(turn, record)
   redis.call('HSET', INBOX, turn, cjson.encode(record))
+end
+
+-- The first write of scripts that end work and have nothing to delete first: it needs no memory,
+-- and what comes after it is not refused.
+local function pass_when_full()
+  redis.call('HDEL', SESSION, '')
 end
 
 local function emit(kind, turn, utterance, data)
@@ -152,7 +160,7 @@ end
 
 -- Ends the present attempt: its token is void, its wake-up gone.
 local function end_attempt()
-  redis.call('HDEL', SESSION, 'token', 'taken', 'wake', 'attempt', 'started')
+  redis.call('HDEL', SESSION, 'token', 'taken', 'wake', 'started')
 end
 
 -- Ends every script: moves the cursor over tombstones, wakes an LLM worker if the next turn is

@@ -50,7 +50,12 @@ if not taken then
   advance()
   return { 'nothing' }
 end
-redis.call('HSET', SESSION, 'taken', taken, 'token', ARGV[6], 'started', NOW)
+local reached = number('reached')
+if first > reached then
+  redis.call('HDEL', SESSION, 'attempt')
+end
+redis.call('HSET', SESSION, 'taken', taken, 'token', ARGV[6], 'started', NOW,
+  'reached', math.max(reached, taken))
 local attempt = redis.call('HINCRBY', SESSION, 'attempt', 1)
 local history = {}
 if tonumber(ARGV[8]) > 0 then

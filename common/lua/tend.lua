@@ -12,6 +12,7 @@ end
 local mended = {}
 
 local function end_turn(turn, record)
+  pass_when_full()
   record.final = true
   record.entry, record.stream, record.text = nil, nil, nil
   reveal(turn, record)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from common.errors import Refused
 from common.script import Script
 from common.store import Store, ms
 from common.utterance import Utterance
@@ -40,6 +41,11 @@ async def publish(store: Store, utterance: Utterance, *, recording: bool = False
     A text (`utterance.text`) in place of audio makes a turn that is ready at once. `recording`
     sends it behind live speech. Raises Refused if it can never be accepted.
     """
+    if len(utterance.audio) > store.limits.max_entry_bytes:
+        raise Refused(
+            f"the utterance has {len(utterance.audio)} bytes of audio, and"
+            f" EARSHOT_LIMITS__MAX_ENTRY_BYTES is {store.limits.max_entry_bytes}"
+        )
     shard = store.shard(utterance.session)
     has_text = utterance.text is not None
     answer = await store.run(

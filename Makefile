@@ -1,0 +1,31 @@
+# earshot's front door. ARGS reach the command: make demo ARGS=--json, make test ARGS="-k segmenter"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo setup test test-full lint types clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Play a recording through the whole pipeline; ends by itself
+	@ops/setup.sh demo
+	@.venv/bin/earshot demo $(ARGS)
+
+setup: ## Prepare .venv for working on earshot (the other targets do it themselves)
+	@ops/setup.sh dev
+
+test: setup ## Run the tests but for the long runs
+	.venv/bin/python -m pytest -m "not full" $(ARGS)
+
+test-full: setup ## Run all tests: chaos, Sentinel, Cluster, all seeds of the model test
+	.venv/bin/python -m pytest $(ARGS)
+
+lint: setup ## Check style and format
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+
+types: setup ## Check types
+	.venv/bin/mypy
+
+clean: ## Remove all that the other targets made
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
