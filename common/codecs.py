@@ -19,9 +19,6 @@ SAMPLE_RATE: Final = 16_000
 
 CODECS: Final[tuple[str, ...]] = get_args(Codec)
 
-_BLOCK: Final = 65_536
-"""Samples decoded at a time: about 4 s, so that a lying header cannot make us allocate."""
-
 _FLAC_MAX_SAMPLES: Final = 2**36
 """The header's field for the length has 36 bits (RFC 9639, section 8.2); 0 means unknown."""
 
@@ -47,7 +44,7 @@ def decode(
 ) -> NDArray[np.int16]:
     """The mono int16 samples inside `data`, exactly `samples` of them at `rate` Hz.
 
-    Memory stays within `max_samples` (plus a block) whatever the bytes claim. Raises `BadAudio`
+    Memory stays within `max_samples` whatever the bytes claim. Raises `BadAudio`
     with one sentence when the announcement is unusable or is not what the bytes hold.
     """
     if codec not in CODECS:
@@ -73,8 +70,7 @@ def _decode_pcm(data: bytes, samples: int) -> NDArray[np.int16]:
 
 
 def _decode_flac(data: bytes, rate: int, samples: int) -> NDArray[np.int16]:
-    audio = np.empty(samples, np.int16)
-    filled = 0
+    audio = np.empty(samples, np.int16)  # bounded by the announcement, which was checked
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
             if file.format != "FLAC":
@@ -87,11 +83,9 @@ def _decode_flac(data: bytes, rate: int, samples: int) -> NDArray[np.int16]:
                 )
             if file.frames != samples:
                 raise _wrong_length(samples, _header_length(file.frames))
-            while filled < samples:
-                block = file.read(dtype="int16", out=audio[filled : filled + _BLOCK])
-                if not len(block):
-                    raise _wrong_length(samples, f"only {filled}")
-                filled += len(block)
+            read = len(file.read(out=audio))
+            if read != samples:
+                raise _wrong_length(samples, f"only {read}")
     except soundfile.LibsndfileError as error:
         raise BadAudio(
             f"the audio is no readable FLAC ({error.error_string}); encode it again"

@@ -6,8 +6,8 @@ knows which command may run twice. Blocking reads stay under the 5 s socket time
 
 import re
 import ssl
+from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 import structlog
 from redis.asyncio import Redis, RedisCluster
@@ -21,6 +21,7 @@ from redis.exceptions import (
     AuthorizationError,
     ClusterError,
     InvalidResponse,
+    MovedError,
     NoPermissionError,
     OutOfMemoryError,
     ReadOnlyError,
@@ -32,16 +33,16 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from common.configuration import mask_password
+from common.configuration import mask_password, variable_of
 from common.errors import BadSetting, RedisUnusable
 from common.keys import SHARDS
+from common.redis_url import Address, parse
 from common.settings import RedisSettings
 
 AnyRedis = Redis | RedisCluster
 
 SOCKET_TIMEOUT_S: Final = 5.0
 OLDEST_SERVER: Final = (6, 2)
-SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 
 # Error replies of a server that is failing over, loading, full or cut off from its replicas;
 # inside a script's error they stand anywhere in the text.
@@ -63,6 +64,8 @@ AWAY: Final = (
     OSError,
 )
 
+UNREACHED: Final = (RedisConnectionError, RedisTimeoutError, RedisClusterException, OSError)
+
 HOPELESS: Final = (
     AuthenticationError,
     AuthorizationError,
@@ -83,12 +86,6 @@ log = structlog.get_logger(__name__)
 
 def connect(settings: RedisSettings) -> AnyRedis:
     """A client that connects on first use; raises BadSetting for an address it cannot read."""
-    scheme = settings.url.partition("://")[0]
-    if scheme not in SCHEMES:
-        raise BadSetting(
-            f"the Redis URL {mask_password(settings.url)!r} is not usable: it starts with one of "
-            + ", ".join(f"{known}://" for known in SCHEMES)
-        )
     common: dict[str, Any] = {
         "socket_timeout": SOCKET_TIMEOUT_S,
         "socket_connect_timeout": SOCKET_TIMEOUT_S,
@@ -100,14 +97,13 @@ def connect(settings: RedisSettings) -> AnyRedis:
     if password := settings.password.get_secret_value():
         common["password"] = password
     try:
-        if scheme == "redis+sentinel":
-            return _sentinel(settings, common)
-        if scheme == "redis+cluster":
-            return _cluster(settings, common)
-        if scheme != "unix":
-            _check_one_server(settings.url)
+        address = parse(settings.url)
+        if address.scheme == "redis+sentinel":
+            return _sentinel(address, common)
+        if address.scheme == "redis+cluster":
+            return _cluster(address, common)
         no_retry = Retry(NoBackoff(), 0)
-        tls = _tls(settings) if scheme == "rediss" else {}
+        tls = _tls(settings) if address.scheme == "rediss" else {}
         return Redis.from_url(settings.url, retry=no_retry, **common, **tls)
     except ValueError as error:
         raise BadSetting(
@@ -116,6 +112,9 @@ def connect(settings: RedisSettings) -> AnyRedis:
 
 
 def _tls(settings: RedisSettings) -> dict[str, Any]:
+    for name in ("ca_file", "cert_file", "key_file"):
+        if (path := getattr(settings, name)) and not Path(path).is_file():
+            raise BadSetting(f"{variable_of(f'redis.{name}')}={path} names no file")
     options: dict[str, Any] = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
     if settings.ca_file:
         options["ssl_ca_certs"] = settings.ca_file
@@ -124,77 +123,29 @@ def _tls(settings: RedisSettings) -> dict[str, Any]:
     return options
 
 
-def _check_one_server(url: str) -> None:
-    """What redis-py would take for database 0, or complain about with the password's text."""
-    hosts, _, path = _hosts(url, 6_379)
-    if len(hosts) > 1:
-        raise ValueError("several hosts want redis+sentinel:// or redis+cluster://")
-    if len(path) > 1:
-        raise ValueError("behind the host stands the number of a database, such as /0")
-    _database(path)
-
-
-def _hosts(url: str, default_port: int) -> tuple[list[tuple[str, int]], dict[str, str], list[str]]:
-    """(host, port) pairs, credentials, and the parts of the path."""
-    parts = urlsplit(url)
-    credentials_text, _, hosts = parts.netloc.rpartition("@")
-    user, _, password = credentials_text.partition(":")
-    credentials = {
-        name: unquote(value)
-        for name, value in (("username", user), ("password", password))
-        if value
-    }
-    pairs = [_host_and_port(host, default_port) for host in hosts.split(",")]
-    return pairs, credentials, [part for part in parts.path.split("/") if part]
-
-
-def _host_and_port(text: str, default_port: int) -> tuple[str, int]:
-    match = re.fullmatch(r"(\[[^\]]+\]|[^:\[\]]+)(?::(.*))?", text)
-    if match is None:
-        raise ValueError("a host is missing")
-    port = match[2] or str(default_port)
-    if not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65_536:
-        raise ValueError(
-            "a port is not a number below 65536 (is there a / # ? or @ in the password? write it"
-            " as %2F %23 %3F %40)"
-        )
-    return match[1].strip("[]"), int(port)
-
-
-def _database(path: list[str]) -> int:
-    number = path[0] if path else "0"
-    if not re.fullmatch(r"[0-9]{1,9}", number):
-        raise ValueError("the database is not a number")
-    return int(number)
-
-
-def _sentinel(settings: RedisSettings, common: dict[str, Any]) -> Redis:
-    hosts, credentials, path = _hosts(settings.url, 26_379)
-    if not path:
-        raise ValueError("the service is missing: redis+sentinel://h1,h2/SERVICE/DB")
+def _sentinel(address: Address, common: dict[str, Any]) -> Redis:
     sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-        hosts,
+        address.hosts,
         sentinel_kwargs={"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "protocol": 2},
     )
     no_retry = Retry(NoBackoff(), 0)
     master: Redis = sentinel.master_for(
-        path[0],
-        db=_database(path[1:]),
+        address.service,
+        db=address.database,
         retry=no_retry,
-        **(common | credentials),
+        **(common | address.credentials),
     )
     return master
 
 
-def _cluster(settings: RedisSettings, common: dict[str, Any]) -> RedisCluster:
-    hosts, credentials, _ = _hosts(settings.url, 6_379)
+def _cluster(address: Address, common: dict[str, Any]) -> RedisCluster:
     # The cluster client needs a retry to learn the new map after a failover; every command of
     # earshot that it may repeat is idempotent or fenced.
     return RedisCluster(
-        startup_nodes=[ClusterNode(host, port) for host, port in hosts],
+        startup_nodes=[ClusterNode(host, port) for host, port in address.hosts],
         retry=Retry(NoBackoff(), 1),
         require_full_coverage=False,
-        **(common | credentials),
+        **(common | address.credentials),
     )
 
 
@@ -203,6 +154,8 @@ def sentence(error: BaseException, settings: RedisSettings) -> str:
     url = mask_password(settings.url)
     if isinstance(error, RedisClusterException) and error.__cause__ is not None:
         error = error.__cause__
+    if isinstance(error, MovedError):
+        return f"Redis at {url} is part of a cluster: EARSHOT_REDIS__URL takes redis+cluster://"
     if isinstance(error, MasterNotFoundError):  # whose own text shows redis-py's insides
         return f"no Sentinel of {url} can be reached and names a master that answers"
     if isinstance(error, (AuthenticationError, AuthorizationError)):
@@ -216,7 +169,10 @@ def sentence(error: BaseException, settings: RedisSettings) -> str:
         return f"Redis at {url} does not permit what this role needs: {error}"
     if isinstance(error, OutOfMemoryError):
         return f"Redis at {url} is out of memory: raise `maxmemory`, or let the backlog drain"
-    return f"Redis at {url} cannot be used: {error or type(error).__name__}"
+    why = str(error).rstrip(".") or type(error).__name__
+    if isinstance(error, UNREACHED):
+        return f"Redis at {url} cannot be reached ({why}): is it running, and the URL right?"
+    return f"Redis at {url} cannot be used: {why}"
 
 
 def is_hopeless(error: BaseException) -> bool:

@@ -5,7 +5,7 @@ the server went back in time (restored from an older copy, failed over to a repl
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -54,30 +54,44 @@ class Subscriber:
     follow: bool = True
     cursors: dict[str, str] = field(default_factory=dict)
 
-    async def events(self) -> AsyncIterator[Received]:
-        """Every event; for ever, outlasting an absence of Redis, unless `follow` is off."""
+    async def events(self) -> AsyncGenerator[Received, None]:
+        """Every event; for ever, outlasting an absence of Redis, unless `follow` is off.
+
+        Who leaves off early closes it (`contextlib.aclosing`), which ends the readers.
+        """
         shards = [self.store.shard(self.session)] if self.session else self.store.all_shards()
-        queue: asyncio.Queue[Received | None] = asyncio.Queue(maxsize=BATCH * len(shards))
-        async with asyncio.TaskGroup() as group:
-            # one reader per shard: keys of two shards may lie in two Cluster slots
-            readers = [group.create_task(self._read(shard, queue)) for shard in shards]
-            ended = 0
-            try:
-                while ended < len(readers):
-                    received = await queue.get()
-                    if received is None:
-                        ended += 1
-                    else:
-                        yield received
-            finally:
-                for reader in readers:
-                    reader.cancel()
+        queue: asyncio.Queue[Received | Exception | None] = asyncio.Queue(BATCH * len(shards))
+        # One reader per shard: keys of two shards may lie in two Cluster slots. No TaskGroup: it
+        # would cancel our caller in the middle of what it does with an event.
+        readers = [asyncio.create_task(self._read(shard, queue)) for shard in shards]
+        ended = 0
+        try:
+            while ended < len(readers):
+                received = await queue.get()
+                if isinstance(received, Exception):
+                    raise received
+                if received is None:
+                    ended += 1
+                else:
+                    yield received
+        finally:
+            for reader in readers:
+                reader.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)
 
-    async def _read(self, shard: Shard, queue: "asyncio.Queue[Received | None]") -> None:
-        await self._follow(shard, queue)
-        await queue.put(None)
+    async def _read(
+        self, shard: Shard, queue: "asyncio.Queue[Received | Exception | None]"
+    ) -> None:
+        try:
+            await self._follow(shard, queue)
+        except Exception as error:
+            await queue.put(error)
+        else:
+            await queue.put(None)
 
-    async def _follow(self, shard: Shard, queue: "asyncio.Queue[Received | None]") -> None:
+    async def _follow(
+        self, shard: Shard, queue: "asyncio.Queue[Received | Exception | None]"
+    ) -> None:
         streams = [shard.results, *([shard.deltas] if self.deltas else [])]
         for stream in streams:
             await self._start(stream)
@@ -115,7 +129,8 @@ class Subscriber:
             # an id of our own: `$` would skip what is added between two reads
             self.cursors[stream] = await self._last_id(stream)
         else:
-            self.cursors[stream] = self.since
+            # a moment that the server has not reached yet is no sign that it went back
+            self.cursors[stream] = min(self.since, await self._last_id(stream), key=_number)
 
     async def _last_id(self, stream: str) -> str:
         """`last-generated-id`, by way of XINFO: results carry no audio."""

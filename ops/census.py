@@ -4,10 +4,13 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import structlog
 from redis.exceptions import ResponseError
 
 from common.keys import LLM_GROUP, STT_GROUP, WORKERS, worker_key
 from common.store import Store
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,13 @@ async def _stage(redis: Any, stream: str, group: str, now_ms: int) -> Stage:
 async def _workers(redis: Any) -> list[dict[str, Any]]:
     workers = []
     for name in await redis.zrange(WORKERS, 0, -1):
-        raw = await redis.get(worker_key(name.decode()))
-        if raw is not None:
-            workers.append(json.loads(raw))
-    return sorted(workers, key=lambda worker: (worker["role"], worker["name"]))
+        raw = await redis.get(worker_key(name.decode("utf-8", "replace")))
+        if raw is None:
+            continue
+        try:
+            worker = json.loads(raw)
+            worker["started_at"] = float(worker["started_at"])
+            workers.append({"name": "", "role": "", "state": ""} | worker)
+        except (ValueError, TypeError, KeyError):
+            log.warning("bad_worker_entry", worker=name.decode("utf-8", "replace"))
+    return sorted(workers, key=lambda worker: (str(worker["role"]), str(worker["name"])))

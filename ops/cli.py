@@ -1,12 +1,13 @@
 """The `earshot` command."""
 
 import importlib
+import os
 import sys
 from typing import Any, Final
 
 import click
 
-from common.errors import BadInput, BadSetting, EarshotError
+from common.errors import BadEntry, BadInput, BadSetting, EarshotError
 
 # name: (module under ops.commands, one line for the list) - so that --help imports no role
 COMMANDS: Final = {
@@ -21,6 +22,7 @@ COMMANDS: Final = {
     "demo": "See it work on a bundled recording.",
     "devices": "List the input devices.",
     "config": "Print the settings in force and where each came from.",
+    "bench": "Measure earshot here, and prove what it promises.",
 }
 
 
@@ -34,6 +36,13 @@ class _Lazy(click.Group):
         module = importlib.import_module(f"ops.commands.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # the reader of a pipe has gone: that is how `| head` ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 0
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -53,22 +62,19 @@ def cli() -> None:
 def main() -> None:
     """Run a command; what earshot can explain is one sentence on stderr, never a traceback."""
     try:
-        status: Any = cli.main(standalone_mode=False)
+        status: Any = cli.main(prog_name="earshot", standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except click.Abort:
         click.echo("Interrupted.", err=True)
         sys.exit(130)
-    except (BadSetting, BadInput) as error:
+    except (BadSetting, BadInput, BadEntry) as error:
         click.echo(f"earshot: {error}", err=True)
         sys.exit(2)
     except EarshotError as error:
         click.echo(f"earshot: {error}", err=True)
         sys.exit(1)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of a pipe has gone: that is how `| head` ends
-        sys.exit(0)
     sys.exit(status if isinstance(status, int) else 0)
 
 

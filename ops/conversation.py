@@ -1,10 +1,12 @@
 """Events as lines that a person reads: what `earshot tail` and `earshot demo` print."""
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from common.events import Error, Event, Heard, Reply, ReplyDelta, Skipped, Timings, Transcript
 
-WIDTH = 6  # of "User: " and "AI  : "
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 class Conversation:
@@ -48,7 +50,12 @@ class Conversation:
     def _line(self, event: Event, label: str, text: str, note: str) -> str:
         session = f"[{event.session}] " if self._sessions else ""
         shown = f"   [{note}]" if note and self._timings else ""
-        return f"{session}{label}{' '.join(text.split())}{shown}"
+        return f"{session}{label}{one_line(text)}{shown}"
+
+
+def one_line(text: str) -> str:
+    """Without what a terminal would obey: it may come from anybody's model or client."""
+    return " ".join(CONTROL.sub(" ", text).split())
 
 
 def _transcribed(timings: Timings) -> str:

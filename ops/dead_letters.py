@@ -1,5 +1,6 @@
 """Reading the dead letters."""
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,6 +14,7 @@ from common.keys import SESSION_ID, Shard
 from common.store import Store
 
 BATCH: Final = 20  # letters carry their audio
+ENTRY: Final = re.compile(r"[0-9]{1,19}(-[0-9]{1,19})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class DeadLetter:
         shown: dict[str, Any] = {"letter": self.entry}
         shown |= {name: self.text(name)[:1_000] for name in names if self.fields.get(name)}
         for name in ("turn", "deliveries", "at", "samples", "speech_ms", "rate"):
-            if str(shown.get(name, "")).isdigit():
+            if re.fullmatch(r"[0-9]{1,19}", str(shown.get(name, ""))):
                 shown[name] = int(shown[name])
         shown["audio_bytes"] = len(self.fields.get("audio", b""))
         return shown
@@ -83,7 +85,7 @@ async def dead_letters(store: Store, reason: str | None = None) -> AsyncIterator
 async def find_letter(store: Store, entry: str) -> DeadLetter:
     """One dead letter; raises BadInput if there is none with this id."""
     redis: Any = store.redis
-    if entry.replace("-", "").isdigit():
+    if ENTRY.fullmatch(entry):
         for shard in store.all_shards():
             for found, fields in await redis.xrange(shard.dead, entry, entry, 1):
                 return _letter(shard, found, fields)

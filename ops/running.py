@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import structlog
-from redis.exceptions import RedisError
+from redis.exceptions import RedisClusterException, RedisError
 
-from common.connection import check_server, connect, is_away, is_hopeless, sentence
+from common.connection import check_server, connect, is_away, sentence
 from common.errors import RedisUnusable
 from common.link import Link
 from common.settings import Settings
@@ -48,7 +48,7 @@ async def opened(settings: Settings) -> AsyncIterator[Store]:
     try:
         yield store
     finally:
-        with suppress(RedisError, OSError):
+        with suppress(RedisError, RedisClusterException, OSError):
             await store.redis.aclose()
 
 
@@ -59,9 +59,9 @@ async def reachable(settings: Settings) -> AsyncIterator[Store]:
         try:
             await check_server(store.redis, settings.redis, settings.shards)
             yield store
-        except (RedisError, OSError) as error:
-            if not (is_away(error) or is_hopeless(error)):
-                raise
+        except BrokenPipeError:
+            raise  # the command's own: whoever read its output has gone
+        except (RedisError, RedisClusterException, OSError) as error:
             raise RedisUnusable(sentence(error, settings.redis)) from None
 
 
@@ -76,8 +76,6 @@ async def meet(link: Link, store: Store, settings: Settings) -> None:
             await link.call(check_server, store.redis, settings.redis, settings.shards)
             return
         except Exception as error:
-            if is_hopeless(error):
-                raise RedisUnusable(sentence(error, settings.redis)) from None
             if not is_away(error):
                 raise
         await link.pause()

@@ -25,6 +25,17 @@ _MAX_CHANNELS: Final = 64
 """More than any recorder has; a header that claims more is damaged."""
 
 
+class _Recording(soundfile.SoundFile):  # type: ignore[misc] # soundfile ships no types
+    """Read straight on from its beginning.
+
+    soundfile seeks to where it is after every read. In MP3 that loses what a frame borrows from
+    the ones before it: a crack at each seam between two blocks, as loud as the sound itself.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
 class AudioFileSource:
     """A recording at any rate, mono or not, as 16 kHz mono frames; `realtime` at its own speed.
 
@@ -49,7 +60,7 @@ class AudioFileSource:
         self._clock = clock
         self._sleep = sleep
         self._closed = threading.Event()
-        self._file: soundfile.SoundFile | None = None
+        self._file: _Recording | None = None
         self.frame_samples = frame_samples(frame_ms)
 
     @property
@@ -100,7 +111,7 @@ class AudioFileSource:
         yield from self._framer.push(resampler.finish())
         yield from self._framer.finish()
 
-    def _blocks(self, file: soundfile.SoundFile) -> Iterator[NDArray[np.float32]]:
+    def _blocks(self, file: _Recording) -> Iterator[NDArray[np.float32]]:
         size = round(_BLOCK_S * file.samplerate)
         while True:
             try:
@@ -115,7 +126,7 @@ class AudioFileSource:
             yield block
 
 
-def _open(path: Path) -> soundfile.SoundFile:
+def _open(path: Path) -> _Recording:
     if path.is_dir():
         raise BadInput(f"{path} is a folder; name one audio file in it")
     try:
@@ -130,7 +141,7 @@ def _open(path: Path) -> soundfile.SoundFile:
     if is_empty:
         raise BadInput(f"{path} is empty; record it again")
     try:
-        audio = soundfile.SoundFile(path)
+        audio = _Recording(path)
     except (soundfile.LibsndfileError, TypeError) as error:
         # soundfile raises TypeError for a headerless format, recognised by its suffix alone
         raise BadInput(

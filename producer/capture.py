@@ -8,7 +8,7 @@ import contextlib
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Final
@@ -75,8 +75,11 @@ class Overflows:
 class Capture:
     """Records from the device that `wanted` describes (see `find_device`) until `stop()`."""
 
-    def __init__(self, wanted: int | str | None) -> None:
+    def __init__(
+        self, wanted: int | str | None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._wanted = wanted
+        self._clock = clock
         self._blocks: deque[Block] = deque(maxlen=round(_QUEUE_S / _BLOCK_S))
         self._changed = threading.Condition()
         self._stopping = threading.Event()
@@ -158,7 +161,7 @@ class Capture:
             self._receive(Block(data, format_), bool(status & pyaudio.paInputOverflow))
             return None, pyaudio.paContinue
 
-        self._last_block = time.monotonic()
+        self._last_block = self._clock()
         self._live = format_
         try:
             stream = audio.open(
@@ -181,7 +184,7 @@ class Capture:
             stream.close()
 
     def _receive(self, block: Block, is_overflown: bool) -> None:
-        self._last_block = time.monotonic()
+        self._last_block = self._clock()
         if block.format is self._live:
             self.is_away = False
         with self._changed:
@@ -211,7 +214,7 @@ class Capture:
             if not stream.is_active():
                 self._tell_lost(f"{device.name} stopped")
                 return
-            if time.monotonic() - self._last_block > _STALL_S:
+            if self._clock() - self._last_block > _STALL_S:
                 self._tell_lost(f"{device.name} delivered nothing for {_STALL_S:.0f} s")
                 return
             if not self.is_away:
@@ -230,9 +233,9 @@ class Capture:
         if overflows != self._watched:
             if self._last_loss is None:
                 log.warning("losing_audio", device=overflows.device, queue=overflows.queue)
-            self._last_loss = time.monotonic()
+            self._last_loss = self._clock()
             self._watched = overflows
-        elif self._last_loss is not None and time.monotonic() - self._last_loss > _CALM_S:
+        elif self._last_loss is not None and self._clock() - self._last_loss > _CALM_S:
             self._last_loss = None
             log.info("no_longer_losing_audio", device=overflows.device, queue=overflows.queue)
 

@@ -11,7 +11,7 @@ from common.settings import ListenSettings
 from common.utterance import Utterance
 from producer import segmenter as cut
 from producer.detector import Detector
-from producer.identity import new_utterance_id
+from producer.identity import new_utterance_id, shown_name
 from producer.outbox import Outbox
 from producer.presets import endpointing
 from producer.segmenter import Segmenter, SegmentEvent
@@ -109,7 +109,7 @@ class Ear:
             samples=len(piece.samples),
             audio=encode(piece.samples, settings.codec),
             speech_ms=round(piece.speech_samples * MS_PER_SAMPLE),
-            source=self._source.name[:200],
+            source=shown_name(self._source.name),
             language=settings.language,
             persona=settings.persona,
             interrupt=self._interrupt,

@@ -9,13 +9,17 @@ import fcntl
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, Self
+from typing import Final, Self
+
+import structlog
+from pydantic import ValidationError
 
 from common.errors import BadInput
-from common.utterance import Utterance
+from common.utterance import Utterance, explain
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS waiting (
@@ -26,6 +30,9 @@ CREATE TABLE IF NOT EXISTS waiting (
     parked TEXT                         -- why Redis will never accept it
 )
 """
+
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,8 @@ class Dropped:
 class Outbox:
     """One session's outbox. Methods may be called from any thread.
 
-    Raises BadInput when another process uses the same one, or the folder cannot be written.
+    Everything raises BadInput when the folder cannot be written (any more), and opening it when
+    another process uses the same one.
     """
 
     def __init__(
@@ -67,17 +75,30 @@ class Outbox:
         self._monotonic = monotonic
         self._offset = wall() - monotonic()
         self._lock = threading.Lock()
-        try:
+        self._folder = folder
+        with self._explained(), ExitStack() as opened:
             folder.mkdir(parents=True, exist_ok=True)
-            self._guard: IO[str] = (folder / f"{session}.lock").open("w")
-            self._db = sqlite3.connect(folder / f"{session}.sqlite3", check_same_thread=False)
+            self._guard = opened.enter_context((folder / f"{session}.lock").open("w"))
             self._claim(session)
+            path = folder / f"{session}.sqlite3"
+            self._db = opened.enter_context(closing(sqlite3.connect(path, check_same_thread=False)))
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             with self._db:
                 self._db.execute(SCHEMA)
+            self._close = opened.pop_all().close
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
         except (OSError, sqlite3.Error) as error:
-            raise BadInput(f"the outbox in {folder} cannot be used: {error}") from None
+            raise BadInput(f"the outbox in {self._folder} cannot be used: {error}") from None
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._explained(), self._db:
+            yield self._db
 
     def _claim(self, session: str) -> None:
         try:
@@ -96,8 +117,7 @@ class Outbox:
 
     def close(self) -> None:
         with self._lock:
-            self._db.close()
-            self._guard.close()
+            self._close()
 
     def _now(self) -> float:
         return self._monotonic() + self._offset
@@ -105,64 +125,76 @@ class Outbox:
     def add(self, utterance: Utterance, *, age_s: float) -> Dropped | None:
         """Keep an utterance whose speech ended `age_s` ago; says what had to go for it."""
         meta = utterance.model_dump_json(exclude={"audio", "hold_ms"})
-        with self._lock, self._db:
-            self._db.execute(
+        with self._transaction() as db:
+            db.execute(
                 "INSERT INTO waiting (spoken_at, meta, audio) VALUES (?, ?, ?)",
                 (self._now() - age_s, meta, utterance.audio),
             )
-            return self._enforce_limits()
+            stale = self._delete_stale(db)
+            row = db.execute(
+                "SELECT max(place) FROM (SELECT place, sum(length(audio))"
+                " OVER (ORDER BY place DESC) AS above FROM waiting) WHERE above > ?",
+                (self._max_bytes,),
+            ).fetchone()
+            if row[0] is None:
+                return stale
+            count = db.execute("DELETE FROM waiting WHERE place <= ?", (row[0],)).rowcount
+        why = f"more than {self._max_bytes / 2**20:.0f} MB"
+        return (
+            Dropped(count + stale.count, f"{stale.why}, or {why}") if stale else Dropped(count, why)
+        )
 
-    def _enforce_limits(self) -> Dropped | None:
+    def drop_stale(self) -> Dropped | None:
+        """Let go of what is too old: Redis no longer knows whether it has it already."""
+        with self._transaction() as db:
+            return self._delete_stale(db)
+
+    def _delete_stale(self, db: sqlite3.Connection) -> Dropped | None:
         oldest = self._now() - self._max_age_s
-        count = self._db.execute("DELETE FROM waiting WHERE spoken_at < ?", (oldest,)).rowcount
-        if count:
-            return Dropped(count, f"older than {self._max_age_s:.0f} s")
-        row = self._db.execute(
-            "SELECT max(place) FROM (SELECT place, sum(length(audio))"
-            " OVER (ORDER BY place DESC) AS above FROM waiting) WHERE above > ?",
-            (self._max_bytes,),
-        ).fetchone()
-        if row[0] is None:
-            return None
-        count = self._db.execute("DELETE FROM waiting WHERE place <= ?", (row[0],)).rowcount
-        return Dropped(count, f"more than {self._max_bytes / 2**20:.0f} MB")
+        count = db.execute("DELETE FROM waiting WHERE spoken_at < ?", (oldest,)).rowcount
+        return Dropped(count, f"older than {self._max_age_s:.0f} s") if count else None
 
     def first(self) -> Waiting | None:
         """The oldest that is not parked, with the time since its end of speech as `hold_ms`."""
-        with self._lock:
-            row = self._db.execute(
-                "SELECT place, spoken_at, meta, audio FROM waiting"
-                " WHERE parked IS NULL ORDER BY place LIMIT 1"
-            ).fetchone()
-        if row is None:
-            return None
-        place, spoken_at, meta, audio = row
-        age_s = max(0.0, self._now() - spoken_at)
-        utterance = Utterance.model_validate_json(meta).model_copy(
-            update={"audio": audio, "hold_ms": round(age_s * 1000)}
-        )
-        return Waiting(place, utterance)
+        while True:
+            with self._transaction() as db:
+                row = db.execute(
+                    "SELECT place, spoken_at, meta, audio FROM waiting"
+                    " WHERE parked IS NULL ORDER BY place LIMIT 1"
+                ).fetchone()
+            if row is None:
+                return None
+            place, spoken_at, meta, audio = row
+            try:
+                utterance = Utterance.model_validate_json(meta)
+            except ValidationError as error:  # it must not be in the way of all others
+                why = f"it is damaged, or another version wrote it: its {explain(error)}"
+                log.error("utterance_parked", place=place, why=why)
+                self.park(place, why)
+                continue
+            hold_ms = round(max(0.0, self._now() - spoken_at) * 1000)
+            return Waiting(place, utterance.model_copy(update={"audio": audio, "hold_ms": hold_ms}))
 
     def forget(self, place: int) -> None:
         """Let go of an utterance that Redis has acknowledged."""
-        with self._lock, self._db:
-            self._db.execute("DELETE FROM waiting WHERE place = ?", (place,))
+        with self._transaction() as db:
+            db.execute("DELETE FROM waiting WHERE place = ?", (place,))
 
     def park(self, place: int, why: str) -> None:
         """Set aside what Redis will never accept, for a person to look at."""
-        with self._lock, self._db:
-            self._db.execute("UPDATE waiting SET parked = ? WHERE place = ?", (why, place))
+        with self._transaction() as db:
+            db.execute("UPDATE waiting SET parked = ? WHERE place = ?", (why, place))
 
     def rename(self, place: int, utterance: str) -> None:
         """Give a waiting utterance a new id: its turn ended without it."""
-        with self._lock, self._db:
-            self._db.execute(
+        with self._transaction() as db:
+            db.execute(
                 "UPDATE waiting SET meta = json_set(meta, '$.id', ?) WHERE place = ?",
                 (utterance, place),
             )
 
     def __len__(self) -> int:
         """How many wait (without those that are parked)."""
-        with self._lock:
-            row = self._db.execute("SELECT count(*) FROM waiting WHERE parked IS NULL").fetchone()
+        with self._transaction() as db:
+            row = db.execute("SELECT count(*) FROM waiting WHERE parked IS NULL").fetchone()
         return int(row[0])

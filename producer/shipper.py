@@ -57,9 +57,14 @@ class Shipper:
         while True:
             await self._added.wait()
             self._added.clear()
-            while (waiting := await asyncio.to_thread(self._outbox.first)) is not None:
+            while (waiting := await asyncio.to_thread(self._first)) is not None:
                 await self._ship(waiting)
             self._idle.set()
+
+    def _first(self) -> Waiting | None:
+        if (dropped := self._outbox.drop_stale()) is not None:
+            log.error("outbox_dropped_oldest", count=dropped.count, why=dropped.why)
+        return self._outbox.first()
 
     async def _ship(self, waiting: Waiting) -> None:
         utterance = waiting.utterance

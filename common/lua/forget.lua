@@ -8,6 +8,7 @@ local foreign = foreign_key(session_keys({ [KEYS[7]] = 'stream', [KEYS[8]] = 'st
 if foreign then
   return { 'refused', foreign }
 end
+pass_when_full()
 local wake = redis.call('HGET', SESSION, 'wake')
 if wake then
   remove_entry(TURNS, 'llm', wake)

@@ -10,5 +10,7 @@ end
 if #rows > 0 then
   return 0
 end
+-- Redis 6.2 refuses every XGROUP under `maxmemory`, unless the script has written before
+redis.call('XACK', KEYS[1], ARGV[1], '0-0')
 redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
 return 1

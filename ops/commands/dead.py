@@ -5,28 +5,37 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import soundfile
-from rich.console import Console
-from rich.table import Table
 
+from common import logs
 from common.errors import BadInput, Refused
 from common.settings import Settings
 from common.store import Store
 from common.transitions.dead_letters import drop, replay
 from common.transitions.publishing import Verdict
-from ops.dead_letters import DeadLetter, dead_letters, find_letter
+from ops.conversation import one_line
 from ops.options import redis_options, settings_of
 from ops.running import reachable
 from producer.identity import new_utterance_id
 
-Action = Callable[[Store, DeadLetter], Awaitable[str]]
+# these bring NumPy, libsndfile and Rich along, which --help must not wait for
+if TYPE_CHECKING:
+    from ops.dead_letters import DeadLetter
+
+Action = Callable[[Store, "DeadLetter"], Awaitable[str]]
 
 
 @click.group("dead")
 def command() -> None:
     """The dead letters: utterances and turns that were given up, whole, with the reason."""
+
+
+def _settings(ctx: click.Context) -> Settings:
+    settings = settings_of(ctx)
+    logs.set_up(settings.log)
+    return settings
 
 
 @command.command("list")
@@ -36,10 +45,16 @@ def command() -> None:
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool, reason: str | None) -> None:
     """List them, oldest first."""
-    asyncio.run(_list(settings_of(ctx), as_json, reason))
+    asyncio.run(_list(_settings(ctx), as_json, reason))
 
 
 async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from ops.dead_letters import dead_letters
+
     table = Table("letter", "age", "session", "turn", "stage", "reason", "error", box=None)
     count = 0
     async with reachable(settings) as store:
@@ -54,7 +69,8 @@ async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
                 letter.entry,
                 f"{age_s / 60:.0f} min",
                 *(
-                    str(shown.get(name, ""))
+                    # Text: what stands in it is nobody's markup, and no terminal's command
+                    Text(one_line(str(shown.get(name, ""))))
                     for name in ("session", "turn", "stage", "reason", "error")
                 ),
             )
@@ -75,14 +91,18 @@ async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
 @click.pass_context
 def show(ctx: click.Context, letter: str, save: Path | None) -> None:
     """Show one as JSON; --save writes the audio to a file."""
-    asyncio.run(_show(settings_of(ctx), letter, save))
+    asyncio.run(_show(_settings(ctx), letter, save))
 
 
 async def _show(settings: Settings, entry: str, save: Path | None) -> None:
+    from ops.dead_letters import find_letter
+
     async with reachable(settings) as store:
         letter = await find_letter(store, entry)
     click.echo(json.dumps(letter.summary(), indent=2))
     if save is not None:
+        import soundfile
+
         samples = letter.samples(round(settings.limits.max_audio_s * 192_000))
         try:
             soundfile.write(save, samples, int(letter.text("rate")), format="WAV")
@@ -101,7 +121,7 @@ def replay_(
     ctx: click.Context, letters: Sequence[str], everything: bool, reason: str | None
 ) -> None:
     """Send them again, each as a new turn at the end of its session."""
-    failed = asyncio.run(_each(settings_of(ctx), letters, everything, reason, _replay))
+    failed = asyncio.run(_each(_settings(ctx), letters, everything, reason, _replay))
     ctx.exit(1 if failed else 0)
 
 
@@ -113,7 +133,7 @@ def replay_(
 @click.pass_context
 def drop_(ctx: click.Context, letters: Sequence[str], everything: bool, reason: str | None) -> None:
     """Delete them for good."""
-    failed = asyncio.run(_each(settings_of(ctx), letters, everything, reason, _drop))
+    failed = asyncio.run(_each(_settings(ctx), letters, everything, reason, _drop))
     ctx.exit(1 if failed else 0)
 
 
@@ -125,6 +145,8 @@ async def _each(
         raise BadInput("name the dead letters, or say --all (with --reason R for some of them)")
     if reason is not None and not everything:
         raise BadInput("--reason goes with --all")
+    from ops.dead_letters import dead_letters, find_letter
+
     failed = 0
     async with reachable(settings) as store:
         if everything:
@@ -142,7 +164,7 @@ async def _each(
     return failed
 
 
-async def _replay(store: Store, letter: DeadLetter) -> str:
+async def _replay(store: Store, letter: "DeadLetter") -> str:
     session = letter.session
     if not session:
         raise BadInput("it names no usable session; it can only be saved or dropped")
@@ -156,7 +178,7 @@ async def _replay(store: Store, letter: DeadLetter) -> str:
     return f"replayed as turn {answer.turn} of session {session}"
 
 
-async def _drop(store: Store, letter: DeadLetter) -> str:
+async def _drop(store: Store, letter: "DeadLetter") -> str:
     if not await drop(store, letter.shard, letter.entry):
         raise BadInput("it is gone: somebody else replayed or dropped it")
     return "dropped"

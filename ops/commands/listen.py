@@ -4,6 +4,7 @@ import asyncio
 import sys
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +14,10 @@ from common.keys import check_session_id
 from common.settings import Settings
 from ops.options import log_options, redis_options, setting, settings_of
 from ops.running import link_of, meet, opened, run_role
-from producer.source import Source
+
+# brings NumPy along, which --help must not wait for
+if TYPE_CHECKING:
+    from producer.source import Source
 
 
 @click.command("listen")
@@ -61,7 +65,7 @@ def command(ctx: click.Context, input_: str | None, realtime: bool) -> None:
     run_role(lambda stop: _listen(settings, source, realtime or source.is_live, stop))
 
 
-def _source(settings: Settings, input_: str | None, realtime: bool) -> Source:
+def _source(settings: Settings, input_: str | None, realtime: bool) -> "Source":
     """The source that was asked for; raises BadInput where its part is not installed."""
     frame_ms = settings.listen.frame_ms
     try:
@@ -82,7 +86,7 @@ def _source(settings: Settings, input_: str | None, realtime: bool) -> Source:
         ) from None
 
 
-async def _listen(settings: Settings, source: Source, paced: bool, stop: asyncio.Event) -> None:
+async def _listen(settings: Settings, source: "Source", paced: bool, stop: asyncio.Event) -> None:
     from producer.detector import WebRtcDetector
     from producer.identity import default_session
     from producer.listen import listen

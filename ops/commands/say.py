@@ -27,6 +27,10 @@ def command(ctx: click.Context, text: str) -> None:
     logs.set_up(settings.log)
     if not text.strip():
         raise BadInput("there is nothing to say: TEXT is empty")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadInput("TEXT is not UTF-8") from None
     asyncio.run(_say(settings, text.strip()))
 
 

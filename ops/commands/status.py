@@ -7,9 +7,12 @@ import time
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from common import logs
 from common.settings import Settings
 from ops.census import Census, take_census
+from ops.conversation import one_line
 from ops.options import redis_options, settings_of
 from ops.running import reachable
 
@@ -26,7 +29,9 @@ STAGES = {
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
     """Show what waits, what is in hand, who works and what died."""
-    census = asyncio.run(_census(settings_of(ctx)))
+    settings = settings_of(ctx)
+    logs.set_up(settings.log)
+    census = asyncio.run(_census(settings))
     if as_json:
         click.echo(json.dumps(census.as_dict()))
     else:
@@ -53,12 +58,14 @@ def _print(census: Census) -> None:
         return
     workers = Table("worker", "role", "state", "in hand", "up", box=None, pad_edge=False)
     for worker in census.workers:
-        workers.add_row(
+        cells = (
             worker["name"],
             worker["role"],
             worker.get("waits_for") or worker["state"],
-            str(worker.get("in_hand", 0)),
+            worker.get("in_hand", 0),
             f"{max(0, time.time() - worker['started_at']) / 60:.0f} min",
         )
+        # Text: square brackets in a worker's sentence are no markup
+        workers.add_row(*(Text(one_line(str(cell))) for cell in cells))
     console.print()
     console.print(workers)

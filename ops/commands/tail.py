@@ -1,21 +1,28 @@
 """`earshot tail`: follow transcripts and replies."""
 
 import asyncio
+import os
 import re
+import select
+import stat
 import sys
-import time
+from contextlib import aclosing, suppress
+from typing import Any
 
 import click
 
 from common import logs
 from common.errors import BadInput
 from common.keys import check_session_id
+from common.link import Link
 from common.settings import Settings
+from common.store import Store
 from common.subscriber import Subscriber
 from ops.conversation import Conversation
 from ops.options import log_options, redis_options, settings_of
-from ops.running import link_of, meet, opened
+from ops.running import link_of, meet, opened, reachable
 
+READER_LEFT_S = 0.5  # how soon it is noticed
 UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
@@ -47,38 +54,83 @@ def command(
     """
     settings = settings_of(ctx)
     logs.set_up(settings.log)
-    start = _start(since)
+    age_s = _age(since)
     if session is not None:
         check_session_id(session)
     try:
-        asyncio.run(_tail(settings, as_json, session, start, deltas, not no_follow))
+        asyncio.run(_tail(settings, as_json, session, age_s, deltas, not no_follow))
     except KeyboardInterrupt:
         sys.exit(0)
 
 
-def _start(since: str) -> str:
+def _age(since: str) -> float | None:
+    """Seconds; None: whatever is kept."""
     if since in {"now", "all"}:
-        return "$" if since == "now" else "0-0"
-    match = re.fullmatch(r"(\d+)([smhd])", since)
+        return 0 if since == "now" else None
+    match = re.fullmatch(r"([0-9]{1,9})([smhd])", since)
     if match is None:
         raise BadInput(f"--since {since!r} is none of: now, all, or an age such as 90s, 15m, 24h")
-    age_s = int(match[1]) * UNITS[match[2]]
-    return f"{max(0, round((time.time() - age_s) * 1000))}-0"
+    return int(match[1]) * UNITS[match[2]]
 
 
 async def _tail(
-    settings: Settings, as_json: bool, session: str | None, start: str, deltas: bool, follow: bool
+    settings: Settings,
+    as_json: bool,
+    session: str | None,
+    age_s: float | None,
+    deltas: bool,
+    follow: bool,
 ) -> None:
     conversation = Conversation(sessions=session is None)
-    async with opened(settings) as store:
+    # who follows waits for Redis; who wants what is there now is told at once
+    async with (opened if follow else reachable)(settings) as store:
         link = link_of(store, settings)
-        await meet(link, store, settings)
+        if follow:
+            await meet(link, store, settings)
         subscriber = Subscriber(
-            store, link, since=start, deltas=deltas and as_json, session=session, follow=follow
+            store,
+            link,
+            since=await _start(store, link, age_s),
+            deltas=deltas and as_json,
+            session=session,
+            follow=follow,
         )
-        async for received in subscriber.events():
+        printing = asyncio.create_task(_print(subscriber, conversation, as_json))
+        leaving = asyncio.create_task(_reader_left())
+        try:
+            await asyncio.wait({printing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            if not printing.done():
+                printing.cancel()
+            with suppress(asyncio.CancelledError):
+                await printing
+
+
+async def _print(subscriber: Subscriber, conversation: Conversation, as_json: bool) -> None:
+    async with aclosing(subscriber.events()) as events:
+        async for received in events:
             if as_json:
                 click.echo(received.event.model_dump_json(exclude_none=True))
                 continue
             for line in conversation.lines(received.event):
                 click.echo(line)
+
+
+async def _reader_left() -> None:
+    """Until whoever reads our pipe has gone; a quiet stream would not let us notice by writing."""
+    if not stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
+        await asyncio.Event().wait()
+    watch = select.poll()
+    watch.register(sys.stdout.fileno(), 0)  # errors are told without being asked for
+    while not watch.poll(0):  # noqa: ASYNC110  # nobody in this process could set an Event
+        await asyncio.sleep(READER_LEFT_S)
+
+
+async def _start(store: Store, link: Link, age_s: float | None) -> str:
+    """The stream entry to begin behind, by the Redis server's clock."""
+    if not age_s:
+        return "0-0" if age_s is None else "$"
+    redis: Any = store.redis
+    seconds, _ = await link.lasting(redis.time)
+    return f"{max(0, round((seconds - age_s) * 1000))}-0"

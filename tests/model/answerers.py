@@ -66,7 +66,7 @@ class LlmWorker(Worker):
                 claim,
                 session,
                 token=token,
-                max_merge=world.max_merge,
+                max_merge=world.rng.choice((1, 2, 8)),
                 history=KEEP,
                 max_answer_age_s=world.max_answer_age_s,
             )

@@ -1,9 +1,12 @@
 """What happens to the whole: tending, operators, and every fault of the design's list."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
+
+from redis.exceptions import OutOfMemoryError
 
 from common.keys import LLM_GROUP, STT_GROUP
 from common.transitions.dead_letters import replay
@@ -55,13 +58,23 @@ class Operator(Actor):
         answer = letter.get(b"answer", b"1") != b"0"
         world.truth.told[new] = Told(session, root, answer, old=False, replayed=True)
         world.truth.told[new].committed.add(text)
-        what = partial(
-            replay, world.store, SHARD, entry.decode(), session=session, utterance=new
-        )
-        published = await world.call(what)
-        world.note(f"replay {old} as {new} -> {published}")
-        if published is not None and published.verdict is Verdict.ACCEPTED:
-            world.truth.acknowledged.add(new)
+
+        async def what() -> None:
+            published = await replay(
+                world.store, SHARD, entry.decode(), session=session, utterance=new
+            )
+            world.note(f"replay {old} as {new} -> {published}")
+            there = bool(world.do("XRANGE", SHARD.dead, entry, entry))
+            accepted = published is not None and published.verdict is Verdict.ACCEPTED
+            world.check(
+                published is None or there != accepted,
+                f"{published} and the dead letter is there: {there}",
+            )
+            if accepted:
+                world.truth.acknowledged.add(new)
+
+        with suppress(OutOfMemoryError):
+            await world.call(what)
 
 
 def run_now(world: World, what: Callable[[], object]) -> None:
@@ -84,7 +97,6 @@ def tend_patiently(world: World) -> None:
 def tend_hastily(world: World) -> None:
     """As if every timeout had passed."""
     session = world.rng.choice(SESSIONS)
-    world.tick()
     world.note(f"tend {session} as if the timeouts had passed")
     run_now(world, partial(tend, world.hasty, session))
 
@@ -102,12 +114,13 @@ def echo(world: World) -> None:
     if world.echoes:
         name, what = world.rng.choice(list(world.echoes.items()))
         world.note(f"echo of {name}")
-        run_now(world, what)
+        with suppress(*([OutOfMemoryError] if name.startswith("publish") else [])):
+            run_now(world, what)
 
 
 def lose_group(world: World) -> None:
     stream, group = world.rng.choice(list(GROUPS.items()))
-    if world.do("EXISTS", stream):
+    if not world.full and world.do("EXISTS", stream):
         world.note(f"lost group {group} of {stream}")
         world.do("XGROUP", "DESTROY", stream, group)
 
@@ -145,20 +158,34 @@ def expire(world: World) -> None:
     world.tick()
 
 
+def fill_memory(world: World) -> None:
+    """The server refuses what needs memory, until the next time; work in hand must still end."""
+    world.full = not world.full
+    world.note(f"memory full: {world.full}")
+    world.do("CONFIG", "SET", "maxmemory", 1 if world.full else 0)
+
+
+def relieve(world: World) -> None:
+    if world.full:
+        fill_memory(world)
+
+
 def copy_entry(world: World) -> None:
     """A foreign client adds an entry like one that waits, with other words in it."""
-    if not (entries := world.do("XRANGE", SHARD.utterances, "-", "+")):
+    if world.full or not (entries := world.do("XRANGE", SHARD.utterances, "-", "+")):
         return
     flat = world.rng.choice(entries)[1]
     utterance = Utterance.from_fields(paired(flat), max_audio=MAX_AUDIO)
     foreign = utterance.model_copy(update={"audio": b"foreign"})
     fields = [*foreign.to_fields(), "turn", utterance.turn]
     world.note(f"foreign copy of {utterance.id}")
-    world.do("XADD", SHARD.utterances, "*", *fields)
+    world.do("XADD", SHARD.utterances, "*", *fields, "foreign", 1)
 
 
 def foreign_wake(world: World) -> None:
     """A foreign client wakes an LLM worker."""
+    if world.full:
+        return
     session = world.rng.choice(SESSIONS)
     world.note(f"foreign wake-up for {session}")
     world.do("XADD", SHARD.turns, "*", "session", session, "foreign", 1)
@@ -175,6 +202,7 @@ def dump(world: World) -> Dump:
 def roll_back(world: World, to: Dump) -> None:
     """The server comes back with an earlier state of the whole shard."""
     world.note("rolled back")
+    relieve(world)
     world.do("FLUSHALL")
     for key, (value, ttl_ms) in to.keys.items():
         world.do("RESTORE", key, ttl_ms, value)
@@ -195,6 +223,7 @@ FAULTS: Final[Mapping[Callable[[World], None], int]] = {
     expire: 3,
     copy_entry: 2,
     foreign_wake: 2,
+    fill_memory: 2,
 }
 
 assert set(GROUPS.values()) == {STT_GROUP, LLM_GROUP}

@@ -7,6 +7,8 @@ which revision of which utterance was heard.
 from collections.abc import Awaitable, Callable
 from functools import partial
 
+from redis.exceptions import OutOfMemoryError
+
 from common.transitions.publishing import (
     Commitment,
     Published,
@@ -15,7 +17,7 @@ from common.transitions.publishing import (
     publish,
 )
 from common.utterance import Utterance
-from tests.model.stage import Actor
+from tests.model.stage import Actor, ReplyLost
 from tests.model.world import OLD_MS, Told, World
 
 
@@ -68,8 +70,7 @@ class Producer(Actor):
             if world.likely(world.chances.give_up):
                 self.outbox.pop()
                 return
-            if world.likely(0.5):
-                await self.commit(utterance)
+            if world.likely(0.5) and await self.commit(utterance):
                 return
             utterance = revised(utterance)
             eager = world.likely(0.5)
@@ -85,7 +86,10 @@ class Producer(Actor):
         )
         world.echoes[f"publish {utterance.id} r{utterance.revision} {utterance.final}"] = what
         while True:
-            published = await world.insist(what)
+            try:
+                published = await world.insist(what)
+            except OutOfMemoryError:
+                continue
             world.note(
                 f"{self.name} publish {utterance.id} r{utterance.revision}"
                 f" final={utterance.final} -> {published.verdict.value} {published.turn}"
@@ -108,19 +112,27 @@ class Producer(Actor):
             utterance = utterance.model_copy(update={"id": name, "revision": 1})
             self.outbox.append(utterance)
 
-    async def commit(self, utterance: Utterance) -> None:
+    async def commit(self, utterance: Utterance) -> bool:
+        """False if nobody knows what became of it, and the speaker has gone on speaking."""
         world = self.world
         world.truth.told[utterance.id].committed.add(words(utterance))
         what: Callable[[], Awaitable[Commitment]] = partial(
             commit, world.store, self.session, utterance.id, utterance.revision
         )
         world.echoes[f"commit {utterance.id} r{utterance.revision}"] = what
-        answer = await world.insist(what)
+        try:
+            answer = await world.call(what)
+        except ReplyLost:
+            if world.likely(0.3):
+                world.truth.went_on.add(utterance.id)
+                return False
+            answer = await world.insist(what)
         world.note(f"{self.name} commit {utterance.id} r{utterance.revision} -> {answer.value}")
         if answer is Commitment.OK:
             self.acknowledge(utterance)
         else:
             await self.send_final(utterance)
+        return True
 
     def acknowledge(self, utterance: Utterance) -> None:
         self.world.truth.acknowledged.add(utterance.id)

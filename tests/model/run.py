@@ -1,12 +1,13 @@
 """One random run: a storm of actors and faults, then calm, then the invariants."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from common.transitions.tending import tend
 from tests.model.answerers import LlmWorker
 from tests.model.direct import DirectRedis
-from tests.model.faults import FAULTS, Dump, Operator, dump, roll_back, run_now
+from tests.model.faults import FAULTS, Dump, Operator, dump, relieve, roll_back, run_now
 from tests.model.invariants import check_all
 from tests.model.producers import Producer
 from tests.model.stage import Actor, Violation
@@ -24,6 +25,7 @@ class Run:
 
     def __init__(self, redis: DirectRedis, seed: int) -> None:
         redis.do("FLUSHALL")
+        redis.do("CONFIG", "SET", "maxmemory", 0)
         self.world = World(redis, seed)
         self.watch = Watch(self.world)
         rng = self.world.rng
@@ -54,7 +56,7 @@ class Run:
         for _ in range(rng.randint(*STEPS)):
             chance = rng.random()
             if chance < 0.85:
-                self.step(rng.choice(self.actors))
+                self.step(self.choose())
             elif chance < 0.90:
                 self.kill(rng.choice(self.actors))
             elif chance < 0.95 or not self.goes_back:
@@ -64,6 +66,12 @@ class Run:
             elif self.dumps:
                 roll_back(self.world, rng.choice(self.dumps))
             self.watch.look()
+
+    def choose(self) -> Actor:
+        """Any actor, but rarely one that had nothing to do when it looked last."""
+        rng = self.world.rng
+        busy = [a for a in self.actors if not (isinstance(a, Worker) and a.idle)]
+        return rng.choice(busy if busy and rng.random() < 0.7 else self.actors)
 
     def step(self, actor: Actor) -> None:
         if actor.finished:
@@ -78,6 +86,9 @@ class Run:
 
     def kill(self, actor: Actor) -> None:
         if isinstance(actor, Operator):
+            return
+        if isinstance(actor, Worker) and self.world.likely(0.5):
+            actor.stopping = True  # SIGTERM: it finishes what it has in hand, and leaves
             return
         self.world.note(f"killed {actor.name}")
         actor.die()
@@ -100,6 +111,7 @@ class Run:
         """No more faults: some actors die, some finish, some wake up when all is over."""
         world, rng = self.world, self.world.rng
         world.chances = CALM
+        relieve(world)
         sleepers: list[Actor] = []
         living: list[Actor] = []
         for actor in self.actors:
@@ -122,13 +134,12 @@ class Run:
                 for _ in range(8):
                     if not actor.finished:
                         actor.step()
-            world.tick()
             for session in world.do("ZRANGE", SHARD.open, 0, -1):
                 world.note(f"round {round_}: tend {session}")
-                name = session.decode()
-                run_now(world, lambda name=name: tend(world.hasty, name))
+                run_now(world, partial(tend, world.hasty, session.decode()))
             for worker in fresh:
-                for _ in range(12):
+                worker.idle = False
+                while not worker.idle:
                     worker.step()
             self.watch.look()
             if all(actor.finished for actor in living) and self.at_rest():

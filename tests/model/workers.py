@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
-from redis.exceptions import ResponseError
+from redis.exceptions import OutOfMemoryError, ResponseError
 
 from common.transitions.claims import Settled, hand_back, heartbeat, leave
 from common.transitions.transcribing import (
@@ -36,6 +36,7 @@ class Worker(Actor):
         super().__init__(world.fresh(f"{consumer}/"))
         self.world = world
         self.consumer = consumer
+        self.idle = False  # it found nothing to do when it looked last
 
     async def live(self) -> None:
         while not self.stopping:
@@ -50,7 +51,11 @@ class Worker(Actor):
 
     async def work(self) -> None:
         """Take what there is to take, and deal with it."""
-        taken = await (self.read() if self.world.likely(0.6) else self.reclaim())
+        first, second = self.read, self.reclaim
+        if self.world.likely(0.4):
+            first, second = second, first
+        taken = await first() or await second()
+        self.idle = taken is None
         if taken is None:
             return
         claim, fields = taken
@@ -123,6 +128,8 @@ class Worker(Actor):
 
         try:
             await self.world.call(send)
+        except OutOfMemoryError:
+            return  # later
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise

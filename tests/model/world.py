@@ -1,6 +1,7 @@
 """What all actors of one run share: Redis, chance, and the truth about what was said and done."""
 
 import random
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -20,7 +21,6 @@ GROUPS: Final = {
     SHARD.recordings: STT_GROUP,
     SHARD.turns: LLM_GROUP,
 }
-AN_INSTANT_S: Final = 0.000_1  # rounds to 0 ms: whatever is limited by it is over
 OLD_MS: Final = 60_000  # `hold_ms` of an utterance that waited long in an outbox
 MAX_ANSWER_AGE_S: Final = 30.0
 
@@ -64,6 +64,7 @@ class Truth:
     skipped: set[str] = field(default_factory=set)
     buried: set[str] = field(default_factory=set)
     vanished: set[str] = field(default_factory=set)
+    went_on: set[str] = field(default_factory=set)  # spoken on after a commit without an answer
     forgotten: set[str] = field(default_factory=set)  # sessions
     wakes_vanished: set[str] = field(default_factory=set)  # sessions
     went_back: bool = False
@@ -79,6 +80,7 @@ class World:
         self.rng = random.Random(seed)
         self.chances = STORM
         self.truth = Truth()
+        self.full = False  # Redis refuses what needs memory
         self.journal: list[str] = []
         self.echoes: dict[str, Callable[[], Awaitable[Any]]] = {}
         small = self.rng.random() < 0.3
@@ -88,13 +90,10 @@ class World:
             max_backlog=3 if small else 1_000,
             max_unanswered=4 if small else 1_000,
         )
-        hasty = limits.model_copy(
-            update={"turn_timeout_s": AN_INSTANT_S, "tend_after_s": AN_INSTANT_S}
-        )
         self.store = Store(redis, 1, limits)
-        # for tending as if the timeouts had passed
-        self.hasty = Store(redis, 1, hasty)
-        self.max_merge = self.rng.choice((1, 2, 8))
+        # for tending as if the timeouts had passed, a moment ago
+        passed = {"turn_timeout_s": -1.0, "tend_after_s": -1.0}
+        self.hasty = Store(redis, 1, limits.model_copy(update=passed))
         self.max_answer_age_s = MAX_ANSWER_AGE_S if self.rng.random() < 0.25 else 0.0
         self._names = 0
 
@@ -138,7 +137,7 @@ class World:
         """Wait for the next millisecond of Redis's clock: what happened is past, ids differ."""
         before = self.now_ms()
         while self.now_ms() == before:
-            pass
+            time.sleep(0.000_5)
 
     def pending(self, stream: str, entry: str = "", consumer: str = "") -> list[tuple[str, str]]:
         """(entry, consumer) of what is claimed; nothing if the group is lost."""

@@ -177,6 +177,26 @@ def test_the_pre_roll_is_whole_unless_the_audio_was_handed_out_before(
 
 
 @given(patterns, endpointings())
+def test_speech_is_measured_in_voiced_frames_from_the_onset_to_the_end_of_speech(
+    voiced: list[bool], endpointing: Endpointing
+) -> None:
+    def count(start: int, end: int) -> int:
+        return sum(voiced[start // FRAME : end // FRAME]) * FRAME
+
+    onset = 0
+    for event in segment(voiced, endpointing).events:
+        if isinstance(event, SpeechStarted):
+            onset = event.at
+        elif isinstance(event, Utterance):
+            assert onset >= event.start or event.continues
+            since = max(onset, event.start)
+            assert event.speech_samples == count(since, event.end_of_speech)
+        elif isinstance(event, Skipped):
+            assert event.start == onset
+            assert event.speech_s * SAMPLE_RATE == count(onset, event.end_of_speech)
+
+
+@given(patterns, endpointings())
 def test_silence_is_cut_off_after_the_tail(voiced: list[bool], endpointing: Endpointing) -> None:
     tail = round(min(endpointing.tail_s, endpointing.silence_s) / FRAME_S) * FRAME
     run = segment(voiced, endpointing)
@@ -304,6 +324,21 @@ def test_a_click_in_the_silence_does_not_put_off_the_end() -> None:
     quiet = segment(flags((VOICE, 1), (QUIET, 2)), CONVERSATION)
     click = segment(flags((VOICE, 1), (QUIET, 0.8), (VOICE, 0.03), (QUIET, 1.17)), CONVERSATION)
     assert [repr(each) for each in click.utterances] == [repr(each) for each in quiet.utterances]
+
+
+def test_a_click_in_the_tail_is_not_counted_as_speech() -> None:
+    run = segment(flags((VOICE, 1), (QUIET, 0.1), (VOICE, 0.05), (QUIET, 2)), CONVERSATION)
+    [utterance] = run.utterances
+    assert utterance.speech_samples == utterance.end_of_speech == SAMPLE_RATE
+
+
+def test_speech_that_begins_while_an_utterance_ends_is_split_between_the_two() -> None:
+    endpointing = Endpointing(silence_s=0.4, tail_s=0.4)
+    run = segment(flags((VOICE, 1), (QUIET, 0.35), (VOICE, 1), (QUIET, 1)), endpointing)
+    first, second = run.utterances
+    assert second.start == len(first.samples) == round(1.4 * SAMPLE_RATE)
+    assert run.events[2] == SpeechStarted(second.start)
+    assert second.speech_samples == round(0.95 * SAMPLE_RATE)
 
 
 def test_the_first_sound_is_kept_although_speech_is_told_later() -> None:

@@ -416,17 +416,15 @@ async def test_a_start_can_be_given_up_while_the_model_is_still_being_fetched(
         assert gate.wait(10)
         return FakeEngine()
 
-    task = asyncio.create_task(SttHandler(store, SttSettings(), load=slowly).start(desk))
+    handler = SttHandler(store, SttSettings(), load=slowly)
+    task = asyncio.create_task(handler.start(desk))
     assert await asyncio.to_thread(entered.wait, 10)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 10)
-    loading = [thread for thread in threading.enumerate() if thread.name == "model"]
-    assert all(thread.daemon for thread in loading)  # the process can end without them
-    assert loading
+    await asyncio.wait_for(handler.close(), 10)
+    assert "model" not in desk.state
     gate.set()
-    for thread in loading:
-        thread.join(10)
 
 
 async def test_closing_waits_for_nothing(

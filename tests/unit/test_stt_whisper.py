@@ -232,6 +232,14 @@ def test_a_compute_type_that_the_device_lacks_lists_those_it_has(machine: Machin
         load(SttSettings(model="demo", compute_type="float16"))
 
 
+def test_a_compute_type_that_the_gpu_lacks_does_not_send_the_work_to_the_cpu(
+    machine: Machine,
+) -> None:
+    machine(gpus=1, cuda_types=frozenset({"float16"}))
+    with pytest.raises(NoModel, match=r"'int8', which cuda does not offer"):
+        load(SttSettings(model="demo", compute_type="int8"))
+
+
 def test_a_language_that_the_model_does_not_know_is_refused_at_the_start(
     machine: Machine,
 ) -> None:

@@ -1,0 +1,124 @@
+"""Every role of docker-compose.yml starts as a local process with its service's command and
+environment, does its work on Redis, and ends when it is asked to.
+
+Changed for this machine are only the places that a container brings along: where Redis is, the
+folders of the volumes, the bundled speech model for one to be fetched, a recording for /dev/snd.
+"""
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+
+from common.settings import PREFIX
+from ops.demo.recording_file import AUDIO
+from tests.compose_file import environment, services
+from tests.integration.redis_server import RedisServer
+
+DEADLINE_S: Final = 60.0
+ENV: Final = {"EARSHOT_STT__MODEL": "demo", "EARSHOT_LISTEN__SESSION": "kitchen"}
+
+
+@contextmanager
+def _role(
+    role: str, redis: RedisServer, folder: Path, *more: str
+) -> Iterator[subprocess.Popen[str]]:
+    service = services(ENV)[role]
+    variables = environment(service, ENV)
+    variables["EARSHOT_REDIS__URL"] = redis.url
+    for mount in service.get("volumes", []):
+        inside = mount.partition(":")[2]
+        for name, value in variables.items():
+            if value.startswith(inside):
+                variables[name] = str(folder) + value
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "ops.cli", *service["command"], *more],
+        env=clean | variables,
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        if process.poll() is not None:
+            pytest.fail(f"it ended ({process.returncode}): {process.communicate()[1]}")
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("role", ["stt", "llm"])
+def test_a_worker_reports_for_work_and_leaves(
+    role: str, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    with redis_server.sync_client() as client, _role(role, redis_server, tmp_path) as process:
+        _until(lambda: bool(client.zcard("earshot:workers")), process)
+        process.send_signal(signal.SIGTERM)
+        _, logged = process.communicate(timeout=DEADLINE_S)
+        assert process.returncode == 0, logged
+
+
+def test_the_producer_sends_what_it_hears(redis_server: RedisServer, tmp_path: Path) -> None:
+    heard = ["--input", str(AUDIO)]
+    with (
+        redis_server.sync_client() as client,
+        _role("listen", redis_server, tmp_path, *heard) as process,
+    ):
+        _, logged = process.communicate(timeout=DEADLINE_S)
+        assert process.returncode == 0, logged
+        assert client.hget("earshot:{0}:session:kitchen", "last") is not None
+        assert client.xlen("earshot:{0}:utterances") > 0
+
+
+def test_redis_with_the_flags_of_the_file_keeps_what_it_is_told(tmp_path: Path) -> None:
+    program, *flags = services({})["redis"]["command"]
+    socket = tmp_path / "s"
+    here = ["--dir", str(tmp_path), "--port", "0", "--unixsocket", str(socket)]
+    with subprocess.Popen(
+        [program, *flags, *here], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            with Redis(unix_socket_path=str(socket), decode_responses=True) as client:
+                _until(lambda: _answers(client), process)
+                shown = client.config_get("*")
+        finally:
+            process.kill()
+    assert isinstance(shown, dict)
+    assert shown["appendonly"] == "yes"
+    assert shown["appendfsync"] == "everysec"
+    assert shown["maxmemory-policy"] == "noeviction"
+    assert shown["save"] == ""
+
+
+def test_the_health_check_of_redis_sees_it_live_and_die(redis_server: RedisServer) -> None:
+    kind, check = services({})["redis"]["healthcheck"]["test"]
+    assert kind == "CMD-SHELL"
+    here = check.replace("redis-cli", f"redis-cli -s {shlex.quote(str(redis_server.socket))}")
+    assert subprocess.run(["sh", "-c", here], check=False).returncode == 0
+    redis_server.kill()
+    assert subprocess.run(["sh", "-c", here], check=False).returncode != 0
+
+
+def _answers(client: Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except RedisError:
+        return False
