@@ -1,7 +1,7 @@
 """Any rate and any number of channels to 16 kHz mono int16, block by block."""
 
 import numpy as np
-import soxr  # type: ignore[import-untyped] # ships no types
+import soxr
 from numpy.typing import NDArray
 
 from common.codecs import SAMPLE_RATE
