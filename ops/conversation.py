@@ -31,7 +31,12 @@ class Conversation:
                     notes.append("interrupted")
                 elif data.finish_reason == "length":
                     notes.append("cut at max_tokens")
-                yield self._line(event, "AI  : ", data.text or "(empty)", ", ".join(notes))
+                yield self._line(
+                    event,
+                    "AI  : ",
+                    data.text if data.text.strip() else "(empty)",
+                    ", ".join(note for note in notes if note),
+                )
             case Skipped(data=data):
                 if data.reason == "merged":
                     yield self._line(
@@ -48,7 +53,7 @@ class Conversation:
                 return
 
     def _line(self, event: Event, label: str, text: str, note: str) -> str:
-        session = f"[{event.session}] " if self._sessions else ""
+        session = f"[{one_line(event.session)}] " if self._sessions else ""
         shown = f"   [{note}]" if note and self._timings else ""
         return f"{session}{label}{one_line(text)}{shown}"
 

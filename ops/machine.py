@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
+
 from common.configuration import environment, inherited, load
 from common.link import Link
 from common.settings import Settings
@@ -20,9 +22,12 @@ from ops.standin import MODEL, READY
 from ops.supervisor import Supervisor, role_command
 
 POLL_S: Final = 0.1
+LOOK_AFTER_S: Final = 1.0
 STAND_IN_START_S: Final = 30.0
 
 OnLine = Callable[[str, str], None]
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
@@ -88,6 +93,8 @@ async def machine(
         if own_redis:
             redis = stack.enter_context(EmbeddedRedis(redis_folder))
             values["redis"] = {"url": redis.url}
+            keeping = asyncio.create_task(_keep(redis))
+            stack.callback(keeping.cancel)
         lines = _Lines(on_line)
         supervisor = await stack.enter_async_context(Supervisor(lines))
         if stand_in:
@@ -98,6 +105,15 @@ async def machine(
         link = link_of(store, settings)
         await meet(link, store, settings)
         yield Machine(settings, supervisor, store, link, stop)
+
+
+async def _keep(redis: EmbeddedRedis) -> None:
+    """Start the embedded Redis again, on its data, should it die."""
+    while True:
+        await asyncio.sleep(LOOK_AFTER_S)
+        if not redis.running:
+            log.warning("embedded_redis_restarts", folder=str(redis.folder))
+            redis.start()
 
 
 async def _start_stand_in(supervisor: Supervisor, stop: asyncio.Event, lines: "_Lines") -> str:
