@@ -65,16 +65,17 @@ def load(overrides: Mapping[str, Any] | None = None) -> Settings:
 
 def _refuse_unknown_variables() -> None:
     """pydantic-settings looks for the names that it knows; a misspelt one would do nothing."""
-    sections = tuple(
-        variable_of(name) + "__"
+    sections = {
+        variable_of(name)
         for name, field in Settings.model_fields.items()
-        if hasattr(field.annotation, "model_fields")  # inside of these it looks by itself
-    )
-    known = {variable_of(name) for name in Settings.model_fields}
-    known |= {f"{name}_FILE" for name in known}
+        if hasattr(field.annotation, "model_fields")
+    }
+    inside = tuple(f"{section}__" for section in sections)  # where it looks at every name
+    single = {variable_of(name) for name in Settings.model_fields} - sections
+    known = sections | single | {f"{name}_FILE" for name in single}
     for variable in os.environ:
         name = variable.upper()
-        if not name.startswith(PREFIX) or name in known or name.startswith(sections):
+        if not name.startswith(PREFIX) or name in known or name.startswith(inside):
             continue
         if not NOT_SETTINGS.search(name):
             raise BadSetting(f"there is no setting {variable}; {_suggest(name)}")

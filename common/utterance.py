@@ -1,5 +1,6 @@
 """One utterance as it travels from the microphone host to a worker: a stream entry."""
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -21,6 +22,11 @@ MAX_MS: Final = 2**53
 Codec = Literal["flac", "pcm_s16le"]
 
 
+def _whole(pattern: re.Pattern[str]) -> str:
+    # pydantic searches, with a `$` that is the very end; Python's `$` would let a line end pass
+    return "^" + pattern.pattern.replace(r"\Z", "$")
+
+
 class Utterance(BaseModel):
     """A finished (or, with `final=False`, unfinished) piece of speech, or a text in its place.
 
@@ -32,8 +38,8 @@ class Utterance(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     v: int = SCHEMA
-    id: Annotated[str, Field(pattern=UTTERANCE_ID.pattern.replace(r"\Z", "$"))]
-    session: Annotated[str, Field(pattern=SESSION_ID.pattern.replace(r"\Z", "$"))]
+    id: Annotated[str, Field(pattern=_whole(UTTERANCE_ID))]
+    session: Annotated[str, Field(pattern=_whole(SESSION_ID))]
     turn: Annotated[int, Field(ge=0, le=MAX_MS)] = 0
     revision: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     final: bool = True

@@ -16,9 +16,13 @@ log = structlog.get_logger(__name__)
 
 @dataclass(eq=False, slots=True)
 class Held:
-    """One entry in hand. `lost` is set when the claim turned out to be another's."""
+    """One entry in hand. `lost` is set when the claim turned out to be another's.
+
+    `alone`: it was suspicious when it came, and runs without neighbours.
+    """
 
     work: Work
+    alone: bool
     task: "asyncio.Task[None] | None" = None
     lost: bool = False
 
@@ -36,16 +40,23 @@ class Hand:
     def __len__(self) -> int:
         return len(self.held)
 
+    @property
+    def wants_solitude(self) -> bool:
+        """Whether something in hand must have no neighbours."""
+        return any(held.alone for held in self.held.values())
+
     def take(self, work: Work) -> Held | None:
         """Note an entry; None if it is in hand already (delivered twice to the same consumer)."""
         key = (work.claim.stream, work.claim.entry)
         if key in self.held:
             return None
-        self.held[key] = Held(work)
+        self.held[key] = Held(work, work.is_suspicious)
         return self.held[key]
 
     def release(self, held: Held) -> None:
-        self.held.pop((held.work.claim.stream, held.work.claim.entry), None)
+        key = (held.work.claim.stream, held.work.claim.entry)
+        if self.held.get(key) is held:
+            del self.held[key]
 
     def _by_stream(self) -> dict[str, list[str]]:
         streams: dict[str, list[str]] = defaultdict(list)

@@ -54,15 +54,15 @@ class Reader:
             else:
                 log.info("group_made", stream=stream, group=self._group)
 
-    async def new(self) -> list[Work]:
-        """New entries, the first stream's before the second's; at most one of each.
+    async def waiting(self) -> list[Work]:
+        """A new entry that is there already, the first stream's before the second's."""
+        for stream in self.streams:
+            if works := await self._read([stream], None):
+                return works
+        return []
 
-        Waits up to BLOCK_MS for one.
-        """
-        if len(self.streams) > 1:
-            for stream in self.streams:
-                if works := await self._read([stream], None):
-                    return works
+    async def next(self) -> list[Work]:
+        """New entries, at most one of each stream; waits up to BLOCK_MS for one."""
         return await self._read(self.streams, BLOCK_MS)
 
     async def _read(self, streams: Sequence[str], block_ms: int | None) -> list[Work]:
@@ -80,57 +80,66 @@ class Reader:
             for entry, fields in entries
         ]
 
-    async def handed_back(self) -> list[Work]:
-        """An entry that its worker gave back: free at once, for whoever is first."""
+    async def left_behind(self, room: int) -> list[Work]:
+        """What others began and did not end: handed back, or abandoned (at most `room`).
+
+        In a stream it goes before what is new; a later stream's waits until an earlier one has
+        nothing at all.
+        """
         for stream in self.streams:
-            rows = await self._link.call(
-                self._redis.xpending_range,
-                stream,
-                self._group,
-                "-",
-                "+",
-                1,
-                consumername=HANDED_BACK,
-            )
-            for row in rows:
-                claimed = await self._link.call(
-                    self._redis.xclaim,
-                    stream,
-                    self._group,
-                    self._consumer,
-                    ms(self._claim_idle_s),  # another may have taken it a moment ago
-                    [row["message_id"]],
-                )
-                if works := await self._claimed(stream, claimed):
-                    return works
+            if works := await self._handed_back(stream) or await self._abandoned(stream, room):
+                return works
+            if stream != self.streams[-1] and (works := await self._read([stream], None)):
+                return works
         return []
 
-    async def abandoned(self, room: int) -> list[Work]:
+    async def _handed_back(self, stream: str) -> list[Work]:
+        """An entry that its worker gave back: free at once, for whoever is first."""
+        rows = await self._link.call(
+            self._redis.xpending_range,
+            stream,
+            self._group,
+            "-",
+            "+",
+            1,
+            consumername=HANDED_BACK,
+        )
+        for row in rows:
+            claimed = await self._link.call(
+                self._redis.xclaim,
+                stream,
+                self._group,
+                self._consumer,
+                ms(self._claim_idle_s),  # another may have taken it a moment ago
+                [row["message_id"]],
+            )
+            if works := await self._claimed(stream, claimed):
+                return works
+        return []
+
+    async def _abandoned(self, stream: str, room: int) -> list[Work]:
         """Up to `room` entries whose workers have shown no sign of life for `claim_idle_s`.
 
         Only when our own connection has been good for that long: after an outage of Redis
         everybody's entries look abandoned, and their workers are about to beat again.
         """
-        if self._link.unbroken_s < self._claim_idle_s:
-            return []
-        for stream in self.streams:
-            # one call looks at ten entries for each that it may return: go on to the end
-            while True:
-                cursor, claimed, *_ = await self._link.call(
-                    self._redis.xautoclaim,
-                    stream,
-                    self._group,
-                    self._consumer,
-                    ms(self._claim_idle_s),
-                    self._cursors[stream],
-                    count=room,
-                )
-                self._cursors[stream] = cursor.decode()
-                if works := await self._claimed(stream, claimed):
-                    log.info("reclaimed", stream=stream, count=len(works))
-                    return works
-                if cursor == b"0-0":
-                    break
+        # one call looks at ten entries for each that it may return: go on to the end
+        while self._link.unbroken_s >= self._claim_idle_s:
+            cursor, claimed, *_ = await self._link.call(
+                self._redis.xautoclaim,
+                stream,
+                self._group,
+                self._consumer,
+                ms(self._claim_idle_s),
+                self._cursors[stream],
+                count=room,
+            )
+            self._cursors[stream] = cursor.decode()
+            if works := await self._claimed(stream, claimed):
+                log.info("reclaimed", stream=stream, count=len(works))
+                return works
+            if cursor == b"0-0":
+                break
         return []
 
     async def _claimed(self, stream: str, claimed: Sequence[Any]) -> list[Work]:

@@ -161,6 +161,8 @@ class SttHandler:
 
     async def probe(self) -> None:
         """There is no server behind STT, but there may be a GPU: raises Transient if it fails."""
+        if self._ready.device.startswith("cpu"):
+            return
         await self._in_thread(self._ready.warm_up)
 
     async def close(self) -> None:

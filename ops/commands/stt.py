@@ -7,7 +7,7 @@ import click
 from common import logs
 from common.settings import Settings
 from ops.options import log_options, redis_options, setting, settings_of
-from ops.running import opened, run_role
+from ops.running import exit_now, opened, run_role
 from workers.loop import Loop
 from workers.register import consumer_name
 
@@ -30,6 +30,7 @@ def command(ctx: click.Context) -> None:
     name = consumer_name("stt")
     logs.set_up(settings.log, worker=name)
     run_role(lambda stop: _run(settings, name, stop))
+    exit_now()
 
 
 async def _run(settings: Settings, name: str, stop: asyncio.Event) -> None:

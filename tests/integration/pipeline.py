@@ -53,10 +53,10 @@ class Pipeline:
 
     def wait_for_endings(self, session: str, turns: int) -> list[dict[str, Any]]:
         """Events of a session once so many of its turns have ended."""
-        return wait_until(
-            lambda: self.events(session),
-            lambda events: len(endings(events)) >= turns,
+        events: list[dict[str, Any]] = wait_until(
+            lambda: self.events(session), lambda events: len(endings(events)) >= turns
         )
+        return events
 
     @contextmanager
     def running(self, *arguments: str, env: Mapping[str, str] | None = None) -> Iterator[Any]:

@@ -109,6 +109,7 @@ class LlmWorker(Worker):
 
         async def fenced() -> None:
             held = self.has_token(attempt)
+            wake = world.do("HGET", SHARD.session(attempt.session), "wake")
             settled = await what(attempt)
             turns = [turn.turn for turn in attempt.turns]
             world.note(
@@ -116,7 +117,8 @@ class LlmWorker(Worker):
                 f" -> {settled.value}"
             )
             world.check(
-                (settled is Settled.OK) == held,
+                (settled is Settled.OK) == held
+                and not (held and world.pending(SHARD.turns, wake.decode())),
                 f"{what.__name__} answered {settled.value} when the token was in force: {held}",
             )
 

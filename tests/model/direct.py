@@ -18,7 +18,7 @@ from tests.integration.redis_server import RedisServer
 
 # What changes no session: reading, and the claims of consumer groups.
 HARMLESS: Final = frozenset(
-    "DUMP EXISTS HGET HGETALL KEYS LRANGE PTTL TIME XACK XCLAIM XGROUP XLEN XPENDING XRANGE"
+    "DUMP EXISTS GET HGET HGETALL KEYS LRANGE PTTL TIME XACK XCLAIM XGROUP XLEN XPENDING XRANGE"
     " XREADGROUP ZRANGE".split()
 )
 

@@ -18,7 +18,7 @@ from common.transitions.publishing import (
 )
 from common.utterance import Utterance
 from tests.model.stage import Actor, ReplyLost
-from tests.model.world import OLD_MS, Told, World
+from tests.model.world import OLD_MS, SHARD, Told, World
 
 
 class Producer(Actor):
@@ -113,30 +113,63 @@ class Producer(Actor):
             self.outbox.append(utterance)
 
     async def commit(self, utterance: Utterance) -> bool:
-        """False if nobody knows what became of it, and the speaker has gone on speaking."""
+        """False if the speaker went on speaking after all: there is more to send."""
         world = self.world
         world.truth.told[utterance.id].committed.add(words(utterance))
-        what: Callable[[], Awaitable[Commitment]] = partial(
-            commit, world.store, self.session, utterance.id, utterance.revision
-        )
+        what = partial(self.checked_commit, utterance)
         world.echoes[f"commit {utterance.id} r{utterance.revision}"] = what
         try:
             answer = await world.call(what)
         except ReplyLost:
-            if world.likely(0.3):
-                world.truth.went_on.add(utterance.id)
+            if self.goes_on(utterance, 0.3):
                 return False
             answer = await world.insist(what)
-        world.note(f"{self.name} commit {utterance.id} r{utterance.revision} -> {answer.value}")
-        if answer is Commitment.OK:
-            self.acknowledge(utterance)
-        else:
+        if answer is not Commitment.OK:
             await self.send_final(utterance)
+            return True
+        if self.goes_on(utterance, 0.1):
+            return False
+        self.acknowledge(utterance)
         return True
+
+    def goes_on(self, utterance: Utterance, chance: float) -> bool:
+        if not self.world.likely(chance):
+            return False
+        self.world.truth.went_on.add(utterance.id)
+        return True
+
+    async def checked_commit(self, utterance: Utterance) -> Commitment:
+        """The answer must follow from what was seen of the utterance, and from its session."""
+        world = self.world
+        seen = world.do("GET", SHARD.seen(utterance.id))
+        epoch = world.do("HGET", SHARD.session(self.session), "epoch")
+        answer = await commit(world.store, self.session, utterance.id, utterance.revision)
+        world.note(f"{self.name} commit {utterance.id} r{utterance.revision} -> {answer.value}")
+        expected = expected_commitment(seen, epoch, utterance.revision)
+        world.check(
+            answer in expected,
+            f"commit {utterance.id} r{utterance.revision} answered {answer} to {seen!r}",
+        )
+        return answer
 
     def acknowledge(self, utterance: Utterance) -> None:
         self.world.truth.acknowledged.add(utterance.id)
         self.outbox.remove(utterance)
+
+
+def expected_commitment(
+    seen: bytes | None, epoch: bytes | None, revision: int
+) -> set[Commitment]:
+    if seen is None:
+        return {Commitment.UNKNOWN}
+    seen_epoch, _, seen_revision, final = seen.split()
+    if int(seen_revision) < revision:
+        return {Commitment.UNKNOWN}
+    if final == b"1":
+        return {Commitment.OK}
+    if int(seen_revision) > revision or seen_epoch != epoch:
+        return {Commitment.CLOSED}
+    return {Commitment.OK, Commitment.CLOSED}
 
 
 def words(utterance: Utterance) -> str:

@@ -1,13 +1,13 @@
 """One random run: a storm of actors and faults, then calm, then the invariants."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
 from common.transitions.tending import tend
 from tests.model.answerers import LlmWorker
 from tests.model.direct import DirectRedis
-from tests.model.faults import FAULTS, Dump, Operator, dump, relieve, roll_back, run_now
+from tests.model.faults import FAULTS, RESETS, Dump, Operator, dump, relieve, roll_back, run_now
 from tests.model.invariants import check_all
 from tests.model.producers import Producer
 from tests.model.stage import Actor, Violation
@@ -15,8 +15,12 @@ from tests.model.watch import Watch
 from tests.model.workers import SttWorker, Worker
 from tests.model.world import CALM, GROUPS, SESSIONS, SHARD, World
 
-STEPS: Final = (40, 160)
-MAX_ROUNDS: Final = 60  # of the calm; far more than any run needs
+STEPS: Final = (60, 240)
+# Of the calm; far more than any run needs.
+MAX_ROUNDS: Final = 30
+MAX_STEPS: Final = 200
+# How often each gets to run its next command: a reply takes more of them than an utterance.
+ROLES: Final[Mapping[type[Actor], int]] = {Producer: 3, SttWorker: 6, LlmWorker: 9, Operator: 1}
 WORKERS: Final[tuple[type[Worker], ...]] = (SttWorker, LlmWorker)
 
 
@@ -30,9 +34,8 @@ class Run:
         self.watch = Watch(self.world)
         rng = self.world.rng
         # every run leaves some kinds of fault out, so that none always hides behind another
-        self.faults = {
-            fault: weight for fault, weight in FAULTS.items() if rng.random() < 0.5
-        } or dict(FAULTS)
+        chosen = [fault for fault in FAULTS if rng.random() < (0.2 if fault in RESETS else 0.5)]
+        self.faults = {fault: FAULTS[fault] for fault in chosen} or dict(FAULTS)
         self.goes_back = rng.random() < 0.35
         self.dumps: list[Dump] = []
         self.actors: list[Actor] = [
@@ -42,7 +45,7 @@ class Run:
         if rng.random() < 0.5:
             self.actors.append(Operator(self.world))
         for kind in WORKERS:
-            for _ in range(rng.randint(1, 2)):
+            for _ in range(rng.randint(1, 3)):
                 self.hire(kind)
 
     def hire(self, kind: type[Worker]) -> None:
@@ -55,11 +58,11 @@ class Run:
         rng = self.world.rng
         for _ in range(rng.randint(*STEPS)):
             chance = rng.random()
-            if chance < 0.85:
+            if chance < 0.88:
                 self.step(self.choose())
-            elif chance < 0.90:
+            elif chance < 0.91:
                 self.kill(rng.choice(self.actors))
-            elif chance < 0.95 or not self.goes_back:
+            elif chance < 0.96 or not self.goes_back:
                 self.fault()
             elif len(self.dumps) < 4 and rng.random() < 0.7:
                 self.dumps.append(dump(self.world))
@@ -68,10 +71,12 @@ class Run:
             self.watch.look()
 
     def choose(self) -> Actor:
-        """Any actor, but rarely one that had nothing to do when it looked last."""
+        """An actor of a role, but rarely one that had nothing to do when it looked last."""
         rng = self.world.rng
-        busy = [a for a in self.actors if not (isinstance(a, Worker) and a.idle)]
-        return rng.choice(busy if busy and rng.random() < 0.7 else self.actors)
+        role = rng.choices(list(ROLES), list(ROLES.values()))[0]
+        actors = [actor for actor in self.actors if isinstance(actor, role)] or self.actors
+        busy = [a for a in actors if not (isinstance(a, Worker) and a.idle)]
+        return rng.choice(busy if busy and rng.random() < 0.5 else actors)
 
     def step(self, actor: Actor) -> None:
         if actor.finished:
@@ -138,9 +143,7 @@ class Run:
                 world.note(f"round {round_}: tend {session}")
                 run_now(world, partial(tend, world.hasty, session.decode()))
             for worker in fresh:
-                worker.idle = False
-                while not worker.idle:
-                    worker.step()
+                self.work_off(worker)
             self.watch.look()
             if all(actor.finished for actor in living) and self.at_rest():
                 break
@@ -148,6 +151,14 @@ class Run:
             raise Violation(f"stuck: {[actor.name for actor in living if not actor.finished]}")
         for worker in fresh:
             worker.die()
+
+    def work_off(self, worker: Worker) -> None:
+        """All that one worker finds to do."""
+        worker.idle = False
+        for _ in range(MAX_STEPS):
+            worker.step()
+            if worker.idle:
+                return
 
     def at_rest(self) -> bool:
         world = self.world

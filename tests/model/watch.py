@@ -58,7 +58,7 @@ for i = 1, #ARGV - 2 do
     end
     if state.token then
       local taken = tonumber(state.taken)
-      require_(taken > done and taken <= last, id .. ' has taken ' .. taken)
+      require_(taken and taken > done and taken <= last, id .. ' has taken ' .. (taken or '-'))
     end
   else
     require_(not open, id .. ' is finished and open')

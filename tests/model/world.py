@@ -39,7 +39,7 @@ class Chances:
 
 CALM: Final = Chances()
 STORM: Final = Chances(
-    reply_lost=0.06, skip=0.1, bury=0.06, hand_back=0.06, abandon=0.06, give_up=0.12
+    reply_lost=0.06, skip=0.1, bury=0.12, hand_back=0.06, abandon=0.06, give_up=0.12
 )
 
 

@@ -69,7 +69,11 @@ def outbox(tmp_path: Path) -> Iterator[Outbox]:
 def make(server: Server, outbox: Outbox) -> Callable[..., Shipper]:
     link = Link(Redis(), RedisSettings(), max_pause_s=0.001)
     store = Store(link.redis, 1, LimitSettings())
-    return lambda **options: Shipper(store, link, outbox, **options)
+
+    def made(*, outbox: Outbox = outbox, recording: bool = False) -> Shipper:
+        return Shipper(store, link, outbox, recording=recording)
+
+    return made
 
 
 @asynccontextmanager
@@ -181,17 +185,18 @@ async def test_what_is_never_accepted_is_parked_and_told(
 
 
 async def test_what_is_stale_is_dropped_aloud_and_not_sent(
-    server: Server, outbox: Outbox, make: Callable[..., Shipper]
+    server: Server, outbox: Outbox, make: Callable[..., Shipper], tmp_path: Path
 ) -> None:
-    outbox.add(Utterance(id="fresh", session="s1"), age_s=0)
-    outbox.add(Utterance(id="stale", session="s1"), age_s=59.999)
-    with capture_logs() as logs:
-        shipper = make()
-        while outbox.drop_stale() is None:  # a millisecond
-            await asyncio.sleep(0)
-        await _ship(shipper)
+    outbox.close()
+    with Outbox(tmp_path, "s1", max_bytes=10_000, max_age_s=1_000) as patient:
+        patient.add(Utterance(id="stale", session="s1"), age_s=61)
+        patient.add(Utterance(id="fresh", session="s1"), age_s=0)
+    with Outbox(tmp_path, "s1", max_bytes=10_000, max_age_s=60) as reopened:
+        with capture_logs() as logs:
+            await _ship(make(outbox=reopened))
     assert server.asked == ["fresh"]
-    assert logs
+    dropped = [line for line in logs if line["event"] == "outbox_dropped_oldest"]
+    assert [(line["count"], line["why"]) for line in dropped] == [(1, "older than 60 s")]
 
 
 async def test_a_bug_is_not_retried(
@@ -208,7 +213,7 @@ async def test_an_outbox_that_breaks_ends_the_shipping_with_a_sentence(
     outbox: Outbox, make: Callable[..., Shipper]
 ) -> None:
     outbox.close()
-    with pytest.raises(BadInput, match="the outbox in .* cannot be used"):
+    with pytest.raises(BadInput, match=r"the outbox in .* cannot be used"):
         await asyncio.wait_for(make().run(), PATIENCE_S)
 
 

@@ -292,6 +292,14 @@ async def test_a_model_s_trouble_passes_to_the_loop_and_leaves_the_entry(
     assert await redis_of(store).xlen(work.claim.stream) == 1
 
 
+async def test_a_probe_costs_nothing_where_there_is_no_gpu_to_fail(
+    handler: SttHandler, engine: FakeEngine
+) -> None:
+    engine.device = "cpu int8"
+    await handler.probe()
+    assert not engine.got
+
+
 # -- what cannot be transcribed
 
 

@@ -1,0 +1,224 @@
+"""What is heard ends up in the outbox: whole, in order, with its age, whatever the source does."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from structlog.testing import capture_logs
+
+from common.codecs import SAMPLE_RATE, decode
+from common.errors import BadInput
+from common.settings import ListenSettings
+from common.utterance import Utterance
+from producer.ear import Ear
+from producer.outbox import Outbox
+
+FRAME = SAMPLE_RATE * 30 // 1000
+LOUD = 1_000
+Frames = list[NDArray[np.int16]]
+
+
+def _seconds(speech: bool, seconds: float) -> Frames:
+    level = LOUD if speech else 0
+    return [np.full(FRAME, level, np.int16) for _ in range(round(seconds * SAMPLE_RATE / FRAME))]
+
+
+def speech(seconds: float) -> Frames:
+    return _seconds(True, seconds)
+
+
+def silence(seconds: float) -> Frames:
+    return _seconds(False, seconds)
+
+
+class Loudness:
+    """A detector that takes what is loud for speech."""
+
+    def is_speech(self, frame: NDArray[np.int16]) -> bool:
+        return bool(np.abs(frame).max() >= LOUD)
+
+
+class Script:
+    """A source that hands out given frames, and then ends or fails."""
+
+    name = "script"
+    frame_samples = FRAME
+    samples = 0
+
+    def __init__(
+        self, *parts: Frames, is_live: bool = False, failure: Exception | None = None
+    ) -> None:
+        self._frames = [frame for part in parts for frame in part]
+        self._failure = failure
+        self.is_live = is_live
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._frames.clear()
+
+    def __iter__(self) -> Iterator[NDArray[np.int16]]:
+        yield from self._frames
+        if self._failure is not None:
+            raise self._failure
+
+
+@pytest.fixture
+def outbox(tmp_path: Path) -> Iterator[Outbox]:
+    with Outbox(tmp_path, "s1", max_bytes=10**7, max_age_s=60, monotonic=lambda: 5.0) as outbox:
+        yield outbox
+
+
+Make = Callable[..., Ear]
+
+
+@pytest.fixture
+def make(outbox: Outbox) -> Make:
+    def made(
+        source: Script, *, paced: bool = False, added: Callable[[], None] = int, **settings: Any
+    ) -> Ear:
+        return Ear(
+            source,
+            Loudness(),
+            ListenSettings(**settings),
+            outbox,
+            session="s1",
+            paced=paced,
+            added=added,
+        )
+
+    return made
+
+
+def _kept(outbox: Outbox) -> list[Utterance]:
+    kept = []
+    while (waiting := outbox.first()) is not None:
+        kept.append(waiting.utterance)
+        outbox.forget(waiting.place)
+    return kept
+
+
+def test_each_utterance_is_kept_with_its_audio(outbox: Outbox, make: Make) -> None:
+    source = Script(silence(1), speech(1.2), silence(2), speech(2.4), silence(2))
+    added: list[int] = []
+    ear = make(source, added=lambda: added.append(len(outbox)))
+    ear.hear()
+    assert ear.heard.utterances == 2
+    assert added == [1, 2], "told after each of them, when it is safe"
+    first, second = _kept(outbox)
+    assert (first.session, first.codec, first.rate, first.source) == (
+        "s1",
+        "flac",
+        16_000,
+        "script",
+    )
+    assert first.id != second.id
+    for utterance, spoken_s in ((first, 1.2), (second, 2.4)):
+        assert utterance.speech_ms == pytest.approx(spoken_s * 1000, abs=30)
+        audio = decode(utterance.audio, "flac", 16_000, utterance.samples, max_samples=10**6)
+        loud = np.count_nonzero(audio)
+        assert loud / SAMPLE_RATE == pytest.approx(spoken_s, abs=0.03)
+        assert utterance.samples / SAMPLE_RATE == pytest.approx(spoken_s + 0.3 + 0.3, abs=0.1)
+
+
+def test_the_codec_and_the_hints_are_the_settings(outbox: Outbox, make: Make) -> None:
+    make(
+        Script(speech(1)), codec="pcm_s16le", language="de", persona="butler", interrupt="off"
+    ).hear()
+    (utterance,) = _kept(outbox)
+    assert utterance.codec == "pcm_s16le"
+    assert len(utterance.audio) == 2 * utterance.samples
+    assert (utterance.language, utterance.persona, utterance.interrupt) == ("de", "butler", False)
+
+
+@pytest.mark.parametrize(
+    ("interrupt", "is_live", "wanted"),
+    [
+        ("auto", True, True),
+        ("auto", False, False),
+        ("off", True, False),
+        ("new_turn", False, True),
+    ],
+)
+def test_who_speaks_live_interrupts(
+    interrupt: str, is_live: bool, wanted: bool, outbox: Outbox, make: Make
+) -> None:
+    make(Script(speech(1), is_live=is_live), interrupt=interrupt).hear()
+    assert [utterance.interrupt for utterance in _kept(outbox)] == [wanted]
+
+
+def test_a_short_noise_is_skipped_and_told(outbox: Outbox, make: Make) -> None:
+    ear = make(Script(silence(0.5), speech(0.39), silence(2)))
+    with capture_logs() as logs:
+        ear.hear()
+    assert (ear.heard.utterances, ear.heard.skipped) == (0, 1)
+    assert len(outbox) == 0
+    assert "Skipped short segment (0.39s < 0.5s)" in [line["event"] for line in logs]
+
+
+def test_what_is_being_said_at_the_end_is_kept(outbox: Outbox, make: Make) -> None:
+    make(Script(silence(0.3), speech(1))).hear()
+    assert len(outbox) == 1
+
+
+def test_what_came_before_a_damage_is_kept(outbox: Outbox, make: Make) -> None:
+    with pytest.raises(BadInput, match="damaged"):
+        make(Script(speech(1), failure=BadInput("x.wav is damaged after 1.0 s"))).hear()
+    assert len(outbox) == 1
+
+
+def test_at_the_speed_of_speech_the_age_counts_from_the_end_of_speech(
+    outbox: Outbox, make: Make
+) -> None:
+    parts = silence(0.3), speech(1), silence(2)
+    make(Script(*parts), paced=True).hear()
+    (utterance,) = _kept(outbox)
+    assert utterance.hold_ms == pytest.approx(1_000, abs=31), "the silence that ended it"
+    make(Script(*parts), paced=False).hear()
+    (utterance,) = _kept(outbox)
+    assert utterance.hold_ms == 0, "a file runs faster than speech"
+
+
+def test_long_speech_is_cut_and_marked(outbox: Outbox, make: Make) -> None:
+    make(Script(speech(5)), max_utterance_s=2).hear()
+    kept = _kept(outbox)
+    assert len(kept) >= 3
+    assert [utterance.continued for utterance in kept] == [False] + [True] * (len(kept) - 1)
+
+
+@pytest.mark.parametrize("name", ["a\nb.wav", "\udcff.wav", "x" * 300, "\x1b[2J"])
+def test_a_strange_name_does_not_stop_it(name: str, outbox: Outbox, make: Make) -> None:
+    source = Script(speech(1))
+    source.name = name
+    make(source).hear()
+    assert len(outbox) == 1
+
+
+def test_what_had_to_go_is_told(tmp_path: Path) -> None:
+    with Outbox(tmp_path, "small", max_bytes=100, max_age_s=60) as outbox:
+        ear = Ear(
+            Script(speech(1), silence(2)),
+            Loudness(),
+            ListenSettings(codec="pcm_s16le"),
+            outbox,
+            session="s1",
+            paced=False,
+            added=int,
+        )
+        with capture_logs() as logs:
+            ear.hear()
+    dropped = [line for line in logs if line["event"] == "outbox_dropped_oldest"]
+    assert [(line["log_level"], line["count"]) for line in dropped] == [("error", 1)]

@@ -1,0 +1,61 @@
+"""`docs/events.schema.json` is what the code says: it is generated, and every event follows it."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from jsonschema import Draft202012Validator
+
+from common.events import Event
+from ops.event_schema import PATH, rendered, schema
+from tests.unit.test_events import events
+
+HEARD: dict[str, Any] = {
+    "v": 1,
+    "type": "heard",
+    "session": "s",
+    "epoch": 1,
+    "turn": 1,
+    "id": "u",
+    "at": 1,
+    "data": {"spoken_at": 1.0},
+}
+
+
+@pytest.fixture(scope="module")
+def validator() -> Draft202012Validator:
+    Draft202012Validator.check_schema(schema())
+    return Draft202012Validator(schema())
+
+
+def test_the_committed_schema_is_up_to_date() -> None:
+    assert PATH.read_text(encoding="utf-8") == rendered(), "run: python -m ops.event_schema"
+
+
+@given(events())
+def test_what_tail_prints_follows_the_schema(event: Event) -> None:
+    validator = Draft202012Validator(schema())
+    validator.validate(json.loads(event.model_dump_json(exclude_none=True)))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"type": "gossip"},
+        {"turn": "one"},
+        {"data": {}},
+        {"data": {"spoken_at": 1, "speech_ms": "long"}},
+        {"type": "reply"},
+        {"type": "skipped", "data": {"reason": "bored"}},
+    ],
+)
+def test_what_is_no_event_does_not(
+    changed: dict[str, Any], validator: Draft202012Validator
+) -> None:
+    assert validator.is_valid(HEARD)
+    assert not validator.is_valid(HEARD | changed)
+
+
+def test_fields_of_a_newer_version_are_allowed(validator: Draft202012Validator) -> None:
+    assert validator.is_valid(HEARD | {"hop": 1, "data": {"spoken_at": 1, "mood": "good"}})

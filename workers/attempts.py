@@ -1,0 +1,138 @@
+"""Working on one entry: what the handler raises decides what becomes of it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+import structlog
+
+from common.connection import is_away, is_hopeless
+from common.errors import BadEntry, BadInput, Lost, Permanent, Refused, Transient
+from common.link import Link, jittered
+from common.settings import WorkerSettings
+from common.transitions.claims import Settled
+from workers.breaker import Breaker
+from workers.hand import Hand, Held
+from workers.reader import Reader
+from workers.register import Register
+from workers.work import Desk, Handler
+
+Answer = TypeVar("Answer")
+
+FIRST_RETRY_S: Final = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class LoopDesk:
+    """What the handler sees of the loop while it works on one entry."""
+
+    def __init__(self, link: Link, register: Register, held: Held | None = None) -> None:
+        self._link = link
+        self._register = register
+        self._held = held
+
+    async def lasting(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+        async def while_held() -> Answer:
+            if self._held is not None and self._held.lost:
+                raise Lost("the claim passed to another worker")
+            return await transition()
+
+        return await self._link.lasting(while_held)
+
+    def says(self, **state: Any) -> None:
+        self._register.says(**state)
+
+
+class Attempts:
+    """Tries, tries again, buries, gives back."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        hand: Hand,
+        link: Link,
+        register: Register,
+        breaker: Breaker,
+        settings: WorkerSettings,
+    ) -> None:
+        self._handler = handler
+        self._hand = hand
+        self._link = link
+        self._register = register
+        self._breaker = breaker
+        self._settings = settings
+
+    async def run(self, reader: Reader, held: Held) -> None:
+        """Until the entry is settled, buried, given back or another's."""
+        desk = LoopDesk(self._link, self._register, held)
+        limit = self._settings.max_deliveries
+        pause_s = FIRST_RETRY_S
+        while True:
+            work = held.work
+            if work.deliveries > limit:
+                await self._bury(
+                    held,
+                    desk,
+                    "max_deliveries",
+                    f"delivered {work.deliveries} times, never settled",
+                )
+                return
+            try:
+                settled = await self._handler.handle(work, desk)
+            except Lost as error:
+                self._say_lost(held, str(error))
+                return
+            except (Permanent, BadEntry, BadInput, Refused) as error:
+                await self._bury(held, desk, _reason(error), str(error))
+                return
+            except Transient as error:
+                if error.opens_breaker:
+                    self._breaker.failed(str(error))
+                    self._hand.release(held)  # or the next heartbeat would miss it
+                    await self._hand.give_back(work)
+                    return
+                wait_s = error.retry_after or jittered(pause_s)
+                log.warning("trying_again", why=str(error), in_s=round(wait_s, 1))
+                await asyncio.sleep(wait_s)
+            except Exception as error:
+                if is_away(error) or is_hopeless(error):
+                    await self._link.pause()
+                    continue
+                log.exception("handler_failed", deliveries=work.deliveries)
+                if work.deliveries >= limit:
+                    await self._bury(held, desk, "failed", f"{type(error).__name__}: {error}")
+                    return
+                await asyncio.sleep(jittered(pause_s))
+                again = await self._link.lasting(reader.again, work)
+                if again is None:
+                    self._say_lost(held, "the claim passed to another worker")
+                    return
+                held.work = again
+            else:
+                self._breaker.succeeded()
+                if settled is not Settled.OK:
+                    self._say_lost(held, f"the result was {settled.value} and changed nothing")
+                return
+            pause_s = min(pause_s * 2, self._settings.backoff_max_s)
+
+    def _say_lost(self, held: Held, why: str) -> None:
+        if not held.lost:
+            held.lost = True
+            log.warning("claim_lost", why=why)
+
+    async def _bury(self, held: Held, desk: Desk, reason: str, error: str) -> None:
+        work = held.work
+        log.error("buried", reason=reason, error=error, deliveries=work.deliveries)
+        try:
+            await self._handler.bury(work, desk, reason=reason, error=error)
+        except Lost as lost:
+            self._say_lost(held, str(lost))
+        except Refused as refusal:
+            log.error("cannot_bury", why=str(refusal))
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Permanent):
+        return "permanent"
+    return "bad_audio" if isinstance(error, BadInput) else "bad_entry"
