@@ -74,12 +74,12 @@ HOPELESS: Final = (
     InvalidResponse,
 )
 
-# Protected mode, a long command without a password (7.0), and commands inside a script that the
-# user may not run (before and since 7.2).
+# Protected mode, a long command without a password (7.0), commands inside a script that the user
+# may not run (before and since 7.2), and one server where a cluster was expected.
 FORBIDDEN: Final = re.compile(
     r"^DENIED |unauthenticated|user executing the script can't run|ACL failure in script"
+    r"|Cluster mode is not enabled"
 )
-NO_CLUSTER: Final = "Cluster mode is not enabled"
 
 log = structlog.get_logger(__name__)
 
@@ -151,9 +151,7 @@ def _cluster(address: Address, common: dict[str, Any]) -> RedisCluster:
 
 def sentence(error: BaseException, settings: RedisSettings) -> str:
     """What a person should know about a Redis error."""
-    url = mask_password(settings.url)
-    if isinstance(error, RedisClusterException) and error.__cause__ is not None:
-        error = error.__cause__
+    url, error = mask_password(settings.url), _root(error)
     if isinstance(error, MovedError):
         return f"Redis at {url} is part of a cluster: EARSHOT_REDIS__URL takes redis+cluster://"
     if isinstance(error, MasterNotFoundError):  # whose own text shows redis-py's insides
@@ -175,18 +173,27 @@ def sentence(error: BaseException, settings: RedisSettings) -> str:
     return f"Redis at {url} cannot be used: {why}"
 
 
+def _root(error: BaseException) -> BaseException:
+    """What the server said: redis-py wraps it, if it was said while a connection was made."""
+    while isinstance(error, (RedisConnectionError, RedisClusterException)):
+        if not isinstance(error.__cause__, (RedisError, RedisClusterException)):
+            break
+        error = error.__cause__
+    return error
+
+
 def is_hopeless(error: BaseException) -> bool:
     """Whether waiting does not help, only a person. Ask it first: some look like `is_away`."""
+    error = _root(error)
     if isinstance(error, HOPELESS):
         return True
-    if isinstance(error, RedisClusterException):
-        cause = error.__cause__
-        return NO_CLUSTER in str(error) or (cause is not None and is_hopeless(cause))
-    return isinstance(error, ResponseError) and bool(FORBIDDEN.search(str(error)))
+    said = isinstance(error, (ResponseError, RedisClusterException))
+    return said and bool(FORBIDDEN.search(str(error)))
 
 
 def is_away(error: BaseException) -> bool:
     """Whether the server is away, full or failing over: time mends it, so try again."""
+    error = _root(error)
     return isinstance(error, AWAY) or (
         isinstance(error, ResponseError) and bool(UNABLE.search(str(error)))
     )

@@ -27,6 +27,11 @@ def jittered(pause_s: float) -> float:
     return pause_s * random.uniform(0.5, 1.0)
 
 
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return 0 if task is None else task.cancelling()
+
+
 class Link:
     """Follows whether Redis can be reached; shared by all tasks of a process."""
 
@@ -44,6 +49,7 @@ class Link:
         self._clock = clock
         self._up_since: float | None = None
         self._away_since: float | None = None
+        self._refused = False
         self._back = asyncio.Event()
         self.why = ""
         self.outages = 0
@@ -60,15 +66,23 @@ class Link:
     async def call(
         self, command: Callable[P, Awaitable[Answer]], *args: P.args, **kwargs: P.kwargs
     ) -> Answer:
-        """Run one command and note what it says about the link; every error passes on."""
-        started = self._clock()
+        """Run one command and note what it says about the link; every error passes on.
+
+        A cancellation is never lost: redis-py writes inside of `asyncio.wait_for`, which up to
+        Python 3.11 forgets one that comes just when the write is done.
+        """
+        started, cancellations = self._clock(), _cancellations()
         try:
             answer = await command(*args, **kwargs)
         except Exception as error:
             if is_away(error) or is_hopeless(error):
                 await self._failed(error)
+            if _cancellations() > cancellations:
+                raise asyncio.CancelledError from error
             raise
         self._succeeded(started)
+        if _cancellations() > cancellations:
+            raise asyncio.CancelledError
         return answer
 
     async def lasting(
@@ -108,11 +122,15 @@ class Link:
         self.why = ""
 
     async def _failed(self, error: Exception) -> None:
+        refused = is_hopeless(error)
+        if self._away_since is None or refused is not self._refused:
+            # once per outage, and again when it turns out that only a person can end it
+            self.why = sentence(error, self._settings)
+            log.warning("redis_refuses" if refused else "redis_is_away", why=self.why)
         if self._away_since is None:
             self._away_since = self._clock()
             self.outages += 1
-            self.why = sentence(error, self._settings)
-            log.warning("redis_is_away", why=self.why)
+        self._refused = refused
         self._up_since = None
         self._back.clear()
         if isinstance(error, ResponseError) and isinstance(self.redis, Redis):

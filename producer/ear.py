@@ -120,4 +120,11 @@ class Ear:
         if dropped is not None:
             log.error("outbox_dropped_oldest", count=dropped.count, why=dropped.why)
         self.heard.utterances += 1
+        log.info(
+            "utterance_heard",
+            session=self._session,
+            utterance=utterance.id,
+            speech_s=round(utterance.speech_ms / 1000, 2),
+            waiting=len(self._outbox),
+        )
         self._added()

@@ -21,9 +21,20 @@ FAST = LimitSettings(
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--seeds", type=int, default=None, help="random runs of the model test on each server"
-    )
+    parser.addoption("--seeds", type=int, help="random runs of the model test on each server")
+    parser.addoption("--seed", type=int, help="the only run of the model test")
+
+
+def executable(name: str | None) -> str | None:
+    """The path of the "installed" or "embedded" server; a skip without it, in CI a failure."""
+    if name is None:
+        return None
+    if path := EXECUTABLES[name]:
+        return path
+    message = f"no redis-server ({name}) on this machine"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 @pytest.fixture
@@ -33,13 +44,7 @@ def redis_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
     `parametrize("redis_server", ["installed", "embedded"], indirect=True)` runs a test on both
     versions.
     """
-    name = getattr(request, "param", None)
-    if name is not None and EXECUTABLES[name] is None:
-        message = f"no redis-server ({name}) on this machine"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    with RedisServer(EXECUTABLES[name] if name else None) as server:
+    with RedisServer(executable(getattr(request, "param", None))) as server:
         yield server
 
 
@@ -47,4 +52,27 @@ def redis_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
 async def store(redis_server: RedisServer) -> AsyncIterator[Store]:
     """One shard with the limits `FAST`."""
     async with redis_server.client() as client:
+        yield Store(client, 1, FAST)
+
+
+@pytest.fixture(scope="session")
+def shared_servers() -> Iterator[dict[str | None, RedisServer]]:
+    """Servers by name that many tests use one after the other, started when first asked for."""
+    servers: dict[str | None, RedisServer] = {}
+    yield servers
+    for server in servers.values():
+        server.close()
+
+
+@pytest.fixture
+async def clean_store(
+    request: pytest.FixtureRequest, shared_servers: dict[str | None, RedisServer]
+) -> AsyncIterator[Store]:
+    """Like `store`, on an empty server that other tests have used and will use: do not kill it."""
+    name = getattr(request, "param", None)
+    if name not in shared_servers:
+        shared_servers[name] = RedisServer(executable(name))
+    async with shared_servers[name].client() as client:
+        await client.flushall()
+        await client.config_set("maxmemory", 0)
         yield Store(client, 1, FAST)

@@ -8,6 +8,7 @@ and decides by what the handler raises. On stop it drains, hands back the rest a
 import asyncio
 import time
 from collections.abc import Awaitable
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -136,7 +137,8 @@ class Loop:
         return 1 if self._breaker.state is State.TRIAL else self._handler.concurrency
 
     def _begin(self, reader: Reader, held: Held) -> None:
-        held.task = asyncio.create_task(self._work(reader, held))
+        name = f"work {self._name} {held.work.claim.entry}"
+        held.task = asyncio.create_task(self._work(reader, held), name=name)
 
     async def _work(self, reader: Reader, held: Held) -> None:
         work = held.work
@@ -164,6 +166,7 @@ class Loop:
         interval_s = self._settings.worker.claim_idle_s / BEATS_PER_CLAIM
         while True:
             self._register.says(in_hand=len(self._hand))
+            self._register.changed.clear()
             try:
                 await self._hand.beat()
                 await self._link.call(self._register.publish)
@@ -172,7 +175,9 @@ class Loop:
                     await self._link.pause()
                     continue
                 log.exception("heartbeat_failed")
-            await asyncio.sleep(interval_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(interval_s):
+                    await self._register.changed.wait()
 
     async def _drain(self, intake: list["asyncio.Task[None]"]) -> None:
         """Stop taking, finish what is in hand, hand back the rest, leave."""

@@ -1,5 +1,6 @@
 """What a worker is, does and waits for, published where `earshot status` looks."""
 
+import asyncio
 import json
 import os
 import socket
@@ -19,12 +20,13 @@ def consumer_name(role: str) -> str:
 
 
 class Register:
-    """One worker's entry."""
+    """One worker's entry. `changed` is set when it says something new, for whoever publishes."""
 
     def __init__(self, redis: AnyRedis, name: str, role: str, *, ttl_s: float) -> None:
         self._redis = redis
         self.name = name
         self._ttl_ms = round(ttl_s * 1000)
+        self.changed = asyncio.Event()
         self.state: dict[str, Any] = {
             "name": name,
             "role": role,
@@ -36,8 +38,11 @@ class Register:
 
     def says(self, **state: Any) -> None:
         """Add to the state; None removes a value."""
-        self.state |= state
-        self.state = {name: value for name, value in self.state.items() if value is not None}
+        both = self.state | state
+        fresh = {name: value for name, value in both.items() if value is not None}
+        if fresh != self.state:
+            self.state = fresh
+            self.changed.set()
 
     async def publish(self) -> None:
         """Write the state; it vanishes by itself when the worker does."""

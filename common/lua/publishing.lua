@@ -70,14 +70,12 @@ local function publish(stream, seen_key, new)
     local record = record_of(seen, new.id)
     if new.revision <= seen.revision then
       if new.final and not seen.final then
-        if not record then
+        if not record or new.revision < seen.revision then
           return { 'closed' }
         end
-        if new.revision == seen.revision then
-          pass_when_full()
-          write_seen(seen_key, seen.turn, seen.revision, true, new.seen_ttl)
-          make_final(seen.turn, record)
-        end
+        pass_when_full()
+        write_seen(seen_key, seen.turn, seen.revision, true, new.seen_ttl)
+        make_final(seen.turn, record)
       end
       return { 'duplicate', seen.turn }
     end

@@ -119,10 +119,14 @@ async def _print(subscriber: Subscriber, conversation: Conversation, as_json: bo
 
 async def _reader_left() -> None:
     """Until whoever reads our pipe has gone; a quiet stream would not let us notice by writing."""
-    if not stat.S_ISFIFO(os.fstat(sys.stdout.fileno()).st_mode):
+    try:
+        output = sys.stdout.fileno()
+    except OSError:  # not a file at all
+        output = -1
+    if output < 0 or not stat.S_ISFIFO(os.fstat(output).st_mode):
         await asyncio.Event().wait()
     watch = select.poll()
-    watch.register(sys.stdout.fileno(), 0)  # errors are told without being asked for
+    watch.register(output, 0)  # errors are told without being asked for
     while not watch.poll(0):  # noqa: ASYNC110  # nobody in this process could set an Event
         await asyncio.sleep(READER_LEFT_S)
 

@@ -70,8 +70,12 @@ class LlmWorker(Worker):
                 history=KEEP,
                 max_answer_age_s=world.max_answer_age_s,
             )
-            shown = taken.value if isinstance(taken, NotTaken) else [t.turn for t in taken.turns]
-            world.note(f"{self.name} take {session} {claim.entry} {token} -> {shown}")
+            about = f"{session} {claim.entry} by {self.name}"
+            if isinstance(taken, NotTaken):
+                world.answered("take_turn", taken.value, about)
+            else:
+                about += f" {token}: {[turn.turn for turn in taken.turns]}"
+                world.answered("take_turn", "ok", about)
             world.check(
                 (taken is NotTaken.LOST) == (not held)
                 and (taken is NotTaken.STALE) == (held and not named),
@@ -95,6 +99,8 @@ class LlmWorker(Worker):
         async def fenced() -> None:
             held = self.has_token(attempt)
             answer = await delta(self.world.store, attempt, index, attempt.token)
+            about = f"{attempt.session} {attempt.token} by {self.name}"
+            self.world.answered("delta", "ok" if answer.held else "lost", about)
             self.world.check(
                 answer.held == held,
                 f"a delta answered held={answer.held} when the token was in force: {held}",
@@ -102,9 +108,7 @@ class LlmWorker(Worker):
 
         await self.world.call(fenced)
 
-    async def end(
-        self, attempt: Attempt, what: Callable[[Attempt], Awaitable[Settled]]
-    ) -> None:
+    async def end(self, attempt: Attempt, what: Callable[[Attempt], Awaitable[Settled]]) -> None:
         world = self.world
 
         async def fenced() -> None:
@@ -112,10 +116,8 @@ class LlmWorker(Worker):
             wake = world.do("HGET", SHARD.session(attempt.session), "wake")
             settled = await what(attempt)
             turns = [turn.turn for turn in attempt.turns]
-            world.note(
-                f"{self.name} {what.__name__} {attempt.session} {attempt.token} {turns}"
-                f" -> {settled.value}"
-            )
+            about = f"{attempt.session} {attempt.token} {turns} by {self.name}"
+            world.answered(f"{what.__name__}_turn", settled.value, about)
             world.check(
                 (settled is Settled.OK) == held
                 and not (held and world.pending(SHARD.turns, wake.decode())),
@@ -152,5 +154,3 @@ class LlmWorker(Worker):
             deliveries=1,
             worker=self.consumer,
         )
-
-

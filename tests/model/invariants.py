@@ -125,9 +125,7 @@ def check_words(turns: dict[Turn, list[Event]], endings: dict[Turn, Ending]) -> 
             replies[turn[:2]] += 1
 
 
-def check_reason(
-    truth: Truth, turn: Turn, ending: Ending, endings: dict[Turn, Ending]
-) -> None:
+def check_reason(truth: Truth, turn: Turn, ending: Ending, endings: dict[Turn, Ending]) -> None:
     """Nothing ends for a reason that nobody gave."""
     told = truth.told[ending.id]
     reason = ending_reason(ending)
@@ -230,7 +228,5 @@ def check_session(world: World, session: str, results: list[Event]) -> None:
             said = event.data.text.partition(":")[2]
             expected.append({"role": "user", "content": said})
             expected.append({"role": "assistant", "content": event.data.text})
-    history = [
-        json.loads(line) for line in world.do("LRANGE", SHARD.history(session), 0, -1)
-    ]
+    history = [json.loads(line) for line in world.do("LRANGE", SHARD.history(session), 0, -1)]
     require(history == expected, f"history of {session}: {history}, not {expected}")

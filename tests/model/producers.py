@@ -64,20 +64,25 @@ class Producer(Actor):
         eager = world.likely(0.5)
         while eager:
             self.outbox[-1] = utterance
-            published = await self.publish(utterance.model_copy(update={"final": False}))
-            if published.verdict is Verdict.CLOSED:
-                break
+            try:
+                published = await self.publish(utterance.model_copy(update={"final": False}))
+            except ReplyLost:
+                pass  # it was worth a try
+            else:
+                if published.verdict is Verdict.CLOSED:
+                    break
             if world.likely(world.chances.give_up):
                 self.outbox.pop()
                 return
             if world.likely(0.5) and await self.commit(utterance):
                 return
+            eager = world.likely(0.8 if utterance.id in world.truth.went_on else 0.5)
             utterance = revised(utterance)
-            eager = world.likely(0.5)
         self.outbox[-1] = utterance
         await self.send_final(utterance)
 
     async def publish(self, utterance: Utterance) -> Published:
+        """Raises ReplyLost only for what is not final."""
         world = self.world
         if utterance.final:
             world.truth.told[utterance.id].committed.add(words(utterance))
@@ -87,13 +92,16 @@ class Producer(Actor):
         world.echoes[f"publish {utterance.id} r{utterance.revision} {utterance.final}"] = what
         while True:
             try:
-                published = await world.insist(what)
+                published = await (
+                    world.insist(what) if utterance.final or world.likely(0.5) else world.call(what)
+                )
             except OutOfMemoryError:
                 continue
-            world.note(
-                f"{self.name} publish {utterance.id} r{utterance.revision}"
-                f" final={utterance.final} -> {published.verdict.value} {published.turn}"
+            about = (
+                f"{utterance.id} r{utterance.revision} final={utterance.final}"
+                f" turn {published.turn} by {self.name}"
             )
+            world.answered("publish", published.verdict.value, about)
             if published.verdict is not Verdict.FULL:
                 return published
 
@@ -121,7 +129,7 @@ class Producer(Actor):
         try:
             answer = await world.call(what)
         except ReplyLost:
-            if self.goes_on(utterance, 0.3):
+            if self.goes_on(utterance, 0.6):
                 return False
             answer = await world.insist(what)
         if answer is not Commitment.OK:
@@ -144,7 +152,8 @@ class Producer(Actor):
         seen = world.do("GET", SHARD.seen(utterance.id))
         epoch = world.do("HGET", SHARD.session(self.session), "epoch")
         answer = await commit(world.store, self.session, utterance.id, utterance.revision)
-        world.note(f"{self.name} commit {utterance.id} r{utterance.revision} -> {answer.value}")
+        about = f"{utterance.id} r{utterance.revision} by {self.name}"
+        world.answered("commit", answer.value, about)
         expected = expected_commitment(seen, epoch, utterance.revision)
         world.check(
             answer in expected,
@@ -157,9 +166,7 @@ class Producer(Actor):
         self.outbox.remove(utterance)
 
 
-def expected_commitment(
-    seen: bytes | None, epoch: bytes | None, revision: int
-) -> set[Commitment]:
+def expected_commitment(seen: bytes | None, epoch: bytes | None, revision: int) -> set[Commitment]:
     if seen is None:
         return {Commitment.UNKNOWN}
     seen_epoch, _, seen_revision, final = seen.split()

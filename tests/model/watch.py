@@ -85,7 +85,7 @@ class Watch:
             self._keys += [SHARD.session(session), SHARD.inbox(session), SHARD.history(session)]
         self._keys += [SHARD.utterances, SHARD.recordings]
         limits = world.store.limits
-        self._arguments = (limits.max_backlog, limits.max_unanswered, *SESSIONS)
+        self._arguments: list[str | int] = [limits.max_backlog, limits.max_unanswered, *SESSIONS]
 
     def look(self) -> None:
         if self._world.redis.changes == self._seen:

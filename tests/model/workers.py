@@ -6,8 +6,9 @@ fenced call the state of the claim is looked up: who has lost it must change not
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from redis.exceptions import OutOfMemoryError, ResponseError
 
@@ -45,9 +46,11 @@ class Worker(Actor):
             except ReplyLost:
                 continue
         for stream in self.streams:
-            await self.world.insist(
-                partial(leave, self.world.store, stream, GROUPS[stream], self.consumer)
-            )
+            await self.world.insist(partial(self.leave, stream))
+
+    async def leave(self, stream: str) -> None:
+        left = await leave(self.world.store, stream, GROUPS[stream], self.consumer)
+        self.world.answered("leave", str(int(left)), f"{stream} by {self.name}")
 
     async def work(self) -> None:
         """Take what there is to take, and deal with it."""
@@ -106,12 +109,12 @@ class Worker(Actor):
 
         await self.world.call(send)
 
-    async def command(self, stream: str, name: str, *arguments: str | int) -> list[list[bytes]]:
+    async def command(self, stream: str, name: str, *arguments: str | int) -> list[Any]:
         """A command of a consumer group; a lost group is made again from the start."""
         prefix: tuple[str, ...] = () if name == "XREADGROUP" else (stream,)
 
-        async def send() -> list[list[bytes]]:
-            answer: list[list[bytes]] | None = self.world.do(name, *prefix, *arguments)
+        async def send() -> list[Any]:
+            answer: list[Any] | None = self.world.do(name, *prefix, *arguments)
             return answer or []
 
         try:
@@ -124,15 +127,14 @@ class Worker(Actor):
 
     async def make_group(self, stream: str) -> None:
         async def send() -> None:
-            self.world.do("XGROUP", "CREATE", stream, GROUPS[stream], "0", "MKSTREAM")
+            try:
+                self.world.do("XGROUP", "CREATE", stream, GROUPS[stream], "0", "MKSTREAM")
+            except ResponseError as error:
+                if "BUSYGROUP" not in str(error):
+                    raise
 
-        try:
+        with suppress(OutOfMemoryError):  # another time
             await self.world.call(send)
-        except OutOfMemoryError:
-            return  # later
-        except ResponseError as error:
-            if "BUSYGROUP" not in str(error):
-                raise
 
     def claim(self, stream: str, entry: bytes) -> Claim:
         return Claim(SHARD, stream, entry.decode(), self.consumer)
@@ -152,6 +154,7 @@ class Worker(Actor):
             lost = await heartbeat(
                 self.world.store, claim.stream, group, claim.consumer, [claim.entry]
             )
+            self.world.answered("heartbeat", "lost" if lost else "ok", f"by {self.name}")
             # from Redis 7.0 on, claiming an entry that is gone lets go of it
             there = self.world.do("XRANGE", claim.stream, claim.entry, claim.entry)
             self.world.check(
@@ -167,7 +170,7 @@ class Worker(Actor):
         count = await hand_back(
             self.world.store, claim.stream, group, claim.consumer, [claim.entry]
         )
-        self.world.note(f"{self.name} hand_back {claim.entry} -> {count}")
+        self.world.answered("hand_back", str(count), f"{claim.entry} by {self.name}")
         self.world.check(
             count == int(held),
             f"{count} entries were handed back when the claim was held: {held}",
@@ -192,10 +195,11 @@ class SttWorker(Worker):
 
         async def fenced(claim: Claim, held: bool) -> None:
             settled = await what(claim, utterance)
-            world.note(
-                f"{self.name} {what.__name__} {claim.entry} {utterance.id} r{utterance.revision}"
-                f" turn {utterance.turn} -> {settled.value}"
+            about = (
+                f"{claim.entry} {utterance.id} r{utterance.revision} turn {utterance.turn}"
+                f" by {self.name}"
             )
+            world.answered(f"{what.__name__}_utterance", settled.value, about)
             world.check(
                 (settled is Settled.LOST) == (not held) and not self.holds(claim),
                 f"{what.__name__} answered {settled.value} when the claim was held: {held}",
@@ -244,7 +248,6 @@ class SttWorker(Worker):
         )
 
 
-def paired(flat: bytes | Sequence[bytes]) -> Fields:
+def paired(flat: Sequence[bytes]) -> Fields:
     """Field, value, field, value... as Redis answers them."""
-    assert not isinstance(flat, bytes)
     return dict(zip(flat[::2], flat[1::2], strict=True))

@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
@@ -39,7 +40,7 @@ class Chances:
 
 CALM: Final = Chances()
 STORM: Final = Chances(
-    reply_lost=0.06, skip=0.1, bury=0.12, hand_back=0.06, abandon=0.06, give_up=0.12
+    reply_lost=0.07, skip=0.12, bury=0.15, hand_back=0.06, abandon=0.06, give_up=0.12
 )
 
 
@@ -82,6 +83,8 @@ class World:
         self.truth = Truth()
         self.full = False  # Redis refuses what needs memory
         self.journal: list[str] = []
+        self.answers: Counter[tuple[str, str]] = Counter()
+        self.late: list[Callable[[], Awaitable[Any]]] = []
         self.echoes: dict[str, Callable[[], Awaitable[Any]]] = {}
         small = self.rng.random() < 0.3
         limits = LimitSettings(
@@ -107,17 +110,29 @@ class World:
     def note(self, line: str) -> None:
         self.journal.append(line)
 
+    def answered(self, script: str, answer: str, about: str) -> None:
+        """Note what a script answered."""
+        self.answers[script, answer] += 1
+        self.note(f"{script} {about} -> {answer}")
+
     def check(self, holds: bool, sentence: str) -> None:
         if not holds:
             raise Violation(sentence)
 
     async def call(self, what: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Run one command or script after a pause; its reply, or it, may be lost on the way."""
+        """Run one command or script after a pause.
+
+        When the connection fails, it ran and the reply was lost, or it never ran, or it will run
+        late: it sits in a socket.
+        """
         await PAUSE
         if self.likely(self.chances.reply_lost):
-            if self.likely(0.5):
+            fate = self.rng.choice(("ran", "never", "late"))
+            if fate == "ran":
                 await what()
                 self.note("  (the reply was lost)")
+            elif fate == "late":
+                self.late.append(what)
             raise ReplyLost
         return await what()
 

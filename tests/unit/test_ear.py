@@ -76,6 +76,10 @@ class Script:
             raise self._failure
 
 
+def _nobody() -> None:
+    """Nobody wants to be told."""
+
+
 @pytest.fixture
 def outbox(tmp_path: Path) -> Iterator[Outbox]:
     with Outbox(tmp_path, "s1", max_bytes=10**7, max_age_s=60, monotonic=lambda: 5.0) as outbox:
@@ -88,7 +92,7 @@ Make = Callable[..., Ear]
 @pytest.fixture
 def make(outbox: Outbox) -> Make:
     def made(
-        source: Script, *, paced: bool = False, added: Callable[[], None] = int, **settings: Any
+        source: Script, *, paced: bool = False, added: Callable[[], None] = _nobody, **settings: Any
     ) -> Ear:
         return Ear(
             source,
@@ -115,7 +119,9 @@ def test_each_utterance_is_kept_with_its_audio(outbox: Outbox, make: Make) -> No
     source = Script(silence(1), speech(1.2), silence(2), speech(2.4), silence(2))
     added: list[int] = []
     ear = make(source, added=lambda: added.append(len(outbox)))
-    ear.hear()
+    with capture_logs() as logs:
+        ear.hear()
+    assert [line["waiting"] for line in logs if line["event"] == "utterance_heard"] == [1, 2]
     assert ear.heard.utterances == 2
     assert added == [1, 2], "told after each of them, when it is safe"
     first, second = _kept(outbox)
@@ -196,7 +202,7 @@ def test_long_speech_is_cut_and_marked(outbox: Outbox, make: Make) -> None:
     make(Script(speech(5)), max_utterance_s=2).hear()
     kept = _kept(outbox)
     assert len(kept) >= 3
-    assert [utterance.continued for utterance in kept] == [False] + [True] * (len(kept) - 1)
+    assert [utterance.continued for utterance in kept] == [True] * (len(kept) - 1) + [False]
 
 
 @pytest.mark.parametrize("name", ["a\nb.wav", "\udcff.wav", "x" * 300, "\x1b[2J"])
@@ -216,7 +222,7 @@ def test_what_had_to_go_is_told(tmp_path: Path) -> None:
             outbox,
             session="s1",
             paced=False,
-            added=int,
+            added=_nobody,
         )
         with capture_logs() as logs:
             ear.hear()

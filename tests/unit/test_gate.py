@@ -54,7 +54,6 @@ async def test_suspicious_work_waits_for_all_who_are_inside_and_keeps_newcomers_
     await settled()
     after = Passage(gate, alone=False)
     await settled()
-    assert gate.wants_solitude
     assert (before.inside, suspicious.inside, after.inside) == (True, False, False)
     await before.leave()
     await settled()
@@ -62,8 +61,23 @@ async def test_suspicious_work_waits_for_all_who_are_inside_and_keeps_newcomers_
     await suspicious.leave()
     await settled()
     assert after.inside
-    assert not gate.wants_solitude
     await after.leave()
+
+
+async def test_it_tells_whether_somebody_wants_to_be_alone() -> None:
+    gate = Gate()
+    before = Passage(gate, alone=False)
+    await settled()
+    told = [gate.wants_solitude]
+    suspicious = Passage(gate, alone=True)
+    await settled()
+    told.append(gate.wants_solitude)
+    await before.leave()
+    await settled()
+    told.append(gate.wants_solitude)
+    await suspicious.leave()
+    told.append(gate.wants_solitude)
+    assert told == [False, True, True, False]
 
 
 async def test_two_suspicious_ones_go_one_after_the_other() -> None:
@@ -94,9 +108,13 @@ async def test_who_gives_up_waiting_to_be_alone_holds_nobody_up() -> None:
 @pytest.mark.parametrize("alone", [False, True])
 async def test_a_failure_inside_leaves_the_gate_open(alone: bool) -> None:
     gate = Gate()
-    with pytest.raises(RuntimeError):
+
+    async def fail() -> None:
         async with gate.alone() if alone else gate.shared():
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
     last = Passage(gate, alone=True)
     await settled()
     assert last.inside

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -126,9 +127,14 @@ async def test_other_errors_say_nothing_about_the_link(link: Link, error: Except
 
 
 async def test_wrong_credentials_are_told_as_well(link: Link) -> None:
-    with capture_logs() as logs, pytest.raises(AuthenticationError):
-        await link.call(_fails(AuthenticationError("WRONGPASS")))
-    assert "refuses the credentials" in logs[0]["why"]
+    with capture_logs() as logs:
+        for error in (AWAY, AWAY, AuthenticationError("WRONGPASS"), AuthenticationError("again")):
+            with pytest.raises(RedisConnectionError):
+                await link.call(_fails(error))
+    assert [line["event"] for line in logs] == ["redis_is_away", "redis_refuses"]
+    assert "refuses the credentials" in logs[1]["why"]
+    assert link.why == logs[1]["why"]
+    assert link.outages == 1
 
 
 async def test_a_server_that_answers_and_cannot_serve_is_asked_anew_where_it_is(
@@ -159,6 +165,55 @@ async def test_lasting_goes_on_until_there_is_an_answer(link: Link) -> None:
 
     assert await link.lasting(command) == 5
     assert answers == []
+
+
+def _forgets_a_cancellation(answer: int | Exception) -> Callable[[], Awaitable[int]]:
+    """As `asyncio.wait_for` does up to Python 3.11, when what it waited for was just done."""
+
+    async def command() -> int:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return command
+
+
+@pytest.mark.parametrize("answer", [5, AWAY, ResponseError("WRONGTYPE")], ids=repr)
+async def test_no_cancellation_is_lost_inside_of_redis_py(
+    answer: int | Exception, link: Link
+) -> None:
+    task = asyncio.create_task(link.lasting(_forgets_a_cancellation(answer)))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 30)
+
+
+async def test_a_time_limit_inside_of_which_a_cancellation_is_lost_still_counts(
+    link: Link,
+) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.001):
+            await link.lasting(_forgets_a_cancellation(5))
+
+
+async def test_what_is_called_while_a_task_is_being_cancelled_is_done(link: Link) -> None:
+    said: list[int] = []
+
+    async def works() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            said.append(await link.call(_answers, 7))
+
+    task = asyncio.create_task(works())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert said == [7]
 
 
 async def test_lasting_lets_a_bug_through(link: Link) -> None:

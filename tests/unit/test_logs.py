@@ -9,17 +9,13 @@ import structlog
 
 from common import logs
 from common.settings import LogSettings
+from tests.unit.environments import own_logging
 
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    structlog.contextvars.clear_contextvars()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with own_logging():
+        yield
 
 
 def _lines(capsys: pytest.CaptureFixture[str]) -> list[str]:

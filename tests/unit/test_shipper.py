@@ -191,9 +191,11 @@ async def test_what_is_stale_is_dropped_aloud_and_not_sent(
     with Outbox(tmp_path, "s1", max_bytes=10_000, max_age_s=1_000) as patient:
         patient.add(Utterance(id="stale", session="s1"), age_s=61)
         patient.add(Utterance(id="fresh", session="s1"), age_s=0)
-    with Outbox(tmp_path, "s1", max_bytes=10_000, max_age_s=60) as reopened:
-        with capture_logs() as logs:
-            await _ship(make(outbox=reopened))
+    with (
+        Outbox(tmp_path, "s1", max_bytes=10_000, max_age_s=60) as reopened,
+        capture_logs() as logs,
+    ):
+        await _ship(make(outbox=reopened))
     assert server.asked == ["fresh"]
     dropped = [line for line in logs if line["event"] == "outbox_dropped_oldest"]
     assert [(line["count"], line["why"]) for line in dropped] == [(1, "older than 60 s")]

@@ -1,0 +1,131 @@
+"""`earshot bench failover`: how long it takes until another worker has done a dead one's work."""
+
+import asyncio
+import os
+import signal
+import statistics
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from common.keys import LLM_GROUP, STT_GROUP
+from common.transitions.publishing import publish
+from ops.chaos.plan import Kind, Planned
+from ops.chaos.run import READY_S, staged
+from ops.chaos.speech import InstantEngine, utterance_of
+from ops.chaos.stage import Say, Stage, free_port, llm_values, steer_llm_server, to_stderr
+from ops.embedded_redis import EmbeddedRedis
+
+WORKERS: Final = 2  # of each role
+ALLOWED_S: Final = 2.0
+"""What the promise adds to `claim_idle`."""
+
+# The victim of a kill is slow, so that it is hit in mid-work; the promise is about finding and
+# taking over the work, and the work itself comes on top: the reply is fast the second time, the
+# transcription takes this long again.
+SLOW_TOKENS_PER_S: Final = 5.0
+FAST_TOKENS_PER_S: Final = 2_000.0
+TRANSCRIPTION_S: Final = 0.5
+PATIENCE_CLAIMS: Final = 3.0
+LOOK_S: Final = 0.01
+
+
+@dataclass(slots=True)
+class Failover:
+    """Seconds from SIGKILL to the reply, for kills of each role's worker."""
+
+    claim_idle_s: float
+    times_s: dict[str, list[float]] = field(default_factory=lambda: {"llm": [], "stt": []})
+
+    @property
+    def limit_s(self) -> float:
+        return self.claim_idle_s + ALLOWED_S
+
+    @property
+    def passed(self) -> bool:
+        return all(time_s <= self.limit_s for times in self.times_s.values() for time_s in times)
+
+    def as_dict(self) -> dict[str, Any]:
+        every = [time_s for times in self.times_s.values() for time_s in times]
+        return {
+            "kills": len(every),
+            "claim_idle_s": self.claim_idle_s,
+            "limit_s": self.limit_s,
+            **_spread(every),
+            **{role: _spread(times) for role, times in self.times_s.items() if times},
+            "times_s": {
+                role: [round(time_s, 2) for time_s in times] for role, times in self.times_s.items()
+            },
+            "passed": self.passed,
+        }
+
+
+def _spread(times: list[float]) -> dict[str, float]:
+    return {
+        "min_s": round(min(times), 2),
+        "median_s": round(statistics.median(times), 2),
+        "max_s": round(max(times), 2),
+    }
+
+
+async def measure(kills: int, claim_idle_s: float, *, say: Say = to_stderr) -> Failover:
+    """Kill the worker that holds the work, `kills` times, LLM and STT workers in turn."""
+    result = Failover(claim_idle_s)
+    port = free_port()
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="earshot-failover-")))
+        redis = stack.enter_context(EmbeddedRedis(folder / "redis"))
+        values = {
+            "redis": {"url": redis.url},
+            "worker": {"claim_idle_s": claim_idle_s, "drain_timeout_s": 1},
+            "stt": {"model": InstantEngine.name, "concurrency": 1},
+            "llm": llm_values(port) | {"token_timeout_s": 30},
+            "log": {"format": "json"},
+        }
+        stage = await stack.enter_async_context(staged(values, redis.url, folder, say))
+        stage.start_llm_server(port, first_token_ms=20, tokens_per_s=FAST_TOKENS_PER_S)
+        stage.start_workers(stt=WORKERS, llm=WORKERS, slow_s=TRANSCRIPTION_S)
+        await stage.workers_ready(2 * WORKERS, READY_S)
+        stage.follow()
+        for number in range(kills):
+            role = ("llm", "stt")[number % 2]
+            time_s = await _one(stage, role, number, port)
+            result.times_s[role].append(time_s)
+            say(f"  {role} worker killed: the reply came after {time_s:.2f} s")
+    return result
+
+
+async def _one(stage: Stage, role: str, number: int, port: int) -> float:
+    """Seconds from the kill to the reply; raises TimeoutError when none comes."""
+    loop = asyncio.get_running_loop()
+    planned = Planned(number, f"session-{number}", 0.0, Kind.SPEECH)
+    patience_s = PATIENCE_CLAIMS * stage.settings.worker.claim_idle_s + READY_S
+    slow = SLOW_TOKENS_PER_S if role == "llm" else FAST_TOKENS_PER_S
+    await asyncio.to_thread(steer_llm_server, port, {"tokens_per_s": slow})
+    async with asyncio.timeout(patience_s):
+        await publish(stage.store, utterance_of(planned, InstantEngine.name))
+        victim = await _holder(stage, role, planned)
+        os.kill(victim, signal.SIGKILL)
+        killed_at = loop.time()
+        await asyncio.to_thread(steer_llm_server, port, {"tokens_per_s": FAST_TOKENS_PER_S})
+        await stage.ended(planned.id)
+        time_s = loop.time() - killed_at
+        # the next kill finds the pool at strength, and nobody in the middle of anything
+        await stage.workers_ready(2 * WORKERS, READY_S)
+    return time_s
+
+
+async def _holder(stage: Stage, role: str, planned: Planned) -> int:
+    """The id of the process that works on it: one that streams a reply, or transcribes."""
+    redis: Any = stage.store.redis
+    shard = stage.store.shard(planned.session)
+    stream, group = (shard.turns, LLM_GROUP) if role == "llm" else (shard.utterances, STT_GROUP)
+    while True:
+        rows = await redis.xpending_range(stream, group, "-", "+", 1)
+        begun = role == "stt" or await redis.hget(shard.session(planned.session), "token")
+        if rows and begun:
+            name = rows[0]["consumer"].decode()
+            return int(name.split("-")[-2])  # ROLE-HOST-PID-RANDOM
+        await asyncio.sleep(LOOK_S)

@@ -1,0 +1,195 @@
+"""The processes of a run: started cheaply, kept at strength, killed and frozen.
+
+They are forked from a server process that has imported everything already, since a start from
+nothing takes longer than a storm leaves a worker to live.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from ops.chaos.speech import POISONED
+from ops.standin.parent import Parent
+
+PRELOAD: Final = ["ops.chaos.worker", "ops.chaos.producer", "ops.standin.server"]
+RESTART_S: Final = 0.1
+END_S: Final = 10.0
+
+
+@dataclass(eq=False, slots=True)
+class Member:
+    """One place in the pool and the process that fills it."""
+
+    name: str
+    target: Callable[..., None]
+    args: tuple[Any, ...]
+    process: ForkServerProcess
+    watching: "asyncio.Task[None] | None" = None
+    frozen: bool = False
+    down_s: float = RESTART_S  # before the next start
+
+
+@dataclass(slots=True)
+class Deaths:
+    """How processes ended, as counted by the pool."""
+
+    poisoned: int = 0
+    killed: int = 0
+    left: int = 0
+    crashed: int = 0
+
+
+class Pool:
+    """Use it as an async context manager; at its end every process is gone.
+
+    Each process writes to NAME.log in `folder`. One that ends is started again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._context = get_context("forkserver")
+        self._context.set_forkserver_preload(PRELOAD)
+        self._members: dict[str, Member] = {}
+        self.deaths = Deaths()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop(*self._members)
+
+    def start(self, name: str, target: Callable[..., None], *args: Any) -> None:
+        """Start `target(*args)` and keep it running."""
+        member = Member(name, target, args, self._spawn(name, target, args))
+        self._members[name] = member
+        member.watching = asyncio.create_task(self._keep(member), name=f"keep {name}")
+
+    def _spawn(
+        self, name: str, target: Callable[..., None], args: tuple[Any, ...]
+    ) -> ForkServerProcess:
+        process = self._context.Process(
+            name=name, target=_child, args=(self._folder / f"{name}.log", target, args), daemon=True
+        )
+        process.start()
+        return process
+
+    async def _keep(self, member: Member) -> None:
+        while True:
+            await _ended(member.process)
+            self._count(member)
+            await asyncio.sleep(member.down_s)
+            member.frozen, member.down_s = False, RESTART_S
+            member.process = self._spawn(member.name, member.target, member.args)
+
+    def _count(self, member: Member) -> None:
+        status = member.process.exitcode
+        if status == POISONED:
+            self.deaths.poisoned += 1
+        elif status == -signal.SIGKILL:
+            self.deaths.killed += 1
+        elif status == 0:
+            self.deaths.left += 1
+        else:
+            self.deaths.crashed += 1
+
+    def names(self, prefix: str = "") -> list[str]:
+        return sorted(name for name in self._members if name.startswith(prefix))
+
+    def pid(self, name: str) -> int:
+        """The present process's id."""
+        pid = self._members[name].process.pid
+        assert pid is not None, "it was started"
+        return pid
+
+    def running(self, name: str) -> bool:
+        """Whether it has a process that is neither frozen nor dead."""
+        member = self._members[name]
+        return member.process.is_alive() and not member.frozen
+
+    def kill(self, name: str, *, down_s: float = RESTART_S) -> bool:
+        """SIGKILL; it is started again after `down_s`. False if there is nobody to kill."""
+        member = self._members[name]
+        if not member.process.is_alive():
+            return False
+        member.down_s = down_s
+        member.process.kill()
+        return True
+
+    def freeze(self, name: str) -> bool:
+        """SIGSTOP; False if it is frozen already, or dead."""
+        if not self.running(name):
+            return False
+        self._members[name].frozen = True
+        self._signal(name, signal.SIGSTOP)
+        return True
+
+    def thaw(self, name: str) -> None:
+        """SIGCONT."""
+        self._members[name].frozen = False
+        self._signal(name, signal.SIGCONT)
+
+    def terminate(self, name: str) -> None:
+        """SIGTERM, as an operator would; it is started again when it has ended."""
+        self._signal(name, signal.SIGTERM)
+
+    def _signal(self, name: str, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.pid(name), number)
+
+    async def stop(self, *names: str) -> None:
+        """End these processes: SIGTERM, and SIGKILL to those that do not go."""
+        members = [self._members.pop(name) for name in names]
+        watching = [member.watching for member in members if member.watching is not None]
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+        for member in members:
+            if member.process.is_alive():
+                os.kill(member.process.pid or 0, signal.SIGCONT)
+                member.process.terminate()
+        for member in members:
+            try:
+                async with asyncio.timeout(END_S):
+                    await _ended(member.process)
+            except TimeoutError:
+                member.process.kill()
+                await _ended(member.process)
+
+
+def _child(log: Path, target: Callable[..., None], args: tuple[Any, ...]) -> None:
+    Parent().when_gone(lambda: os._exit(1))  # the server ends with the process that began it
+    with log.open("ab") as stream:
+        for descriptor in (1, 2):
+            os.dup2(stream.fileno(), descriptor)
+    target(*args)
+
+
+async def _ended(process: ForkServerProcess) -> None:
+    loop = asyncio.get_running_loop()
+    over = loop.create_future()
+
+    def tell() -> None:
+        if not over.done():
+            over.set_result(None)
+
+    if not process.is_alive():
+        return
+    loop.add_reader(process.sentinel, tell)
+    try:
+        await over
+    finally:
+        loop.remove_reader(process.sentinel)
+    process.join()

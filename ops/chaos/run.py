@@ -1,0 +1,187 @@
+"""`earshot bench chaos`: one run, from the first process to the verdict."""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from common.configuration import load
+from ops.chaos.judge import Findings, judge
+from ops.chaos.plan import Plan
+from ops.chaos.pool import Deaths, Pool
+from ops.chaos.proxy import Proxy
+from ops.chaos.speech import InstantEngine
+from ops.chaos.stage import Say, Stage, free_port, llm_values, to_stderr
+from ops.chaos.storm import Dealt, Storm, schedule
+from ops.embedded_redis import EmbeddedRedis
+from ops.running import link_of, opened
+
+FIRST_TOKEN_MS: Final = 5.0
+TOKENS_PER_S: Final = 2_000.0
+READY_S: Final = 60.0
+
+# Deaths are so frequent here that five deliveries would bury the innocent: work that is in hand
+# when its worker is killed has done nothing wrong.
+MAX_DELIVERIES: Final = 12
+CLAIM_IDLE_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run is made of."""
+
+    plan: Plan
+    engine: str = InstantEngine.name
+    stt_workers: int = 3
+    llm_workers: int = 2
+    producers: int = 2
+    claim_idle_s: float = CLAIM_IDLE_S
+    max_deliveries: int = MAX_DELIVERIES
+    faults: float = 1.0
+    """Scales how many faults there are."""
+    rest_s: float = 120.0
+    """How long the system may take to come to rest when the storm is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was done and what came of it."""
+
+    options: Options
+    findings: Findings
+    dealt: Dealt
+    deaths: Deaths
+    planted: int
+    came_to_rest: bool
+    took_s: float
+
+    @property
+    def kept(self) -> bool:
+        """Whether every promise was kept."""
+        return self.came_to_rest and not self.findings.broken and not self.deaths.crashed
+
+    def as_dict(self) -> dict[str, Any]:
+        found = asdict(self.findings)
+        broken = found.pop("broken")
+        plan = self.options.plan
+        return {
+            "accepted": found.pop("accepted"),
+            "answered": found.pop("answered"),
+            "errors": found.pop("errors"),
+            "planted": self.planted,
+            **found,
+            **self.dealt.as_dict(),
+            "poisoned_workers": self.deaths.poisoned,
+            "crashed_processes": self.deaths.crashed,
+            "came_to_rest": self.came_to_rest,
+            "utterances": plan.utterances,
+            "sessions": plan.sessions,
+            "seconds": plan.seconds,
+            "seed": plan.seed,
+            "engine": self.options.engine,
+            "claim_idle_s": self.options.claim_idle_s,
+            "max_deliveries": self.options.max_deliveries,
+            "took_s": round(self.took_s, 1),
+            "kept": self.kept,
+            "broken": broken,
+        }
+
+
+def values_of(options: Options, redis_url: str, llm_port: int) -> dict[str, Any]:
+    """The settings of a run's processes."""
+    return {
+        "redis": {"url": redis_url},
+        "worker": {
+            "claim_idle_s": options.claim_idle_s,
+            "max_deliveries": options.max_deliveries,
+            "drain_timeout_s": 3,
+            "backoff_max_s": 2,
+        },
+        "limits": {"max_backlog": 300, "max_unanswered": 50, "tend_after_s": 5},
+        "stt": {"model": options.engine, "concurrency": 1},
+        "llm": llm_values(llm_port),
+        "log": {"format": "json"},
+    }
+
+
+@asynccontextmanager
+async def staged(
+    values: dict[str, Any], own_url: str, folder: Path, say: Say
+) -> AsyncIterator[Stage]:
+    """A stage whose driver reaches Redis at `own_url`, with nothing started on it."""
+    settings = load(values)
+    own = settings.model_copy(update={"redis": settings.redis.model_copy(update={"url": own_url})})
+    async with opened(own) as store, Pool(folder) as pool:
+        stage = Stage(settings, store, link_of(store, own), pool, folder, say)
+        try:
+            yield stage
+        finally:
+            await stage.close()
+
+
+async def run(options: Options, *, folder: Path | None = None, say: Say = to_stderr) -> Report:
+    """Bring everything up, let the storm rage, wait for rest, count.
+
+    `folder` keeps the logs of the processes and Redis's data; None means a temporary one.
+    """
+    began = time.monotonic()
+    plan = options.plan
+    said = plan.said()
+    rng = random.Random(f"{plan.seed} storm")
+    port = free_port()
+    async with AsyncExitStack() as stack:
+        if folder is None:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="earshot-chaos-")))
+        folder.mkdir(parents=True, exist_ok=True)
+        redis = stack.enter_context(EmbeddedRedis(folder / "redis", fsync="always"))
+        proxy = await stack.enter_async_context(Proxy(redis.socket))
+        values = values_of(options, proxy.url, port)
+        stage = await stack.enter_async_context(staged(values, redis.url, folder, say))
+        stage.start_llm_server(port, first_token_ms=FIRST_TOKEN_MS, tokens_per_s=TOKENS_PER_S)
+        stage.start_workers(stt=options.stt_workers, llm=options.llm_workers)
+        await stage.workers_ready(options.stt_workers + options.llm_workers, READY_S)
+        stage.follow()
+        say(f"{plan.utterances} utterances in {plan.seconds:g} s, seed {plan.seed}")
+        storm = Storm(stage, redis, proxy, port, rng)
+        stage.start_producers(plan, options.producers)
+        planned = schedule(rng, plan.seconds, options.faults)
+        watching = asyncio.create_task(_report_progress(stage, say))
+        try:
+            await asyncio.gather(storm.rage(planned), asyncio.sleep(plan.seconds))
+        finally:
+            watching.cancel()
+        came_to_rest = await stage.rest(plan.utterances, options.rest_s)
+        findings = await judge(
+            stage.store,
+            said,
+            stage.settings.llm,
+            options.engine,
+            foreign=storm.dealt.malformed,
+        )
+        deaths = stage.pool.deaths
+        storm.dealt.producer_kills += _cut_short(folder)
+    return Report(
+        options,
+        findings,
+        storm.dealt,
+        deaths,
+        plan.stt_poison + plan.llm_poison + plan.broken,
+        came_to_rest,
+        time.monotonic() - began,
+    )
+
+
+async def _report_progress(stage: Stage, say: Say) -> None:
+    while True:
+        await asyncio.sleep(10)
+        say(f"  {stage.progress}")
+
+
+def _cut_short(folder: Path) -> int:
+    """How many producers were killed between publish and forget."""
+    return len(list(folder.glob("chaos-*")))

@@ -1,0 +1,111 @@
+"""Audio that carries a number, and engines that hear it: content is checked from end to end."""
+
+import os
+import time
+from typing import Final
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from common.codecs import SAMPLE_RATE, encode
+from common.settings import SttSettings
+from common.utterance import Utterance
+from ops.chaos.plan import Kind, Plan, Planned
+from ops.demo.recording_file import AUDIO, sentences
+from workers.stt import Engine
+from workers.whisper import Transcription, load
+
+SAMPLES: Final = SAMPLE_RATE // 10
+ROOM_S: Final = 0.3  # around a sentence of the recording
+MARK: Final = 12_345
+BASE: Final = 30_000  # digits of a number fit into int16 samples
+POISONED: Final = 66
+"""Exit status of a process that its work has killed."""
+
+DEADLY_WORD: Final = "arsenic"
+
+
+def text_of(number: int, kind: Kind = Kind.SPEECH) -> str:
+    """What the instant engine hears in utterance `number`.
+
+    The stand-in LLM answers it with this number and with those of the rounds before that were in
+    the request, so a right reply shows that question and history arrived.
+    """
+    word = f"{DEADLY_WORD} " if kind is Kind.LLM_POISON else ""
+    return f"Remind me to pass {word}gate {number}. What are my reminders?"
+
+
+def utterance_of(planned: Planned, model: str) -> Utterance:
+    """The utterance as a producer hands it to its outbox; `model` is the STT model it is for."""
+    samples = _numbered(planned) if model == InstantEngine.name else recorded(planned.number)
+    audio = encode(samples)
+    if planned.kind is Kind.BROKEN:
+        audio = b"fLaC" + bytes(60)
+    return Utterance(
+        id=planned.id,
+        session=planned.session,
+        samples=len(samples),
+        audio=audio,
+        speech_ms=1000 * len(samples) // SAMPLE_RATE,
+        source="chaos",
+        interrupt=Plan.interrupts(planned.session),
+    )
+
+
+def _numbered(planned: Planned) -> NDArray[np.int16]:
+    samples = np.zeros(SAMPLES, np.int16)
+    high, low = divmod(planned.number, BASE)
+    samples[:4] = MARK, high, low, planned.kind.value
+    return samples
+
+
+def recorded(number: int) -> NDArray[np.int16]:
+    """A sentence of the bundled recording, for real models."""
+    sentence = sentences()[number % len(sentences())]
+    edges = sentence.start_s - ROOM_S, sentence.end_s + ROOM_S
+    start, end = (round(edge * SAMPLE_RATE) for edge in edges)
+    samples, _ = soundfile.read(AUDIO, frames=end - start, start=start, dtype="int16")
+    return np.asarray(samples, np.int16)
+
+
+def heard_in(samples: NDArray[np.int16]) -> tuple[int, Kind]:
+    """The number and kind inside; raises ValueError for any other sound."""
+    mark, high, low, kind = (int(sample) for sample in samples[:4])
+    if mark != MARK:
+        raise ValueError("this is not the audio of a chaos run")
+    return high * BASE + low, Kind(kind)
+
+
+class InstantEngine:
+    """Hears the number inside, after `slow_s` seconds; dies of poison."""
+
+    name = "instant"
+    device = "none"
+
+    def __init__(self, slow_s: float = 0.0) -> None:
+        self._slow_s = slow_s
+
+    def transcribe(self, samples: NDArray[np.int16], language: str) -> Transcription:
+        number, kind = heard_in(samples)
+        if kind is Kind.STT_POISON:
+            os._exit(POISONED)
+        if self._slow_s:
+            time.sleep(self._slow_s)
+        return Transcription(
+            text="" if kind is Kind.NOISE else text_of(number, kind),
+            language="en",
+            language_probability=1.0,
+            avg_logprob=0.0,
+            no_speech_prob=float(kind is Kind.NOISE),
+            audio_ms=1000 * len(samples) // SAMPLE_RATE,
+            decode_ms=0,
+        )
+
+    def warm_up(self) -> None:
+        """There is nothing to warm."""
+
+
+def engine_of(settings: SttSettings, *, slow_s: float = 0.0) -> Engine:
+    """The model `instant` is made here, every other is loaded as a worker does."""
+    return InstantEngine(slow_s) if settings.model == InstantEngine.name else load(settings)

@@ -1,0 +1,200 @@
+"""Where a run takes place: the processes, the feed, and the wait for rest."""
+
+import asyncio
+import json
+import socket
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+from urllib.request import Request, urlopen
+
+from common.events import Error, Heard, Reply, Skipped
+from common.keys import LLM_GROUP, STT_GROUP
+from common.link import Link
+from common.settings import Settings
+from common.store import Store
+from common.subscriber import Subscriber
+from ops.census import take_census
+from ops.chaos.plan import Plan
+from ops.chaos.pool import Pool
+from ops.chaos.producer import run_producer
+from ops.chaos.worker import run_worker
+from ops.machine import is_serving
+from ops.standin import MODEL
+from ops.standin.faults import Control
+from ops.standin.server import listen, serve
+
+LOOK_EVERY_S: Final = 0.25
+SAY_EVERY_S: Final = 5.0
+STEER_S: Final = 5.0
+LLM_SERVER: Final = "stand-in"
+
+Say = Callable[[str], None]
+
+
+def to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def free_port() -> int:
+    """A TCP port that is free now, for a server that keeps it over restarts."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def run_stand_in(port: int, first_token_ms: float, tokens_per_s: float) -> None:
+    """The stand-in LLM as a process of the pool."""
+    control = Control(
+        first_token_ms=first_token_ms, tokens_per_s=tokens_per_s, max_model_len=100_000
+    )
+    serve(listen("127.0.0.1", port), control)
+
+
+def steer_llm_server(port: int, knobs: dict[str, Any]) -> bool:
+    """Set knobs of the stand-in; False if it is away. Blocks."""
+    request = Request(
+        f"http://127.0.0.1:{port}/control",
+        data=json.dumps(knobs).encode(),
+        headers={"content-type": "application/json"},
+    )
+    try:
+        with urlopen(request, timeout=STEER_S) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+class Stage:
+    """The processes of one run, and what its results say so far.
+
+    `settings` are those of the processes; `store` and `link` are the driver's own way to Redis.
+    """
+
+    def __init__(
+        self, settings: Settings, store: Store, link: Link, pool: Pool, folder: Path, say: Say
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.link = link
+        self.pool = pool
+        self._folder = folder
+        self._say = say
+        self._heard: set[str] = set()
+        self._ended: set[str] = set()
+        self._following: asyncio.Task[None] | None = None
+        self._changed = asyncio.Condition()
+
+    def start_llm_server(self, port: int, *, first_token_ms: float, tokens_per_s: float) -> None:
+        self.pool.start(LLM_SERVER, run_stand_in, port, first_token_ms, tokens_per_s)
+
+    def start_workers(self, *, stt: int, llm: int, slow_s: float = 0.0) -> None:
+        for number in range(1, stt + 1):
+            self.pool.start(f"stt-{number}", run_worker, "stt", self.settings, slow_s)
+        for number in range(1, llm + 1):
+            self.pool.start(f"llm-{number}", run_worker, "llm", self.settings)
+
+    def start_producers(self, plan: Plan, count: int) -> None:
+        """From now on the plan is carried out."""
+        started = time.monotonic()
+        (self._folder / "outbox").mkdir(parents=True, exist_ok=True)
+        for share in range(count):
+            self.pool.start(
+                f"producer-{share + 1}",
+                run_producer,
+                self.settings,
+                plan,
+                share,
+                count,
+                self._folder,
+                started,
+            )
+
+    async def workers_ready(self, count: int, timeout_s: float) -> None:
+        """Wait until this many workers read; raises TimeoutError."""
+        async with asyncio.timeout(timeout_s):
+            while True:
+                census = await self.link.lasting(take_census, self.store)
+                if sum(is_serving(worker) for worker in census.workers) >= count:
+                    return
+                await asyncio.sleep(LOOK_EVERY_S)
+
+    def follow(self) -> None:
+        """Begin to read the results."""
+        self._following = asyncio.create_task(self._follow(), name="follow")
+
+    async def _follow(self) -> None:
+        subscriber = Subscriber(self.store, self.link, since="0-0", deltas=False)
+        async for received in subscriber.events():
+            event = received.event
+            if isinstance(event, Heard):
+                self._heard.add(event.id)
+            elif isinstance(event, (Reply, Skipped, Error)):
+                self._ended.add(event.id)
+            async with self._changed:
+                self._changed.notify_all()
+
+    async def ended(self, *utterances: str) -> None:
+        """Wait until these have ended."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._ended.issuperset(utterances))
+
+    @property
+    def progress(self) -> str:
+        return f"{len(self._heard)} heard, {len(self._ended)} ended"
+
+    async def rest(self, expected: int, timeout_s: float) -> bool:
+        """Wait until `expected` utterances were heard, all have ended and nothing is claimed.
+
+        Whether that came to pass in time.
+        """
+        loop = asyncio.get_running_loop()
+        deadline, next_word = loop.time() + timeout_s, loop.time()
+        while loop.time() < deadline:
+            if self._following is not None and self._following.done():
+                self._following.result()
+            if loop.time() >= next_word:
+                self._say(f"  waiting for rest: {self.progress} of {expected}")
+                next_word = loop.time() + SAY_EVERY_S
+            everything = len(self._heard) >= expected and self._heard <= self._ended
+            if everything and await self.link.lasting(self._is_quiet):
+                return True
+            await asyncio.sleep(LOOK_EVERY_S)
+        return False
+
+    async def _is_quiet(self) -> bool:
+        redis: Any = self.store.redis
+        for shard in self.store.all_shards():
+            groups = {
+                shard.utterances: STT_GROUP,
+                shard.recordings: STT_GROUP,
+                shard.turns: LLM_GROUP,
+            }
+            for stream, group in groups.items():
+                if await redis.xlen(stream) or (await redis.xpending(stream, group))["pending"]:
+                    return False
+        return True
+
+    async def close(self) -> None:
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.gather(self._following, return_exceptions=True)
+
+
+def llm_values(port: int) -> dict[str, Any]:
+    """Settings of a worker that asks the stand-in at `port`."""
+    return {
+        "base_url": f"http://127.0.0.1:{port}/v1",
+        "model": MODEL,
+        "api_key": "",
+        # whole replies, so that they can be compared
+        "min_tokens": 2_000,
+        "max_tokens": 2_000,
+        "first_token_timeout_s": 5,
+        "token_timeout_s": 3,
+        "connect_timeout_s": 2,
+        "delta_interval_ms": 20,
+    }

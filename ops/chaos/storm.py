@@ -1,0 +1,207 @@
+"""What goes wrong in a run, and when: drawn from the seed, dealt out by the clock."""
+
+import asyncio
+import os
+import random
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from ops.chaos.proxy import Proxy
+from ops.chaos.stage import LLM_SERVER, Stage, steer_llm_server
+from ops.embedded_redis import EmbeddedRedis
+
+# Each fault so often in a minute.
+PER_MINUTE: Final = {
+    "kill_worker": 36.0,
+    "freeze_worker": 6.0,
+    "kill_producer": 3.0,
+    "terminate_worker": 2.0,
+    "cut_connections": 10.0,
+    "kill_clients": 5.0,
+    "swallow": 1.0,
+    "kill_redis": 1.0,
+    "restart_redis": 0.5,
+    "kill_llm_server": 1.5,
+    "refuse_llm": 1.5,
+    "malformed": 4.0,
+}
+AT_LEAST_ONCE: Final = ("kill_redis", "restart_redis", "kill_llm_server", "swallow", "malformed")
+CALM_EDGES: Final = (0.04, 0.94)  # of the run: it begins and ends without new faults
+CUT_SHARE: Final = 0.5
+FROZEN_CLAIMS: Final = (1.2, 2.5)  # how long a worker is frozen, in claim_idle
+SWALLOW_S: Final = (1.0, 7.0)  # redis-py gives up on a silent server after 5 s
+LLM_OUTAGE_S: Final = (1.0, 5.0)
+REDIS_DOWN_S: Final = (0.1, 1.5)
+
+
+@dataclass(slots=True)
+class Dealt:
+    """How often each thing was done."""
+
+    kills: int = 0
+    stops: int = 0
+    producer_kills: int = 0
+    terminations: int = 0
+    redis_kills: int = 0
+    redis_restarts: int = 0
+    connection_cuts: int = 0
+    swallowed: int = 0
+    llm_outages: int = 0
+    malformed: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+def schedule(rng: random.Random, seconds: float, share: float = 1.0) -> list[tuple[float, str]]:
+    """(seconds after the start, fault) in order; `share` scales how many there are."""
+    begin, end = (edge * seconds for edge in CALM_EDGES)
+    planned = []
+    for fault, often in PER_MINUTE.items():
+        count = round(often * share * seconds / 60)
+        if fault in AT_LEAST_ONCE:
+            count = max(count, 1)
+        planned += [(rng.uniform(begin, end), fault) for _ in range(count)]
+    return sorted(planned)
+
+
+class Storm:
+    """Deals the faults to a stage, to its Redis and to the connections between them."""
+
+    def __init__(
+        self, stage: Stage, redis: EmbeddedRedis, proxy: Proxy, llm_port: int, rng: random.Random
+    ) -> None:
+        self._stage = stage
+        self._redis = redis
+        self._proxy = proxy
+        self._llm_port = llm_port
+        self._rng = rng
+        self._redis_lock = asyncio.Lock()
+        self._lasting: set[asyncio.Task[None]] = set()
+        self.dealt = Dealt()
+        self._faults: dict[str, Callable[[], Awaitable[None]]] = {
+            "kill_worker": self._kill_worker,
+            "freeze_worker": self._freeze_worker,
+            "kill_producer": self._kill_producer,
+            "terminate_worker": self._terminate_worker,
+            "cut_connections": self._cut_connections,
+            "kill_clients": self._kill_clients,
+            "swallow": self._swallow,
+            "kill_redis": self._kill_redis,
+            "restart_redis": self._restart_redis,
+            "kill_llm_server": self._kill_llm_server,
+            "refuse_llm": self._refuse_llm,
+            "malformed": self._malformed,
+        }
+
+    async def rage(self, planned: list[tuple[float, str]]) -> None:
+        """Until the last fault is over and everything is mended."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        for at_s, fault in planned:
+            await asyncio.sleep(max(0.0, started + at_s - loop.time()))
+            # faults that last overlap with those that follow
+            task = asyncio.ensure_future(self._faults[fault]())
+            self._lasting.add(task)
+        for outcome in await asyncio.gather(*self._lasting, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                raise outcome
+
+    def _worker(self) -> str:
+        pool = self._stage.pool
+        return self._rng.choice([*pool.names("stt-"), *pool.names("llm-")])
+
+    async def _kill_worker(self) -> None:
+        pool = self._stage.pool
+        name = self._worker()
+        while not pool.kill(name):  # it is dead at this moment
+            await asyncio.sleep(0.02)
+            name = self._worker()
+        self.dealt.kills += 1
+
+    async def _freeze_worker(self) -> None:
+        name = self._worker()
+        if not self._stage.pool.freeze(name):
+            return
+        self.dealt.stops += 1
+        claims = self._rng.uniform(*FROZEN_CLAIMS)
+        await asyncio.sleep(claims * self._stage.settings.worker.claim_idle_s)
+        self._stage.pool.thaw(name)
+
+    async def _kill_producer(self) -> None:
+        name = self._rng.choice(self._stage.pool.names("producer-"))
+        self.dealt.producer_kills += self._stage.pool.kill(name)
+
+    async def _terminate_worker(self) -> None:
+        self._stage.pool.terminate(self._worker())
+        self.dealt.terminations += 1
+
+    async def _cut_connections(self) -> None:
+        self.dealt.connection_cuts += self._proxy.cut(CUT_SHARE, self._rng) > 0
+
+    async def _kill_clients(self) -> None:
+        """As an operator's CLIENT KILL does it: every connection at once, the driver's too."""
+        async with Redis.from_url(self._redis.url, protocol=2) as client:
+            try:
+                await client.client_kill_filter(_type="normal", skipme=True)
+            except (RedisError, OSError):
+                return  # it is away just now
+        self.dealt.connection_cuts += 1
+
+    async def _swallow(self) -> None:
+        self._proxy.freeze()
+        self.dealt.swallowed += 1
+        await asyncio.sleep(self._rng.uniform(*SWALLOW_S))
+        if self._rng.random() < 0.5:
+            self._proxy.cut()
+        self._proxy.thaw()
+
+    async def _kill_redis(self) -> None:
+        async with self._redis_lock:
+            os.kill(self._redis.pid, signal.SIGKILL)
+            while self._redis.running:  # noqa: ASYNC110  # only the kernel can tell
+                await asyncio.sleep(0.01)
+            self.dealt.redis_kills += 1
+            self.dealt.redis_restarts += 1
+            await asyncio.sleep(self._rng.uniform(*REDIS_DOWN_S))
+            await asyncio.to_thread(self._redis.start)
+
+    async def _restart_redis(self) -> None:
+        async with self._redis_lock:
+            await asyncio.to_thread(self._redis.close)
+            self.dealt.redis_restarts += 1
+            await asyncio.to_thread(self._redis.start)
+
+    async def _kill_llm_server(self) -> None:
+        down_s = self._rng.uniform(*LLM_OUTAGE_S)
+        self.dealt.llm_outages += self._stage.pool.kill(LLM_SERVER, down_s=down_s)
+
+    async def _refuse_llm(self) -> None:
+        """The server answers 503, its health check too."""
+        refusing = {"fail": {"status": 503, "everywhere": True}}
+        if not await asyncio.to_thread(steer_llm_server, self._llm_port, refusing):
+            return  # it is away: it comes back with all knobs at rest
+        self.dealt.llm_outages += 1
+        await asyncio.sleep(self._rng.uniform(*LLM_OUTAGE_S))
+        await asyncio.to_thread(steer_llm_server, self._llm_port, {"fail": None})
+
+    async def _malformed(self) -> None:
+        """What a foreign client might add, past `publish`."""
+        shard = self._rng.choice(self._stage.store.all_shards())
+        entry = self._rng.choice(MALFORMED)
+        await self._stage.link.lasting(self._stage.store.redis.xadd, shard.utterances, entry)
+        self.dealt.malformed += 1
+
+
+MALFORMED: Final[list[dict[Any, Any]]] = [
+    {"hello": "world"},
+    {"v": "1", "session": "foreign", "id": "no-turn", "codec": "flac", "audio": b"fLaC"},
+    {"v": "1", "session": "{0}\n", "id": "x", "turn": "1", "audio": b"\x00\xff"},
+    {"v": "9", "session": "foreign", "id": "newer", "turn": "1"},
+    {"v": "1", "session": "foreign", "id": "a", "turn": "-3", "samples": "1000000000"},
+]

@@ -1,0 +1,66 @@
+"""One worker process of a chaos run: the real loop and the real handlers, and work that kills.
+
+`python -m ops.chaos.worker stt|llm` starts one with the settings of the environment.
+"""
+
+import asyncio
+import os
+from typing import Final
+
+import click
+
+from common import logs
+from common.configuration import load
+from common.settings import Settings
+from common.transitions.answering import Attempt
+from common.transitions.claims import Settled
+from ops.chaos.speech import DEADLY_WORD, POISONED, engine_of
+from ops.running import exit_now, opened, run_role
+from workers.llm import LlmHandler
+from workers.loop import Loop
+from workers.register import consumer_name
+from workers.stt import SttHandler
+from workers.work import Desk, Handler, Work
+
+ROLES: Final = ("stt", "llm")
+
+
+class MortalLlmHandler(LlmHandler):
+    """Dies of certain questions."""
+
+    async def _answer(self, work: Work, desk: Desk, attempt: Attempt, *, may_grow: bool) -> Settled:
+        if any(DEADLY_WORD in turn.text for turn in attempt.turns):
+            os._exit(POISONED)
+        return await super()._answer(work, desk, attempt, may_grow=may_grow)
+
+
+def run_worker(role: str, settings: Settings, slow_s: float = 0.0) -> None:
+    """Work until SIGTERM. `slow_s`: how long the instant STT engine takes over an utterance."""
+    name = consumer_name(role)
+    logs.set_up(settings.log, worker=name)
+
+    async def run(stop: asyncio.Event) -> None:
+        async with opened(settings) as store:
+            handler: Handler
+            if role == "stt":
+                handler = SttHandler(
+                    store, settings.stt, load=lambda stt: engine_of(stt, slow_s=slow_s)
+                )
+            else:
+                handler = MortalLlmHandler(store, settings.llm)
+            await Loop(store, settings, handler, name).run(stop)
+
+    run_role(run)
+
+
+@click.command()
+@click.argument("role", type=click.Choice(ROLES))
+@click.option("--slow-s", default=0.0, help="Seconds that the instant engine takes.")
+def main(role: str, slow_s: float) -> None:
+    """Run one worker; EARSHOT_STT__MODEL=instant hears the numbers inside of chaos audio."""
+    run_worker(role, load(), slow_s)
+    exit_now()
+
+
+if __name__ == "__main__":
+    main(prog_name="python -m ops.chaos.worker")

@@ -1,0 +1,1 @@
+"""Makes the recording that `earshot demo` plays."""

@@ -1,0 +1,1 @@
+"""Trains the demo's small Whisper on synthetic speech; see README.md beside it."""

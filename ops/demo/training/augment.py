@@ -1,0 +1,177 @@
+"""Makes a clean clip sound like an utterance that a segmenter cut from a room.
+
+Every function takes and returns 16 kHz mono float32 samples; randomness comes
+in as a numpy Generator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .voices import RATE, Samples
+
+LONGEST_LEAD_S = 0.6
+LONGEST_TAIL_S = 1.3
+LONGEST_PAUSE_S = 0.6
+SNR_DB = (15.0, 45.0)
+QUIETEST_PEAK = 0.01
+"""Peak of the quietest clips, of full scale (-40 dBFS)."""
+
+NOISE_S = 12
+"""Length of each noise of the bank, seconds."""
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """An augmented clip and where in it speech begins and ends, seconds."""
+
+    samples: Samples
+    start_s: float
+    end_s: float
+
+
+def noise_bank(rng: np.random.Generator, each: int = 6) -> list[Samples]:
+    """White, pink, brown, fan and mains hum noises, each of unit RMS."""
+    bank: list[Samples] = []
+    for _ in range(each):
+        bank += [coloured(rng, slope) for slope in (0.0, 0.5, 1.0, rng.uniform(0, 1.0))]
+        bank += [hum(rng), fan(rng)]
+    return bank
+
+
+def coloured(rng: np.random.Generator, slope: float) -> Samples:
+    """Noise whose amplitude falls as frequency ** -slope: 0 white, 0.5 pink, 1 brown."""
+    spectrum = np.fft.rfft(rng.standard_normal(NOISE_S * RATE))
+    spectrum *= np.maximum(np.arange(len(spectrum)), 20 * NOISE_S) ** -slope
+    return _unit(np.fft.irfft(spectrum))
+
+
+def hum(rng: np.random.Generator) -> Samples:
+    """Mains hum: 50 or 60 Hz with some harmonics and a little hiss."""
+    t = np.arange(NOISE_S * RATE) / RATE
+    base = rng.choice([50.0, 60.0])
+    tones = sum(
+        rng.uniform(0.1, 1) / k * np.sin(2 * np.pi * base * k * t + rng.uniform(0, 6.3))
+        for k in (1, 2, 3, 4, 5, 7)
+    )
+    return _unit(tones + 0.05 * rng.standard_normal(len(t)))
+
+
+def fan(rng: np.random.Generator) -> Samples:
+    """Brownish noise that swells at the rate of a fan's blades."""
+    t = np.arange(NOISE_S * RATE) / RATE
+    swell = 1 + 0.3 * np.sin(2 * np.pi * rng.uniform(0.5, 12) * t)
+    return _unit(coloured(rng, rng.uniform(0.5, 0.9)) * swell)
+
+
+def utterance(
+    clip: Samples, bank: list[Samples], rng: np.random.Generator, hardness: float = 1.0
+) -> Utterance:
+    """The whole chain: voice, pauses, room, silence around, noise, level, 16 bit.
+
+    `hardness`, 0 to 1, scales how often clips are spoilt and how long the
+    silence around them is; at 0 little but the level and the throat change.
+    """
+    if rng.random() < 0.7:
+        clip = resampled(clip, float(np.exp(rng.uniform(-0.16, 0.16))))
+    if rng.random() < 0.2 * hardness:
+        clip = with_pause(clip, rng)
+    if rng.random() < hardness:
+        clip = coloured_by_room(clip, rng)
+    reach = max(0.2, hardness)
+    lead = int(RATE * LONGEST_LEAD_S * reach * rng.random() ** 1.5)
+    tail = int(RATE * LONGEST_TAIL_S * reach * rng.random() ** 2)
+    samples = np.zeros(lead + len(clip) + tail, dtype=np.float32)
+    samples[lead : lead + len(clip)] = clip
+    if rng.random() < 0.75 * hardness:
+        snr = rng.uniform(*SNR_DB)
+        level = np.sqrt(np.mean(clip**2)) * 10 ** (-snr / 20)
+        samples += level * slice_of(bank, len(samples), rng)
+    end_s = (lead + len(clip)) / RATE
+    return Utterance(levelled(samples, rng), lead / RATE, end_s)
+
+
+def without_speech(bank: list[Samples], rng: np.random.Generator) -> Samples:
+    """Half a second to four of silence, noise, clicks or bursts."""
+    length = int(RATE * rng.uniform(0.3, 4.0))
+    samples = np.zeros(length, dtype=np.float32)
+    if rng.random() < 0.85:
+        samples += slice_of(bank, length, rng) * 10 ** rng.uniform(-4.5, -0.8)
+    if rng.random() < 0.5:
+        for _ in range(rng.integers(1, 4)):
+            noise = slice_of(bank, int(RATE * rng.uniform(0.002, 0.3)), rng)
+            burst = noise * np.hanning(len(noise)) * 10 ** rng.uniform(-2, -0.5)
+            at = int(rng.integers(0, max(1, length - len(burst))))
+            samples[at : at + len(burst)] += burst[: length - at]
+    return quantised(samples)
+
+
+def resampled(clip: Samples, ratio: float) -> Samples:
+    """Played `ratio` times as fast, which also moves the formants: a new throat."""
+    places = np.arange(0, len(clip) - 1, ratio)
+    return np.asarray(np.interp(places, np.arange(len(clip)), clip), dtype=np.float32)
+
+
+def with_pause(clip: Samples, rng: np.random.Generator) -> Samples:
+    """A pause put into one of the clip's quiet places, if it has one."""
+    frame = RATE // 50
+    count = len(clip) // frame
+    energy = (clip[: count * frame].reshape(count, frame) ** 2).mean(axis=1)
+    quiet = np.flatnonzero(energy[3:-3] < 0.003 * energy.mean()) + 3
+    if not len(quiet):
+        return clip
+    at = int(rng.choice(quiet)) * frame + frame // 2
+    pause = np.zeros(int(RATE * rng.uniform(0.05, LONGEST_PAUSE_S)), dtype=np.float32)
+    return np.concatenate([clip[:at], pause, clip[at:]])
+
+
+def coloured_by_room(clip: Samples, rng: np.random.Generator) -> Samples:
+    """A random smooth equaliser, sometimes a band limit, sometimes reverberation.
+
+    The room's response is exponentially decaying noise (60 dB in 0.1 to 0.4 s)
+    behind the direct sound.
+    """
+    size = 1 << (len(clip) + RATE // 3).bit_length()
+    spectrum = np.fft.rfft(clip, size)
+    hz = np.linspace(0, RATE / 2, len(spectrum))
+    if rng.random() < 0.6:
+        knots = np.array([0, 150, 400, 900, 1800, 3000, 5000, 8000])
+        spectrum *= 10 ** (np.interp(hz, knots, rng.normal(0, 3.0, len(knots))) / 20)
+    if rng.random() < 0.12:
+        spectrum[hz > rng.uniform(3400, 7500)] *= 0.01
+    length = len(clip)
+    if rng.random() < 0.3:
+        decay = rng.uniform(0.1, 0.4)
+        t = np.arange(int(RATE * min(0.33, decay))) / RATE
+        response = rng.standard_normal(len(t)) * np.exp(-6.9 * t / decay)
+        response *= rng.uniform(0.05, 0.4) / np.sqrt((response**2).sum())
+        response[0] = 1.0
+        spectrum *= np.fft.rfft(response, size)
+        length += len(t) // 2
+    return np.fft.irfft(spectrum)[:length].astype(np.float32)
+
+
+def levelled(samples: Samples, rng: np.random.Generator) -> Samples:
+    """At a random level, from -40 dBFS to slightly clipped, as 16 bit samples."""
+    peak = QUIETEST_PEAK ** (rng.random() ** 1.5)
+    if rng.random() < 0.08:
+        peak = rng.uniform(1.0, 1.5)
+    return quantised(samples * (peak / max(1e-6, float(np.abs(samples).max()))))
+
+
+def quantised(samples: npt.NDArray[np.floating]) -> Samples:
+    return np.asarray(np.round(np.clip(samples, -1, 1) * 32767) / 32768, dtype=np.float32)
+
+
+def slice_of(bank: list[Samples], length: int, rng: np.random.Generator) -> Samples:
+    """`length` samples of a random noise, repeated where it is too short."""
+    noise = bank[rng.integers(len(bank))]
+    start = int(rng.integers(max(1, len(noise) - length)))
+    return np.resize(noise[start : start + length], length)
+
+
+def _unit(samples: npt.NDArray[np.floating]) -> Samples:
+    return np.asarray(samples / np.sqrt(np.mean(samples**2)), dtype=np.float32)

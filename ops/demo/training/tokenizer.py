@@ -1,0 +1,93 @@
+"""The model's own byte-level BPE tokenizer, with Whisper's special tokens.
+
+The ids follow Whisper's order: text, `<|endoftext|>`, the specials, then the
+1,501 timestamps from 0.00 to 30.00 s. A vocabulary this small is taken for an
+English-only model by faster-whisper, so its prompt is `<|startoftranscript|>`
+alone (and `<|notimestamps|>`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.trainers import BpeTrainer
+
+TEXT_TOKENS = 856
+"""Text tokens at most: the 256 bytes and about 600 merges, most words whole."""
+
+END_OF_TEXT = "<|endoftext|>"
+START = "<|startoftranscript|>"
+NO_SPEECH = "<|nospeech|>"
+NO_TIMESTAMPS = "<|notimestamps|>"
+SPECIALS = (
+    END_OF_TEXT, START, "<|en|>", "<|translate|>", "<|transcribe|>", "<|startoflm|>",
+    "<|startofprev|>", NO_SPEECH, NO_TIMESTAMPS,
+)  # fmt: skip
+
+TIMESTAMP_STEP_S = 0.02
+TIMESTAMPS = 1501
+
+# faster-whisper suppresses the first token of each of these (its list of
+# non-speech tokens). Where one splits after the space, the bare space would be
+# suppressed and all words run together, so each is made to merge.
+NEVER_SPLIT = (" -", " '", " ♩")
+
+
+@dataclass(frozen=True)
+class Ids:
+    """The ids of the special tokens that training and export need."""
+
+    end: int
+    start: int
+    no_speech: int
+    no_timestamps: int
+    first_timestamp: int
+
+
+def build(texts: Iterable[str]) -> Tokenizer:
+    """A tokenizer learnt from `texts`, sentences without the leading space."""
+    tokenizer = Tokenizer(BPE())
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = ByteLevelDecoder()
+    trainer = BpeTrainer(
+        vocab_size=TEXT_TOKENS,
+        initial_alphabet=sorted(ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    corpus = [" " + text for text in texts]
+    corpus += [piece for piece in NEVER_SPLIT for _ in range(len(corpus))]
+    tokenizer.train_from_iterator(corpus, trainer)
+    tokenizer.add_special_tokens([AddedToken(name, special=True) for name in SPECIALS])
+    stamps = (f"<|{i * TIMESTAMP_STEP_S:.2f}|>" for i in range(TIMESTAMPS))
+    tokenizer.add_special_tokens([AddedToken(name, special=True) for name in stamps])
+    _check(tokenizer)
+    return tokenizer
+
+
+def ids(tokenizer: Tokenizer) -> Ids:
+    names = (END_OF_TEXT, START, NO_SPEECH, NO_TIMESTAMPS, "<|0.00|>")
+    numbers = [tokenizer.token_to_id(name) for name in names]
+    return Ids(*(number for number in numbers if number is not None))
+
+
+def tokens_in_order(tokenizer: Tokenizer) -> list[str]:
+    """The vocabulary as CTranslate2 wants it: token texts by id."""
+    by_id = {number: token for token, number in tokenizer.get_vocab(with_added_tokens=True).items()}
+    return [by_id[number] for number in range(len(by_id))]
+
+
+def bare_space(tokenizer: Tokenizer) -> int:
+    (space,) = tokenizer.encode(" ", add_special_tokens=False).ids
+    return int(space)
+
+
+def _check(tokenizer: Tokenizer) -> None:
+    space = bare_space(tokenizer)
+    for piece in NEVER_SPLIT:
+        if tokenizer.encode(piece, add_special_tokens=False).ids[0] == space:
+            raise ValueError(f"{piece!r} splits after its space: faster-whisper would suppress it")

@@ -1,0 +1,104 @@
+"""A small earshot of processes for one test, on whatever Redis the test has."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from common.transitions.publishing import Verdict, publish
+from ops.chaos.judge import Findings, judge
+from ops.chaos.plan import Kind, Planned
+from ops.chaos.run import READY_S, staged
+from ops.chaos.speech import InstantEngine, utterance_of
+from ops.chaos.stage import Stage, free_port, llm_values
+
+PATIENCE_S: Final = 90.0
+CLAIM_S: Final = 0.6
+
+
+class Scene:
+    """A stage whose workers run. What is published here is what the judge expects."""
+
+    def __init__(self, stage: Stage, port: int) -> None:
+        self.stage = stage
+        self.port = port
+        self.said: list[Planned] = []
+
+    async def publish(self, session: str, kind: Kind = Kind.SPEECH) -> Planned:
+        """Have the next number said."""
+        planned = Planned(len(self.said), session, 0.0, kind)
+        utterance = utterance_of(planned, InstantEngine.name)
+        answer = await self.stage.link.lasting(publish, self.stage.store, utterance)
+        assert answer.verdict in {Verdict.ACCEPTED, Verdict.DUPLICATE}, answer
+        self.said.append(planned)
+        return planned
+
+    async def rest(self, patience_s: float = PATIENCE_S) -> Findings:
+        """Wait until all is done, and count; fails with the promises that were broken."""
+        at_rest = await self.stage.rest(len(self.said), patience_s)
+        stage = self.stage
+        findings = await judge(stage.store, self.said, stage.settings.llm, InstantEngine.name)
+        assert findings.broken == []
+        assert at_rest, stage.progress
+        assert not stage.pool.deaths.crashed
+        return findings
+
+
+def settings_of(
+    redis_url: str, port: int, sections: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Short claims and pauses; `sections` go before."""
+    values: dict[str, Any] = {
+        "redis": {"url": redis_url},
+        "worker": {"claim_idle_s": CLAIM_S, "drain_timeout_s": 2, "backoff_max_s": 0.5},
+        "limits": {"tend_after_s": 2, "max_unanswered": 1_000},
+        "stt": {"model": InstantEngine.name},
+        "llm": llm_values(port),
+        "log": {"format": "json"},
+    }
+    for name, section in sections.items():
+        values[name] = values.get(name, {}) | dict(section)
+    return values
+
+
+@asynccontextmanager
+async def scene(
+    folder: Path,
+    redis_url: str,
+    *,
+    own_url: str = "",
+    stt: int = 1,
+    llm: int = 1,
+    slow_s: float = 0.0,
+    tokens_per_s: float = 2_000.0,
+    shards: int = 1,
+    **sections: Mapping[str, Any],
+) -> AsyncIterator[Scene]:
+    """Workers and the stand-in LLM on the Redis at `redis_url`.
+
+    The test itself reaches it at `own_url`; `sections` are settings on top. Logs of the processes
+    go to `folder`.
+    """
+    port = free_port()
+    values = settings_of(redis_url, port, sections) | {"shards": shards}
+    async with staged(values, own_url or redis_url, folder, print) as stage:
+        stage.start_llm_server(port, first_token_ms=5, tokens_per_s=tokens_per_s)
+        stage.start_workers(stt=stt, llm=llm, slow_s=slow_s)
+        await stage.workers_ready(stt + llm, READY_S)
+        stage.follow()
+        yield Scene(stage, port)
+
+
+def log_lines(folder: Path, name: str, event: str) -> list[str]:
+    """The log lines of a process that say `event`."""
+    text = (folder / f"{name}.log").read_text(encoding="utf-8")
+    return [line for line in text.splitlines() if f'"event": "{event}"' in line]
+
+
+async def until(look: Callable[[], Awaitable[Any]]) -> Any:
+    """Look until there is something to be seen; what it is."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not (seen := await look()):  # noqa: ASYNC110  # neither Redis nor a file tells
+            await asyncio.sleep(0.02)
+    return seen

@@ -1,0 +1,87 @@
+"""When everything has been settled and has expired, nothing is left: no key of a session, no
+consumer, no claim.
+"""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from common.keys import HANDED_BACK, LLM_GROUP, SHARDS, STT_GROUP
+from common.link import Link
+from ops.chaos.plan import Kind
+from tests.chaos.scene import Scene, scene, until
+from tests.integration.redis_server import RedisServer
+from workers.caretaker import Caretaker
+
+TTL = {"session_ttl_s": 1, "seen_ttl_s": 1}
+
+
+async def test_after_deaths_errors_and_goodbyes_the_server_is_clean(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    async with scene(
+        tmp_path,
+        redis_server.url,
+        stt=2,
+        llm=2,
+        limits=TTL,
+        worker={"max_deliveries": 2, "claim_idle_s": 0.4},
+    ) as on:
+        pool = on.stage.pool
+        for number in range(24):
+            await on.publish(f"s{number % 6}", Kind.NOISE if number % 7 == 0 else Kind.SPEECH)
+            if number % 8 == 3:
+                pool.kill(f"{('stt', 'llm')[number % 2]}-1")
+        await on.publish("s1", Kind.BROKEN)
+        await on.publish("s2", Kind.STT_POISON)
+        await on.publish("s3", Kind.LLM_POISON)
+        findings = await on.rest()
+        assert findings.errors == 3
+        await pool.stop(*pool.names("stt-"), *pool.names("llm-"))
+        await sweep(on)
+        await until(lambda: only_what_lasts(on))
+        assert await consumers(on) <= {HANDED_BACK}
+
+
+async def sweep(on: Scene) -> None:
+    """Have the consumers of the killed workers swept, as the living do now and then."""
+    store = on.stage.store
+    link = Link(store.redis, on.stage.settings.redis, max_pause_s=1)
+    shard = store.all_shards()[0]
+    await asyncio.sleep(0.1)
+    caretaker = Caretaker(store, link, "test", claim_idle_s=0.001)
+    await caretaker.sweep(shard.turns, LLM_GROUP)
+    for stream in (shard.utterances, shard.recordings):
+        await caretaker.sweep(stream, STT_GROUP)
+
+
+async def consumers(on: Scene) -> set[str]:
+    redis: Any = on.stage.store.redis
+    shard = on.stage.store.all_shards()[0]
+    rows = [
+        row
+        for stream, group in (
+            (shard.utterances, STT_GROUP),
+            (shard.recordings, STT_GROUP),
+            (shard.turns, LLM_GROUP),
+        )
+        for row in await redis.xinfo_consumers(stream, group)
+    ]
+    assert [row for row in rows if row["pending"]] == []
+    return {row["name"].decode() for row in rows}
+
+
+async def only_what_lasts(on: Scene) -> bool:
+    """Whether there is nothing but streams, which are bounded, and the noted number of shards."""
+    redis: Any = on.stage.store.redis
+    shard = on.stage.store.all_shards()[0]
+    lasting = {
+        SHARDS,
+        shard.utterances,
+        shard.recordings,
+        shard.turns,
+        shard.results,
+        shard.deltas,
+        shard.dead,
+    }
+    return {key.decode() for key in await redis.keys("*")} <= lasting

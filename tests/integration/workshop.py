@@ -1,0 +1,256 @@
+"""Workers in the test's own event loop: the real loop and STT handler, on a real Redis.
+
+What they hear is a number inside the audio (`ops.chaos.speech`), and a test decides what happens
+when an engine comes to a number: it blocks, fails, or takes its time.
+"""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from common.configuration import load
+from common.connection import connect
+from common.events import Event, Transcript, parse_event
+from common.keys import STT_GROUP, worker_key
+from common.link import Link
+from common.settings import Settings
+from common.store import Store
+from common.transitions.publishing import Verdict, publish
+from ops.chaos.plan import Kind, Planned
+from ops.chaos.speech import InstantEngine, heard_in, text_of, utterance_of
+from tests.integration.redis_server import RedisServer
+from workers import reader
+from workers.loop import Loop
+from workers.stt import SttHandler
+from workers.whisper import Transcription
+
+PATIENCE_S: Final = 30.0
+CLAIM_S: Final = 0.6
+# A claim that nobody waits for in a test: what goes on elsewhere was handed back.
+FOREVER_S: Final = 600.0
+
+
+class Engine(InstantEngine):
+    """Does `hooks[number]` before it hears a number; `probe` is what warming up does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[int] = []
+        self.hooks: dict[int, Callable[[], None]] = {}
+        self.probe: Callable[[], None] | None = None
+        self.probes = 0
+
+    def transcribe(self, samples: NDArray[np.int16], language: str) -> Transcription:
+        number, _ = heard_in(samples)
+        self.calls.append(number)
+        if hook := self.hooks.get(number):
+            hook()
+        return super().transcribe(samples, language)
+
+    def warm_up(self) -> None:
+        self.probes += 1
+        if self.probe is not None:
+            self.probe()
+
+
+@dataclass(eq=False)
+class Worker:
+    """One worker; `task` is its loop."""
+
+    name: str
+    engine: Engine
+    store: Store
+    stop: asyncio.Event
+    task: "asyncio.Task[None]"
+
+    async def leave(self) -> None:
+        """As after SIGTERM."""
+        self.stop.set()
+        await self.task
+
+    async def die(self) -> None:
+        """As after SIGKILL, as far as Redis can tell: no goodbye, no more heartbeats."""
+        works = [
+            task for task in asyncio.all_tasks() if task.get_name().startswith(f"work {self.name} ")
+        ]
+        for task in [self.task, *works]:
+            task.cancel()
+        await asyncio.gather(self.task, *works, return_exceptions=True)
+        await self.store.redis.aclose()
+
+
+@dataclass
+class Shop:
+    """The workers of a test. `values` are settings that they get on top of the shop's own."""
+
+    server: RedisServer
+    shards: int = 1
+    url: str = ""
+    values: dict[str, Any] = field(default_factory=dict)
+    workers: list[Worker] = field(default_factory=list)
+    blocked: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.settings = self._settings()
+        self.store = self._store(self.server.url)
+        # the test's own commands outlast an absence of Redis as well
+        self.link = Link(self.store.redis, self.settings.redis, max_pause_s=0.1)
+
+    def _settings(self) -> Settings:
+        worker = {
+            "claim_idle_s": CLAIM_S,
+            "max_deliveries": 3,
+            "backoff_max_s": 0.2,
+            "drain_timeout_s": 5,
+        }
+        return load(
+            {
+                "shards": self.shards,
+                "redis": {"url": self.url or self.server.url},
+                "worker": worker | self.values.get("worker", {}),
+                "stt": {"model": InstantEngine.name} | self.values.get("stt", {}),
+                "limits": {"tend_after_s": 1} | self.values.get("limits", {}),
+            }
+        )
+
+    def _store(self, url: str) -> Store:
+        redis = self.settings.redis.model_copy(update={"url": url})
+        return Store(connect(redis), self.shards, self.settings.limits)
+
+    async def hire(self, name: str, engine: Engine | None = None, **worker: Any) -> Worker:
+        """Start a worker and wait until it reads; `worker` are settings of that section."""
+        hired = self.hire_later(name, engine, **worker)
+        await self.says(hired, "ready")
+        return hired
+
+    async def hire_broken(self, name: str, engine: Engine, **worker: Any) -> Worker:
+        """Start a worker whose server is unusable, and wait until it has found that out."""
+        hired = self.hire_later(name, engine, **worker)
+        await self.says(hired, "waiting")
+        return hired
+
+    def hire_later(self, name: str, engine: Engine | None = None, **worker: Any) -> Worker:
+        """Start a worker."""
+        engine = engine or Engine()
+        settings = self.settings.model_copy(
+            update={"worker": self.settings.worker.model_copy(update=worker)}
+        )
+        store = self._store(self.settings.redis.url)
+        handler = SttHandler(store, settings.stt, load=lambda _: engine)
+        loop = Loop(store, settings, handler, name)
+        stop = asyncio.Event()
+        worker_ = Worker(name, engine, store, stop, asyncio.create_task(loop.run(stop)))
+        self.workers.append(worker_)
+        return worker_
+
+    async def says(self, worker: Worker, state: str) -> dict[str, Any]:
+        """Wait until the worker says that it is in this state; all that it says."""
+
+        async def look() -> Any:
+            if worker.task.done():
+                worker.task.result()
+            raw = await self.link.lasting(self.store.redis.get, worker_key(worker.name))
+            said = json.loads(raw) if raw else {}
+            return said if said.get("state") == state else None
+
+        said: dict[str, Any] = await until(look)
+        return said
+
+    async def publish(
+        self, number: int, *, session: str = "s", recording: bool = False, kind: Kind = Kind.SPEECH
+    ) -> int:
+        """Have a number said; its turn."""
+        utterance = utterance_of(Planned(number, session, 0.0, kind), InstantEngine.name)
+        published = await self.link.lasting(publish, self.store, utterance, recording=recording)
+        assert published.verdict in {Verdict.ACCEPTED, Verdict.DUPLICATE}
+        return published.turn
+
+    async def events(self, kind: type[Event] | None = None) -> list[Any]:
+        redis: Any = self.store.redis
+        rows = [
+            row
+            for shard in self.store.all_shards()
+            for row in await self.link.lasting(redis.xrange, shard.results)
+        ]
+        events = [parse_event(fields) for _, fields in rows]
+        return [event for event in events if kind is None or isinstance(event, kind)]
+
+    async def transcripts(self) -> list[str]:
+        return [event.data.text for event in await self.events(Transcript)]
+
+    async def transcribed(self, *numbers: int) -> None:
+        """Wait until exactly these numbers, in any order, have been transcribed."""
+        expected = sorted(map(text_of, numbers))
+
+        async def look() -> bool:
+            return sorted(await self.transcripts()) == expected
+
+        await until(look)
+
+    async def pending(self, stream: str | None = None) -> list[dict[str, Any]]:
+        """Claims of a stream, of the live utterances of the first shard unless told otherwise."""
+        redis: Any = self.store.redis
+        chosen = stream or self.store.all_shards()[0].utterances
+        rows: list[dict[str, Any]] = await self.link.lasting(
+            redis.xpending_range, chosen, STT_GROUP, "-", "+", 1_000
+        )
+        return rows
+
+    async def dead(self) -> list[dict[str, str]]:
+        """The dead letters, without their audio."""
+        redis: Any = self.store.redis
+        rows = [row for shard in self.store.all_shards() for row in await redis.xrange(shard.dead)]
+        return [
+            {
+                name.decode(): value.decode(errors="replace")
+                for name, value in fields.items()
+                if name != b"audio"
+            }
+            for _, fields in rows
+        ]
+
+    def hold(self) -> None:
+        """A hook that blocks until the end of the test, or until `blocked` is set."""
+        assert self.blocked.wait(PATIENCE_S)
+
+    async def close(self) -> None:
+        self.blocked.set()
+        for worker in self.workers:
+            worker.stop.set()
+        await asyncio.gather(*(worker.task for worker in self.workers), return_exceptions=True)
+        for store in (self.store, *(worker.store for worker in self.workers)):
+            await store.redis.aclose()
+
+
+async def until(look: Callable[[], Awaitable[Any]]) -> Any:
+    """Look until there is something to be seen; what it is."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not (seen := await look()):  # noqa: ASYNC110  # Redis tells nobody
+            await asyncio.sleep(0.01)
+    return seen
+
+
+@asynccontextmanager
+async def workshop(
+    server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    shards: int = 1,
+    url: str = "",
+    **values: Any,
+) -> AsyncIterator[Shop]:
+    """A shop whose workers have left at the end; they wait for new work a tenth of a second."""
+    monkeypatch.setattr(reader, "BLOCK_MS", 100)
+    shop = Shop(server, shards, url, values)
+    try:
+        yield shop
+    finally:
+        await shop.close()
