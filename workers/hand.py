@@ -65,13 +65,23 @@ class Hand:
         return streams
 
     async def beat(self) -> None:
-        """One heartbeat for everything in hand; work on what was lost is stopped."""
+        """One heartbeat for everything in hand; work on what was lost is stopped.
+
+        Raises the first error after all streams had theirs: shards may be away one by one.
+        """
+        failure: Exception | None = None
         for stream, entries in self._by_stream().items():
-            gone = await self.link.call(
-                heartbeat, self.store, stream, self.group, self.consumer, entries
-            )
+            try:
+                gone = await self.link.call(
+                    heartbeat, self.store, stream, self.group, self.consumer, entries
+                )
+            except Exception as error:
+                failure = failure or error
+                continue
             for entry in gone:
                 self.lose(stream, entry)
+        if failure is not None:
+            raise failure
 
     def lose(self, stream: str, entry: str) -> None:
         """Stop the work on an entry whose claim passed on: its result would change nothing."""

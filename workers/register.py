@@ -50,6 +50,7 @@ class Register:
         now = time.time()
         await self._redis.zadd(WORKERS, {self.name: now})
         await self._redis.zremrangebyscore(WORKERS, 0, now - PRUNE_AFTER_S)
+        await self._redis.expire(WORKERS, PRUNE_AFTER_S)
 
     async def remove(self) -> None:
         await self._redis.delete(worker_key(self.name))

@@ -87,6 +87,9 @@ local function publish(stream, seen_key, new)
     if record.entry and record.stream == new.stream_name then
       remove_entry(stream, 'stt', record.entry)
     end
+    for name, value in pairs(new.meta) do
+      record[name] = value
+    end
     record.published = NOW
     fill(record, stream, seen.turn, new)
     write_seen(seen_key, seen.turn, new.revision, new.final, new.seen_ttl)

@@ -42,7 +42,7 @@ while number('done') < number('last') do
       if record.entry then
         remove_entry(stream, 'stt', record.entry)
       end
-      record.error, record.skip = nil, 'expired'
+      record.error, record.skip, record.detail = nil, 'expired', nil
     elseif record.entry and not in_hand(stream, record.entry)
       and not exists(stream, record.entry) then
       event = 'lost'

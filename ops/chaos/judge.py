@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from common.events import Ending, Error, Event, Heard, Reply, Skipped, Transcript, parse_event
-from common.keys import LLM_GROUP, SHARDS, STT_GROUP, WORKERS, Shard
+from common.keys import LLM_GROUP, SHARDS, STT_GROUP, Shard
 from common.settings import LlmSettings
 from common.store import Store
 from ops.chaos.plan import PLANTED, Kind, Planned
@@ -18,6 +18,7 @@ from ops.standin.wit.replies import reply_to
 from workers.prompt import Prompt, Round, history_of, question_of, rounds_of
 
 Turn = tuple[str, int, int]
+Conversation = tuple[str, int]
 PAGE: Final = 1_000
 SHOWN: Final = 20
 
@@ -33,6 +34,8 @@ class Findings:
     skipped: int = 0
     errors: int = 0
     lost: int = 0
+    unheard: int = 0
+    """Those of the lost that an outbox has let go of and no stream has ever held."""
     duplicated: int = 0
     out_of_order: int = 0
     misheard: int = 0
@@ -139,6 +142,7 @@ def _check_utterances(
     for one in said:
         found = places.pop(one.id, [])
         if not found:
+            findings.unheard += 1
             findings.blame("lost", f"{one.id} was said and never heard")
             continue
         if len(found) > 1:
@@ -195,10 +199,10 @@ def _check_replies(
     turns: Mapping[Turn, list[Event]],
     endings: Mapping[Turn, Ending],
     llm: LlmSettings,
-) -> dict[str, list[dict[str, str]]]:
+) -> dict[Conversation, list[dict[str, str]]]:
     """Each reply is what the stand-in says to exactly these words after exactly this history.
 
-    Returns the history that each session must have now.
+    Returns the history that each conversation (session, epoch) has earned.
     """
     texts = {
         turn: event.data.text
@@ -206,21 +210,21 @@ def _check_replies(
         for event in events
         if isinstance(event, Transcript)
     }
-    histories: dict[str, list[dict[str, str]]] = defaultdict(list)
-    waiting: dict[str, list[str]] = defaultdict(list)
+    histories: dict[Conversation, list[dict[str, str]]] = defaultdict(list)
+    waiting: dict[Conversation, list[str]] = defaultdict(list)
     for turn, ending in sorted(endings.items()):
-        session, text = turn[0], texts.get(turn, "")
+        talk, text = turn[:2], texts.get(turn, "")
         if isinstance(ending, Skipped) and ending.data.reason == "merged":
-            waiting[session].append(text)
+            waiting[talk].append(text)
         if not isinstance(ending, Reply):
             continue
-        question = question_of([*waiting.pop(session, []), text])
+        question = question_of([*waiting.pop(talk, []), text])
         reply = ending.data
-        expected = _expected_reply(llm, histories[session], question)
+        expected = _expected_reply(llm, histories[talk], question)
         if not (expected.startswith(reply.text) if reply.interrupted else expected == reply.text):
             findings.blame("wrong_replies", f"{turn}: {reply.text!r} instead of {expected!r}")
-        histories[session] += history_of(question, reply.text)
-    return {session: kept[-2 * llm.rounds :] for session, kept in histories.items()}
+        histories[talk] += history_of(question, reply.text)
+    return {talk: kept[-2 * llm.rounds :] for talk, kept in histories.items()}
 
 
 def _expected_reply(llm: LlmSettings, history: list[dict[str, str]], question: str) -> str:
@@ -230,11 +234,15 @@ def _expected_reply(llm: LlmSettings, history: list[dict[str, str]], question: s
 
 
 async def _check_histories(
-    findings: Findings, store: Store, histories: Mapping[str, list[dict[str, str]]]
+    findings: Findings, store: Store, histories: Mapping[Conversation, list[dict[str, str]]]
 ) -> None:
+    """What is remembered of each conversation that has not expired is what was said in it."""
     redis: Any = store.redis
-    for session, expected in histories.items():
-        kept = await redis.lrange(store.shard(session).history(session), 0, -1)
+    for (session, epoch), expected in histories.items():
+        shard = store.shard(session)
+        if await redis.hget(shard.session(session), "epoch") != str(epoch).encode():
+            continue
+        kept = await redis.lrange(shard.history(session), 0, -1)
         if [json.loads(message) for message in kept] != expected:
             findings.blame("wrong_histories", f"{session} remembers what was not said")
 
@@ -242,7 +250,7 @@ async def _check_histories(
 async def _check_rest(findings: Findings, store: Store, *, expected_letters: int) -> None:
     """Nothing waits, nothing is claimed, nothing stays for ever that should not."""
     redis: Any = store.redis
-    lasting = {SHARDS, WORKERS}
+    lasting = {SHARDS}
     for shard in store.all_shards():
         streams = {
             shard.utterances: STT_GROUP,

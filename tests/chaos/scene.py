@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from common.transitions.publishing import Verdict, publish
 from ops.chaos.judge import Findings, judge
-from ops.chaos.plan import Kind, Planned
+from ops.chaos.plan import Kind, Plan, Planned
 from ops.chaos.run import READY_S, staged
 from ops.chaos.speech import InstantEngine, utterance_of
 from ops.chaos.stage import Stage, free_port, llm_values
@@ -39,9 +39,17 @@ class Scene:
         at_rest = await self.stage.rest(len(self.said), patience_s)
         stage = self.stage
         findings = await judge(stage.store, self.said, stage.settings.llm, InstantEngine.name)
-        assert findings.broken == []
+        assert not findings.broken, findings.broken
         assert at_rest, stage.progress
         assert not stage.pool.deaths.crashed
+        return findings
+
+    async def rest_of(self, plan: Plan, patience_s: float = PATIENCE_S) -> Findings:
+        """The same for a plan that producers carried out, and without judging it."""
+        stage = self.stage
+        await stage.rest(plan.utterances, patience_s)
+        findings = await judge(stage.store, plan.said(), stage.settings.llm, InstantEngine.name)
+        print(findings, stage.pool.deaths)
         return findings
 
 

@@ -6,14 +6,15 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from common.keys import HANDED_BACK, LLM_GROUP, SHARDS, STT_GROUP
+from common.keys import HANDED_BACK, LLM_GROUP, SHARDS, STT_GROUP, WORKERS
 from common.link import Link
 from ops.chaos.plan import Kind
 from tests.chaos.scene import Scene, scene, until
 from tests.integration.redis_server import RedisServer
 from workers.caretaker import Caretaker
 
-TTL = {"session_ttl_s": 1, "seen_ttl_s": 1}
+TTL = {"session_ttl_s": 3, "seen_ttl_s": 1}
+OUTBOX = {"outbox_max_age_s": 0.5}  # shorter than what was sent is remembered
 
 
 async def test_after_deaths_errors_and_goodbyes_the_server_is_clean(
@@ -25,7 +26,8 @@ async def test_after_deaths_errors_and_goodbyes_the_server_is_clean(
         stt=2,
         llm=2,
         limits=TTL,
-        worker={"max_deliveries": 2, "claim_idle_s": 0.4},
+        listen=OUTBOX,
+        worker={"max_deliveries": 4, "claim_idle_s": 0.4},
     ) as on:
         pool = on.stage.pool
         for number in range(24):
@@ -72,7 +74,10 @@ async def consumers(on: Scene) -> set[str]:
 
 
 async def only_what_lasts(on: Scene) -> bool:
-    """Whether there is nothing but streams, which are bounded, and the noted number of shards."""
+    """Whether there is nothing but streams, which are bounded, and the noted number of shards.
+
+    The names of workers are kept for an hour.
+    """
     redis: Any = on.stage.store.redis
     shard = on.stage.store.all_shards()[0]
     lasting = {
@@ -84,4 +89,5 @@ async def only_what_lasts(on: Scene) -> bool:
         shard.deltas,
         shard.dead,
     }
-    return {key.decode() for key in await redis.keys("*")} <= lasting
+    left = {key.decode() for key in await redis.keys("*")} - lasting
+    return left <= {WORKERS} and await redis.ttl(WORKERS) != -1

@@ -42,7 +42,7 @@ CAUGHT_BY: Final[dict[str, int]] = {
     "commit knows revisions that never arrived": 73,
     "commit knows newer revisions": 427,
     "a commit may be repeated": 44,
-    "a final copy of an eager revision commits it": 61,
+    "a final copy of an eager revision commits it": 27,
     "max_unanswered": 3,
     "max_backlog": 13,
     "only final turns are ready": 1,

@@ -30,7 +30,7 @@ class Dump:
 
 
 class Operator(Actor):
-    """Replays dead letters, retries, and now and then forgets a session."""
+    """Replays dead letters, one after the other, as long as there are any."""
 
     def __init__(self, world: World) -> None:
         super().__init__("operator")
@@ -170,9 +170,7 @@ def vanish(world: World) -> None:
     stream = world.rng.choice(streams)
     entry, flat = world.rng.choice(waiting[stream])
     fields = paired(flat)
-    if stream == SHARD.turns:
-        world.truth.wakes_vanished.add(fields[b"session"].decode())
-    else:
+    if stream != SHARD.turns:
         world.truth.vanished.add(fields[b"id"].decode())
     world.note(f"vanished {stream} {entry.decode()}")
     world.do("XDEL", stream, entry)

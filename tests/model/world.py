@@ -67,7 +67,6 @@ class Truth:
     vanished: set[str] = field(default_factory=set)
     went_on: set[str] = field(default_factory=set)  # spoken on after a commit without an answer
     forgotten: set[str] = field(default_factory=set)  # sessions
-    wakes_vanished: set[str] = field(default_factory=set)  # sessions
     went_back: bool = False
 
 

@@ -10,7 +10,9 @@ from common.keys import HANDED_BACK, STT_GROUP, Shard
 from common.link import Link
 from common.settings import RedisSettings
 from common.store import Store
+from common.transitions.claims import heartbeat
 from common.transitions.transcribing import Claim
+from workers import hand as module
 from workers.hand import Hand
 from workers.work import Work
 
@@ -83,6 +85,24 @@ async def test_work_on_what_another_has_is_stopped_with_one_line(store: Store, h
         await held.task
     assert [line["event"] for line in lines] == ["claim_lost"]
     assert (await pending(store, work))["consumer"] == OTHER.encode()
+
+
+async def test_a_shard_that_is_away_keeps_no_other_from_its_beat(
+    store: Store, hand: Hand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand.take(Work(Claim(Shard(1), Shard(1).utterances, "1-1", ME), {}, 1))
+    work = await delivered(store.redis)
+    hand.take(work)
+
+    async def beat_but_for_shard_1(store: Store, stream: str, *claim: Any) -> set[str]:
+        if stream == Shard(1).utterances:
+            raise ConnectionResetError
+        return await heartbeat(store, stream, *claim)
+
+    monkeypatch.setattr(module, "heartbeat", beat_but_for_shard_1)
+    with pytest.raises(ConnectionResetError):
+        await hand.beat()
+    assert (await pending(store, work))["time_since_delivered"] < 5_000
 
 
 async def test_what_is_given_back_is_free_at_once_and_its_delivery_uncounted(

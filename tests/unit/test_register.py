@@ -50,3 +50,8 @@ async def test_names_of_the_long_dead_are_pruned(store: Store) -> None:
     await store.redis.zadd(WORKERS, {"llm-old": long_ago, "llm-recent": time.time() - 1})
     await Register(store.redis, "llm-1", "llm", ttl_s=5).publish()
     assert await store.redis.zrange(WORKERS, 0, -1) == [b"llm-recent", b"llm-1"]
+
+
+async def test_the_list_of_names_does_not_outlive_the_last_worker_for_ever(store: Store) -> None:
+    await Register(store.redis, "llm-1", "llm", ttl_s=5).publish()
+    assert 0 < await store.redis.ttl(WORKERS) <= PRUNE_AFTER_S

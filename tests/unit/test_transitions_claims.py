@@ -29,9 +29,8 @@ async def hold(store: Store, count: int = 1) -> list[str]:
     """Entries in the hands of STT, silent for LONG_MS, delivered three times."""
     await hear(store, *(f"u{number}" for number in range(count)))
     entries = [(await read(store))[0].entry for _ in range(count)]
-    await redis(store).execute_command(
-        *("XCLAIM", LIVE, STT_GROUP, STT, 0, *entries),
-        *("IDLE", LONG_MS, "RETRYCOUNT", 3, "JUSTID"),
+    await redis(store).xclaim(
+        LIVE, STT_GROUP, STT, 0, entries, idle=LONG_MS, retrycount=3, justid=True
     )
     return entries
 

@@ -10,23 +10,21 @@ from common.events import Heard, Transcript
 from common.store import Store
 from common.transitions.claims import Settled
 from common.transitions.publishing import Commitment, Verdict, commit, publish
-from common.transitions.tending import forget, tend
+from common.transitions.tending import forget
 from tests.unit.transition_steps import (
     ADA,
     ON_BOTH_SERVERS,
     SHARD,
-    assert_at_rest,
     bury,
     events,
     everything,
+    expire,
     hear,
     hear_eager,
     hear_text,
     is_open,
     limited,
-    next_ms,
     read,
-    record,
     redis,
     reply,
     said,
@@ -41,12 +39,6 @@ from tests.unit.transition_steps import (
 )
 
 pytestmark = ON_BOTH_SERVERS
-
-
-async def expire(store: Store) -> None:
-    """The producer of an eager turn has been silent for too long."""
-    await next_ms(store)
-    assert await tend(store, ADA) == ["expired"]
 
 
 async def test_the_first_publish_is_heard_and_waits_for_stt(clean_store: Store) -> None:
@@ -152,13 +144,15 @@ async def test_a_revision_discards_what_was_computed_for_the_older_one(
     assert await story(clean_store) == ["heard 1", "transcript 1 u1.r2"]
 
 
-async def test_a_final_revision_is_answered_without_a_commit(clean_store: Store) -> None:
-    await hear_eager(clean_store)
-    answer = await publish(clean_store, said(revision=2))
-    assert answer.verdict is Verdict.REVISED
-    await transcribe(clean_store, "all of it")
-    assert await story(clean_store) == ["heard 1", "transcript 1 all of it"]
-    assert await wakes(clean_store) == ["1"]
+async def test_a_revision_says_anew_what_later_stages_need(clean_store: Store) -> None:
+    await publish(clean_store, said(final=False, speech_ms=300, hold_ms=250))
+    await publish(clean_store, said(revision=2, speech_ms=900, hold_ms=500, interrupt=True))
+    await transcribe(clean_store)
+    transcript = (await events(clean_store))[-1]
+    assert isinstance(transcript, Transcript)
+    assert transcript.data.speech_ms == 900
+    assert transcript.data.timings.published == 500
+    assert (await take(clean_store)).turns[0].interrupt is True
 
 
 async def test_a_final_copy_of_the_waiting_revision_commits_it(clean_store: Store) -> None:
@@ -237,106 +231,6 @@ async def test_audio_above_the_limit_is_refused(clean_store: Store) -> None:
     with pytest.raises(Refused, match="11 bytes"):
         await publish(store, said(audio=b"0" * 11))
     assert await everything(store) == {}
-
-
-async def test_commit_shows_what_was_held_back(clean_store: Store) -> None:
-    await hear_eager(clean_store)
-    await transcribe(clean_store, "early")
-    assert await story(clean_store) == ["heard 1"]
-    assert await commit(clean_store, ADA, "u1", 1) is Commitment.OK
-    assert await story(clean_store) == ["heard 1", "transcript 1 early"]
-    assert await wakes(clean_store) == ["1"]
-
-
-async def test_commit_may_come_before_the_transcript(clean_store: Store) -> None:
-    await hear_eager(clean_store)
-    assert await commit(clean_store, ADA, "u1", 1) is Commitment.OK
-    assert await wakes(clean_store) == []
-    await transcribe(clean_store, "late")
-    assert await story(clean_store) == ["heard 1", "transcript 1 late"]
-    assert await wakes(clean_store) == ["1"]
-
-
-async def test_commit_ends_a_turn_that_was_noise(clean_store: Store) -> None:
-    await hear_eager(clean_store)
-    await skip(clean_store, *await read(clean_store), no_speech_prob=0.9)
-    assert await story(clean_store) == ["heard 1"]
-    assert await commit(clean_store, ADA, "u1", 1) is Commitment.OK
-    assert await story(clean_store) == ["heard 1", "skipped 1 noise"]
-    await assert_at_rest(clean_store)
-
-
-async def test_commit_ends_a_turn_that_was_buried(clean_store: Store) -> None:
-    await hear_eager(clean_store)
-    await hear_text(clean_store, "u2")
-    await bury(clean_store, *await read(clean_store))
-    assert await commit(clean_store, ADA, "u1", 1) is Commitment.OK
-    assert (await story(clean_store))[-1] == "error 1 bad_audio"
-    assert await wakes(clean_store) == ["2"]
-
-
-async def test_a_repeated_commit_changes_nothing(clean_store: Store) -> None:
-    await hear_eager(clean_store)
-    await commit(clean_store, ADA, "u1", 1)
-    before = await everything(clean_store)
-    assert await commit(clean_store, ADA, "u1", 1) is Commitment.OK
-    assert await everything(clean_store) == before
-
-
-async def test_a_commit_whose_answer_was_lost_is_ok_after_the_reply(clean_store: Store) -> None:
-    await hear_eager(clean_store)
-    await transcribe(clean_store)
-    await commit(clean_store, ADA, "u1", 1)
-    await reply(clean_store, await take(clean_store))
-    before = await everything(clean_store)
-    assert await commit(clean_store, ADA, "u1", 1) is Commitment.OK
-    assert await everything(clean_store) == before
-
-
-async def test_commit_after_the_turn_expired_is_closed(clean_store: Store) -> None:
-    await hear_eager(clean_store)
-    await expire(clean_store)
-    before = await everything(clean_store)
-    assert await commit(clean_store, ADA, "u1", 1) is Commitment.CLOSED
-    assert await everything(clean_store) == before
-
-
-async def test_commit_of_an_older_revision_is_closed(clean_store: Store) -> None:
-    await hear_eager(clean_store)
-    await hear_eager(clean_store, revision=2)
-    before = await everything(clean_store)
-    assert await commit(clean_store, ADA, "u1", 1) is Commitment.CLOSED
-    assert await everything(clean_store) == before
-
-
-async def test_commit_of_what_never_arrived_is_unknown(clean_store: Store) -> None:
-    assert await commit(clean_store, ADA, "u1", 1) is Commitment.UNKNOWN
-    assert await everything(clean_store) == {}
-    await hear_eager(clean_store)
-    before = await everything(clean_store)
-    assert await commit(clean_store, ADA, "u1", 2) is Commitment.UNKNOWN
-    assert await everything(clean_store) == before
-
-
-async def test_publishing_whole_after_unknown_is_final(clean_store: Store) -> None:
-    await hear_eager(clean_store)
-    assert await commit(clean_store, ADA, "u1", 2) is Commitment.UNKNOWN
-    answer = await publish(clean_store, said(revision=2))
-    assert answer.verdict is Verdict.REVISED
-    assert await commit(clean_store, ADA, "u1", 2) is Commitment.OK
-    await transcribe(clean_store, "whole")
-    assert await story(clean_store) == ["heard 1", "transcript 1 whole"]
-
-
-async def test_commit_goes_by_utterance_and_not_by_turn(clean_store: Store) -> None:
-    await hear_eager(clean_store, "old")
-    await forget(clean_store, ADA)
-    await next_ms(clean_store)
-    await hear_eager(clean_store, "new")
-    assert await commit(clean_store, ADA, "old", 1) is Commitment.CLOSED
-    found = await record(clean_store, 1)
-    assert found is not None
-    assert (found["id"], found["final"]) == ("new", False)
 
 
 async def test_what_later_stages_need_is_kept(clean_store: Store) -> None:

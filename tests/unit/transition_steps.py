@@ -13,6 +13,7 @@ from common.store import Store
 from common.transitions.answering import Attempt, settle_turn, take_turn
 from common.transitions.claims import Settled
 from common.transitions.publishing import Published, publish
+from common.transitions.tending import tend
 from common.transitions.transcribing import (
     Claim,
     bury_utterance,
@@ -66,14 +67,20 @@ async def read(
     store: Store, stream: str = SHARD.utterances, consumer: str = STT
 ) -> tuple[Claim, dict[bytes, bytes]]:
     """The next new entry of a work stream."""
-    group = LLM_GROUP if stream == SHARD.turns else STT_GROUP
-    groups = await redis(store).xinfo_groups(stream)
-    if not groups:
-        await redis(store).xgroup_create(stream, group, id="0", mkstream=True)
+    group = await make_group(store, stream)
     answer = await redis(store).xreadgroup(group, consumer, {stream: ">"}, count=1)
     assert answer, f"nothing new in {stream}"
     entry, fields = answer[0][1][0]
     return Claim(SHARD, stream, entry.decode(), consumer), fields
+
+
+async def make_group(store: Store, stream: str) -> str:
+    """The group of a work stream, made if it is missing."""
+    group = LLM_GROUP if stream == SHARD.turns else STT_GROUP
+    there = await redis(store).exists(stream) and await redis(store).xinfo_groups(stream)
+    if not there:
+        await redis(store).xgroup_create(stream, group, id="0", mkstream=True)
+    return group
 
 
 async def claim_over(store: Store, claim: Claim, consumer: str) -> Claim:
@@ -261,3 +268,9 @@ async def next_ms(store: Store) -> None:
         seconds, micros = await redis(store).time()
         if (seconds - start[0]) * 1_000_000 + micros - start[1] >= 2_000:
             return
+
+
+async def expire(store: Store) -> None:
+    """The producer of an eager turn has been silent for too long."""
+    await next_ms(store)
+    assert await tend(store, ADA) == ["expired"]
