@@ -226,7 +226,7 @@ async def _check_info(redis: AnyRedis, settings: RedisSettings) -> None:
         return
     version = str(info.get("redis_version", "6.2"))
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-    if numbers < OLDEST_SERVER:
+    if numbers and numbers < OLDEST_SERVER:
         raise RedisUnusable(f"Redis {version} is too old: earshot needs 6.2 or newer")
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction" and int(info.get("maxmemory", 0)) > 0:

@@ -37,6 +37,8 @@ def parse(url: str) -> Address:
         options = parse_qsl(parts.query, strict_parsing=bool(parts.query))
     except ValueError:  # whose text may hold a part of the password
         raise ValueError(f"it cannot be read{HINT}") from None
+    if parts.fragment:
+        raise ValueError(f"nothing may stand behind a #{HINT}")
     if unknown := sorted({name for name, _ in options} - OPTIONS):
         raise ValueError(f"it has no option {unknown[0]!r}, only {', '.join(sorted(OPTIONS))}")
     text, _, hosts = parts.netloc.rpartition("@")

@@ -205,7 +205,7 @@ class Loop:
                         await leave(self._store, stream, self._handler.group, self._name)
                 await self._register.remove()
         except Exception as error:
-            if not (is_away(error) or isinstance(error, TimeoutError)):
+            if not (is_away(error) or is_hopeless(error) or isinstance(error, TimeoutError)):
                 raise
             log.warning("left_without_goodbye", why="Redis is away", unfinished=len(unfinished))
             return

@@ -16,9 +16,6 @@ from common.settings import SttSettings
 from workers.model_folder import NOT_INSTALLED, ModelFolder, locate
 from workers.noise import is_noise
 
-# Whisper's window (s). Within one, timestamps only cost tokens; beyond, the next window starts
-# where they say that the last whole sentence ended.
-WINDOW_S: Final = 30
 FULL_SCALE: Final = 32_768
 
 # What suits each device when EARSHOT_STT__COMPUTE_TYPE is `default`.
@@ -72,7 +69,8 @@ class Whisper:
                 beam_size=self._settings.beam_size,
                 condition_on_previous_text=False,
                 vad_filter=False,
-                without_timestamps=len(samples) <= WINDOW_S * SAMPLE_RATE,
+                # they cost a few tokens; without them the bundled model mishears half as much again
+                without_timestamps=False,
                 log_prob_threshold=None,
                 no_speech_threshold=None,
             )

@@ -44,8 +44,8 @@ class Options:
     max_deliveries: int = MAX_DELIVERIES
     faults: float = 1.0
     """Scales how many faults there are."""
-    rest_s: float = 120.0
-    """How long the system may take to come to rest when the storm is over."""
+    patience_s: float = 90.0
+    """How long nothing may happen after the storm before the rest is given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ async def run(options: Options, *, folder: Path | None = None, say: Say = to_std
             await asyncio.gather(storm.rage(planned), asyncio.sleep(plan.seconds))
         finally:
             watching.cancel()
-        came_to_rest = await stage.rest(plan.utterances, options.rest_s)
+        came_to_rest = await stage.rest(plan.utterances, options.patience_s)
         findings = await judge(
             stage.store,
             said,

@@ -146,19 +146,21 @@ class Stage:
     def progress(self) -> str:
         return f"{len(self._heard)} heard, {len(self._ended)} ended"
 
-    async def rest(self, expected: int, timeout_s: float) -> bool:
+    async def rest(self, expected: int, patience_s: float) -> bool:
         """Wait until `expected` utterances were heard, all have ended and nothing is claimed.
 
-        Whether that came to pass in time.
+        Whether that came to pass; given up when nothing has happened for `patience_s`.
         """
         loop = asyncio.get_running_loop()
-        deadline, next_word = loop.time() + timeout_s, loop.time()
-        while loop.time() < deadline:
+        next_word, last_change, before = loop.time(), loop.time(), ""
+        while loop.time() < last_change + patience_s:
             if self._following is not None and self._following.done():
                 self._following.result()
             if loop.time() >= next_word:
                 self._say(f"  waiting for rest: {self.progress} of {expected}")
                 next_word = loop.time() + SAY_EVERY_S
+            if self.progress != before:
+                last_change, before = loop.time(), self.progress
             everything = len(self._heard) >= expected and self._heard <= self._ended
             if everything and await self.link.lasting(self._is_quiet):
                 return True

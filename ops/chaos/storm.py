@@ -169,6 +169,7 @@ class Storm:
             self.dealt.redis_kills += 1
             self.dealt.redis_restarts += 1
             await asyncio.sleep(self._rng.uniform(*REDIS_DOWN_S))
+            # the server dies with the thread that starts it: this one lasts as long as the loop
             await asyncio.to_thread(self._redis.start)
 
     async def _restart_redis(self) -> None:

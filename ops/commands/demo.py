@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from common import logs
-from common.configuration import load
+from common.configuration import load, mask_password
 from common.events import Event, Reply, Skipped, Transcript
 from common.settings import LogSettings
 from common.subscriber import Subscriber
@@ -128,10 +128,10 @@ async def _demo(show: Show, stop: asyncio.Event) -> None:
     stand_in = "base_url" not in configured.llm.model_fields_set
     if "model" in configured.stt.model_fields_set:
         values["stt"] = {"model": configured.stt.model}
+    llm = "stand-in, its wit is canned" if stand_in else mask_password(configured.llm.base_url)
     show.note(
         "Setting up: an embedded Redis, 2 STT workers"
-        f" (model {values['stt']['model']}), 1 LLM worker"
-        f" ({'stand-in, its wit is canned' if stand_in else configured.llm.base_url})..."
+        f" (model {values['stt']['model']}), 1 LLM worker ({llm})..."
     )
     try:
         async with machine(

@@ -92,7 +92,7 @@ def _introduce(parts: Machine, folder: object, stand_in: bool) -> None:
             "LLM:   stand-in, no model at all: set EARSHOT_LLM__BASE_URL to your server", err=True
         )
     else:
-        click.echo(f"LLM:   {settings.llm.base_url}", err=True)
+        click.echo(f"LLM:   {mask_password(settings.llm.base_url)}", err=True)
 
 
 async def _print(parts: Machine) -> None:

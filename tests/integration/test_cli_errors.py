@@ -248,6 +248,16 @@ def test_a_role_leaves_at_ctrl_c(shared_server: RedisServer, earshot: Processes)
     assert "Traceback" not in told
 
 
+def test_a_second_ctrl_c_ends_it_now(earshot: Processes) -> None:
+    """With Redis away the first one would wait a little for what was just said to go out."""
+    process = earshot.start("listen", "--input", str(AUDIO), "--outbox", "outbox")
+    _until_logged(process, "utterance_heard")
+    process.send_signal(signal.SIGINT)
+    _until_logged(process, "stopping")
+    process.send_signal(signal.SIGINT)
+    assert process.wait(DEADLINE_S) == 130
+
+
 def test_ctrl_c_ends_a_tail_that_follows(shared_server: RedisServer, earshot: Processes) -> None:
     process = earshot.start("tail", EARSHOT_REDIS__URL=shared_server.url)
     with shared_server.sync_client() as client:

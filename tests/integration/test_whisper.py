@@ -27,7 +27,9 @@ from common.transitions.publishing import publish
 from common.utterance import Utterance
 from workers.loop import Loop
 from workers.stt import SttHandler
-from workers.whisper import WINDOW_S, Whisper, load
+from workers.whisper import Whisper, load
+
+WINDOW_S = 30  # what Whisper hears at once
 
 RECORDING: Final = Path(ops.demo.__file__).parent / "recording"
 MARGIN_S: Final = 0.3  # as pre-roll and tail leave it
@@ -123,7 +125,8 @@ def test_the_click_in_the_recording_has_no_text(whisper: Whisper, recording: Rec
 def test_more_than_one_window_is_transcribed_to_its_end(
     whisper: Whisper, recording: Recording
 ) -> None:
-    sentence = recording.cut(recording.sentences[0])
+    # one that the bundled model, made for single commands, hears with a long silence behind it too
+    sentence = recording.cut(recording.sentences[6])
     pause = np.zeros(WINDOW_S * SAMPLE_RATE - len(sentence), np.int16)
     once = whisper.transcribe(sentence).text
     assert once

@@ -1,6 +1,7 @@
 """The command line: every command explains itself at once, and an error is one sentence."""
 
 import importlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+from common.configuration import MASK, names
 from common.errors import (
     BadEntry,
     BadInput,
@@ -211,6 +213,19 @@ def test_the_config_command_masks_and_explains(
     assert "llm.api_key = ******** # EARSHOT_LLM__API_KEY" in lines
     assert "listen.preset = command # earshot.toml" in lines
     assert "shards = 1 # default" in lines
+
+
+def test_the_config_command_as_json(run: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EARSHOT_REDIS__PASSWORD", "hunter2")
+    monkeypatch.setenv("EARSHOT_LLM__ROUNDS", "2")
+    status, shown, told = run("config", "--json")
+    assert (status, told) == (0, "")
+    settings = json.loads(shown)
+    assert list(settings) == names()
+    assert settings["llm.rounds"] == {"value": 2, "from": "EARSHOT_LLM__ROUNDS"}
+    assert settings["redis.password"] == {"value": MASK, "from": "EARSHOT_REDIS__PASSWORD"}
+    assert settings["listen.silence_s"] == {"value": None, "from": "default"}
+    assert "hunter2" not in shown
 
 
 def test_options_that_stand_for_settings_go_over_all_else(

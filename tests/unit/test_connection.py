@@ -1,7 +1,7 @@
 """A client for each kind of Redis, and errors told apart: away, hopeless, or a lost group."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
@@ -25,13 +25,14 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from common.connection import (
     SOCKET_TIMEOUT_S,
+    check_server,
     connect,
     is_away,
     is_hopeless,
     is_no_group,
     sentence,
 )
-from common.errors import BadSetting
+from common.errors import BadSetting, RedisUnusable
 from common.settings import RedisSettings
 
 
@@ -117,6 +118,30 @@ def test_a_bad_url_is_one_sentence_without_the_password(url: str) -> None:
     assert said.startswith("the Redis URL ")
     assert "sec" not in said
     assert "\n" not in said
+
+
+class Old:
+    """What a server of some version says about itself."""
+
+    def __init__(self, version: str) -> None:
+        self._version = version
+
+    async def info(self) -> dict[str, Any]:
+        return {"redis_version": self._version}
+
+    async def get(self, _: str) -> bytes:
+        return b"1"
+
+
+@pytest.mark.parametrize("version", ["2.8.24", "5.0.14", "6.0.16"])
+async def test_a_server_that_is_too_old_is_refused(version: str) -> None:
+    with pytest.raises(RedisUnusable, match=f"Redis {version} is too old: .* 6.2 or newer"):
+        await check_server(cast("Redis", Old(version)), RedisSettings(), 1)
+
+
+@pytest.mark.parametrize("version", ["6.2.0", "7.0.15", "8.2.1", "10.0.0", "7.2.4-rc1", "unstable"])
+async def test_a_newer_one_is_not(version: str) -> None:
+    await check_server(cast("Redis", Old(version)), RedisSettings(), 1)
 
 
 def _cluster_error(text: str, cause: Exception | None = None) -> RedisClusterException:

@@ -2,7 +2,7 @@
 
 The learning rate warms up, then falls on a cosine to nothing at the last of
 `--steps`; a run that was stopped goes on from its last checkpoint.
-Run as: python -m ops.demo.training.train --work DIR --steps 8000
+Run as: python -m ops.demo.training.train --work DIR --steps 11000
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CHECKPOINT_EVERY = 250
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder outside the repository")
-    parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--steps", type=int, default=11_000)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
