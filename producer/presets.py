@@ -56,10 +56,12 @@ class Endpointing:
             if value is None and field.name == "eager_pause_s":
                 continue
             _refuse_unless(math.isfinite(value), f"{field.name} must be a number of seconds")
+            unit = " s" if field.name.endswith("_s") else ""
             positive = field.name not in ("min_speech_s", "pre_roll_s", "tail_s")
             _refuse_unless(
                 value > 0 if positive else value >= 0,
-                f"{field.name} is {value:g} s; it must be {'above 0' if positive else '0 or more'}",
+                f"{field.name} is {value:g}{unit};"
+                f" it must be {'above 0' if positive else '0 or more'}",
             )
         _refuse_unless(
             self.start_speech_s <= self.start_window_s,
