@@ -14,6 +14,7 @@ local record = seen and not seen.final and record_of(seen, ARGV[4])
 if not record then
   return { 'closed' }
 end
+pass_when_full()
 record.touched = NOW
 put_record(seen.turn, record)
 return { 'ok' }

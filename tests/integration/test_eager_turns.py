@@ -3,17 +3,14 @@ confirmed: the transitions on a real Redis, and the real producer with real work
 
 import json
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 
 import pytest
 
 from common.codecs import SAMPLE_RATE
-from common.events import Heard, Skipped, Transcript, parse_event
-from common.settings import LimitSettings
+from common.events import Heard, Transcript
 from common.store import Store
-from common.transitions.publishing import Commitment, Verdict, commit, keep_open, publish
-from common.transitions.tending import tend
+from common.transitions.publishing import Commitment, Verdict, commit, publish
 from common.utterance import Utterance
 from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import text_of, utterance_of
@@ -108,57 +105,6 @@ async def test_a_commit_may_come_twice(shop: Shop) -> None:
     await shop.transcribed(7)
     assert await commit(shop.store, "s", "a", 1) is Commitment.OK
     assert await shop.transcripts() == [text_of(7)]
-
-
-# -- turns whose producer falls silent (`store` has a turn_timeout of 1 ms)
-
-
-def patient(store: Store) -> Store:
-    limits = LimitSettings(turn_timeout_s=0.3, tend_after_s=0.001)
-    return Store(store.redis, store.shards, limits)
-
-
-async def test_a_turn_whose_producer_fell_silent_expires_and_cannot_be_committed(
-    store: Store,
-) -> None:
-    await publish(store, said(7, "a"))
-    await until(partial(tend, store, "s"))
-    assert await commit(store, "s", "a", 1) is Commitment.CLOSED
-    assert not await keep_open(store, "s", "a")
-    assert (await publish(store, said(8, "a", revision=2, final=True))).verdict is Verdict.CLOSED
-    redis: Any = store.redis
-    rows = await redis.xrange(store.shard("s").results)
-    heard, skipped = (parse_event(fields) for _, fields in rows)
-    assert isinstance(heard, Heard)
-    assert isinstance(skipped, Skipped)
-    assert skipped.data.reason == "expired"
-    assert not await redis.xlen(store.shard("s").utterances)
-
-
-async def test_a_turn_whose_speaker_goes_on_does_not_expire(store: Store) -> None:
-    store = patient(store)
-    await publish(store, said(7, "a"))
-    before = (await record(store))["touched"]
-    signs = 0
-
-    async def three_timeouts_have_passed() -> bool:
-        nonlocal signs
-        assert await keep_open(store, "s", "a")
-        signs += 1
-        assert await tend(store, "s") == []
-        return bool((await record(store))["touched"] - before > 900)
-
-    await until(three_timeouts_have_passed)
-    assert await commit(store, "s", "a", 1) is Commitment.OK
-    assert signs > 3
-
-
-@pytest.mark.parametrize("final", [True, False])
-async def test_only_what_is_open_can_be_kept_open(store: Store, final: bool) -> None:
-    assert not await keep_open(store, "s", "a")
-    await publish(store, said(7, "a", final=final))
-    assert await keep_open(store, "s", "a") is not final
-    assert not await keep_open(store, "s", "b")
 
 
 # -- the real producer, the real model
