@@ -245,7 +245,7 @@ class ListenSettings(_Section):
     eager: Annotated[Literal["auto", "on", "off"], BeforeValidator(_on_or_off)] = Field(
         "auto",
         description="Whether STT begins at a short pause, before the silence that ends an utterance"
-        " is over; auto: for what is heard at the speed of speech, not for files at full speed,"
+        " is over; auto: for microphones and --realtime, not for files and pipes at full speed,"
         " where nobody waits.",
     )
     eager_pause_s: Seconds = Field(
