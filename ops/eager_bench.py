@@ -69,13 +69,14 @@ class Turn:
     mode: Mode
     pauses: int
     text: str
+    started_ms: float
     transcribed_ms: float
     shown_ms: float
     """When the transcript appeared in the results."""
     runs: int
     """How often STT ran for it."""
     stt_s: float
-    """How long STT ran for it, drafts that were discarded included."""
+    """How long STT ran for it by the clock, drafts that were discarded included."""
 
 
 @dataclass(slots=True)
@@ -233,11 +234,13 @@ class _Setting:
             transcript: Transcript = await _until(self._transcript)
             await _until(self._all_done)
         timings = transcript.data.timings
+        assert timings.stt_started is not None
         assert timings.transcribed is not None
         return Turn(
             mode=mode,
             pauses=clip.pauses,
             text=transcript.data.text,
+            started_ms=timings.stt_started,
             transcribed_ms=timings.transcribed,
             shown_ms=max(timings.transcribed, timings.committed or 0),
             runs=engine.runs - runs,
