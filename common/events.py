@@ -22,11 +22,16 @@ class _Frozen(BaseModel):
 
 
 class Timings(_Frozen):
-    """Milliseconds since the end of speech, by the Redis server's clock."""
+    """Milliseconds since the end of speech, by the Redis server's clock.
+
+    `committed`: when the silence was confirmed of what had been published before that; of it,
+    `published` to `transcribed` may lie before the end of the turn.
+    """
 
     published: float | None = None
     stt_started: float | None = None
     transcribed: float | None = None
+    committed: float | None = None
     llm_started: float | None = None
     first_token: float | None = None
     done: float | None = None

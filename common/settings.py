@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from platformdirs import user_data_path
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -33,6 +33,14 @@ def _webrtc_frame(frame_ms: int) -> int:
     if frame_ms not in {10, 20, 30}:
         raise ValueError("webrtcvad takes frames of 10, 20 or 30 ms")
     return frame_ms
+
+
+def _on_or_off(value: object) -> object:
+    """Booleans, and the words that pydantic takes for them, beside `auto`."""
+    shown = str(value).strip().lower()
+    if shown in {"1", "true", "yes"}:
+        return "on"
+    return "off" if shown in {"0", "false", "no"} else shown
 
 
 class _Section(BaseModel):
@@ -233,6 +241,27 @@ class ListenSettings(_Section):
         "auto",
         description="Whether newer speech stops the reply to older speech; auto: for live"
         " microphones, where the speaker has heard enough.",
+    )
+    eager: Annotated[Literal["auto", "on", "off"], BeforeValidator(_on_or_off)] = Field(
+        "auto",
+        description="Whether STT begins at a short pause, before the silence that ends an utterance"
+        " is over; auto: for microphones and --realtime, not for files and pipes at full speed,"
+        " where nobody waits.",
+    )
+    eager_pause_s: Seconds = Field(
+        0.25,
+        description="The first such pause: longer than stop consonants and most gaps between"
+        " words, and it leaves three quarters of the silence to STT.",
+    )
+    eager_max: Annotated[int, Field(ge=1, le=100)] = Field(
+        3,
+        description="Such pauses in one utterance, each 1.6 times as long as the one before: who"
+        " speaks slowly must not multiply the work of STT.",
+    )
+    eager_backlog: Annotated[int, Field(ge=0, le=10**12)] = Field(
+        4,
+        description="While more utterances than this wait for an STT worker, nothing is sent"
+        " early: all workers are busy then, and it would only add to their work.",
     )
     outbox: str = Field(
         "", description="Folder for utterances that wait for Redis; empty: the user's data folder."

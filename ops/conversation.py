@@ -64,7 +64,10 @@ def one_line(text: str) -> str:
 
 
 def _transcribed(timings: Timings) -> str:
-    return "" if timings.transcribed is None else f"transcript {timings.transcribed:.0f} ms"
+    # what was transcribed early is shown when the silence has confirmed it
+    known = [time for time in (timings.transcribed, timings.committed) if time is not None]
+    shown = max(known) if timings.transcribed is not None else None
+    return "" if shown is None else f"transcript {shown:.0f} ms"
 
 
 def _replied(timings: Timings) -> str:

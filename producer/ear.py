@@ -1,7 +1,8 @@
 """From frames to the outbox: detector and segmenter over one source, in a thread of their own."""
 
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -11,6 +12,7 @@ from common.settings import ListenSettings
 from common.utterance import Utterance
 from producer import segmenter as cut
 from producer.detector import Detector
+from producer.drafts import Draft, Drafts, EarlyPost, Name
 from producer.identity import new_utterance_id, shown_name
 from producer.outbox import Outbox
 from producer.presets import endpointing
@@ -34,7 +36,9 @@ class Ear:
     """Hears one source to its end.
 
     `paced` says that the source runs at the speed of speech, so that sample time is real time and
-    the age of an end of speech can be told from it.
+    the age of an end of speech can be told from it. `early` sends drafts of utterances at pauses,
+    if the settings want that; every `sign_s` seconds it is told that an utterance of which it has
+    a draft is still open, as long as audio comes.
     """
 
     def __init__(
@@ -47,6 +51,9 @@ class Ear:
         session: str,
         paced: bool,
         added: Callable[[], None],
+        early: EarlyPost | None = None,
+        sign_s: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._source = source
         self._detector = detector
@@ -55,20 +62,28 @@ class Ear:
         self._session = session
         self._paced = paced
         self._added = added
+        self._early = early if _is_eager(settings, paced=paced) else None
+        self._sign_s = sign_s
+        self._clock = clock
+        self._sign_due = 0.0
+        self._drafts = Drafts(new_utterance_id)
         self._interrupt = settings.interrupt == "new_turn" or (
             settings.interrupt == "auto" and source.is_live
         )
-        self._segmenter = Segmenter(
-            endpointing(
-                settings.preset,
-                silence_s=settings.silence_s,
-                min_speech_s=settings.min_speech_s,
-                pre_roll_s=settings.pre_roll_s,
-                tail_s=settings.tail_s,
-                max_utterance_s=settings.max_utterance_s,
-            ),
-            source.frame_samples,
+        rules = endpointing(
+            settings.preset,
+            silence_s=settings.silence_s,
+            min_speech_s=settings.min_speech_s,
+            pre_roll_s=settings.pre_roll_s,
+            tail_s=settings.tail_s,
+            max_utterance_s=settings.max_utterance_s,
         )
+        # a silence as short as that is over before anything could be gained
+        if self._early is not None and settings.eager_pause_s < rules.silence_s:
+            rules = replace(
+                rules, eager_pause_s=settings.eager_pause_s, eager_max=settings.eager_max
+            )
+        self._segmenter = Segmenter(rules, source.frame_samples)
         self._position = 0
         self.heard = Heard()
 
@@ -82,6 +97,7 @@ class Ear:
                 self._position += len(frame)
                 for event in self._segmenter.push(frame, self._detector.is_speech(frame)):
                     self._tell(event)
+                self._give_sign()
         finally:
             for event in self._segmenter.finish():
                 self._tell(event)
@@ -90,6 +106,12 @@ class Ear:
         match event:
             case cut.Utterance():
                 self._keep(event)
+            case cut.Paused():
+                self._offer(event.utterance)
+            case cut.Resumed():
+                self._drafts.resumed()
+                if self._early is not None:
+                    self._early.withdraw()
             case cut.Skipped():
                 self.heard.skipped += 1
                 log.info(
@@ -99,10 +121,28 @@ class Ear:
             case cut.SpeechStarted():
                 log.debug("speech_started", at_s=round(event.at / SAMPLE_RATE, 2))
 
-    def _keep(self, piece: cut.Utterance) -> None:
+    def _give_sign(self) -> None:
+        if self._early is None or not self._drafts.open or self._clock() < self._sign_due:
+            return
+        self._sign_due = self._clock() + self._sign_s
+        self._early.still_speaking(self._session, self._drafts.open)
+
+    def _offer(self, piece: cut.Utterance) -> None:
+        if self._early is None:
+            return
+        utterance = self._utterance(piece, self._drafts.paused(piece))
+        self._sign_due = self._clock() + self._sign_s
+        self._early.offer(Draft(utterance, self._clock() - self._age_s(piece)))
+
+    def _age_s(self, piece: cut.Utterance) -> float:
+        return (self._position - piece.end_of_speech) / SAMPLE_RATE if self._paced else 0.0
+
+    def _utterance(self, piece: cut.Utterance, name: Name) -> Utterance:
         settings = self._settings
-        utterance = Utterance(
-            id=new_utterance_id(),
+        return Utterance(
+            id=name.id,
+            revision=name.revision,
+            final=name.final,
             session=self._session,
             codec=settings.codec,
             rate=SAMPLE_RATE,
@@ -115,8 +155,12 @@ class Ear:
             interrupt=self._interrupt,
             continued=piece.continued,
         )
-        age_s = (self._position - piece.end_of_speech) / SAMPLE_RATE if self._paced else 0.0
-        dropped = self._outbox.add(utterance, age_s=age_s)
+
+    def _keep(self, piece: cut.Utterance) -> None:
+        utterance = self._utterance(piece, self._drafts.ended(piece))
+        if self._early is not None:
+            self._early.withdraw()
+        dropped = self._outbox.add(utterance, age_s=self._age_s(piece))
         if dropped is not None:
             log.error("outbox_dropped_oldest", count=dropped.count, why=dropped.why)
         self.heard.utterances += 1
@@ -128,3 +172,7 @@ class Ear:
             waiting=len(self._outbox),
         )
         self._added()
+
+
+def _is_eager(settings: ListenSettings, *, paced: bool) -> bool:
+    return paced if settings.eager == "auto" else settings.eager == "on"

@@ -10,6 +10,8 @@ from common.link import Link
 from common.settings import ListenSettings
 from common.store import Store
 from producer.detector import Detector
+from producer.drafts import Draft, EarlyPost
+from producer.eager import SIGNS_PER_TIMEOUT
 from producer.ear import Ear
 from producer.outbox import Outbox
 from producer.shipper import Shipper
@@ -42,7 +44,7 @@ async def listen(
     is away; on `stop` what cannot be shipped at once waits for the next start.
     """
     loop = asyncio.get_running_loop()
-    shipper = Shipper(store, link, outbox)
+    shipper = Shipper(store, link, outbox, eager_backlog=settings.eager_backlog)
 
     def added() -> None:
         loop.call_soon_threadsafe(shipper.added)
@@ -55,6 +57,8 @@ async def listen(
         session=session,
         paced=paced,
         added=added,
+        early=_AcrossThreads(shipper.eager, loop),
+        sign_s=store.limits.turn_timeout_s / SIGNS_PER_TIMEOUT,
     )
 
     async def ship() -> None:
@@ -87,8 +91,26 @@ async def listen(
             utterances=ear.heard.utterances,
             skipped=ear.heard.skipped,
             sent=shipper.sent,
+            sent_early=shipper.eager.sent,
             waiting=len(outbox),
         )
+
+
+class _AcrossThreads:
+    """The event loop's early post, for the thread that hears."""
+
+    def __init__(self, post: EarlyPost, loop: asyncio.AbstractEventLoop) -> None:
+        self._post = post
+        self._loop = loop
+
+    def offer(self, draft: Draft) -> None:
+        self._loop.call_soon_threadsafe(self._post.offer, draft)
+
+    def withdraw(self) -> None:
+        self._loop.call_soon_threadsafe(self._post.withdraw)
+
+    def still_speaking(self, session: str, utterance: str) -> None:
+        self._loop.call_soon_threadsafe(self._post.still_speaking, session, utterance)
 
 
 async def _outcome(task: "asyncio.Task[None]") -> Exception | None:

@@ -186,10 +186,11 @@ class Outbox:
             db.execute("UPDATE waiting SET parked = ? WHERE place = ?", (why, place))
 
     def rename(self, place: int, utterance: str) -> None:
-        """Give a waiting utterance a new id: its turn ended without it."""
+        """Give a waiting utterance a new id: its turn ended without it, it begins a new one."""
         with self._transaction() as db:
             db.execute(
-                "UPDATE waiting SET meta = json_set(meta, '$.id', ?) WHERE place = ?",
+                "UPDATE waiting SET meta = json_set(meta, '$.id', ?, '$.revision', 1,"
+                " '$.final', json('true')) WHERE place = ?",
                 (utterance, place),
             )
 

@@ -6,6 +6,7 @@ can be overridden on its own.
 
 import math
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from common.errors import BadInput
 
@@ -43,6 +44,11 @@ class Endpointing:
     put off the end."""
     eager_pause_s: float | None = None
     """Silence inside an open utterance after which the audio so far is handed out; None: never."""
+    eager_max: int = 3
+    """How often that is done within one utterance."""
+    eager_growth: float = 1.6
+    """Each of these pauses is that much longer than the one before: who has paused and gone on
+    will do so again."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -50,10 +56,12 @@ class Endpointing:
             if value is None and field.name == "eager_pause_s":
                 continue
             _refuse_unless(math.isfinite(value), f"{field.name} must be a number of seconds")
+            unit = " s" if field.name.endswith("_s") else ""
             positive = field.name not in ("min_speech_s", "pre_roll_s", "tail_s")
             _refuse_unless(
                 value > 0 if positive else value >= 0,
-                f"{field.name} is {value:g} s; it must be {'above 0' if positive else '0 or more'}",
+                f"{field.name} is {value:g}{unit};"
+                f" it must be {'above 0' if positive else '0 or more'}",
             )
         _refuse_unless(
             self.start_speech_s <= self.start_window_s,
@@ -95,5 +103,5 @@ def endpointing(preset: str = DEFAULT_PRESET, **overrides: float | None) -> Endp
     known = {field.name for field in fields(Endpointing)}
     if unknown := sorted(set(overrides) - known):
         raise BadInput(f"{unknown[0]!r} is no endpointing value; there are {sorted(known)}")
-    given = {name: value for name, value in overrides.items() if value is not None}
+    given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
     return replace(PRESETS[preset], **given)

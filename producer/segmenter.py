@@ -49,7 +49,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Paused:
-    """Silence for `eager_pause_s`; if it goes on, the open utterance is over."""
+    """A silence that is not long enough yet; if it goes on, the open utterance is over."""
 
     utterance: Utterance
     """The audio so far, as if it were over; the final one has the same `start`."""
@@ -99,8 +99,10 @@ class Segmenter:
         self._cut_window = min(frames(endpointing.cut_window_s), self._max // 2)
         self._start_speech = frames(endpointing.start_speech_s)
         self._start_window = frames(endpointing.start_window_s)
-        eager = endpointing.eager_pause_s
-        self._eager_pause = None if eager is None else frames(eager)
+        first = endpointing.eager_pause_s
+        lengths = [] if first is None else range(endpointing.eager_max)
+        pauses = [frames((first or 0) * endpointing.eager_growth**n) for n in lengths]
+        self._eager_pauses = [pause for pause in pauses if pause < self._silence]
 
         self._position = 0  # frames pushed
         self._shipped = 0  # no frame before this one may be handed out again
@@ -152,8 +154,10 @@ class Segmenter:
         silence = self._position - open_.end_of_speech
         if silence >= self._silence:
             return [self._close(open_)]
-        if silence == self._eager_pause and not self._is_too_short(open_):
+        rest = self._eager_pauses[open_.pauses :]
+        if rest and silence == rest[0] and not open_.paused and not self._is_too_short(open_):
             open_.paused = True
+            open_.pauses += 1
             return [Paused(self._utterance(open_, self._length(open_)))]
         return []
 
@@ -213,6 +217,7 @@ class _Open:
     voiced: list[bool]
     end_of_speech: int
     paused: bool = False
+    pauses: int = 0
     continues: bool = False
 
     def add(self, frame: NDArray[np.int16], is_voiced: bool) -> None:
@@ -224,4 +229,5 @@ class _Open:
         del self.frames[:count], self.voiced[:count]
         self.first += count
         self.onset = self.first
+        self.pauses = 0
         self.continues = True

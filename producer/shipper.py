@@ -1,4 +1,8 @@
-"""From the outbox to Redis: in order, again and again until acknowledged, nothing twice."""
+"""From the outbox to Redis: in order, again and again until acknowledged, nothing twice.
+
+An utterance in the outbox that is not final went out as a draft before, perhaps (see `drafts.py`):
+it is committed, and published whole if that draft never arrived or its turn has ended since.
+"""
 
 import asyncio
 from typing import Final
@@ -9,7 +13,9 @@ from common.connection import is_away, is_hopeless
 from common.errors import Refused
 from common.link import Link, jittered
 from common.store import Store
-from common.transitions.publishing import Published, Verdict, publish
+from common.transitions.publishing import Commitment, Published, Verdict, commit, publish
+from common.utterance import Utterance
+from producer.eager import Eager
 from producer.identity import new_utterance_id
 from producer.outbox import Outbox, Waiting
 
@@ -27,7 +33,13 @@ class Shipper:
     """
 
     def __init__(
-        self, store: Store, link: Link, outbox: Outbox, *, recording: bool = False
+        self,
+        store: Store,
+        link: Link,
+        outbox: Outbox,
+        *,
+        recording: bool = False,
+        eager_backlog: int = 0,
     ) -> None:
         self._store = store
         self._link = link
@@ -35,6 +47,7 @@ class Shipper:
         self._recording = recording
         self._added = asyncio.Event()
         self._idle = asyncio.Event()
+        self.eager = Eager(store, link, max_backlog=eager_backlog, wake=self._added.set)
         self._full_pause_s = FULL_PAUSE_S
         self._held_up = False
         self.sent = 0
@@ -57,9 +70,22 @@ class Shipper:
         while True:
             await self._added.wait()
             self._added.clear()
-            while (waiting := await asyncio.to_thread(self._first)) is not None:
-                await self._ship(waiting)
+            while await self._go_on():
+                pass
             self._idle.set()
+
+    async def _go_on(self) -> bool:
+        """Do the next thing; False if there is none."""
+        # Before the look into the outbox: what was cut before the draft was made must go first.
+        draft = self.eager.draft
+        if (waiting := await asyncio.to_thread(self._first)) is not None:
+            await self._ship(waiting)
+            return True
+        if draft is not None:
+            await self.eager.send(draft)
+            return True
+        await self.eager.keep_open()
+        return False
 
     def _first(self) -> Waiting | None:
         if (dropped := self._outbox.drop_stale()) is not None:
@@ -69,9 +95,7 @@ class Shipper:
     async def _ship(self, waiting: Waiting) -> None:
         utterance = waiting.utterance
         try:
-            answer = await self._link.call(
-                publish, self._store, utterance, recording=self._recording
-            )
+            answer = await self._link.call(self._hand_over, utterance)
         except Refused as error:
             log.error("utterance_parked", utterance=utterance.id, why=str(error))
             await asyncio.to_thread(self._outbox.park, waiting.place, str(error))
@@ -97,12 +121,23 @@ class Shipper:
         log.info(
             "utterance_sent",
             session=utterance.session,
-            turn=answer.turn,
+            turn=answer.turn or None,
             utterance=utterance.id,
             speech_s=round(utterance.speech_ms / 1000, 2),
+            early=not utterance.final or None,
             again=answer.verdict is Verdict.DUPLICATE or None,
             waiting=len(self._outbox),
         )
+
+    async def _hand_over(self, utterance: Utterance) -> Published:
+        if not utterance.final:
+            match await commit(self._store, utterance.session, utterance.id, utterance.revision):
+                case Commitment.OK:
+                    return Published(Verdict.REVISED)
+                case Commitment.CLOSED:
+                    return Published(Verdict.CLOSED)
+            utterance = utterance.model_copy(update={"final": True})
+        return await publish(self._store, utterance, recording=self._recording)
 
     async def _wait_for_room(self, answer: Published) -> None:
         if not self._held_up:

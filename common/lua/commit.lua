@@ -25,5 +25,6 @@ if not record or seen.revision > revision then
 end
 pass_when_full()
 write_seen(KEYS[7], seen.turn, revision, true, tonumber(ARGV[6]))
+record.committed = NOW
 make_final(seen.turn, record)
 return { 'ok', seen.turn }

@@ -75,6 +75,7 @@ local function publish(stream, seen_key, new)
         end
         pass_when_full()
         write_seen(seen_key, seen.turn, seen.revision, true, new.seen_ttl)
+        record.committed = NOW
         make_final(seen.turn, record)
       end
       return { 'duplicate', seen.turn }
@@ -91,6 +92,7 @@ local function publish(stream, seen_key, new)
       record[name] = value
     end
     record.published = NOW
+    record.speech_ms = new.meta.speech_ms
     fill(record, stream, seen.turn, new)
     write_seen(seen_key, seen.turn, new.revision, new.final, new.seen_ttl)
     put_record(seen.turn, record)

@@ -19,8 +19,8 @@
 --            it, `attempt` goes on counting, so that no turn's deltas ever repeat a number
 --
 -- A record: id, rev, final, entry + stream (while it waits for STT), text or a tombstone
--- (skip = reason, or error), spoken / published / touched / stt_started / transcribed (ms of
--- this server's clock), and what later stages need: speech_ms, source, persona, language,
+-- (skip = reason, or error), spoken / published / touched / stt_started / transcribed / committed
+-- (ms of this server's clock; the last for what had been published before its end), and what later stages need: speech_ms, source, persona, language,
 -- answer, interrupt, replay_of, traceparent.
 -- It is *ready* when it is final and has a text or a tombstone.
 --
@@ -109,6 +109,9 @@ local function timings(record)
   end
   if record.transcribed then
     since.transcribed = record.transcribed - record.spoken
+  end
+  if record.committed then
+    since.committed = record.committed - record.spoken
   end
   return since
 end

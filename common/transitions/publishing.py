@@ -1,4 +1,4 @@
-"""The producer's transitions: publish and commit."""
+"""The producer's transitions: publish, commit and keep_open."""
 
 import json
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from common.utterance import Utterance
 
 PUBLISH: Final = Script("publish")
 COMMIT: Final = Script("commit")
+KEEP_OPEN: Final = Script("keep_open")
 
 
 class Verdict(Enum):
@@ -106,3 +107,14 @@ async def commit(store: Store, session: str, utterance: str, revision: int) -> C
         keys=[store.shard(session).seen(utterance)],
     )
     return Commitment(answer[0].decode())
+
+
+async def keep_open(store: Store, session: str, utterance: str) -> bool:
+    """Put off the expiry of a turn that is not final. Idempotent.
+
+    False: there is none any more; what is published or committed next finds out why.
+    """
+    answer = await store.run(
+        KEEP_OPEN, session, utterance, keys=[store.shard(session).seen(utterance)]
+    )
+    return bool(answer[0] == b"ok")

@@ -9,6 +9,7 @@ import click
 
 from common import logs
 from common.settings import LogSettings
+from ops.commands.bench_eager import eager
 
 
 @click.group("bench")
@@ -110,3 +111,6 @@ def failover(ctx: click.Context, kills: int, claim_idle: float, as_json: bool) -
 FAILOVER = """\
 {kills} kills of the worker that held the work: the reply by another came after
 {min_s} s at least, {median_s} s in the middle, {max_s} s at most ({limit_s} s are promised)."""
+
+
+command.add_command(eager)

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @setting("--language", "listen.language", metavar="CODE")
 @setting("--persona", "listen.persona", metavar="NAME")
 @setting("--interrupt", "listen.interrupt", metavar="auto|off|new_turn")
+@setting("--eager", "listen.eager", metavar="auto|on|off")
 @setting("--outbox", "listen.outbox", metavar="FOLDER")
 @redis_options
 @log_options

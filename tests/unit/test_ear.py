@@ -14,6 +14,7 @@ from common.codecs import SAMPLE_RATE, decode
 from common.errors import BadInput
 from common.settings import ListenSettings
 from common.utterance import Utterance
+from producer.drafts import Draft, EarlyPost
 from producer.ear import Ear
 from producer.outbox import Outbox
 
@@ -92,7 +93,13 @@ Make = Callable[..., Ear]
 @pytest.fixture
 def make(outbox: Outbox) -> Make:
     def made(
-        source: Script, *, paced: bool = False, added: Callable[[], None] = _nobody, **settings: Any
+        source: Script,
+        *,
+        paced: bool = False,
+        added: Callable[[], None] = _nobody,
+        early: EarlyPost | None = None,
+        clock: Callable[[], float] = lambda: 100.0,
+        **settings: Any,
     ) -> Ear:
         return Ear(
             source,
@@ -102,9 +109,33 @@ def make(outbox: Outbox) -> Make:
             session="s1",
             paced=paced,
             added=added,
+            early=early,
+            sign_s=10,
+            clock=clock,
         )
 
     return made
+
+
+class Post:
+    """Notes what it is told; `outbox` is looked into each time."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self.told: list[str] = []
+        self.drafts: list[Draft] = []
+        self.signs: list[str] = []
+
+    def offer(self, draft: Draft) -> None:
+        self.told.append(f"offer {draft.utterance.revision}, {len(self._outbox)} waiting")
+        self.drafts.append(draft)
+
+    def withdraw(self) -> None:
+        self.told.append(f"withdraw, {len(self._outbox)} waiting")
+
+    def still_speaking(self, session: str, utterance: str) -> None:
+        assert session == "s1"
+        self.signs.append(utterance)
 
 
 def _kept(outbox: Outbox) -> list[Utterance]:
@@ -228,3 +259,87 @@ def test_what_had_to_go_is_told(tmp_path: Path) -> None:
             ear.hear()
     dropped = [line for line in logs if line["event"] == "outbox_dropped_oldest"]
     assert [(line["log_level"], line["count"]) for line in dropped] == [("error", 1)]
+
+
+# -- drafts
+
+
+def test_a_pause_offers_a_draft_and_the_end_of_it_is_to_be_committed(
+    outbox: Outbox, make: Make
+) -> None:
+    post = Post(outbox)
+    make(Script(silence(0.3), speech(1), silence(2)), paced=True, early=post).hear()
+    assert post.told == ["offer 1, 0 waiting", "withdraw, 0 waiting"]
+    (draft,) = post.drafts
+    (utterance,) = _kept(outbox)
+    assert not draft.utterance.final
+    assert 100.0 - draft.spoken_at == pytest.approx(0.25, abs=0.031)
+    assert (utterance.id, utterance.revision, utterance.final) == (draft.utterance.id, 1, False)
+    assert utterance.speech_ms == draft.utterance.speech_ms
+    assert utterance.hold_ms == pytest.approx(1_000, abs=31)
+    assert utterance.samples - draft.utterance.samples < 0.1 * SAMPLE_RATE, "only of the tail"
+
+
+def test_after_a_resumption_it_is_whole_and_final(outbox: Outbox, make: Make) -> None:
+    post = Post(outbox)
+    make(
+        Script(speech(1), silence(0.3), speech(1), silence(0.3), speech(1)), paced=True, early=post
+    ).hear()
+    assert post.told == ["offer 1, 0 waiting", "withdraw, 0 waiting", "withdraw, 0 waiting"]
+    (utterance,) = _kept(outbox)
+    assert (utterance.id, utterance.revision, utterance.final) == (
+        post.drafts[0].utterance.id,
+        2,
+        True,
+    )
+    assert utterance.samples > 3 * SAMPLE_RATE
+
+
+@pytest.mark.parametrize(
+    ("settings", "paced", "wanted"),
+    [
+        ({}, True, 1),
+        ({}, False, 0),
+        ({"eager": "off"}, True, 0),
+        ({"eager": "on"}, False, 1),
+        ({"silence_s": 0.25}, True, 0),
+        ({"eager_pause_s": 0.9}, True, 1),
+        ({"eager_pause_s": 1.0}, True, 0),
+    ],
+)
+def test_who_is_not_waited_for_is_not_transcribed_early(
+    settings: dict[str, Any], paced: bool, wanted: int, outbox: Outbox, make: Make
+) -> None:
+    post = Post(outbox)
+    make(Script(speech(1), silence(2)), paced=paced, early=post, **settings).hear()
+    assert len(post.drafts) == wanted
+    assert [utterance.final for utterance in _kept(outbox)] == [not wanted]
+
+
+def test_no_more_drafts_than_may_be(outbox: Outbox, make: Make) -> None:
+    post = Post(outbox)
+    parts = [part for _ in range(5) for part in (speech(1), silence(0.9))]
+    make(Script(*parts), paced=True, early=post, eager_max=2).hear()
+    assert [draft.utterance.revision for draft in post.drafts] == [1, 2]
+    (utterance,) = _kept(outbox)
+    assert (utterance.revision, utterance.final) == (3, True)
+
+
+def test_signs_of_life_follow_the_audio_while_an_utterance_is_open(
+    outbox: Outbox, make: Make
+) -> None:
+    times = iter(range(10**6))
+    post = Post(outbox)
+    parts = silence(9), speech(1), silence(0.3), speech(1), silence(9)
+    make(Script(*parts), paced=True, early=post, clock=lambda: next(times)).hear()
+    # 44 frames from the first draft to the second, 25 more to the end; two looks at the clock in
+    # most of them
+    assert 3 <= len(post.signs) <= 15
+    assert set(post.signs) == {post.drafts[0].utterance.id}
+
+
+def test_without_a_draft_there_is_nothing_to_keep_open(outbox: Outbox, make: Make) -> None:
+    times = iter(range(10**6))
+    post = Post(outbox)
+    make(Script(silence(9), speech(5)), paced=True, early=post, clock=lambda: next(times)).hear()
+    assert post.signs == []

@@ -279,6 +279,22 @@ def test_a_renamed_one_keeps_its_place_and_its_audio(reopen: Callable[..., Outbo
     assert renamed.utterance == first.utterance.model_copy(update={"id": "a2"})
 
 
+def test_what_went_out_as_a_draft_is_remembered_and_a_new_id_has_none(
+    reopen: Callable[..., Outbox],
+) -> None:
+    outbox = reopen()
+    draft = _utterance("a").model_copy(update={"revision": 3, "final": False})
+    outbox.add(draft, age_s=0)
+    waiting = reopen().first()
+    assert waiting is not None
+    assert waiting.utterance == draft
+    outbox = reopen()
+    outbox.rename(waiting.place, "a2")
+    renamed = outbox.first()
+    assert renamed is not None
+    assert renamed.utterance == _utterance("a2")
+
+
 @pytest.mark.parametrize("meta", ["{", "{}", '{"id": "a b", "session": "s1"}', "\x00"])
 def test_a_damaged_row_is_parked_aloud_and_blocks_nobody(
     meta: str, reopen: Callable[..., Outbox], tmp_path: Path

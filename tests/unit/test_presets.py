@@ -1,6 +1,7 @@
 """Endpointing values are complete, and senseless ones are refused with a sentence."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -33,10 +34,11 @@ def test_single_values_are_overridden_and_none_keeps_the_presets() -> None:
         ({"start_speech_s": 0.2}, "does not fit into start_window_s"),
         ({"silence_s": 0.1}, "shorter than start_window_s"),
         ({"eager_pause_s": 1.0}, "must be shorter than silence_s"),
+        ({"eager_pause_s": 0.2, "eager_growth": 0}, "eager_growth is 0"),
         ({"max_utterance_s": 0.8}, "give it at least 1 s"),
     ],
 )
-def test_senseless_values_are_refused(values: dict[str, float], sentence: str) -> None:
+def test_senseless_values_are_refused(values: dict[str, Any], sentence: str) -> None:
     with pytest.raises(BadInput, match=sentence):
         Endpointing(**values)
     with pytest.raises(BadInput, match=sentence):

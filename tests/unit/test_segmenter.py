@@ -429,6 +429,27 @@ def test_eager_pause_and_resumption() -> None:
     assert last.end_of_speech == run.utterances[0].end_of_speech
 
 
+@pytest.mark.parametrize("most", [2, 3, 4])
+def test_eager_pauses_grow_and_come_to_an_end(most: int) -> None:
+    stretches = [(VOICE, 0.5), *[(QUIET, 0.3), (VOICE, 0.5)] * 2, *[(QUIET, 0.5), (VOICE, 0.5)] * 4]
+    eager = Endpointing(eager_pause_s=0.25, eager_max=most, eager_growth=1.6)
+    run = segment(flags(*stretches, (QUIET, 2)), eager)
+    pauses = [event.utterance for event in run.events if isinstance(event, Paused)]
+    silences = [pause.start + len(pause.samples) - pause.end_of_speech for pause in pauses]
+    # 0.3 s is too short the second time, and 0.5 s from the third on; the tail is 0.3 s at most
+    assert [round(silence / SAMPLE_RATE, 2) for silence in silences] == [0.25, 0.3, 0.3][:most]
+    ends = [round(pause.end_of_speech / SAMPLE_RATE, 1) for pause in pauses]
+    assert ends == [0.5, 2.1, 6.1][:most]
+
+
+def test_the_continuation_of_a_cut_utterance_has_eager_pauses_of_its_own() -> None:
+    eager = Endpointing(eager_pause_s=0.25, eager_max=1, max_utterance_s=3)
+    stretches = [(VOICE, 1), (QUIET, 0.3), (VOICE, 3), (QUIET, 0.3), (VOICE, 0.5), (QUIET, 2)]
+    run = segment(flags(*stretches), eager)
+    starts = [event.utterance.start for event in run.events if isinstance(event, Paused)]
+    assert starts == [utterance.start for utterance in run.utterances]
+
+
 def test_a_pause_after_too_little_speech_is_not_worth_transcribing() -> None:
     run = segment(flags((VOICE, 0.3), (QUIET, 2)), Endpointing(eager_pause_s=0.25))
     assert [type(event) for event in run.events] == [SpeechStarted, Skipped]

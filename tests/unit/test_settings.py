@@ -100,12 +100,26 @@ def test_the_longest_time_is_a_number_that_redis_takes() -> None:
         (ListenSettings, {"persona": "two\nlines"}),
         (ListenSettings, {"persona": "x" * 65}),
         (ListenSettings, {"max_utterance_s": 601}),
+        (ListenSettings, {"eager": "perhaps"}),
+        (ListenSettings, {"eager_max": 0}),
         (LogSettings, {"level": "loud"}),
     ],
 )
 def test_what_cannot_be_used_is_refused(section: type[BaseModel], values: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         section.model_validate(values)
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        *[(value, "on") for value in (True, "true", "1", "yes", "on", "ON")],
+        *[(value, "off") for value in (False, "false", "0", "no", "off")],
+        ("auto", "auto"),
+    ],
+)
+def test_a_switch_with_auto_takes_booleans_as_well(value: object, meant: str) -> None:
+    assert ListenSettings.model_validate({"eager": value}).eager == meant
 
 
 def test_settings_are_frozen() -> None:

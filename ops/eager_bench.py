@@ -1,0 +1,321 @@
+"""`earshot bench eager`: how much of the wait for silence STT gets done, and what that costs.
+
+Sentences of the bundled recording are played at the speed of speech, each with eager transcription
+on and off, one after the other. Some come in pairs with a pause between them that is no end: there
+a draft is made for nothing.
+"""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, Literal
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from common.codecs import SAMPLE_RATE
+from common.configuration import load
+from common.events import Transcript, parse_event
+from common.keys import STT_GROUP
+from common.link import Link
+from common.settings import Settings, SttSettings
+from common.store import Store
+from ops.census import take_census
+from ops.demo.recording_file import AUDIO, sentences
+from ops.embedded_redis import EmbeddedRedis
+from ops.machine import is_serving
+from ops.running import link_of, meet, opened
+from producer.audio_file import AudioFileSource
+from producer.detector import WebRtcDetector
+from producer.listen import listen
+from producer.outbox import Outbox
+from producer.presets import endpointing
+from workers.loop import Loop
+from workers.register import consumer_name
+from workers.stt import Engine, SttHandler
+from workers.whisper import Transcription
+from workers.whisper import load as load_engine
+
+Mode = Literal["on", "off"]
+MODES: Final[tuple[Mode, Mode]] = ("on", "off")
+
+ROOM_S: Final = 0.3  # around a sentence of the recording
+PAUSE_S: Final = 0.5  # inside a pair: an eager pause, but no end; less than twice the room
+REST_S: Final = 0.5  # after the silence that ends a turn
+READY_S: Final = 60.0
+TRANSCRIPT_S: Final = 60.0
+LOOK_S: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """What is said in one turn. `pauses`: how often the speaker pauses and goes on."""
+
+    samples: NDArray[np.int16]
+    pauses: int
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What became of a clip; times in ms since the end of speech, by Redis's clock."""
+
+    mode: Mode
+    pauses: int
+    text: str
+    started_ms: float
+    transcribed_ms: float
+    shown_ms: float
+    """When the transcript appeared in the results."""
+    runs: int
+    """How often STT ran for it."""
+    stt_s: float
+    """How long STT ran for it by the clock, drafts that were discarded included."""
+
+
+@dataclass(slots=True)
+class Measured:
+    """All turns of a run, and what they add up to."""
+
+    model: str
+    silence_ms: float
+    eager_pause_s: float
+    turns: list[Turn] = field(default_factory=list)
+
+    def beyond_ms(self, mode: Mode) -> float:
+        """Median time from the end of the silence to the transcript."""
+        return statistics.median(
+            turn.shown_ms - self.silence_ms for turn in self.turns if turn.mode == mode
+        )
+
+    @property
+    def ratio(self) -> float:
+        """What is left of the wait beyond the silence, with eager on, of what it is with it off."""
+        return self.beyond_ms("on") / self.beyond_ms("off")
+
+    @property
+    def early(self) -> list[bool]:
+        """Of each turn with eager on: was STT done before the turn was over?"""
+        return [turn.transcribed_ms < turn.shown_ms for turn in self.turns if turn.mode == "on"]
+
+    @property
+    def done_share(self) -> float:
+        """Median share of the silence in which STT was done already."""
+        return statistics.median(
+            max(0.0, turn.shown_ms - turn.transcribed_ms) / turn.shown_ms
+            for turn in self.turns
+            if turn.mode == "on"
+        )
+
+    def stt(self, mode: Mode, *, pauses: bool) -> tuple[float, float]:
+        """Runs (mean) and seconds (median) of STT per turn."""
+        of = [t for t in self.turns if t.mode == mode and bool(t.pauses) == pauses]
+        return (
+            statistics.fmean(turn.runs for turn in of),
+            statistics.median(turn.stt_s for turn in of),
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures as the command prints them."""
+        texts = {mode: [turn.text for turn in self.turns if turn.mode == mode] for mode in MODES}
+        same = [on == off for on, off in zip(texts["on"], texts["off"], strict=True)]
+        return {
+            "model": self.model,
+            "turns": len(self.early),
+            "silence_ms": self.silence_ms,
+            "eager_pause_s": self.eager_pause_s,
+            "beyond_silence_ms": {mode: round(self.beyond_ms(mode), 1) for mode in MODES},
+            "ratio": round(self.ratio, 3),
+            "stt_done_before_the_end": round(statistics.fmean(self.early), 3),
+            "stt_done_share_of_silence": round(self.done_share, 3),
+            "extra_stt_per_turn": {
+                "without_pauses": self._extra(pauses=False),
+                "with_a_pause": self._extra(pauses=True),
+            },
+            "same_text": round(statistics.fmean(same), 3),
+        }
+
+    def _extra(self, *, pauses: bool) -> dict[str, float] | None:
+        if not any(bool(turn.pauses) == pauses for turn in self.turns):
+            return None
+        runs_on, s_on = self.stt("on", pauses=pauses)
+        runs_off, s_off = self.stt("off", pauses=pauses)
+        return {
+            "runs": round(runs_on - runs_off, 2),
+            "ms": round(1000 * (s_on - s_off), 1),
+            "share": round(s_on / s_off - 1, 3),
+        }
+
+
+def clips(*, pairs: bool = True) -> list[Clip]:
+    """The recording's sentences, each alone and (`pairs`) every second one with the next."""
+    audio, _ = soundfile.read(AUDIO, dtype="int16")
+    alone = []
+    for sentence in sentences():
+        start, end = sentence.start_s - ROOM_S, sentence.end_s + ROOM_S
+        alone.append(audio[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)])
+    turns = [Clip(samples, 0) for samples in alone]
+    if pairs:
+        overlap = round((2 * ROOM_S - PAUSE_S) * SAMPLE_RATE)
+        for first, second in zip(alone[::2], alone[1::2], strict=False):
+            turns.append(Clip(np.concatenate([first[:-overlap], second]), 1))
+    return turns
+
+
+def _quiet(seconds: float) -> NDArray[np.int16]:
+    return np.zeros(round(seconds * SAMPLE_RATE), np.int16)
+
+
+class _Counting:
+    """An engine that counts what it does."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.name = engine.name
+        self.device = engine.device
+        self.runs = 0
+        self.stt_s = 0.0
+
+    def transcribe(self, samples: NDArray[np.int16], language: str) -> Transcription:
+        began = time.perf_counter()
+        try:
+            return self._engine.transcribe(samples, language)
+        finally:
+            self.runs += 1
+            self.stt_s += time.perf_counter() - began
+
+    def warm_up(self) -> None:
+        self._engine.warm_up()
+
+
+@dataclass(slots=True)
+class _Setting:
+    """What a turn is played on."""
+
+    settings: Settings
+    store: Store
+    link: Link
+    folder: Path
+    engines: list[_Counting]
+    seen: str = "-"
+
+    async def play(self, clip: Clip, mode: Mode) -> Turn:
+        """Play one clip at the speed of speech and wait for its transcript."""
+        engine = self.engines[0]
+        runs, stt_s = engine.runs, engine.stt_s
+        path = self.folder / "clip.wav"
+        silence_s = endpointing(self.settings.listen.preset).silence_s
+        soundfile.write(path, np.concatenate([clip.samples, _quiet(silence_s + REST_S)]), 16_000)
+        options = self.settings.listen.model_copy(update={"eager": mode})
+        source = AudioFileSource(path, options.frame_ms, realtime=True)
+        detector = WebRtcDetector(options.vad_mode, options.frame_ms)
+        session = f"eager-{mode}"
+        outbox = Outbox(self.folder, session, max_bytes=2**26, max_age_s=3600)
+        with source, outbox:
+            await listen(
+                source,
+                detector,
+                options,
+                outbox,
+                self.store,
+                self.link,
+                partial(meet, self.link, self.store, self.settings),
+                asyncio.Event(),
+                session=session,
+                paced=True,
+            )
+        async with asyncio.timeout(TRANSCRIPT_S):
+            transcript: Transcript = await _until(self._transcript)
+            await _until(self._all_done)
+        timings = transcript.data.timings
+        assert timings.stt_started is not None
+        assert timings.transcribed is not None
+        return Turn(
+            mode=mode,
+            pauses=clip.pauses,
+            text=transcript.data.text,
+            started_ms=timings.stt_started,
+            transcribed_ms=timings.transcribed,
+            shown_ms=max(timings.transcribed, timings.committed or 0),
+            runs=engine.runs - runs,
+            stt_s=engine.stt_s - stt_s,
+        )
+
+    async def _transcript(self) -> Transcript | None:
+        redis: Any = self.store.redis
+        rows = await redis.xrange(self.store.all_shards()[0].results, min=self.seen)
+        for entry, fields in rows:
+            self.seen = f"({entry.decode()}"
+            event = parse_event(fields)
+            if isinstance(event, Transcript):
+                return event
+        return None
+
+    async def _all_done(self) -> bool:
+        """Whether STT has finished what it had begun, discarded drafts included."""
+        redis: Any = self.store.redis
+        stream = self.store.all_shards()[0].utterances
+        pending = (await redis.xpending(stream, STT_GROUP))["pending"]
+        return not pending and not await redis.xlen(stream)
+
+
+async def _until(look: Callable[[], Awaitable[Any]]) -> Any:
+    while not (found := await look()):  # noqa: ASYNC110  # Redis tells nobody
+        await asyncio.sleep(LOOK_S)
+    return found
+
+
+async def measure(
+    said: list[Clip], *, model: str, say: Callable[[str], None] = lambda _: None
+) -> Measured:
+    """Play each clip with eager transcription on and off, in turn, to one STT worker."""
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="earshot-eager-")))
+        redis = stack.enter_context(EmbeddedRedis(folder / "redis"))
+        settings = load({"redis": {"url": redis.url}, "stt": {"model": model}, "shards": 1})
+        store = await stack.enter_async_context(opened(settings))
+        link = link_of(store, settings)
+        await meet(link, store, settings)
+        engines = await _worker(stack, settings)
+        await _until(partial(_serves, store))
+        setting = _Setting(settings, store, link, folder, engines)
+        silence_s = endpointing(settings.listen.preset).silence_s
+        measured = Measured(model, 1000 * silence_s, settings.listen.eager_pause_s)
+        for number, clip in enumerate(said):
+            for mode in MODES[:: 1 if number % 2 else -1]:
+                turn = await setting.play(clip, mode)
+                measured.turns.append(turn)
+                beyond = turn.shown_ms - measured.silence_ms
+                say(f"  eager {mode}: {beyond:.0f} ms after the silence, STT ran {turn.runs} times")
+        return measured
+
+
+async def _worker(stack: AsyncExitStack, settings: Settings) -> list[_Counting]:
+    """An STT worker in this process, until the stack is left; its engine, once it is loaded."""
+    engines: list[_Counting] = []
+
+    def counting(stt: SttSettings) -> Engine:
+        engines.append(_Counting(load_engine(stt)))
+        return engines[0]
+
+    store = await stack.enter_async_context(opened(settings))
+    handler = SttHandler(store, settings.stt, load=counting)
+    stop = asyncio.Event()
+    running = asyncio.create_task(Loop(store, settings, handler, consumer_name("stt")).run(stop))
+
+    async def leave() -> None:
+        stop.set()
+        await running
+
+    stack.push_async_callback(leave)
+    return engines
+
+
+async def _serves(store: Store) -> bool:
+    return any(is_serving(worker) for worker in (await take_census(store)).workers)
