@@ -8,6 +8,7 @@ import structlog
 from redis.exceptions import ResponseError
 
 from common.connection import is_away, is_hopeless
+from common.errors import Refused
 from common.keys import HANDED_BACK, LLM_GROUP, STT_GROUP, Shard
 from common.link import Link, jittered
 from common.store import Store
@@ -60,7 +61,11 @@ class Caretaker:
             due_sessions, self._store, shard, SESSIONS_AT_ONCE
         )
         for session in sessions:
-            mended = await self._link.call(tend, self._store, session)
+            try:
+                mended = await self._link.call(tend, self._store, session)
+            except Refused as error:
+                log.error("cannot_tend", session=session, why=str(error))
+                continue
             if mended:
                 log.warning("session_mended", session=session, how=mended)
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import structlog
-from redis.exceptions import ResponseError
 
 from common.keys import HANDED_BACK, Shard
 from common.link import Link
 from common.store import Store, ms
+from common.transitions.claims import drop_vanished, make_group
 from common.transitions.transcribing import Claim
 from workers.work import Work
 
@@ -44,14 +44,7 @@ class Reader:
     async def make_groups(self) -> None:
         """Make the groups that are missing, from the start of the stream: nothing is skipped."""
         for stream in self.streams:
-            try:
-                await self._link.call(
-                    self._redis.xgroup_create, stream, self._group, id="0", mkstream=True
-                )
-            except ResponseError as error:
-                if "BUSYGROUP" not in str(error):
-                    raise
-            else:
+            if await self._link.call(make_group, self._store, stream, self._group):
                 log.info("group_made", stream=stream, group=self._group)
 
     async def waiting(self) -> list[Work]:
@@ -166,25 +159,11 @@ class Reader:
         return int(rows[0]["times_delivered"]) if rows else None
 
     async def _drop_vanished(self, stream: str) -> None:
-        """Acknowledge what is pending for us and no longer in the stream.
-
-        Redis 6.2 claims deleted entries, answers nil for them and leaves them pending; from 7.0 on
-        it removes them by itself. The turn is looked after by `tend`.
-        """
-        rows = await self._link.call(
-            self._redis.xpending_range,
-            stream,
-            self._group,
-            "-",
-            "+",
-            100,
-            consumername=self._consumer,
-        )
-        for row in rows:
-            entry = row["message_id"]
-            if not await self._link.call(self._redis.xrange, stream, entry, entry, count=1):
-                await self._link.call(self._redis.xack, stream, self._group, entry)
-                log.warning("entry_vanished", stream=stream, entry=entry.decode())
+        """Acknowledge what is pending for us and no longer in the stream."""
+        for entry in await self._link.call(
+            drop_vanished, self._store, stream, self._group, self._consumer
+        ):
+            log.warning("entry_vanished", stream=stream, entry=entry)
 
     def _work(
         self, stream: str, entry: bytes, fields: Mapping[bytes, bytes], deliveries: int

@@ -1,4 +1,4 @@
--- Shared by every script that touches a session; common/scripts.py puts it in front of them.
+-- Shared by every script that touches a session; common/script.py puts it in front of them.
 --
 -- KEYS[1] session  hash    epoch last done taken wake token attempt started reached
 -- KEYS[2] inbox    hash    turn -> record (JSON, below)

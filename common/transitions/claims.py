@@ -10,6 +10,8 @@ from common.store import Store
 HEARTBEAT: Final = Script("heartbeat")
 HAND_BACK: Final = Script("hand_back")
 LEAVE: Final = Script("leave")
+MAKE_GROUP: Final = Script("make_group")
+DROP_VANISHED: Final = Script("drop_vanished")
 
 
 class Settled(Enum):
@@ -46,3 +48,14 @@ async def hand_back(
 async def leave(store: Store, stream: str, group: str, consumer: str) -> bool:
     """Remove a consumer; False (and nothing changed) if entries are pending for it."""
     return bool(await LEAVE(store.redis, [stream], [group, consumer]))
+
+
+async def make_group(store: Store, stream: str, group: str) -> bool:
+    """Make a group that is missing, from the start of the stream; False if it was there."""
+    return bool(await MAKE_GROUP(store.redis, [stream], [group]))
+
+
+async def drop_vanished(store: Store, stream: str, group: str, consumer: str) -> list[str]:
+    """Acknowledge what is pending for a consumer and no longer in the stream; returns the ids."""
+    answer = await DROP_VANISHED(store.redis, [stream], [group, consumer])
+    return [entry.decode() for entry in answer]

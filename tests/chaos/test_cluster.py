@@ -73,7 +73,7 @@ async def test_a_master_killed_under_load(nodes: list[Node], tmp_path: Path) -> 
         await asyncio.to_thread(wait_for, lambda: sum(is_master(node) for node in nodes) == MASTERS)
         await asyncio.sleep(SECONDS / 3)
         victim.start()  # it comes back as a replica, with a past of its own
-        findings = await on.rest_of(plan)
+        findings = await on.rest_of(plan, patience_s=40)
         # what was acknowledged in the very moment of the kill may not have reached the replica
         assert findings.unheard <= 3
         assert findings.lost == findings.unheard

