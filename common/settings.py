@@ -224,6 +224,12 @@ class ListenSettings(_Section):
     max_utterance_s: Annotated[float, Field(ge=2, le=600)] = Field(
         30, description="Whisper's window; longer speech is cut at its quietest place."
     )
+    vad: Literal["webrtc", "silero", "cascade"] = Field(
+        "cascade",
+        description="What tells speech from noise: webrtc (cheapest, takes loud noise for speech),"
+        " silero (a small neural network), cascade (silero, asked only where webrtc hears"
+        " something). The default heard best for its CPU time: docs/hearing.md.",
+    )
     vad_mode: Annotated[int, Field(ge=0, le=3)] = Field(
         2, description="webrtcvad's aggressiveness: 0 hears most, 3 least."
     )

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from common.codecs import SAMPLE_RATE
 from common.errors import BadInput
+from producer.energy_gate import EnergyGate
 from producer.source import DEFAULT_FRAME_MS, frame_samples
 
 DEFAULT_MODE = 2
@@ -41,3 +42,16 @@ class WebRtcDetector:
                 f"a frame of {self._samples} int16 samples expected, got {frame.shape}"
             )
         return bool(self._vad.is_speech(frame.tobytes(), SAMPLE_RATE))
+
+
+class GatedDetector:
+    """What another detector takes for speech and stands out of the noise floor as well."""
+
+    def __init__(self, detector: Detector, gate: EnergyGate) -> None:
+        self._detector = detector
+        self._gate = gate
+
+    def is_speech(self, frame: NDArray[np.int16]) -> bool:
+        """Whether this frame holds speech. Both judge every frame: both follow the noise."""
+        is_loud = self._gate.is_loud(frame)
+        return self._detector.is_speech(frame) and is_loud

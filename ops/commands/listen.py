@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 @setting("--min-speech", "listen.min_speech_s", metavar="SECONDS")
 @setting("--pre-roll", "listen.pre_roll_s", metavar="SECONDS")
 @setting("--max-utterance", "listen.max_utterance_s", metavar="SECONDS")
+@setting("--vad", "listen.vad", metavar="webrtc|silero|cascade")
 @setting("--vad-mode", "listen.vad_mode", metavar="0..3")
 @setting("--frame-ms", "listen.frame_ms", metavar="10|20|30")
 @setting("--codec", "listen.codec", metavar="flac|pcm_s16le")
@@ -88,13 +89,13 @@ def _source(settings: Settings, input_: str | None, realtime: bool) -> "Source":
 
 
 async def _listen(settings: Settings, source: "Source", paced: bool, stop: asyncio.Event) -> None:
-    from producer.detector import WebRtcDetector
+    from producer.detectors import detector_for
     from producer.identity import default_session
     from producer.listen import listen
     from producer.outbox import Outbox
 
     options = settings.listen
-    detector = WebRtcDetector(options.vad_mode, options.frame_ms)
+    detector = detector_for(options)
     session = check_session_id(options.session or default_session(Path(source.name).stem))
     with (
         source,

@@ -47,8 +47,14 @@ def check_conversation(parts: Pipeline, session: str) -> None:
 def test_a_file_is_heard_transcribed_and_answered(parts: Pipeline) -> None:
     done = parts.run("listen", "--input", str(AUDIO), "--session", "plain")
     assert done.returncode == 0, done.stderr.decode()
-    assert b"Skipped short segment (" in done.stderr
     check_conversation(parts, "plain")
+
+
+def test_the_cough_that_webrtc_hears_is_skipped_aloud(parts: Pipeline) -> None:
+    done = parts.run("listen", "--input", str(AUDIO), "--session", "cough", "--vad", "webrtc")
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"Skipped short segment (" in done.stderr
+    check_conversation(parts, "cough")
 
 
 def test_a_44100_hz_stereo_file_works_as_well(parts: Pipeline, tmp_path: Path) -> None:

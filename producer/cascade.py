@@ -1,0 +1,56 @@
+"""A cheap detector that decides when a dear one is asked."""
+
+from collections import deque
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.codecs import SAMPLE_RATE
+from producer.detector import Detector
+from producer.silero import SileroDetector
+
+LEAD_S: Final = 0.5
+"""What the second detector is given of the past when it wakes: without it, it would judge the
+first sounds of a word out of thin air."""
+LINGER_S: Final = 1.0
+"""How long it is still asked after either of them last heard speech: while an utterance is open it
+may hear a weak word that the first one misses."""
+
+
+class CascadeDetector:
+    """`first` judges every frame; `second` only around what `first` takes for speech, and decides.
+
+    In a quiet room that costs what `first` costs; in noise that `first` takes for speech, both.
+    """
+
+    def __init__(self, first: Detector, second: SileroDetector, frame_samples: int) -> None:
+        frame_s = frame_samples / SAMPLE_RATE
+        self._first = first
+        self._second = second
+        self._past: deque[NDArray[np.int16]] = deque(maxlen=round(LEAD_S / frame_s))
+        self._linger = round(LINGER_S / frame_s)
+        self._awake = 0  # frames for which the second one will still be asked
+
+    def is_speech(self, frame: NDArray[np.int16]) -> bool:
+        """Whether this frame holds speech."""
+        if self._first.is_speech(frame):
+            if not self._awake:
+                self._wake()
+            self._awake = self._linger
+        if not self._awake:
+            self._past.append(frame)
+            return False
+        self._awake -= 1
+        speech = self._second.is_speech(frame)
+        if speech:
+            self._awake = self._linger
+        elif not self._awake:
+            self._past.clear()
+        return speech
+
+    def _wake(self) -> None:
+        self._second.reset()
+        for frame in self._past:
+            self._second.is_speech(frame)
+        self._past.clear()

@@ -1,0 +1,32 @@
+"""The detector that the settings ask for."""
+
+from common.errors import BadInput
+from common.settings import ListenSettings
+from producer.detector import Detector, GatedDetector, WebRtcDetector
+from producer.energy_gate import EnergyGate
+from producer.source import frame_samples
+
+
+def detector_for(settings: ListenSettings) -> Detector:
+    """A new detector for one stream.
+
+    Raises `BadInput` for a mode or frame length that does not exist, and where Silero is asked for
+    and not installed.
+    """
+    samples = frame_samples(settings.frame_ms)
+    webrtc = WebRtcDetector(settings.vad_mode, settings.frame_ms)
+    if settings.vad == "webrtc":
+        return GatedDetector(webrtc, EnergyGate(samples))
+    try:
+        from producer.silero import SileroDetector
+    except ImportError as error:
+        raise BadInput(
+            f"--vad {settings.vad} needs Silero's detector ({error}); pip install 'earshot[cut]', "
+            "or choose --vad webrtc"
+        ) from None
+    silero = SileroDetector(settings.frame_ms)
+    if settings.vad == "silero":
+        return silero
+    from producer.cascade import CascadeDetector
+
+    return CascadeDetector(webrtc, silero, samples)
