@@ -236,6 +236,9 @@ class ListenSettings(_Section):
     frame_ms: Annotated[int, AfterValidator(_webrtc_frame)] = Field(
         30, description="webrtcvad's frame."
     )
+    push_to_talk: bool = Field(
+        False, description="Start muted: m or space in the terminal, or SIGUSR1, lets it hear."
+    )
     codec: Codec = Field("flac", description="flac halves the traffic and loses nothing.")
     language: Annotated[str, Field(max_length=16, pattern=LANGUAGE)] = Field(
         "", description="Hint for STT: a language code such as en."

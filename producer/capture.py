@@ -18,6 +18,7 @@ import structlog
 from common.codecs import SAMPLE_RATE
 from common.errors import NoMicrophone
 from producer.devices import InputDevice, find_device, input_devices, portaudio
+from producer.mute import Mute
 
 log = structlog.get_logger(__name__)
 
@@ -76,9 +77,14 @@ class Capture:
     """Records from the device that `wanted` describes (see `find_device`) until `stop()`."""
 
     def __init__(
-        self, wanted: int | str | None, *, clock: Callable[[], float] = time.monotonic
+        self,
+        wanted: int | str | None,
+        mute: Mute | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._wanted = wanted
+        self._mute = mute or Mute()
         self._clock = clock
         self._blocks: deque[Block] = deque(maxlen=round(_QUEUE_S / _BLOCK_S))
         self._changed = threading.Condition()
@@ -185,6 +191,8 @@ class Capture:
 
     def _receive(self, block: Block, is_overflown: bool) -> None:
         self._last_block = self._clock()
+        if self._mute.is_on:  # here already: a reader that lags behind must not get to hear it
+            block = Block(bytes(len(block.data)), block.format)
         if block.format is self._live:
             self.is_away = False
         with self._changed:

@@ -1,10 +1,22 @@
-"""The detector that the settings ask for."""
+"""The detector that the settings ask for, and what has to be known about it."""
+
+from typing import Final
 
 from common.errors import BadInput
 from common.settings import ListenSettings
 from producer.detector import Detector, GatedDetector, WebRtcDetector
 from producer.energy_gate import EnergyGate
 from producer.source import frame_samples
+
+LAG_S: Final = {"webrtc": 0.0, "silero": 0.12, "cascade": 0.12}
+"""How much later than WebRTC's each detector hears that speech began, seconds: medians over the
+voices of `earshot bench hearing` (docs/hearing.md)."""
+
+
+def with_lag(settings: ListenSettings) -> ListenSettings:
+    """The settings with the pre-roll lengthened by the detector's lag, so that `pre_roll_s` means
+    the same before the speech whichever detector hears it."""
+    return settings.model_copy(update={"pre_roll_s": settings.pre_roll_s + LAG_S[settings.vad]})
 
 
 def detector_for(settings: ListenSettings) -> Detector:

@@ -36,12 +36,14 @@ async def listen(
     *,
     session: str,
     paced: bool,
+    watch: Callable[[Shipper], None] | None = None,
 ) -> None:
     """Hear `source` to its end (or until `stop`), and ship everything that it held.
 
     `meet` waits for Redis and checks it; what it raises when waiting cannot help ends the run, and
     what was heard stays in the outbox. A source that is over is shipped whole, however long Redis
-    is away; on `stop` what cannot be shipped at once waits for the next start.
+    is away; on `stop` what cannot be shipped at once waits for the next start. `watch` is given
+    the shipper, for whoever shows what it has done.
     """
     loop = asyncio.get_running_loop()
     shipper = Shipper(store, link, outbox, eager_backlog=settings.eager_backlog)
@@ -65,6 +67,8 @@ async def listen(
         await meet()
         await shipper.run()
 
+    if watch is not None:
+        watch(shipper)
     if left := len(outbox):
         log.info("found_in_outbox", waiting=left)
     shipping = asyncio.create_task(ship())

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from common.codecs import SAMPLE_RATE
 from producer.capture import Block, Capture, Format, Overflows
+from producer.level_watch import LevelWatch
+from producer.mute import Mute
 from producer.resample import Resampler
 from producer.source import DEFAULT_FRAME_MS, Framer, frame_samples
 
@@ -28,7 +30,8 @@ class Microphone:
 
     Entering opens it and raises `NoMicrophone` when there is none such, or PyAudio is missing.
     From then on a device that fails is opened again with backoff; meanwhile it sounds like
-    silence, so that an open utterance ends and sample time keeps up with the wall clock.
+    silence, so that an open utterance ends and sample time keeps up with the wall clock. So does
+    what is recorded while `mute` is on, from the moment that it is recorded.
     """
 
     is_live = True
@@ -38,12 +41,15 @@ class Microphone:
         device: int | str | None = None,
         frame_ms: int = DEFAULT_FRAME_MS,
         *,
+        mute: Mute | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.frame_samples = frame_samples(frame_ms)
         self.name = "default" if device is None or device == "" else str(device)
         self._framer = Framer(self.frame_samples)
-        self._capture = Capture(device)
+        self._mute = mute or Mute()
+        self._capture = Capture(device, self._mute)
+        self._watch = LevelWatch()
         self._clock = clock
         self._resampler: Resampler | None = None
         self._format: Format | None = None
@@ -85,7 +91,10 @@ class Microphone:
             block = self._capture.take(_POLL_S)
             if block is not None:
                 heard_until = self._clock()
-                yield from self._framer.push(self._convert(block))
+                audio = self._convert(block)
+                if not self._mute.is_on:
+                    self._watch.push(audio)
+                yield from self._framer.push(audio)
             elif self._capture.is_stopping:
                 break
             elif self._capture.is_away:

@@ -10,11 +10,15 @@ import click
 from common import logs
 from common.settings import LogSettings
 from ops.commands.bench_eager import eager
+from ops.commands.bench_hearing import hearing
 
 
 @click.group("bench")
 def command() -> None:
     """Measure earshot on this machine, and prove what it promises."""
+
+
+command.add_command(hearing)
 
 
 @command.command("chaos")

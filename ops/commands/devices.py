@@ -1,19 +1,39 @@
 """`earshot devices`: what there is to listen with."""
 
 import json
+import math
+from contextlib import suppress
 from dataclasses import asdict
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from common.errors import NoMicrophone
+from common import logs
+from common.errors import BadInput, NoMicrophone
+from ops.options import setting, settings_of
 
 
 @click.command("devices")
 @click.option("--json", "as_json", is_flag=True, help="A JSON list.")
-def command(as_json: bool) -> None:
-    """List the input devices; `earshot listen --device` takes an index or a part of a name."""
+@click.option("--level", is_flag=True, help="Show how loud a device is, until Ctrl+C.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0.1), help="With --level: end after this long."
+)
+@setting("--device", "listen.device", metavar="INDEX|NAME")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool, level: bool, seconds: float | None) -> None:
+    """List the input devices; `earshot listen --device` takes an index or a part of a name.
+
+    With --level: a meter of one device (--device; the default one without it). Speech should be
+    green, and never red. A device that is muted or clips is named.
+    """
+    if level:
+        if as_json:
+            raise BadInput("--level is for people; leave one of --json and --level away")
+        with suppress(KeyboardInterrupt):
+            _meter(ctx, seconds)
+        return
     from producer.devices import list_devices
 
     devices = list_devices()
@@ -33,3 +53,13 @@ def command(as_json: bool) -> None:
             "default" if device.is_default else "",
         )
     Console().print(table)
+
+
+def _meter(ctx: click.Context, seconds: float | None) -> None:
+    from ops.level_meter import show_level
+    from producer.microphone import Microphone
+
+    settings = settings_of(ctx)
+    logs.set_up(settings.log)
+    with Microphone(settings.listen.device, settings.listen.frame_ms) as microphone:
+        show_level(microphone, math.inf if seconds is None else seconds, settings.log)

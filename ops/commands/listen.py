@@ -17,6 +17,7 @@ from ops.running import link_of, meet, opened, run_role
 
 # brings NumPy along, which --help must not wait for
 if TYPE_CHECKING:
+    from producer.mute import Mute
     from producer.source import Source
 
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 @setting("--vad", "listen.vad", metavar="webrtc|silero|cascade")
 @setting("--vad-mode", "listen.vad_mode", metavar="0..3")
 @setting("--frame-ms", "listen.frame_ms", metavar="10|20|30")
+@setting("--push-to-talk", "listen.push_to_talk", is_flag=True, default=None)
 @setting("--codec", "listen.codec", metavar="flac|pcm_s16le")
 @setting("--language", "listen.language", metavar="CODE")
 @setting("--persona", "listen.persona", metavar="NAME")
@@ -51,7 +53,8 @@ def command(ctx: click.Context, input_: str | None, realtime: bool) -> None:
     """Hear speech, cut it into utterances and send them.
 
     Utterances wait in an outbox on this host's disk until Redis has them, so that nothing is lost
-    while the network is gone. Ctrl+C sends what is being said and leaves.
+    while the network is gone. Ctrl+C sends what is being said and leaves. On a terminal m or space
+    mutes and lets hear again; SIGUSR1 does so for a service.
 
     \b
     earshot listen                              the default microphone
@@ -62,19 +65,26 @@ def command(ctx: click.Context, input_: str | None, realtime: bool) -> None:
     settings = settings_of(ctx)
     if realtime and input_ is None:
         raise BadInput("--realtime goes with --input: a microphone is as fast as speech anyway")
-    source = _source(settings, input_, realtime)
+    mute = _mute(settings)
+    source = _source(settings, input_, realtime, mute)
     logs.set_up(settings.log)
-    run_role(lambda stop: _listen(settings, source, realtime or source.is_live, stop))
+    run_role(lambda stop: _listen(settings, source, mute, realtime or source.is_live, stop))
 
 
-def _source(settings: Settings, input_: str | None, realtime: bool) -> "Source":
+def _mute(settings: Settings) -> "Mute":
+    from producer.mute import Mute
+
+    return Mute(settings.listen.push_to_talk)
+
+
+def _source(settings: Settings, input_: str | None, realtime: bool, mute: "Mute") -> "Source":
     """The source that was asked for; raises BadInput where its part is not installed."""
     frame_ms = settings.listen.frame_ms
     try:
         if input_ is None:
             from producer.microphone import Microphone
 
-            return Microphone(settings.listen.device, frame_ms)
+            return Microphone(settings.listen.device, frame_ms, mute=mute)
         if input_ == "-":
             from producer.raw_pcm import RawPcmSource
 
@@ -88,35 +98,42 @@ def _source(settings: Settings, input_: str | None, realtime: bool) -> "Source":
         ) from None
 
 
-async def _listen(settings: Settings, source: "Source", paced: bool, stop: asyncio.Event) -> None:
-    from producer.detectors import detector_for
+async def _listen(
+    settings: Settings, source: "Source", mute: "Mute", paced: bool, stop: asyncio.Event
+) -> None:
+    from ops.listening import Listening
+    from producer.detectors import detector_for, with_lag
     from producer.identity import default_session
     from producer.listen import listen
+    from producer.mute import Mutable
     from producer.outbox import Outbox
+    from producer.speaking import Speaking
 
-    options = settings.listen
-    detector = detector_for(options)
-    session = check_session_id(options.session or default_session(Path(source.name).stem))
-    with (
-        source,
-        Outbox(
+    options = with_lag(settings.listen)
+    detector = Speaking(detector_for(options))
+    heard = Mutable(source, mute)
+    with heard:
+        session = check_session_id(options.session or default_session(Path(source.name).stem))
+        with Outbox(
             options.outbox_folder(),
             session,
             max_bytes=round(options.outbox_max_mb * 2**20),
             max_age_s=options.outbox_max_age_s,
-        ) as outbox,
-    ):
-        async with opened(settings) as store:
-            link = link_of(store, settings)
-            await listen(
-                source,
-                detector,
-                options,
-                outbox,
-                store,
-                link,
-                partial(meet, link, store, settings),
-                stop,
-                session=session,
-                paced=paced,
-            )
+        ) as outbox:
+            listening = Listening(heard, mute, detector, outbox)
+            async with opened(settings) as store:
+                link = link_of(store, settings)
+                with listening.shown(settings.log, reads_stdin=source.name == "stdin"):
+                    await listen(
+                        heard,
+                        detector,
+                        options,
+                        outbox,
+                        store,
+                        link,
+                        partial(meet, link, store, settings),
+                        stop,
+                        session=session,
+                        paced=paced,
+                        watch=listening.follow,
+                    )

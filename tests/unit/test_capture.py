@@ -5,6 +5,7 @@ from structlog.testing import capture_logs
 
 from producer.capture import Block, Capture, Format, Overflows, _accepted_format
 from producer.devices import InputDevice
+from producer.mute import Mute
 
 FORMAT = Format(16_000, 1)
 QUEUED = 1_000  # 30 s in blocks of 30 ms
@@ -36,6 +37,16 @@ def test_what_was_recorded_before_the_end_can_still_be_taken() -> None:
     capture.stop()
     assert capture.take(60) == block(1)
     assert capture.take(60) is None
+
+
+def test_what_is_recorded_while_muted_is_silence_even_if_it_is_taken_later() -> None:
+    mute = Mute()
+    capture = Capture(None, mute)
+    for number in (1, 2, 3):
+        capture._receive(block(number), False)
+        mute.toggle()
+    muted = Block(b"\0\0", FORMAT)
+    assert [capture.take(0) for _ in range(3)] == [block(1), muted, block(3)]
 
 
 def test_losses_are_said_once_per_change_of_state() -> None:

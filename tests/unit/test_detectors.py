@@ -9,7 +9,7 @@ from common.errors import BadInput
 from common.settings import ListenSettings
 from producer.cascade import CascadeDetector
 from producer.detector import Detector, GatedDetector
-from producer.detectors import detector_for
+from producer.detectors import detector_for, with_lag
 from producer.silero import SileroDetector
 from tests.speechlike import room, speechlike
 
@@ -36,6 +36,14 @@ def test_the_gate_stops_steady_noise_that_webrtc_lets_through() -> None:
     hear(detector, room(4, level=0.05))
     assert hear(detector, room(4, level=0.05)) == 0
     assert hear(detector, speechlike(1, level=0.9)) > 0.5
+
+
+def test_a_detector_that_hears_later_gets_more_pre_roll() -> None:
+    webrtc = with_lag(ListenSettings(vad="webrtc", pre_roll_s=0.3))
+    cascade = with_lag(ListenSettings(vad="cascade", pre_roll_s=0.3, min_speech_s=0.2))
+    assert webrtc.pre_roll_s == 0.3
+    assert 0.35 < cascade.pre_roll_s < 0.5
+    assert cascade.min_speech_s == 0.2
 
 
 @pytest.mark.parametrize("vad", ["silero", "cascade"])

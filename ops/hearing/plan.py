@@ -1,0 +1,41 @@
+"""What a run measures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ops.hearing import noise
+from ops.hearing.scenes import Noise
+from ops.hearing.voices import Clip
+
+DETECTORS: Final = ("webrtc", "silero", "cascade")
+KINDS: Final = ("white", "pink", "hum", "clicks", "babble")
+SNRS_DB: Final = (20.0, 10.0, 5.0, 0.0)
+CLEAN: Final = "clean"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Each detector and preset hears every sentence clean, and in every noise at every SNR."""
+
+    detectors: Sequence[str] = DETECTORS
+    presets: Sequence[str] = ("command", "conversation", "dictation")
+    noises: Sequence[str] = KINDS
+    snrs_db: Sequence[float] = SNRS_DB
+    sentences: int = 29
+    noise_minutes: float = 10.0
+    wer_preset: str = "conversation"
+    wer_least_snr_db: float = 20.0
+    """Words are counted clean and down to this SNR: below it the model fails, not the ear."""
+    seed: int = 1
+
+
+def noises(clips: Sequence[Clip]) -> dict[str, Noise]:
+    """All kinds by name; the babble is made of these clips' voices."""
+    return {
+        "white": noise.white,
+        "pink": noise.pink,
+        "hum": noise.hum,
+        "clicks": noise.clicks,
+        "babble": noise.babble([part for clip in clips for part in clip.parts]),
+    }

@@ -1,0 +1,160 @@
+"""One run of the evaluation: every detector and preset over the same scenes."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.codecs import SAMPLE_RATE
+from common.settings import ListenSettings
+from ops.hearing import scenes
+from ops.hearing.folder import Recording, recordings
+from ops.hearing.judge import Judged, Score, Shipped, cut, judged, score
+from ops.hearing.plan import CLEAN, Plan, noises
+from ops.hearing.scenes import Scene
+from ops.hearing.voices import clips
+from ops.hearing.words import WordErrors, word_errors
+from producer.detectors import detector_for, with_lag
+from producer.presets import Endpointing, endpointing
+from producer.source import frame_samples
+
+MARGIN_S: Final = 0.3
+"""What is kept around a perfectly cut sentence: the pre-roll's and the tail's default."""
+
+Transcribe = Callable[[NDArray[np.int16]], str]
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class _Cpu:
+    """CPU time and audio by detector, in seconds."""
+
+    cpu_s: dict[str, float] = field(default_factory=dict)
+    audio_s: dict[str, float] = field(default_factory=dict)
+
+    def add(self, detector: str, cpu_s: float, audio_s: float) -> None:
+        self.cpu_s[detector] = self.cpu_s.get(detector, 0.0) + cpu_s
+        self.audio_s[detector] = self.audio_s.get(detector, 0.0) + audio_s
+
+    def as_dict(self) -> dict[str, float]:
+        return {name: round(1000 * self.cpu_s[name] / self.audio_s[name], 2) for name in self.cpu_s}
+
+
+def run(plan: Plan, transcribe: Transcribe | None, say: Callable[[str], None]) -> dict[str, Any]:
+    """Measures the plan; `say` is told what goes on. Without `transcribe` no words are counted."""
+    cpu = _Cpu()
+    spoken = clips()[: plan.sentences]
+    kinds = noises(spoken)
+    rng = np.random.default_rng(plan.seed)
+    talk = scenes.talk(spoken, rng)
+    conditions: list[tuple[str, float | None]] = [(CLEAN, None)]
+    conditions += [(kind, snr_db) for kind in plan.noises for snr_db in plan.snrs_db]
+    rows: list[Row] = []
+    for kind, snr_db in conditions:
+        say(kind if snr_db is None else f"{kind} at {snr_db:g} dB")
+        scene = scenes.mixed(talk, kinds.get(kind), snr_db, np.random.default_rng(plan.seed))
+        counts = snr_db is None or snr_db >= plan.wer_least_snr_db
+        words = _Words(scene, transcribe) if transcribe and counts else None
+        where = {"noise": kind, "snr_db": snr_db}
+        rows += [{**where, **row} for row in _rows(plan, scene, cpu, words)]
+    alone: list[Row] = []
+    for kind in plan.noises if plan.noise_minutes else ():
+        say(f"{kind} alone")
+        seconds = 60 * plan.noise_minutes / len(plan.noises)
+        scene = scenes.alone(kinds[kind], seconds, np.random.default_rng(plan.seed))
+        for row in _rows(plan, scene, cpu, None):
+            kept = ("detector", "preset", "false_utterances", "skipped")
+            alone.append({"noise": kind, "seconds": seconds} | {name: row[name] for name in kept})
+    return {
+        "sentences": len(spoken),
+        "voices": sorted({clip.voice for clip in spoken}),
+        "cpu_ms_per_s": cpu.as_dict(),
+        "noise_alone": alone,
+        "rows": rows,
+    }
+
+
+def run_folder(
+    plan: Plan, folder: Path, transcribe: Transcribe | None, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """The same over a folder of recordings (see `ops.hearing.folder`); raises BadInput."""
+    cpu = _Cpu()
+    rows: list[Row] = []
+    for recording in recordings(folder):
+        say(recording.name)
+        for detector, preset, heard, rules in _heard(plan, recording.scene, cpu):
+            rows.append(
+                {"file": recording.name, "detector": detector, "preset": preset}
+                | _file_row(recording, heard, rules, transcribe)
+            )
+    return {"cpu_ms_per_s": cpu.as_dict(), "rows": rows}
+
+
+def _file_row(
+    recording: Recording, heard: Judged, rules: Endpointing, transcribe: Transcribe | None
+) -> Row:
+    shipped, skipped = cut(heard, rules)
+    row: Row = {
+        "utterances": len(shipped),
+        "skipped": [round(one.speech_s, 2) for one in skipped],
+        "speech_s": round(sum(one.utterance.speech_samples for one in shipped) / SAMPLE_RATE, 2),
+    }
+    if recording.has_turns:
+        row |= score(recording.scene.turns, shipped, skipped, rules).as_dict()
+    if transcribe and recording.text is not None:
+        errors = word_errors(recording.text, _text(shipped, transcribe))
+        row |= {"words": errors.words, "word_errors": errors.errors}
+    return row
+
+
+def _rows(plan: Plan, scene: Scene, cpu: _Cpu, words: "_Words | None") -> Iterator[Row]:
+    for detector, preset, heard, rules in _heard(plan, scene, cpu):
+        shipped, skipped = cut(heard, rules)
+        result: Score = score(scene.turns, shipped, skipped, rules)
+        row: Row = {"detector": detector, "preset": preset, **result.as_dict()}
+        if words is not None and preset == plan.wer_preset:
+            row |= words.compared(shipped)
+        yield row
+
+
+def _heard(plan: Plan, scene: Scene, cpu: _Cpu) -> Iterator[tuple[str, str, Judged, Endpointing]]:
+    for detector in plan.detectors:
+        settings = with_lag(ListenSettings.model_validate({"vad": detector}))
+        heard = judged(scene, detector_for(settings), frame_samples(settings.frame_ms))
+        cpu.add(detector, heard.cpu_s, scene.seconds)
+        for preset in plan.presets:
+            yield detector, preset, heard, endpointing(preset, pre_roll_s=settings.pre_roll_s)
+
+
+class _Words:
+    """Word errors of a scene: cut by the ear, against cut at the known edges."""
+
+    def __init__(self, scene: Scene, transcribe: Transcribe) -> None:
+        self._scene = scene
+        self._text = cache(
+            lambda start, end: transcribe(scene.samples[max(start, 0) : end])
+        )  # detectors often cut alike
+        self._reference = " ".join(turn.text for turn in scene.turns)
+        margin = round(MARGIN_S * SAMPLE_RATE)
+        pieces = [(turn.start - margin, turn.end + margin) for turn in scene.turns]
+        self._perfect = self._errors(pieces)
+
+    def compared(self, shipped: list[Shipped]) -> Row:
+        """Both rates as shares, and the words that they count."""
+        path = self._errors([(one.start, one.end) for one in shipped])
+        return {
+            "words": path.words,
+            "wer": round(path.rate, 4),
+            "wer_perfectly_cut": round(self._perfect.rate, 4),
+        }
+
+    def _errors(self, pieces: list[tuple[int, int]]) -> WordErrors:
+        return word_errors(self._reference, " ".join(self._text(*piece) for piece in pieces))
+
+
+def _text(shipped: list[Shipped], transcribe: Transcribe) -> str:
+    return " ".join(transcribe(one.utterance.samples) for one in shipped)

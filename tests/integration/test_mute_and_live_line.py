@@ -1,0 +1,142 @@
+"""On a terminal `earshot listen` keeps one line up to date and a key mutes it; as a service SIGUSR1
+does, and what is said meanwhile is never shipped."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.integration.pipeline import earshot
+from tests.integration.redis_server import RedisServer
+from tests.speechlike import speechlike
+
+DEADLINE_S = 60.0
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> Iterator[dict[str, str]]:
+    with RedisServer(tcp=True) as redis:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("EARSHOT_")}
+        yield inherited | {
+            "EARSHOT_REDIS__URL": redis.url,
+            "EARSHOT_LISTEN__OUTBOX": str(tmp_path / "outbox"),
+            "EARSHOT_LISTEN__VAD": "webrtc",  # it hears speech in what is made by rule
+            "TERM": "xterm-256color",
+            "COLUMNS": "120",
+        }
+
+
+SPEECH = np.concatenate((speechlike(1.5), np.zeros(24_000, np.int16))).tobytes()
+
+
+class Terminal:
+    """A terminal with a program in it."""
+
+    def __init__(self, primary: int) -> None:
+        self._primary = primary
+        self.text = ""
+
+    def press(self, key: str) -> None:
+        os.write(self._primary, key.encode())
+
+    def wait_for(self, text: str) -> None:
+        """Reads on until this was printed; what came before it counts no more afterwards."""
+        deadline = time.monotonic() + DEADLINE_S
+        while text not in self.text:
+            assert time.monotonic() < deadline, self.text[-2_000:]
+            if select.select([self._primary], [], [], 0.5)[0]:
+                self.text += os.read(self._primary, 65_536).decode("utf-8", "replace")
+        self.text = self.text.split(text, 1)[1]
+
+
+@contextmanager
+def in_terminal(
+    arguments: list[str], env: dict[str, str], stdin: int | None = None
+) -> Iterator[tuple[Terminal, "subprocess.Popen[bytes]"]]:
+    primary, secondary = pty.openpty()
+    process = subprocess.Popen(
+        ["setsid", "--ctty", *arguments] if stdin is None else arguments,
+        env=env,
+        stdin=secondary if stdin is None else stdin,
+        stdout=secondary,
+        stderr=secondary,
+    )
+    os.close(secondary)
+    try:
+        yield Terminal(primary), process
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE_S) == 0
+    finally:
+        process.kill()
+        process.wait()
+        os.close(primary)
+
+
+def test_the_line_shows_what_is_heard_and_sent(env: dict[str, str]) -> None:
+    audio, feed = os.pipe()
+    try:
+        with in_terminal(earshot("listen", "--input", "-"), env, stdin=audio) as (terminal, _):
+            terminal.wait_for("listening")
+            os.write(feed, SPEECH)
+            terminal.wait_for("sent 1")
+            os.write(feed, np.concatenate((speechlike(0.3), np.zeros(24_000, np.int16))).tobytes())
+            terminal.wait_for("Skipped short segment")
+    finally:
+        os.close(audio)
+        os.close(feed)
+
+
+def test_a_key_mutes_and_lets_hear_again(env: dict[str, str], tmp_path: Path) -> None:
+    quiet = tmp_path / "quiet.wav"
+
+    soundfile.write(quiet, np.zeros(16_000 * 60, np.int16), 16_000)
+    arguments = earshot("listen", "--input", str(quiet), "--realtime", "--push-to-talk")
+    with in_terminal(arguments, env) as (terminal, _):
+        terminal.wait_for("m: unmute")
+        terminal.press(" ")
+        terminal.wait_for("m: mute")
+        terminal.press("m")
+        terminal.wait_for("m: unmute")
+
+
+def test_a_service_is_muted_by_a_signal(env: dict[str, str], tmp_path: Path) -> None:
+    log = tmp_path / "listen.log"
+
+    def logged(words: str, times: int = 1) -> None:
+        deadline = time.monotonic() + DEADLINE_S
+        while log.read_text().count(words) < times:
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            earshot("listen", "--input", "-"), env=env, stdin=subprocess.PIPE, stderr=stderr
+        )
+        assert process.stdin is not None
+        try:
+            logged('"listening"')
+            process.send_signal(signal.SIGUSR1)
+            logged('"muted"')
+            process.stdin.write(SPEECH)
+            process.stdin.flush()
+            # a pipe holds 64 KiB: once so much more was taken, all of the speech was
+            process.stdin.write(bytes(200_000))
+            process.stdin.flush()
+            process.send_signal(signal.SIGUSR1)
+            logged('"unmuted"')
+            process.stdin.write(SPEECH)
+            process.stdin.close()
+            assert process.wait(DEADLINE_S) == 0
+        finally:
+            process.kill()
+            process.wait()
+    logged('"utterances": 1')
