@@ -100,7 +100,8 @@ def _file_row(
     shipped, skipped = cut(heard, rules)
     row: Row = {
         "utterances": len(shipped),
-        "skipped": [round(one.speech_s, 2) for one in skipped],
+        "skipped": len(skipped),
+        "skipped_speech_s": [round(one.speech_s, 2) for one in skipped],
         "speech_s": round(sum(one.utterance.speech_samples for one in shipped) / SAMPLE_RATE, 2),
     }
     if recording.has_turns:

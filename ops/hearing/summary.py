@@ -46,7 +46,7 @@ def folder_totals(result: dict[str, Any]) -> list[Row]:
             "files": len(rows),
             "files without an utterance": sum(not row["utterances"] for row in rows),
             "utterances": _sum(rows, "utterances"),
-            "skipped": sum(len(row["skipped"]) for row in rows),
+            "skipped": _sum(rows, "skipped"),
             "missed turns": _sum(rows, "missed"),
             "false": _sum(rows, "false_utterances"),
             "word errors": _sum(rows, "word_errors"),
