@@ -49,8 +49,14 @@ class Score:
 
     turns: int = 0
     missed: int = 0
+    """Turns of which nothing was shipped; `too_short` counts those that were heard and skipped."""
+    too_short: int = 0
     false_utterances: int = 0
     skipped: int = 0
+    """Segments below the preset's least speech, parts of turns among them."""
+    parts_too_short: int = 0
+    """Turns that lack a part before or after a pause because it was so short, by the preset: they
+    count as neither clipped nor cut off."""
     run_together: int = 0
     false_cut_offs: int = 0
     cut_at_pause: dict[float, int] = field(default_factory=dict)
@@ -64,6 +70,8 @@ class Score:
         return {
             "turns": self.turns,
             "missed": self.missed,
+            "too_short": self.too_short,
+            "parts_too_short": self.parts_too_short,
             "false_utterances": self.false_utterances,
             "skipped": self.skipped,
             "run_together": self.run_together,
@@ -117,19 +125,28 @@ def score(
         own = [(n, one) for n, one in enumerate(shipped) if one.overlaps(turn)]
         for number, _ in own:
             of[number] = of.get(number, 0) + 1
-        _score_turn(result, turn, [one for _, one in own], rules)
+        parts = [one for one in skipped if one.start < turn.end and one.end_of_speech > turn.start]
+        _score_turn(result, turn, [one for _, one in own], parts, rules)
     result.false_utterances = len(shipped) - len(of)
     result.run_together = sum(count - 1 for count in of.values())
     return result
 
 
-def _score_turn(result: Score, turn: Turn, own: list[Shipped], rules: Endpointing) -> None:
+def _score_turn(
+    result: Score, turn: Turn, own: list[Shipped], parts: list[Skipped], rules: Endpointing
+) -> None:
     if not own:
         result.missed += 1
+        result.too_short += bool(parts)
         return
-    result.onset_ms.append(_ms(own[0].start - turn.start))
-    result.tail_ms.append(_ms(turn.end - own[-1].end))
-    result.delay_ms.append(_ms(own[-1].at - turn.end))
+    before = any(part.start < own[0].start for part in parts)
+    after = any(part.end_of_speech > own[-1].end for part in parts)
+    result.parts_too_short += before or after
+    if not before:
+        result.onset_ms.append(_ms(own[0].start - turn.start))
+    if not after:
+        result.tail_ms.append(_ms(turn.end - own[-1].end))
+        result.delay_ms.append(_ms(own[-1].at - turn.end))
     ends = [one for one in own if not one.utterance.continued]
     if turn.pause_s >= rules.silence_s:
         result.cut_at_pause[turn.pause_s] = result.cut_at_pause.get(turn.pause_s, 0) + (

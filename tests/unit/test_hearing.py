@@ -54,12 +54,17 @@ def test_a_perfect_ear_has_nothing_to_confess() -> None:
 
 def test_a_deaf_ear_misses_and_a_nervous_one_ships_noise() -> None:
     result = scored(scene((7, 8)), turn(1, 3))
-    assert (result.missed, result.false_utterances) == (1, 1)
+    assert (result.missed, result.too_short, result.false_utterances) == (1, 0, 1)
 
 
 def test_too_short_is_missed_and_skipped() -> None:
     result = scored(scene((1, 1.2)), turn(1, 1.2))
-    assert (result.missed, result.skipped) == (1, 1)
+    assert (result.missed, result.too_short, result.skipped) == (1, 1, 1)
+
+
+def test_a_part_that_was_too_short_is_not_clipped() -> None:
+    result = scored(scene((1, 1.2), (2, 4)), turn(1, 4, pause_s=0.8))
+    assert (result.missed, result.parts_too_short, result.onset_ms) == (0, 1, [])
 
 
 def test_an_ear_that_wakes_late_clips() -> None:
