@@ -2,38 +2,77 @@
 segmenter, outbox, Redis and faster-whisper, each for real."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
+from numpy.typing import NDArray
 
-from ops.demo.recording_file import AUDIO, normalised, sentences
+from ops.demo.recording_file import AUDIO, Sentence, normalised, sentences
 from tests.integration.pipeline import pipeline, wait_until
 from tests.integration.virtual_microphone import VirtualMicrophone
 
 MARGIN_S = 0.5
 LEAD_S = 3
+RATE = 16_000
+
+
+def said(sentence: Sentence) -> NDArray[np.int16]:
+    """A sentence of the bundled recording and a second of silence."""
+    audio, _ = soundfile.read(AUDIO, dtype="int16")
+    start = round((sentence.start_s - MARGIN_S) * RATE)
+    end = round((sentence.end_s + MARGIN_S) * RATE)
+    return np.concatenate([audio[start:end], np.zeros(RATE, np.int16)])
+
+
+def wait_for_log(folder: Path, event: str) -> None:
+    wait_until(
+        lambda: [path.read_text() for path in folder.glob("listen-*.log")],
+        lambda logs: any(f'"{event}"' in log for log in logs),
+    )
+
+
+def transcripts(events: list[dict[str, Any]]) -> list[str]:
+    """In the order spoken."""
+    heard = sorted((e for e in events if e["type"] == "transcript"), key=lambda e: int(e["turn"]))
+    return [normalised(event["data"]["text"]) for event in heard]
 
 
 def test_what_is_said_into_the_microphone_is_transcribed(tmp_path: Path) -> None:
-    audio, rate = soundfile.read(AUDIO, dtype="int16")
     spoken = sentences()[:3]
     with (
         VirtualMicrophone() as microphone,
         pipeline(tmp_path) as parts,
         parts.running("listen", "--session", "mic", env=microphone.env),
     ):
-        wait_until(
-            lambda: [path.read_text() for path in tmp_path.glob("listen-*.log")],
-            lambda logs: any("listening" in log for log in logs),
-        )
+        wait_for_log(tmp_path, "listening")
         # a sound server gives a new client its first samples late
-        microphone.play_samples(np.zeros(LEAD_S * rate, np.int16), rate)
+        microphone.play_samples(np.zeros(LEAD_S * RATE, np.int16), RATE)
         for sentence in spoken:
-            start = round((sentence.start_s - MARGIN_S) * rate)
-            end = round((sentence.end_s + MARGIN_S) * rate)
-            quiet = np.zeros(rate, np.int16)
-            microphone.play_samples(np.concatenate([audio[start:end], quiet]), rate)
+            microphone.play_samples(said(sentence), RATE)
         events = parts.wait_for_endings("mic", len(spoken))
-    heard = [normalised(e["data"]["text"]) for e in events if e["type"] == "transcript"]
-    assert heard == [normalised(sentence.text) for sentence in spoken]
+    assert transcripts(events) == [normalised(sentence.text) for sentence in spoken]
     assert all(e["data"]["source"] == "default" for e in events if e["type"] == "heard")
+
+
+def test_what_is_said_before_and_after_the_sound_server_died_is_transcribed(
+    tmp_path: Path,
+) -> None:
+    before, after = sentences()[0], sentences()[2]
+    with (
+        VirtualMicrophone() as microphone,
+        pipeline(tmp_path) as parts,
+        parts.running("listen", "--session", "mic", env=microphone.env),
+    ):
+        wait_for_log(tmp_path, "listening")
+        microphone.play_samples(np.zeros(LEAD_S * RATE, np.int16), RATE)
+        microphone.play_samples(said(before), RATE)
+        parts.wait_for_endings("mic", 1)
+        microphone.kill()
+        wait_for_log(tmp_path, "microphone_lost")
+        microphone.start()
+        wait_for_log(tmp_path, "microphone_back")
+        microphone.play_samples(np.zeros(LEAD_S * RATE, np.int16), RATE)
+        microphone.play_samples(said(after), RATE)
+        events = parts.wait_for_endings("mic", 2)
+    assert transcripts(events) == [normalised(before.text), normalised(after.text)]
