@@ -197,6 +197,18 @@ def test_leaving_does_not_wait_for_a_frozen_sound_server(sound: VirtualMicrophon
             sound.thaw()
 
 
+def test_the_level_of_a_device_is_shown(sound: VirtualMicrophone) -> None:
+    env = {**os.environ, **sound.env}
+    command = [sys.executable, "-m", "ops.cli", "devices", "--level", "--seconds"]
+    quiet = subprocess.run([*command, "1"], env=env, capture_output=True, text=True, check=True)
+    assert quiet.stdout == "-96 dB, peak -96 dB\n"
+    metering = subprocess.Popen([*command, "4"], env=env, stdout=subprocess.PIPE, text=True)
+    sound.play_samples(speechlike(12, level=0.5))
+    shown, _ = metering.communicate(timeout=DEADLINE_S)
+    assert metering.returncode == 0
+    assert "peak -6 dB" in shown
+
+
 @pytest.mark.parametrize("wanted", [99, "no such microphone"])
 def test_a_device_that_does_not_exist_is_refused(
     sound: VirtualMicrophone, wanted: int | str
