@@ -71,7 +71,6 @@ class Noise:
 
 
 RMS = Voice("flite", "rms")
-KED = Voice("festival", "ked_diphone")
 BELINDA = Voice("espeak", "en-us+belinda")
 ANDY = Voice("espeak", "en-us+Andy")
 
@@ -79,7 +78,7 @@ CONVERSATION = (
     Line("Hello, please tell me a joke.", RMS, 1.6),
     Line("That was funny.", BELINDA, 1.5),
     Line("What is the weather like today?", RMS, 1.7),
-    Line("Turn on the kitchen lights.", KED, 3.2),
+    Line("Turn on the kitchen lights.", BELINDA, 3.2),
     Line("Set a timer for ten minutes.", ANDY, 1.6),
     Line("Remind me to call my mother tomorrow.", BELINDA, 1.6),
     Line("Tell me a story about a robot.", RMS, 1.5),
