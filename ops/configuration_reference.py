@@ -16,7 +16,7 @@ PATH: Final = Path(__file__).parents[1] / "docs" / "configuration.md"
 OPENING: Final = """\
 # Configuration
 
-Generated from `common/settings.py` by `python -m ops.configuration_reference`: change it there.
+Generated from `common/settings/` by `python -m ops.configuration_reference`: change it there.
 
 A setting comes from the first of these that names it:
 

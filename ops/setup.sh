@@ -83,6 +83,8 @@ if [[ $extra == dev ]]; then
   [[ -e $headers/Python.h ]] || need "PyAudio is compiled" "python$version-dev"
   need "the tests have a virtual microphone" pulseaudio pulseaudio-utils libasound2-plugins
   need "the tests have a Redis newer than the bundled one" redis-server
+  need "the tests look at the dashboard in a browser" chromium fonts-dejavu-core
+  need "the tests check the alert rules with promtool" prometheus
 fi
 
 say "installing Python packages into .venv, once"

@@ -1,0 +1,82 @@
+"""The settings tree: command line over environment over `earshot.toml` over these defaults.
+
+Environment names are `EARSHOT_SECTION__NAME` (top level: `EARSHOT_NAME`); each may be given as
+`..._FILE` instead, naming a file that holds the value. Units stand in the names (`_s` seconds,
+`_ms` milliseconds); each description says why the default is what it is.
+"""
+
+from typing import Annotated, Final
+
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from common.setting_files import EnvironmentSource, FileSettingsSource
+from common.settings.fields import Port
+from common.settings.limits import LimitSettings
+from common.settings.listen import ListenSettings
+from common.settings.llm import LlmSettings
+from common.settings.log import LogSettings
+from common.settings.redis import RedisSettings
+from common.settings.stt import SttSettings
+from common.settings.worker import WorkerSettings
+
+__all__ = [
+    "PREFIX",
+    "LimitSettings",
+    "ListenSettings",
+    "LlmSettings",
+    "LogSettings",
+    "Port",
+    "RedisSettings",
+    "Settings",
+    "SttSettings",
+    "WorkerSettings",
+]
+
+PREFIX: Final = "EARSHOT_"
+
+
+class Settings(BaseSettings):
+    """All of it. `earshot config` prints the effective values and where each came from."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        toml_file="earshot.toml",
+        nested_model_default_partial_update=True,
+    )
+
+    shards: Annotated[int, Field(ge=1, le=16_384)] = Field(
+        1, description="Shards of the sessions: 1 is enough for one Redis server."
+    )
+    redis: RedisSettings = RedisSettings()
+    limits: LimitSettings = LimitSettings()
+    worker: WorkerSettings = WorkerSettings()
+    stt: SttSettings = SttSettings()
+    llm: LlmSettings = LlmSettings()
+    listen: ListenSettings = ListenSettings()
+    log: LogSettings = LogSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line, environment, files named by the environment, `earshot.toml`."""
+        return (
+            init_settings,
+            EnvironmentSource(settings_cls),
+            FileSettingsSource(settings_cls, PREFIX),
+            TomlConfigSettingsSource(settings_cls),
+        )

@@ -1,0 +1,54 @@
+"""The OpenAI-compatible server, and how it is asked."""
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from common.settings.fields import Count, Seconds, Section
+
+
+class LlmSettings(Section):
+    """The OpenAI-compatible server, and how it is asked."""
+
+    base_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] = Field(
+        "http://127.0.0.1:8000/v1", description="vLLM's default address on this machine."
+    )
+    model: str = Field(
+        "", description="The served name; empty: the only model that the server lists."
+    )
+    api_key: SecretStr = Field(SecretStr(""), description="Sent as a bearer token if set.")
+    system_prompt: str = Field(
+        "You are a helpful voice assistant. Your replies are read aloud: answer in one to three"
+        " short sentences, without lists, headings or emoji.",
+        description="Opens every request.",
+    )
+    rounds: Annotated[int, Field(ge=0, le=1_000)] = Field(
+        5, description="Earlier questions with their answers that the model is shown."
+    )
+    tokens_per_word: Annotated[float, Field(gt=0, le=1_000)] = Field(
+        5, description="max_tokens = clamp(tokens_per_word x words, min_tokens, max_tokens)."
+    )
+    min_tokens: Count = Field(64, description="See tokens_per_word: a short question's answer.")
+    max_tokens: Count = Field(256, description="See tokens_per_word: about a minute read aloud.")
+    temperature: Annotated[float, Field(ge=0, le=2)] = Field(0.7, description="Sampling.")
+    concurrency: Count = Field(
+        64, description="Sessions answered at once per process: vLLM batches them."
+    )
+    max_merge: Count = Field(
+        4, description="Turns that wait together are answered as one, at most this many."
+    )
+    max_answer_age_s: Annotated[float, Field(ge=0, le=1e9)] = Field(
+        0, description="Turns older than this are skipped as expired; 0: never."
+    )
+    delta_interval_ms: Annotated[int, Field(ge=0, le=60_000)] = Field(
+        150, description="Pieces of a reply are gathered this long: below it nobody sees a jump."
+    )
+    connect_timeout_s: Seconds = Field(5, description="To reach the server.")
+    first_token_timeout_s: Seconds = Field(
+        60, description="Until the first token: a loaded server queues requests."
+    )
+    token_timeout_s: Seconds = Field(15, description="Between two tokens: then it hangs.")
+
+    def clamp_tokens(self, words: int) -> int:
+        """The reply's length limit: clamp(tokens_per_word x words, min_tokens, max_tokens)."""
+        return max(self.min_tokens, min(round(self.tokens_per_word * words), self.max_tokens))

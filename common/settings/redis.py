@@ -1,0 +1,24 @@
+"""Where Redis is."""
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from common.settings.fields import Section
+
+
+class RedisSettings(Section):
+    """Where Redis is."""
+
+    url: Annotated[str, Field(min_length=1)] = Field(
+        "redis://127.0.0.1:6379/0",
+        description="redis://, rediss://, unix://, redis+sentinel://h1,h2/SERVICE/DB or"
+        " redis+cluster://h1,h2. The default is a server on this machine.",
+    )
+    username: str = Field("", description="ACL user, if it is not part of the URL.")
+    password: SecretStr = Field(
+        SecretStr(""), description="Password, if it is not part of the URL."
+    )
+    ca_file: str = Field("", description="CA certificate for rediss://; empty: the system's.")
+    cert_file: str = Field("", description="Client certificate for rediss://.")
+    key_file: str = Field("", description="Key of the client certificate.")
