@@ -13,8 +13,9 @@ demo: ## Play a recording through the whole pipeline; ends by itself
 setup: ## Prepare .venv for working on earshot (the other targets do it themselves)
 	@ops/setup.sh dev
 
+# Most of their time the tests wait for processes and for speech: three at once keep two cores busy.
 test: setup ## Run the tests but for the long runs
-	.venv/bin/python -m pytest -m "not full" $(ARGS)
+	.venv/bin/python -m pytest -m "not full" -n 3 --dist worksteal $(ARGS)
 
 test-full: setup ## Run all tests: chaos, Sentinel, Cluster, all seeds of the model test
 	.venv/bin/python -m pytest $(ARGS)

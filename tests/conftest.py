@@ -40,7 +40,14 @@ def executable(name: str | None) -> str | None:
 
 @pytest.fixture(autouse=True)
 def _logging_as_it_was() -> Iterator[None]:
-    """Commands that ran in this process must not decide what later tests can hear of the logs."""
+    """Commands that ran in this process must not decide what later tests can hear of the logs.
+
+    Tracebacks are plain: painting one with all its variables stops a test's event loop for longer
+    than the claims last that many tests make.
+    """
+    *processors, _ = structlog.get_config()["processors"]
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*processors, plain])
     yield
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()

@@ -110,6 +110,7 @@ async def test_a_commit_may_come_twice(shop: Shop) -> None:
 # -- the real producer, the real model
 
 
+@pytest.mark.full  # in real time, and a busy machine is late for it
 async def test_with_eager_transcription_little_is_left_of_the_wait_beyond_the_silence() -> None:
     measured = await measure(clips()[:3] + clips()[-1:], model="demo")
     on = [turn for turn in measured.turns if turn.mode == "on"]

@@ -51,7 +51,7 @@ async def test_a_bug_is_tried_again_by_the_same_worker_and_then_buried(shop: Sho
     await shop.hire("w1", engine)
     await shop.publish(1)
     await until(lambda: _true(engine.calls))
-    idle = await shop.hire("w2")
+    idle = await shop.hire("w2", claim_idle_s=FOREVER_S)
     await until(shop.dead)
     assert engine.calls == [1, 1, 1]
     assert idle.engine.calls == []

@@ -2,6 +2,7 @@
 being heard after the sound server died; nothing is printed but what earshot says itself."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -202,11 +203,13 @@ def test_the_level_of_a_device_is_shown(sound: VirtualMicrophone) -> None:
     command = [sys.executable, "-m", "ops.cli", "devices", "--level", "--seconds"]
     quiet = subprocess.run([*command, "1"], env=env, capture_output=True, text=True, check=True)
     assert quiet.stdout == "-96 dB, peak -96 dB\n"
-    metering = subprocess.Popen([*command, "4"], env=env, stdout=subprocess.PIPE, text=True)
-    sound.play_samples(speechlike(12, level=0.5))
-    shown, _ = metering.communicate(timeout=DEADLINE_S)
+    with subprocess.Popen([*command, "60"], env=env, stdout=subprocess.PIPE, text=True) as metering:
+        assert metering.stdout is not None
+        assert metering.stdout.readline() == "-96 dB, peak -96 dB\n", "it records"
+        sound.play_samples(speechlike(4, level=0.5))
+        assert any("peak -6 dB" in line for line in metering.stdout)
+        metering.send_signal(signal.SIGINT)
     assert metering.returncode == 0
-    assert "peak -6 dB" in shown
 
 
 @pytest.mark.parametrize("wanted", [99, "no such microphone"])

@@ -7,6 +7,7 @@ when an engine comes to a number: it blocks, fails, or takes its time.
 import asyncio
 import json
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -232,9 +233,11 @@ class Shop:
 
 async def until(look: Callable[[], Awaitable[Any]]) -> Any:
     """Look until there is something to be seen; what it is."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not (seen := await look()):  # noqa: ASYNC110  # Redis tells nobody
-            await asyncio.sleep(0.01)
+    # no asyncio.timeout: a command of redis-py may swallow its cancellation (see `Link.call`)
+    deadline = time.monotonic() + PATIENCE_S
+    while not (seen := await look()):
+        assert time.monotonic() < deadline, "it did not come to pass in time"
+        await asyncio.sleep(0.01)
     return seen
 
 

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import structlog
@@ -93,3 +94,18 @@ def test_libraries_are_heard_from_warning_on(
     logging.getLogger("httpx").warning("a library complains")
     (line,) = _lines(capsys)
     assert "a library complains" in line
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_a_traceback_shows_no_values(form: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """They may be audio, what somebody said, or a key."""
+    logs.set_up(LogSettings(format=form))
+    said = "my card number"
+    try:
+        raise RuntimeError(f"a bug in {len(said)} characters")
+    except RuntimeError:
+        structlog.get_logger("x").exception("handler_failed")
+    told = capsys.readouterr().err
+    assert "a bug in 14 characters" in told
+    assert "test_logs.py" in told, "where it was"
+    assert "my card number" not in told.replace('said = "my card number"', "")
