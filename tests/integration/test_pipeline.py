@@ -4,6 +4,7 @@ own process, with the real faster-whisper and real HTTP."""
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import soxr
 
 from ops.demo.recording_file import AUDIO, normalised, sentences
 from tests.integration.pipeline import Pipeline, endings, pipeline
+from tests.waiting import until_sync
 
 # The words are the speech model's business (ops/demo/training/evaluate.py); here enough of them
 # must come through that the audio was cut and carried well.
@@ -87,6 +89,8 @@ def test_a_text_turn_is_answered_and_remembered(parts: Pipeline) -> None:
 
 
 def test_status_lists_the_workers(parts: Pipeline) -> None:
-    status = json.loads(parts.run("status", "--json").stdout)
-    assert {worker["role"] for worker in status["workers"]} == {"stt", "llm"}
-    assert status["dead_letters"] == 0
+    def status() -> Any:
+        return json.loads(parts.run("status", "--json").stdout)
+
+    until_sync(lambda: {worker["role"] for worker in status()["workers"]} == {"stt", "llm"})
+    assert status()["dead_letters"] == 0
