@@ -36,7 +36,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from common.configuration import mask_password, variable_of
 from common.errors import BadSetting, RedisUnusable
 from common.keys import SHARDS
-from common.redis_url import Address, parse
+from common.redis_url import CLUSTER, SENTINEL, Address, parse
 from common.settings import RedisSettings
 
 AnyRedis = Redis | RedisCluster
@@ -98,12 +98,13 @@ def connect(settings: RedisSettings) -> AnyRedis:
         common["password"] = password
     try:
         address = parse(settings.url)
-        if address.scheme == "redis+sentinel":
-            return _sentinel(address, common)
-        if address.scheme == "redis+cluster":
-            return _cluster(address, common)
+        tls = _tls(settings, address)
+        if address.scheme in SENTINEL:
+            return _sentinel(address, common, tls)
+        if address.scheme in CLUSTER:
+            return _cluster(address, common, tls)
         no_retry = Retry(NoBackoff(), 0)
-        tls = _tls(settings) if address.scheme == "rediss" else {}
+        tls.pop("ssl", None)  # the URL says so
         return Redis.from_url(settings.url, retry=no_retry, **common, **tls)
     except ValueError as error:
         raise BadSetting(
@@ -111,11 +112,19 @@ def connect(settings: RedisSettings) -> AnyRedis:
         ) from None
 
 
-def _tls(settings: RedisSettings) -> dict[str, Any]:
+def _tls(settings: RedisSettings, address: Address) -> dict[str, Any]:
     for name in ("ca_file", "cert_file", "key_file"):
-        if (path := getattr(settings, name)) and not Path(path).is_file():
+        path = getattr(settings, name)
+        if path and not address.has_tls:
+            raise BadSetting(
+                f"{variable_of(f'redis.{name}')} is set, and {mask_password(settings.url)} is"
+                " without TLS: write rediss://, or rediss+sentinel:// or rediss+cluster://"
+            )
+        if path and not Path(path).is_file():
             raise BadSetting(f"{variable_of(f'redis.{name}')}={path} names no file")
-    options: dict[str, Any] = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
+    if not address.has_tls:
+        return {}
+    options: dict[str, Any] = {"ssl": True, "ssl_cert_reqs": ssl.CERT_REQUIRED}
     if settings.ca_file:
         options["ssl_ca_certs"] = settings.ca_file
     if settings.cert_file:
@@ -123,29 +132,29 @@ def _tls(settings: RedisSettings) -> dict[str, Any]:
     return options
 
 
-def _sentinel(address: Address, common: dict[str, Any]) -> Redis:
+def _sentinel(address: Address, common: dict[str, Any], tls: dict[str, Any]) -> Redis:
     sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         address.hosts,
-        sentinel_kwargs={"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "protocol": 2},
+        sentinel_kwargs={"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "protocol": 2} | tls,
     )
     no_retry = Retry(NoBackoff(), 0)
     master: Redis = sentinel.master_for(
         address.service,
         db=address.database,
         retry=no_retry,
-        **(common | address.credentials),
+        **(common | address.credentials | tls),
     )
     return master
 
 
-def _cluster(address: Address, common: dict[str, Any]) -> RedisCluster:
+def _cluster(address: Address, common: dict[str, Any], tls: dict[str, Any]) -> RedisCluster:
     # The cluster client needs a retry to learn the new map after a failover; every command of
     # earshot that it may repeat is idempotent or fenced.
     return RedisCluster(
         startup_nodes=[ClusterNode(host, port) for host, port in address.hosts],
         retry=Retry(NoBackoff(), 1),
         require_full_coverage=False,
-        **(common | address.credentials),
+        **(common | address.credentials | tls),
     )
 
 
@@ -241,7 +250,10 @@ async def _check_shards(redis: AnyRedis, shards: int) -> None:
     # Read first: a full server answers reads, and its backlog must be able to drain.
     noted = await redis.get(SHARDS)
     if noted is None:
-        await redis.set(SHARDS, shards, nx=True)
+        try:
+            await redis.set(SHARDS, shards, nx=True)
+        except NoPermissionError:
+            return  # a viewer's credentials write nothing: the first producer or worker notes it
         noted = await redis.get(SHARDS)
     if noted is None or noted == str(shards).encode():
         return
