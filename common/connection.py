@@ -77,7 +77,7 @@ HOPELESS: Final = (
 # Protected mode, a long command without a password (7.0), commands inside a script that the user
 # may not run (before and since 7.2), and one server where a cluster was expected.
 FORBIDDEN: Final = re.compile(
-    r"^DENIED |unauthenticated|user executing the script can't run|ACL failure in script"
+    r"^DENIED |unauthenticated|user executing the script can't|ACL failure in script"
     r"|Cluster mode is not enabled"
 )
 

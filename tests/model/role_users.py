@@ -40,7 +40,7 @@ OF_ANY_WORKER: Final = {tending.TEND.digest, tending.TRIM.digest}
 
 
 class RoleUsers(DirectRedis):
-    """`do` stays the model's own hand. `ran` are the scripts' digests with who ran them."""
+    """`do` stays the model's own hand. `ran` are the digests of scripts."""
 
     def __init__(self, server: SecuredRedis) -> None:
         super().__init__(server)
@@ -49,15 +49,14 @@ class RoleUsers(DirectRedis):
             role: client.connection_pool.get_connection() for role, client in self._clients.items()
         }
         self._tending = itertools.cycle(WORKERS)
-        self.ran: set[tuple[str, str]] = set()
+        self.ran: set[str] = set()
 
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         own, digest = self._wire, str(args[1])
         if args[0] == "EVAL":
             digest = hashlib.sha1(digest.encode(), usedforsecurity=False).hexdigest()
-        role = self._role(digest, args)
-        self.ran.add((digest, role))
-        self._wire = self._wires[role]
+        self.ran.add(digest)
+        self._wire = self._wires[self._role(digest, args)]
         try:
             return await super().execute_command(*args, **options)
         finally:
