@@ -1,17 +1,11 @@
-"""A secured Redis for whoever asks for one; its secrets are made once."""
+"""A secured Redis for whoever asks for one."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.secured_redis import SecuredRedis, make_secrets
-
-
-@pytest.fixture(scope="session")
-def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as `make-secrets.sh` leaves it, with a certificate for a client `kitchen`."""
-    return make_secrets(tmp_path_factory.mktemp("secrets"), "--client", "kitchen")
+from tests.integration.secured_redis import SecuredRedis
 
 
 @pytest.fixture(scope="session")

@@ -77,11 +77,15 @@ def _permits(client: Redis, user: str, command: str, *arguments: str) -> bool:
     return bool(client.acl_dryrun(user, *command.split("|"), *arguments) == b"OK")
 
 
+def _alone(key: str) -> list[str]:
+    return [key]
+
+
 def _tries(client: Any, category: str, key: str) -> Iterator[tuple[str, list[str]]]:
     """Every command of a category, on this key if it is about keys."""
     for name in client.acl_cat(category):
         (info,) = client.execute_command("COMMAND", "INFO", name).values()
-        form = FORMS.get(name, lambda key: [key])(key) if info["key_specifications"] else []
+        form = FORMS.get(name, _alone)(key) if info["key_specifications"] else []
         yield name, form + [key] * (abs(info["arity"]) - len(name.split("|")) - len(form))
 
 
