@@ -5,8 +5,6 @@ knows which command may run twice. Blocking reads stay under the 5 s socket time
 """
 
 import re
-import ssl
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -33,10 +31,11 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from common.configuration import mask_password, variable_of
+from common import tls
+from common.configuration import mask_password
 from common.errors import BadSetting, RedisUnusable
 from common.keys import SHARDS
-from common.redis_url import Address, parse
+from common.redis_url import CLUSTER, SENTINEL, Address, parse
 from common.settings import RedisSettings
 
 AnyRedis = Redis | RedisCluster
@@ -77,7 +76,7 @@ HOPELESS: Final = (
 # Protected mode, a long command without a password (7.0), commands inside a script that the user
 # may not run (before and since 7.2), and one server where a cluster was expected.
 FORBIDDEN: Final = re.compile(
-    r"^DENIED |unauthenticated|user executing the script can't run|ACL failure in script"
+    r"^DENIED |unauthenticated|user executing the script can't|ACL failure in script"
     r"|Cluster mode is not enabled"
 )
 
@@ -98,54 +97,44 @@ def connect(settings: RedisSettings) -> AnyRedis:
         common["password"] = password
     try:
         address = parse(settings.url)
-        if address.scheme == "redis+sentinel":
-            return _sentinel(address, common)
-        if address.scheme == "redis+cluster":
-            return _cluster(address, common)
+        secured = tls.options(settings, address)
+        if address.scheme in SENTINEL:
+            return _sentinel(address, common, secured)
+        if address.scheme in CLUSTER:
+            return _cluster(address, common, secured)
         no_retry = Retry(NoBackoff(), 0)
-        tls = _tls(settings) if address.scheme == "rediss" else {}
-        return Redis.from_url(settings.url, retry=no_retry, **common, **tls)
+        secured.pop("ssl", None)  # the URL says so
+        return Redis.from_url(settings.url, retry=no_retry, **common, **secured)
     except ValueError as error:
         raise BadSetting(
             f"the Redis URL {mask_password(settings.url)!r} is not usable: {error}"
         ) from None
 
 
-def _tls(settings: RedisSettings) -> dict[str, Any]:
-    for name in ("ca_file", "cert_file", "key_file"):
-        if (path := getattr(settings, name)) and not Path(path).is_file():
-            raise BadSetting(f"{variable_of(f'redis.{name}')}={path} names no file")
-    options: dict[str, Any] = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
-    if settings.ca_file:
-        options["ssl_ca_certs"] = settings.ca_file
-    if settings.cert_file:
-        options |= {"ssl_certfile": settings.cert_file, "ssl_keyfile": settings.key_file or None}
-    return options
-
-
-def _sentinel(address: Address, common: dict[str, Any]) -> Redis:
+def _sentinel(address: Address, common: dict[str, Any], secured: dict[str, Any]) -> Redis:
     sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
         address.hosts,
-        sentinel_kwargs={"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "protocol": 2},
+        sentinel_kwargs={"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "protocol": 2}
+        | secured,
     )
     no_retry = Retry(NoBackoff(), 0)
     master: Redis = sentinel.master_for(
         address.service,
         db=address.database,
         retry=no_retry,
-        **(common | address.credentials),
+        **(common | address.credentials | secured),
     )
     return master
 
 
-def _cluster(address: Address, common: dict[str, Any]) -> RedisCluster:
+def _cluster(address: Address, common: dict[str, Any], secured: dict[str, Any]) -> RedisCluster:
     # The cluster client needs a retry to learn the new map after a failover; every command of
     # earshot that it may repeat is idempotent or fenced.
     return RedisCluster(
         startup_nodes=[ClusterNode(host, port) for host, port in address.hosts],
         retry=Retry(NoBackoff(), 1),
         require_full_coverage=False,
-        **(common | address.credentials),
+        **(common | address.credentials | secured),
     )
 
 
@@ -167,6 +156,8 @@ def sentence(error: BaseException, settings: RedisSettings) -> str:
         return f"Redis at {url} does not permit what this role needs: {error}"
     if isinstance(error, OutOfMemoryError):
         return f"Redis at {url} is out of memory: raise `maxmemory`, or let the backlog drain"
+    if tls.is_refused(error):
+        return tls.sentence(error, url)
     why = str(error).rstrip(".") or type(error).__name__
     if isinstance(error, UNREACHED):
         return f"Redis at {url} cannot be reached ({why}): is it running, and the URL right?"
@@ -185,7 +176,7 @@ def _root(error: BaseException) -> BaseException:
 def is_hopeless(error: BaseException) -> bool:
     """Whether waiting does not help, only a person. Ask it first: some look like `is_away`."""
     error = _root(error)
-    if isinstance(error, HOPELESS):
+    if isinstance(error, HOPELESS) or tls.is_refused(error):
         return True
     said = isinstance(error, (ResponseError, RedisClusterException))
     return said and bool(FORBIDDEN.search(str(error)))
@@ -241,7 +232,10 @@ async def _check_shards(redis: AnyRedis, shards: int) -> None:
     # Read first: a full server answers reads, and its backlog must be able to drain.
     noted = await redis.get(SHARDS)
     if noted is None:
-        await redis.set(SHARDS, shards, nx=True)
+        try:
+            await redis.set(SHARDS, shards, nx=True)
+        except NoPermissionError:
+            return  # a viewer's credentials write nothing: the first producer or worker notes it
         noted = await redis.get(SHARDS)
     if noted is None or noted == str(shards).encode():
         return

@@ -33,6 +33,10 @@ class BadEntry(EarshotError):
     """A stream entry or event that does not follow the schema."""
 
 
+class NewerSchema(BadEntry):
+    """An entry or event that only a newer version of earshot reads rightly."""
+
+
 class Refused(EarshotError):
     """Redis' side will never accept this utterance."""
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from common.errors import BadEntry
+from common.schema import check_version
 from common.utterance import explain
 
 SCHEMA: Final = 1
@@ -155,9 +156,13 @@ Ending = Skipped | Reply | Error
 
 
 def parse_event(fields: Mapping[bytes, bytes]) -> Event:
-    """One entry of `results` or `deltas`; raises BadEntry with a sentence if it is none."""
+    """One entry of `results` or `deltas`; raises BadEntry with a sentence if it is none.
+
+    NewerSchema: it is one that a newer version of earshot wrote, and that we would misread.
+    """
     try:
         values: dict[str, Any] = {name.decode(): value.decode() for name, value in fields.items()}
+        check_version("the event", values.get("v", str(SCHEMA)), SCHEMA)
         values["data"] = _DATA.validate_json(values.get("data", "{}"))
         return EVENTS.validate_python(values)
     except ValidationError as error:

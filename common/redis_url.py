@@ -1,12 +1,23 @@
-"""Redis URLs in earshot's five schemes, read strictly: a typing error must not mean database 0."""
+"""Redis URLs in earshot's seven schemes, read strictly: a typing error must not mean database 0."""
 
 import re
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-SCHEMES: Final = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
-PORTS: Final = {"redis+sentinel": 26_379}
+# The ones with two s speak TLS.
+SCHEMES: Final = (
+    "redis",
+    "rediss",
+    "unix",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+)
+SENTINEL: Final = ("redis+sentinel", "rediss+sentinel")
+CLUSTER: Final = ("redis+cluster", "rediss+cluster")
+PORTS: Final = dict.fromkeys(SENTINEL, 26_379)
 PORT: Final = 6_379
 
 # redis-py hands whatever stands behind the ? to a constructor, which fails at the first command.
@@ -25,6 +36,10 @@ class Address:
     credentials: dict[str, str]
     service: str
     database: int
+
+    @property
+    def has_tls(self) -> bool:
+        return self.scheme.startswith("rediss")
 
 
 def parse(url: str) -> Address:
@@ -72,15 +87,15 @@ def _service_and_database(
     scheme: str, hosts: list[tuple[str, int]], path: list[str]
 ) -> tuple[str, int]:
     service = ""
-    if scheme == "redis+sentinel":
+    if scheme in SENTINEL:
         if not path:
             raise ValueError("the service is missing: redis+sentinel://h1,h2/SERVICE/DB")
         service, *path = path
-    elif len(hosts) > 1 and scheme != "redis+cluster":
+    elif len(hosts) > 1 and scheme not in CLUSTER:
         raise ValueError("several hosts want redis+sentinel:// or redis+cluster://")
     database = path[0] if path else "0"
     if len(path) > 1 or not re.fullmatch(r"[0-9]{1,9}", database):
         raise ValueError("what stands last is the number of a database, such as /0")
-    if scheme == "redis+cluster" and int(database) != 0:
+    if scheme in CLUSTER and int(database) != 0:
         raise ValueError("a cluster has the database 0 only")
     return service, int(database)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import BadEntry
 from common.keys import SESSION_ID, UTTERANCE_ID
+from common.schema import check_version
 
 SCHEMA: Final = 1
 TRACEPARENT: Final = r"^([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?$"
@@ -85,7 +86,7 @@ class Utterance(BaseModel):
         """Parse a stream entry.
 
         Raises BadEntry with a sentence that says which field is wrong: a foreign client's entry,
-        one of a newer schema, or one whose audio is above `max_audio` bytes.
+        or one whose audio is above `max_audio` bytes; NewerSchema for one of a newer version.
         """
         values: dict[str, Any] = {}
         for raw, value in fields.items():
@@ -93,11 +94,7 @@ class Utterance(BaseModel):
             if name not in cls.model_fields:
                 continue
             values[name] = value if name == "audio" else _text(name, value)
-        version = values.get("v", "missing")
-        if version != str(SCHEMA):
-            raise BadEntry(
-                f"the entry has schema version {version[:20]!r}, this worker reads {SCHEMA}"
-            )
+        check_version("the entry", values.get("v", "missing"), SCHEMA)
         if len(values.get("audio", b"")) > max_audio:
             raise BadEntry(f"the entry's audio has more than {max_audio} bytes")
         try:

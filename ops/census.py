@@ -1,11 +1,12 @@
 """What waits, who works, what died: one look at the whole system."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import structlog
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from common.keys import LLM_GROUP, STT_GROUP, WORKERS, worker_key
 from common.store import Store
@@ -15,11 +16,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage's work over all shards. `waiting` is not in hand yet; `oldest_s` counts both."""
+    """One stage's work over all shards. `waiting` is not in hand yet; `oldest_s` counts both.
+
+    It is None where something waits and we may not read it, to see since when.
+    """
 
     waiting: int
     in_hand: int
-    oldest_s: float
+    oldest_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +55,7 @@ async def take_census(store: Store) -> Census:
         stages[name] = Stage(
             sum(part.waiting for part in parts),
             sum(part.in_hand for part in parts),
-            max(part.oldest_s for part in parts),
+            _oldest(part.oldest_s for part in parts),
         )
     return Census(
         stages,
@@ -71,10 +75,18 @@ async def _stage(redis: Any, stream: str, group: str, now_ms: int) -> Stage:
         pending = {"pending": 0, "min": None}  # no group yet: no worker has ever started
     oldest = pending["min"]
     if oldest is None:
-        rows = await redis.xrange(stream, count=1)
+        try:
+            rows = await redis.xrange(stream, count=1)
+        except NoPermissionError:
+            return Stage(length, 0, None)
         oldest = rows[0][0] if rows else None
     age_s = 0.0 if oldest is None else (now_ms - int(oldest.split(b"-")[0])) / 1000
     return Stage(max(0, length - pending["pending"]), pending["pending"], max(0.0, age_s))
+
+
+def _oldest(ages_s: Iterable[float | None]) -> float | None:
+    known = list(ages_s)
+    return None if None in known else max(age_s for age_s in known if age_s is not None)
 
 
 async def _workers(redis: Any) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""docker-compose.yml as Compose would read it, without a Docker engine."""
+"""docker-compose.yml and its overrides as Compose would read them, without a Docker engine."""
 
 import re
 from collections.abc import Mapping
@@ -9,22 +9,46 @@ import yaml
 
 ROOT: Final = Path(__file__).parent.parent
 FILE: Final = ROOT / "docker-compose.yml"
+SECURE: Final = ROOT / "ops" / "compose" / "secure.yml"
+MIC_HOST: Final = ROOT / "ops" / "compose" / "mic-host.yml"
 
-# The forms of https://docs.docker.com/reference/compose-file/interpolation/ that the file uses.
-_VARIABLE: Final = re.compile(r"\$(?:(?P<escaped>\$)|\{(?P<name>\w+)(?::-(?P<default>[^{}]*))?\})")
+# The forms of https://docs.docker.com/reference/compose-file/interpolation/ that the files use.
+_VARIABLE: Final = re.compile(
+    r"\$(?:(?P<escaped>\$)"
+    r"|\{(?P<name>\w+)(?::-(?P<default>[^{}]*)|:\?(?P<complaint>[^{}]*))?\})"
+)
+# Of a service's lists an override replaces these and adds to the others:
+# https://docs.docker.com/reference/compose-file/merge/
+_REPLACED: Final = frozenset({"command", "entrypoint", "test"})
 
 
-def compose_file(env: Mapping[str, str]) -> dict[str, Any]:
-    """The whole file with the variables of `env` in place."""
-    content = _interpolated(yaml.safe_load(FILE.read_text(encoding="utf-8")), env)
-    assert isinstance(content, dict)
-    return content
+class Missing(Exception):
+    """A variable that a file cannot do without (`${NAME:?what to do}`)."""
 
 
-def services(env: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def compose_file(env: Mapping[str, str], *overrides: Path) -> dict[str, Any]:
+    """The whole file, with the overrides and the variables of `env` in place."""
+    content: dict[str, Any] = {}
+    for file in (FILE, *overrides):
+        content = _merged(content, yaml.safe_load(file.read_text(encoding="utf-8")))
+    interpolated = _interpolated(content, env)
+    assert isinstance(interpolated, dict)
+    return interpolated
+
+
+def services(env: Mapping[str, str], *overrides: Path) -> dict[str, dict[str, Any]]:
     """The services by name."""
-    found: dict[str, dict[str, Any]] = compose_file(env)["services"]
+    found: dict[str, dict[str, Any]] = compose_file(env, *overrides)["services"]
     return found
+
+
+def started(found: Mapping[str, Mapping[str, Any]], *profiles: str) -> set[str]:
+    """The names of those that `docker compose --profile ... up` starts."""
+    return {
+        name
+        for name, service in found.items()
+        if not service.get("profiles") or set(service["profiles"]) & set(profiles)
+    }
 
 
 def environment(service: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, str]:
@@ -34,12 +58,25 @@ def environment(service: Mapping[str, Any], env: Mapping[str, str]) -> dict[str,
     return {name: value for name, value in values.items() if value is not None}
 
 
-def variables() -> dict[str, str | None]:
-    """The variables that the file interpolates, with their defaults."""
-    text = "\n".join(
-        line for line in FILE.read_text(encoding="utf-8").splitlines() if "#" not in line
-    )
-    return {found["name"]: found["default"] for found in _VARIABLE.finditer(text) if found["name"]}
+def variables(*overrides: Path) -> dict[str, str | None]:
+    """The variables that the files interpolate, with their defaults."""
+    lines = [
+        line
+        for file in (FILE, *overrides)
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if not line.lstrip().startswith("#")
+    ]
+    found = _VARIABLE.finditer("\n".join(lines))
+    return {one["name"]: one["default"] for one in found if one["name"]}
+
+
+def _merged(below: Any, above: Any, key: str = "") -> Any:
+    if isinstance(below, dict) and isinstance(above, dict):
+        both = {name: _merged(below[name], above[name], name) for name in below.keys() & above}
+        return below | above | both
+    if isinstance(below, list) and isinstance(above, list) and key not in _REPLACED:
+        return below + [item for item in above if item not in below]
+    return above
 
 
 def _interpolated(value: Any, env: Mapping[str, str]) -> Any:
@@ -58,4 +95,7 @@ def _value(found: re.Match[str], env: Mapping[str, str]) -> str:
     if found["escaped"]:
         return "$"
     # `:-`: the default stands for an empty value as well
-    return env.get(found["name"], "") or found["default"] or ""
+    value = env.get(found["name"], "") or found["default"] or ""
+    if found["complaint"] and not value:
+        raise Missing(f"{found['name']}: {found['complaint']}")
+    return value

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 import structlog
@@ -9,6 +10,7 @@ import structlog
 from common.settings import LimitSettings
 from common.store import Store
 from tests.integration.redis_server import EXECUTABLES, RedisServer
+from tests.integration.secured_redis import make_secrets
 
 # Timeouts so short that a test can have them pass, limits so low that a test can reach them.
 FAST = LimitSettings(
@@ -92,3 +94,9 @@ async def clean_store(
         await client.flushall()
         await client.config_set("maxmemory", 0)
         yield Store(client, 1, FAST)
+
+
+@pytest.fixture(scope="session")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as `make-secrets.sh` leaves it, with a certificate for a client `kitchen`."""
+    return make_secrets(tmp_path_factory.mktemp("secrets"), "--client", "kitchen")

@@ -7,7 +7,15 @@ from typing import Any, Final, TypeVar
 import structlog
 
 from common.connection import is_away, is_hopeless
-from common.errors import BadEntry, BadInput, Lost, Permanent, Refused, Transient
+from common.errors import (
+    BadEntry,
+    BadInput,
+    Lost,
+    NewerSchema,
+    Permanent,
+    Refused,
+    Transient,
+)
 from common.link import Link, jittered
 from common.settings import WorkerSettings
 from common.transitions.claims import Settled
@@ -135,4 +143,6 @@ class Attempts:
 def _reason(error: Exception) -> str:
     if isinstance(error, Permanent):
         return "permanent"
+    if isinstance(error, NewerSchema):
+        return "newer_schema"
     return "bad_audio" if isinstance(error, BadInput) else "bad_entry"

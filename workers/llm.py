@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from common.errors import BadEntry, Lost, Permanent
 from common.keys import LLM_GROUP, Shard, check_session_id
+from common.schema import check_version
 from common.settings import LlmSettings
 from common.store import Store, ms
 from common.transitions.answering import (
@@ -31,7 +32,7 @@ from workers.llm_server import Finished, LlmServer
 from workers.prompt import Prompt, history_of, question_of, rounds_of
 from workers.work import Desk, Work
 
-SCHEMA: Final = "1"
+SCHEMA: Final = 1
 
 # An empty reply is asked for again, with luck (the temperature) it differs; then it stands.
 EMPTY_TRIES: Final = 2
@@ -134,10 +135,11 @@ class LlmHandler:
     async def bury(self, work: Work, desk: Desk, *, reason: str, error: str) -> Settled:
         """Give the session's next turn up: that one only, whatever else is ready by now.
 
-        A malformed wake-up is deleted: there is no turn in it, and `tend` wakes whom it meant.
+        A wake-up that names no session is deleted: there is no turn in it, and `tend` wakes whom
+        it meant.
         """
         try:
-            session = session_of(work.fields)
+            session = named_session(work.fields)
         except BadEntry:
             answer = await desk.lasting(
                 lambda: take_turn(
@@ -259,14 +261,14 @@ class LlmHandler:
 
 def session_of(fields: Mapping[bytes, bytes]) -> str:
     """The session that a wake-up names; raises BadEntry with what is wrong with it."""
-    version, session = (
-        fields.get(name, b"").decode("utf-8", "replace") for name in (b"v", b"session")
-    )
-    if version != SCHEMA:
-        raise BadEntry(
-            f"the wake-up has schema version {version[:20]!r}, this worker reads {SCHEMA}"
-        )
-    return check_session_id(session)
+    version = fields.get(b"v", b"missing").decode("utf-8", "replace")
+    check_version("the wake-up", version, SCHEMA)
+    return named_session(fields)
+
+
+def named_session(fields: Mapping[bytes, bytes]) -> str:
+    """The same, whatever else may be wrong with it."""
+    return check_session_id(fields.get(b"session", b"").decode("utf-8", "replace"))
 
 
 async def _unless_away(asking: Awaitable[DeltaAnswer]) -> DeltaAnswer:

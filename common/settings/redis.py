@@ -12,13 +12,14 @@ class RedisSettings(Section):
 
     url: Annotated[str, Field(min_length=1)] = Field(
         "redis://127.0.0.1:6379/0",
-        description="redis://, rediss://, unix://, redis+sentinel://h1,h2/SERVICE/DB or"
-        " redis+cluster://h1,h2. The default is a server on this machine.",
+        description="redis://, unix://, redis+sentinel://h1,h2/SERVICE/DB or redis+cluster://h1,h2;"
+        " with TLS rediss://, rediss+sentinel:// and rediss+cluster://. The default is a server on"
+        " this machine.",
     )
     username: str = Field("", description="ACL user, if it is not part of the URL.")
     password: SecretStr = Field(
         SecretStr(""), description="Password, if it is not part of the URL."
     )
-    ca_file: str = Field("", description="CA certificate for rediss://; empty: the system's.")
-    cert_file: str = Field("", description="Client certificate for rediss://.")
+    ca_file: str = Field("", description="CA certificate for TLS; empty: the system's.")
+    cert_file: str = Field("", description="Client certificate, where the server asks for one.")
     key_file: str = Field("", description="Key of the client certificate.")

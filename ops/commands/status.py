@@ -47,9 +47,8 @@ def _print(census: Census) -> None:
     console = Console()
     table = Table("stage", "waiting", "in hand", "oldest", box=None, pad_edge=False)
     for name, stage in census.stages.items():
-        table.add_row(
-            STAGES[name], str(stage.waiting), str(stage.in_hand), f"{stage.oldest_s:.1f} s"
-        )
+        oldest = "hidden" if stage.oldest_s is None else f"{stage.oldest_s:.1f} s"
+        table.add_row(STAGES[name], str(stage.waiting), str(stage.in_hand), oldest)
     console.print(table)
     console.print(f"\nopen sessions  {census.open_sessions}")
     console.print(f"dead letters   {census.dead_letters}")

@@ -1,4 +1,5 @@
 # The STT worker. From the root of the repository: docker build -f ops/docker/stt.Dockerfile .
+# For a GPU: docker build -f ops/docker/stt.Dockerfile --build-arg EXTRAS=stt,cuda .
 
 FROM python:3.11-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -6,7 +7,8 @@ RUN python -m venv /opt/earshot
 WORKDIR /src
 # The dependencies in a layer that a change of the source leaves alone.
 COPY pyproject.toml constraints.txt README.md LICENSE ./
-RUN /opt/earshot/bin/pip install -c constraints.txt '.[stt]'
+ARG EXTRAS=stt
+RUN /opt/earshot/bin/pip install -c constraints.txt ".[${EXTRAS}]"
 COPY common common
 COPY producer producer
 COPY workers workers
@@ -18,6 +20,9 @@ RUN useradd --uid 10001 --create-home earshot \
     && install -d -o earshot -g earshot /models
 COPY --from=build /opt/earshot /opt/earshot
 ENV PATH=/opt/earshot/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# where the extra `cuda` puts what CTranslate2 loads by name
+ARG NVIDIA=/opt/earshot/lib/python3.11/site-packages/nvidia
+ENV LD_LIBRARY_PATH=$NVIDIA/cublas/lib:$NVIDIA/cudnn/lib
 USER earshot
 WORKDIR /home/earshot
 ENTRYPOINT ["earshot"]

@@ -25,12 +25,15 @@ def earshot(*arguments: str) -> list[str]:
 
 @dataclass(slots=True)
 class Pipeline:
-    """Running parts. `env` is what every further command needs."""
+    """Running parts. `env` is what every further command needs, beside the way to Redis."""
 
     redis: RedisServer
     stand_in: StandIn
     env: dict[str, str]
     folder: Path
+
+    def _env(self, command: str, env: Mapping[str, str] | None) -> dict[str, str]:
+        return self.env | self.redis.variables(command) | dict(env or {})
 
     def run(
         self, *arguments: str, env: Mapping[str, str] | None = None, stdin: bytes = b""
@@ -38,7 +41,7 @@ class Pipeline:
         """Run a command to its end."""
         return subprocess.run(
             earshot(*arguments),
-            env=self.env | dict(env or {}),
+            env=self._env(arguments[0], env),
             input=stdin,
             capture_output=True,
             timeout=DEADLINE_S,
@@ -64,7 +67,10 @@ class Pipeline:
         log = self.folder / f"{'-'.join(arguments[:1])}-{time.monotonic_ns()}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                earshot(*arguments), env=self.env | dict(env or {}), stdout=output, stderr=output
+                earshot(*arguments),
+                env=self._env(arguments[0], env),
+                stdout=output,
+                stderr=output,
             )
             try:
                 yield process
@@ -94,14 +100,16 @@ def endings(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def pipeline(folder: Path, *, stt: int = 1, llm: int = 1) -> Iterator[Pipeline]:
-    """Everything but a producer, with the bundled speech model."""
+def pipeline(
+    folder: Path, *, stt: int = 1, llm: int = 1, redis: RedisServer | None = None
+) -> Iterator[Pipeline]:
+    """Everything but a producer, with the bundled speech model; on `redis`, or one of its own."""
     with ExitStack() as stack:
-        redis = stack.enter_context(RedisServer(tcp=True, options={"appendonly": "yes"}))
+        if redis is None:
+            redis = stack.enter_context(RedisServer(tcp=True, options={"appendonly": "yes"}))
         stand_in = stack.enter_context(StandIn("--first-token-ms", "10"))
         env = {name: value for name, value in os.environ.items() if not name.startswith("EARSHOT_")}
         env |= {
-            "EARSHOT_REDIS__URL": redis.url,
             "EARSHOT_LLM__BASE_URL": stand_in.base_url,
             "EARSHOT_STT__MODEL": "demo",
             "EARSHOT_LISTEN__OUTBOX": str(folder / "outbox"),

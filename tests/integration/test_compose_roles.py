@@ -24,6 +24,7 @@ from common.settings import PREFIX
 from ops.demo.recording_file import AUDIO
 from tests.compose_file import environment, services
 from tests.integration.redis_server import RedisServer
+from tests.integration.standin_server import StandIn
 
 DEADLINE_S: Final = 60.0
 ENV: Final = {"EARSHOT_STT__MODEL": "demo", "EARSHOT_LISTEN__SESSION": "kitchen"}
@@ -74,6 +75,28 @@ def test_a_worker_reports_for_work_and_leaves(
         process.send_signal(signal.SIGTERM)
         _, logged = process.communicate(timeout=DEADLINE_S)
         assert process.returncode == 0, logged
+
+
+def test_a_model_that_is_not_served_is_told_at_the_start(
+    redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """Before anything is to be answered; `earshot status` shows the same sentence."""
+    with (
+        StandIn("--model", "another") as served,
+        redis_server.sync_client() as client,
+        _role("llm", redis_server, tmp_path, "--base-url", served.base_url) as process,
+    ):
+        _until(lambda: "waits_for" in _said_by_workers(client), process)
+        assert "has no model 'mistral'" in _said_by_workers(client)
+        assert "it lists another: set EARSHOT_LLM__MODEL" in _said_by_workers(client)
+        process.send_signal(signal.SIGTERM)
+        _, logged = process.communicate(timeout=DEADLINE_S)
+        assert "has no model 'mistral'" in logged
+
+
+def _said_by_workers(client: Redis) -> str:
+    said = [client.get(name) for name in client.scan_iter("earshot:worker:*")]
+    return " ".join(state.decode() for state in said if isinstance(state, bytes))
 
 
 def test_the_producer_sends_what_it_hears(redis_server: RedisServer, tmp_path: Path) -> None:

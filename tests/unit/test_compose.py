@@ -18,9 +18,27 @@ import pytest
 import yaml
 
 from common.settings import PREFIX, Settings
-from tests.compose_file import FILE, ROOT, compose_file, environment, services, variables
+from tests.compose_file import (
+    FILE,
+    MIC_HOST,
+    ROOT,
+    SECURE,
+    Missing,
+    compose_file,
+    environment,
+    services,
+    started,
+    variables,
+)
 
 ROLES: Final = ("stt", "llm", "listen")
+SECRET: Final = "/run/secrets/"
+ELSEWHERE: Final = {"EARSHOT_REDIS__URL": "rediss://server:6379/0"}
+OVERRIDES: Final[list[tuple[Path, ...]]] = [(), (SECURE,), (MIC_HOST,), (SECURE, MIC_HOST)]
+SCHEMA: Final = [
+    *(sys.executable, "-m", "check_jsonschema"),
+    *("--builtin-schema", "vendor.compose-spec"),
+]
 CHANGED: Final = {
     "STT_REPLICAS": "5",
     "LLM_REPLICAS": "3",
@@ -37,6 +55,7 @@ CHANGED: Final = {
     "EARSHOT_LISTEN__SESSION": "kitchen",
     "EARSHOT_LISTEN__DEVICE": "usb",
     "EARSHOT_LISTEN__PRESET": "dictation",
+    "STT_GPU_REPLICAS": "2",
     "VLLM_MODEL": "some/model",
     "VLLM_FLAGS": "--quantization gptq_marlin --max-model-len 4096",
     "VLLM_GPUS": "all",
@@ -68,17 +87,18 @@ def _earshot(arguments: list[str], env: Mapping[str, str], cwd: Path) -> str:
     return answer.stdout
 
 
-@pytest.mark.parametrize("env", ENVIRONMENTS)
-def test_it_follows_the_compose_specification(env: dict[str, str], tmp_path: Path) -> None:
+def test_it_follows_the_compose_specification(tmp_path: Path) -> None:
     """By the specification's own schema, which the package check-jsonschema carries."""
-    interpolated = tmp_path / "docker-compose.yml"
-    interpolated.write_text(yaml.safe_dump(compose_file(env)))
-    schema = ["-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    for file in (FILE, interpolated):
-        answer = subprocess.run(
-            [sys.executable, *schema, str(file)], capture_output=True, text=True, check=False
-        )
-        assert answer.returncode == 0, answer.stdout
+    files = [FILE, SECURE, MIC_HOST]
+    for number, overrides in enumerate(OVERRIDES):
+        for env in ({}, CHANGED):
+            files.append(tmp_path / f"{number}-{len(files)}.yml")
+            content = compose_file(ELSEWHERE | env, *overrides)
+            files[-1].write_text(yaml.safe_dump(content))
+    answer = subprocess.run(
+        [*SCHEMA, *map(str, files)], capture_output=True, text=True, check=False
+    )
+    assert answer.returncode == 0, answer.stdout
 
 
 def test_a_file_that_does_not_follow_it_is_noticed(tmp_path: Path) -> None:
@@ -86,10 +106,7 @@ def test_a_file_that_does_not_follow_it_is_noticed(tmp_path: Path) -> None:
     broken["services"]["stt"]["replicas"] = 2
     file = tmp_path / "docker-compose.yml"
     file.write_text(yaml.safe_dump(broken))
-    schema = ["-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    answer = subprocess.run(
-        [sys.executable, *schema, str(file)], capture_output=True, text=True, check=False
-    )
+    answer = subprocess.run([*SCHEMA, str(file)], capture_output=True, text=True, check=False)
     assert answer.returncode != 0
     assert "replicas" in answer.stdout
 
@@ -106,19 +123,30 @@ def test_vllm_serves_the_model_with_the_flags_on_a_gpu() -> None:
     assert vllm["entrypoint"] == ["vllm", "serve"]
     model, *flags = shlex.split(vllm["command"])
     assert not model.startswith("-")
-    assert flags == ["--max-num-seqs", "8", "--gpu-memory-utilization", "0.9"]
+    assert flags[:2] == ["--served-model-name", "mistral"]
+    assert flags[2:] == ["--max-num-seqs", "8", "--gpu-memory-utilization", "0.9"]
     (device,) = vllm["deploy"]["resources"]["reservations"]["devices"]
     assert device == {"driver": "nvidia", "count": "1", "capabilities": ["gpu"]}
     vllm = services(CHANGED)["vllm"]
     assert shlex.split(vllm["command"])[0] == "some/model"
-    assert shlex.split(vllm["command"])[1:] == shlex.split(CHANGED["VLLM_FLAGS"])
+    assert shlex.split(vllm["command"])[3:] == shlex.split(CHANGED["VLLM_FLAGS"])
     assert environment(vllm, CHANGED)["VLLM_API_KEY"] == CHANGED["EARSHOT_LLM__API_KEY"]
+
+
+@pytest.mark.parametrize("env", [{}, CHANGED])
+def test_the_model_is_asked_for_by_the_name_that_it_is_served_as(env: dict[str, str]) -> None:
+    found = services(env)
+    _, flag, served, *_ = shlex.split(found["vllm"]["command"])
+    assert flag == "--served-model-name"
+    assert environment(found["llm"], env)["EARSHOT_LLM__MODEL"] == served
 
 
 def test_every_earshot_variable_is_a_setting() -> None:
     named = set(re.findall(rf"{PREFIX}\w+", FILE.read_text()))
-    named |= set(re.findall(rf"{PREFIX}\w+", (ROOT / ".env.example").read_text()))
-    assert named - {PREFIX} <= _settings()
+    for file in (SECURE, MIC_HOST, ROOT / ".env.example"):
+        named |= set(re.findall(rf"{PREFIX}\w+", file.read_text()))
+    known = _settings()
+    assert named - {PREFIX} <= known | {f"{setting}_FILE" for setting in known}
 
 
 def test_the_example_shows_every_variable_of_the_file_with_its_default() -> None:
@@ -127,7 +155,7 @@ def test_the_example_shows_every_variable_of_the_file_with_its_default() -> None
         for line in (ROOT / ".env.example").read_text().splitlines()
         if re.match(r"#[A-Z_]+=", line)
     )
-    for name, default in variables().items():
+    for name, default in variables(SECURE, MIC_HOST).items():
         assert name in example, f".env.example does not show {name}"
         if not name.startswith(PREFIX):
             assert example[name] == default
@@ -184,15 +212,55 @@ def test_workers_start_when_redis_is_healthy_and_the_microphone_waits_for_nobody
     assert "depends_on" not in found["listen"]
 
 
-def test_work_in_hand_has_the_time_to_finish() -> None:
+@pytest.mark.parametrize("overrides", OVERRIDES)
+def test_work_in_hand_has_the_time_to_finish(overrides: tuple[Path, ...]) -> None:
     drain_s = Settings.model_construct().worker.drain_timeout_s
-    for name, service in services({}).items():
+    for name, service in _lasting(*overrides).items():
         assert float(service["stop_grace_period"].removesuffix("s")) > drain_s, name
 
 
-def test_every_service_comes_back_after_a_crash_or_a_reboot() -> None:
-    for name, service in services({}).items():
+def _lasting(*overrides: Path) -> dict[str, dict[str, Any]]:
+    """The services that run on, without the tools for one command."""
+    found = services(ELSEWHERE, *overrides)
+    return {name: one for name, one in found.items() if one.get("profiles") != ["tools"]}
+
+
+@pytest.mark.parametrize("overrides", OVERRIDES)
+def test_every_service_comes_back_after_a_crash_or_a_reboot(overrides: tuple[Path, ...]) -> None:
+    for name, service in _lasting(*overrides).items():
         assert service["restart"] == "unless-stopped", name
+
+
+def test_every_service_is_asked_whether_it_is_ready() -> None:
+    for name, service in _lasting().items():
+        check = service["healthcheck"]
+        assert check["test"], name
+        assert int(check["retries"]) >= 3, name
+        assert check["start_period"], name
+
+
+def test_every_service_has_its_limits() -> None:
+    for name, service in _lasting().items():
+        limits = service["deploy"]["resources"]["limits"]
+        assert re.fullmatch(r"\d+[gm]", limits["memory"]), name
+        assert int(limits["pids"]) >= 64, name
+
+
+def test_redis_has_room_for_what_it_writes_beside_its_data() -> None:
+    redis = services({})["redis"]
+    command = redis["command"]
+    allowed = command[command.index("--maxmemory") + 1]
+    assert allowed == "2gb"
+    assert redis["deploy"]["resources"]["limits"]["memory"] == "4g"
+
+
+@pytest.mark.parametrize("overrides", OVERRIDES)
+def test_no_service_writes_into_its_image_or_gains_rights(overrides: tuple[Path, ...]) -> None:
+    for name, service in services(ELSEWHERE, *overrides).items():
+        assert service["read_only"] is True, name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+        # the images of others run as they are made
+        assert name == "vllm" or service["cap_drop"] == ["ALL"], name
 
 
 def test_only_the_producer_has_the_microphone_and_only_when_asked() -> None:
@@ -201,8 +269,80 @@ def test_only_the_producer_has_the_microphone_and_only_when_asked() -> None:
     assert found["listen"]["devices"] == ["/dev/snd:/dev/snd"]
     assert found["listen"]["group_add"] == ["audio"]
     for name in found.keys() - {"listen"}:
-        assert "profiles" not in found[name]
         assert "devices" not in found[name]
+
+
+def test_what_needs_a_gpu_starts_only_when_asked() -> None:
+    found = services({})
+    assert {"redis", "stt", "llm"} <= started(found)
+    assert started(found, "gpu") - started(found) == {"vllm", "stt-gpu"}
+    assert started(found, "mic") - started(found) == {"listen"}
+    for name, service in found.items():
+        reserved = service["deploy"]["resources"].get("reservations", {}).get("devices", [])
+        assert bool(reserved) is (name in {"vllm", "stt-gpu"})
+    gpu = environment(found["stt-gpu"], CHANGED)
+    assert gpu["EARSHOT_STT__DEVICE"] == "cuda"
+    assert gpu["EARSHOT_STT__MODEL"] == CHANGED["EARSHOT_STT__MODEL"]
+
+
+class TestSecured:
+    """With ops/compose/secure.yml."""
+
+    def test_redis_speaks_tls_only_and_knows_users(self) -> None:
+        plain, command = (services({}, *files)["redis"]["command"] for files in ([], [SECURE]))
+        assert command[: len(plain)] == plain, "the override replaces the command, whole"
+        flags = dict(zip(command[1::2], command[2::2], strict=True))
+        assert flags["--port"] == "0"
+        assert flags["--tls-port"] == "6379"
+        assert flags["--aclfile"] == "/run/secrets/users.acl"
+
+    def test_each_role_has_a_user_and_reads_its_password_from_a_file(self) -> None:
+        found = services({}, SECURE)
+        users = {"stt": "stt", "stt-gpu": "stt", "llm": "llm", "listen": "producer"}
+        users |= {"viewer": "viewer", "admin": "admin"}
+        roles = {
+            name for name, one in found.items() if str(one.get("image")).startswith("earshot-")
+        }
+        assert users.keys() == roles
+        for name, user in users.items():
+            given = environment(found[name], {})
+            assert given["EARSHOT_REDIS__USERNAME"] == user
+            assert given["EARSHOT_REDIS__PASSWORD_FILE"] == f"{SECRET}redis_{user}"
+            assert given["EARSHOT_REDIS__CA_FILE"] == f"{SECRET}ca.crt"
+            assert given["EARSHOT_REDIS__URL"].startswith("rediss://")
+            assert "EARSHOT_REDIS__PASSWORD" not in given
+
+    def test_every_secret_is_a_file_that_is_made_and_given_to_whom_it_concerns(
+        self, secrets: Path
+    ) -> None:
+        content = compose_file({}, SECURE)
+        for name, secret in content["secrets"].items():
+            assert secret == {"file": f"./secrets/{name}"}
+            assert (secrets / name).is_file()
+        for name, service in content["services"].items():
+            used = set(re.findall(rf"{SECRET}([\w.]+)", json.dumps(service)))
+            assert used == set(service.get("secrets", [])), name
+
+    def test_no_secret_can_be_committed(self) -> None:
+        assert "/secrets/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+class TestMicHost:
+    """With ops/compose/mic-host.yml."""
+
+    @pytest.mark.parametrize("below", [(), (SECURE,)])
+    def test_it_needs_the_address_of_redis_and_starts_the_microphone_alone(
+        self, below: tuple[Path, ...]
+    ) -> None:
+        found = services(ELSEWHERE, *below, MIC_HOST)
+        assert started(found, "mic") == {"listen"}
+        given = environment(found["listen"], {})
+        assert given["EARSHOT_REDIS__URL"] == ELSEWHERE["EARSHOT_REDIS__URL"]
+        assert set(found["listen"].get("secrets", [])) <= {"ca.crt", "redis_producer"}
+
+    def test_without_the_address_it_says_what_is_missing(self) -> None:
+        with pytest.raises(Missing, match="EARSHOT_REDIS__URL: write the address of Redis"):
+            services({}, MIC_HOST)
 
 
 def test_redis_is_not_open_to_the_network() -> None:
@@ -252,9 +392,11 @@ class TestImage:
             "optional-dependencies"
         ]
         (install,) = re.findall(
-            r"pip install -c constraints\.txt '\.\[(\w+)\]'",
+            r"pip install -c constraints\.txt ['\"]\.\[([\w${}]+)\]['\"]",
             "\n".join(self.arguments(role, "RUN")),
         )
+        chosen = dict(rest.split("=") for rest in self.arguments(role, "ARG"))
+        install = chosen["EXTRAS"] if install == "${EXTRAS}" else install
         assert install == {"listen": "mic"}.get(role, role)
         assert install in extras
 

@@ -1,6 +1,5 @@
 """A client for each kind of Redis, and errors told apart: away, hopeless, or a lost group."""
 
-from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -58,25 +57,6 @@ def test_credentials_may_stand_beside_the_url() -> None:
 
 def test_one_server_by_socket() -> None:
     assert _options(url="unix:///run/redis.sock")["path"] == "/run/redis.sock"
-
-
-def test_tls_checks_the_certificate(tmp_path: Path) -> None:
-    for name in ("ca", "cert", "key"):
-        (tmp_path / name).touch()
-    options = _options(
-        url="rediss://h",
-        ca_file=str(tmp_path / "ca"),
-        cert_file=str(tmp_path / "cert"),
-        key_file=str(tmp_path / "key"),
-    )
-    assert options["ssl_cert_reqs"].name == "CERT_REQUIRED"
-    assert options["ssl_ca_certs"] == str(tmp_path / "ca")
-    assert options["ssl_certfile"] == str(tmp_path / "cert")
-
-
-def test_a_certificate_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(BadSetting, match="EARSHOT_REDIS__CA_FILE=/nowhere names no file"):
-        connect(RedisSettings(url="rediss://h", ca_file="/nowhere"))
 
 
 def test_sentinel_finds_the_master() -> None:

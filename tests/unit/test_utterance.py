@@ -153,7 +153,7 @@ def test_hostile_utterance_ids_are_refused(utterance: bytes) -> None:
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"v": b"2"}, "schema version '2', this worker reads 1"),
+        ({"v": b"2"}, "schema version 2, and this program reads 1: upgrade it"),
         ({"v": b""}, "schema version"),
         ({"v": b"x" * 1_000}, "schema version"),
         ({"codec": b"mp3"}, "field codec"),
