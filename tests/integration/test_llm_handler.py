@@ -26,6 +26,7 @@ from tests.conftest import FAST
 from tests.integration.redis_server import RedisServer
 from tests.integration.standin_server import StandIn
 from workers.llm import LlmHandler
+from workers.persona import Personas
 from workers.work import Work
 
 Answer = TypeVar("Answer")
@@ -33,6 +34,7 @@ Answer = TypeVar("Answer")
 SESSION = "s1"
 WORKER = "llm-1"
 PATIENCE_S = 30.0
+DEFAULT_PROMPT = Personas(LlmSettings()).default.system_prompt
 TEN_WORDS = "one two three four five six seven eight nine ten"
 
 
@@ -212,7 +214,7 @@ async def test_turn_seven_sees_turn_three(room: Room) -> None:
         await room.hears(f"question {turn}")
         await room.answer()
     last = room.prompts()[-1]
-    assert last[0] == {"role": "system", "content": room.settings.system_prompt}
+    assert last[0] == {"role": "system", "content": DEFAULT_PROMPT}
     expected = [(f"question {turn}", f"answer {turn}") for turn in range(2, 7)]
     talk = [message["content"] for message in last[1:]]
     assert list(zip(talk[::2], talk[1::2], strict=False)) == expected
@@ -373,7 +375,7 @@ async def test_the_system_role_is_tried_once(room: Room) -> None:
         assert await room.answer() is Settled.OK
     roles = [[message["role"] for message in prompt] for prompt in room.prompts()]
     assert roles == [["system", "user"], ["user"], ["user", "assistant", "user"]]
-    prompt = room.settings.system_prompt
+    prompt = DEFAULT_PROMPT
     assert room.prompts()[1][0]["content"] == f"{prompt}\n\nhello"
     assert room.prompts()[2][0]["content"] == f"{prompt}\n\nhello"
 
