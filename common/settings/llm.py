@@ -41,7 +41,7 @@ class LlmSettings(Section):
         " sooner.",
     )
     rounds: Annotated[int, Field(ge=0, le=1_000)] = Field(
-        5, description="Earlier questions with their answers that the model is shown, at most."
+        5, description="Earlier questions with their answers that the model is shown."
     )
     tokens_per_word: Annotated[float, Field(gt=0, le=1_000)] = Field(
         5, description="max_tokens = clamp(tokens_per_word x words, min_tokens, max_tokens)."

@@ -4,108 +4,36 @@ The handler of the LLM worker on a real Redis and the stand-in over HTTP, withou
 """
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
-from common.connection import is_away
 from common.errors import BadEntry, Lost, Permanent, Transient
-from common.events import Error, Event, Reply, ReplyDelta, Skipped, parse_event
+from common.events import Error, Reply, Skipped
 from common.keys import LLM_GROUP
 from common.settings import LlmSettings
 from common.store import Store
 from common.transitions.claims import Settled
-from common.transitions.publishing import Verdict, publish
+from common.transitions.publishing import publish
 from common.transitions.transcribing import Claim
 from common.utterance import Utterance
 from tests.conftest import FAST
 from tests.integration.redis_server import RedisServer
+from tests.integration.room import SESSION, WORKER, Room
 from tests.integration.standin_server import StandIn
-from workers.llm import LlmHandler
 from workers.persona import Personas
 from workers.work import Work
 
-Answer = TypeVar("Answer")
-
-SESSION = "s1"
-WORKER = "llm-1"
-PATIENCE_S = 30.0
 DEFAULT_PROMPT = Personas(LlmSettings()).default.system_prompt
 TEN_WORDS = "one two three four five six seven eight nine ten"
 
 
-class Desk:
-    """What the loop would offer; it asks again for as long as Redis is away."""
+class ChattyRoom(Room):
+    """With the stand-in, which knows what it was asked."""
 
-    async def lasting(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
-        while True:
-            try:
-                return await transition()
-            except Exception as error:
-                if not is_away(error):
-                    raise
-                await asyncio.sleep(0.01)
-
-    def says(self, **state: Any) -> None:
-        raise AssertionError(f"the handler has nothing to say, and said {state}")
-
-
-class Room:
-    """A store, the stand-in, and one handler between them."""
-
-    def __init__(self, store: Store, standin: StandIn, **settings: Any) -> None:
-        self.store = store
-        self.shard = store.shard(SESSION)
-        self.standin = standin
-        self.settings = LlmSettings(
-            base_url=standin.base_url, **({"delta_interval_ms": 0} | settings)
-        )
-        self.handler = LlmHandler(store, self.settings)
-        self.desk = Desk()
-        self._numbers = count(1)
-        self.redis: Any = store.redis
-
-    async def hears(self, text: str, *, session: str = SESSION, interrupt: bool = False) -> int:
-        utterance = Utterance(
-            id=f"u{next(self._numbers)}", session=session, text=text, interrupt=interrupt
-        )
-        published = await publish(self.store, utterance)
-        assert published.verdict is Verdict.ACCEPTED
-        return published.turn
-
-    async def wake_up(self, consumer: str = WORKER) -> Work:
-        """The next wake-up, in the hands of `consumer`."""
-        answer = await self.redis.xreadgroup(LLM_GROUP, consumer, {self.shard.turns: ">"}, count=1)
-        ((stream, ((entry, fields),)),) = answer
-        return Work(Claim(self.shard, stream.decode(), entry.decode(), consumer), fields, 1)
-
-    async def answer(self) -> Settled:
-        """Handle the next wake-up."""
-        return await self.handler.handle(await self.wake_up(), self.desk)
-
-    async def events(self, kind: type[Event] | None = None) -> list[Any]:
-        rows = await self.redis.xrange(self.shard.results)
-        events = [parse_event(fields) for _, fields in rows]
-        return [event for event in events if kind is None or isinstance(event, kind)]
-
-    async def deltas(self) -> list[ReplyDelta]:
-        rows = await self.redis.xrange(self.shard.deltas)
-        events = [parse_event(fields) for _, fields in rows]
-        return [event for event in events if isinstance(event, ReplyDelta)]
-
-    async def nothing_waits(self) -> bool:
-        pending = await self.redis.xpending(self.shard.turns, LLM_GROUP)
-        return not pending["pending"] and not await self.redis.xlen(self.shard.turns)
-
-    async def until(self, condition: Callable[[], Awaitable[object]]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while not await condition():
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.005)
+    standin: StandIn
 
     def prompts(self) -> list[list[dict[str, str]]]:
         """The messages of each request that reached the server."""
@@ -125,19 +53,14 @@ def standin(running: StandIn) -> Iterator[StandIn]:
 
 
 @asynccontextmanager
-async def opened(store: Store, standin: StandIn, **settings: Any) -> AsyncIterator[Room]:
-    room = Room(store, standin, **settings)
-    turns = room.shard.turns
-    await store.redis.xgroup_create(turns, LLM_GROUP, id="0", mkstream=True)
-    await room.handler.start(room.desk)
-    try:
+async def opened(store: Store, standin: StandIn, **settings: Any) -> AsyncIterator[ChattyRoom]:
+    async with ChattyRoom.opened(store, standin.base_url, **settings) as room:
+        room.standin = standin
         yield room
-    finally:
-        await room.handler.close()
 
 
 @pytest.fixture
-async def room(store: Store, standin: StandIn) -> AsyncIterator[Room]:
+async def room(store: Store, standin: StandIn) -> AsyncIterator[ChattyRoom]:
     async with opened(store, standin) as room:
         yield room
 
@@ -149,7 +72,7 @@ def spoken(messages: list[dict[str, str]]) -> list[str]:
 # -- a reply
 
 
-async def test_a_turn_is_answered(room: Room) -> None:
+async def test_a_turn_is_answered(room: ChattyRoom) -> None:
     room.standin.control(reply=f"  {TEN_WORDS}\n")
     await room.hears("tell me about numbers")
     assert await room.answer() is Settled.OK
@@ -167,7 +90,7 @@ async def test_a_turn_is_answered(room: Room) -> None:
     assert await room.nothing_waits()
 
 
-async def test_the_deltas_are_the_reply(room: Room) -> None:
+async def test_the_deltas_are_the_reply(room: ChattyRoom) -> None:
     room.standin.control(reply=f"  {TEN_WORDS}\n", tokens_per_s=100)
     await room.hears("tell me about numbers")
     await room.answer()
@@ -189,7 +112,7 @@ async def test_deltas_are_coalesced(store: Store, standin: StandIn) -> None:
     assert "".join(texts) == TEN_WORDS
 
 
-async def test_a_longer_question_may_have_a_longer_answer(room: Room) -> None:
+async def test_a_longer_question_may_have_a_longer_answer(room: ChattyRoom) -> None:
     for words, expected in ((1, 64), (20, 100), (90, 256)):
         await room.hears("word " * words)
         await room.answer()
@@ -208,7 +131,7 @@ async def test_a_reply_at_its_limit_says_so(store: Store, standin: StandIn) -> N
 # -- memory
 
 
-async def test_turn_seven_sees_turn_three(room: Room) -> None:
+async def test_turn_seven_sees_turn_three(room: ChattyRoom) -> None:
     for turn in range(1, 8):
         room.standin.control(reply=f"answer {turn}")
         await room.hears(f"question {turn}")
@@ -231,7 +154,7 @@ async def test_no_rounds_no_memory(store: Store, standin: StandIn) -> None:
         assert not await store.redis.exists(room.shard.history(SESSION))
 
 
-async def test_turns_that_wait_together_are_answered_as_one(room: Room) -> None:
+async def test_turns_that_wait_together_are_answered_as_one(room: ChattyRoom) -> None:
     room.standin.control(reply="both")
     for text in ("turn on the light", "and the radio"):
         await room.hears(text)
@@ -260,7 +183,7 @@ async def test_no_more_than_max_merge_at_once(store: Store, standin: StandIn) ->
         assert await room.nothing_waits()
 
 
-async def test_work_that_was_delivered_often_is_not_merged(room: Room) -> None:
+async def test_work_that_was_delivered_often_is_not_merged(room: ChattyRoom) -> None:
     for text in ("one", "two"):
         await room.hears(text)
     work = await room.wake_up()
@@ -272,7 +195,7 @@ async def test_work_that_was_delivered_often_is_not_merged(room: Room) -> None:
 # -- interruption
 
 
-async def test_newer_speech_ends_the_reply(room: Room) -> None:
+async def test_newer_speech_ends_the_reply(room: ChattyRoom) -> None:
     room.standin.control(reply=TEN_WORDS, tokens_per_s=2)
     await room.hears("tell me about numbers", interrupt=True)
     answering = asyncio.create_task(room.answer())
@@ -298,7 +221,7 @@ async def test_newer_speech_ends_the_reply(room: Room) -> None:
     ]
 
 
-async def test_newer_speech_before_the_first_word_is_answered_with_it(room: Room) -> None:
+async def test_newer_speech_before_the_first_word_is_answered_with_it(room: ChattyRoom) -> None:
     room.standin.control(first_token_ms=1_000, reply="both")
     await room.hears("turn on the light", interrupt=True)
     answering = asyncio.create_task(room.answer())
@@ -317,7 +240,7 @@ async def test_newer_speech_before_the_first_word_is_answered_with_it(room: Room
 
 
 async def test_speech_that_cannot_be_merged_yet_does_not_start_it_over_for_ever(
-    room: Room,
+    room: ChattyRoom,
 ) -> None:
     """Turn 2 is still being transcribed, turn 3 has its text: only turn 1 can be taken."""
     room.standin.control(first_token_ms=1_000, reply=TEN_WORDS)
@@ -332,7 +255,7 @@ async def test_speech_that_cannot_be_merged_yet_does_not_start_it_over_for_ever(
     assert [reply.turn for reply in await room.events(Reply)] == [1]
 
 
-async def test_a_session_that_does_not_want_it_is_not_interrupted(room: Room) -> None:
+async def test_a_session_that_does_not_want_it_is_not_interrupted(room: ChattyRoom) -> None:
     room.standin.control(reply=TEN_WORDS, tokens_per_s=50)
     await room.hears("tell me about numbers")
     answering = asyncio.create_task(room.answer())
@@ -346,7 +269,7 @@ async def test_a_session_that_does_not_want_it_is_not_interrupted(room: Room) ->
 # -- empty replies
 
 
-async def test_an_empty_reply_is_asked_for_again(room: Room) -> None:
+async def test_an_empty_reply_is_asked_for_again(room: ChattyRoom) -> None:
     room.standin.control(empty_reply=True, fault_count=1, reply="here I am")
     await room.hears("hello?")
     assert await room.answer() is Settled.OK
@@ -354,7 +277,7 @@ async def test_an_empty_reply_is_asked_for_again(room: Room) -> None:
     assert reply.data.text == "here I am"
 
 
-async def test_then_it_stands_and_leaves_no_trace_in_the_history(room: Room) -> None:
+async def test_then_it_stands_and_leaves_no_trace_in_the_history(room: ChattyRoom) -> None:
     room.standin.control(reply=" \n")
     await room.hears("hello?")
     assert await room.answer() is Settled.OK
@@ -368,7 +291,7 @@ async def test_then_it_stands_and_leaves_no_trace_in_the_history(room: Room) -> 
 # -- what the server cannot take
 
 
-async def test_the_system_role_is_tried_once(room: Room) -> None:
+async def test_the_system_role_is_tried_once(room: ChattyRoom) -> None:
     room.standin.control(reject_system_role=True)
     for text in ("hello", "and again"):
         await room.hears(text)
@@ -380,7 +303,7 @@ async def test_the_system_role_is_tried_once(room: Room) -> None:
     assert room.prompts()[2][0]["content"] == f"{prompt}\n\nhello"
 
 
-async def test_a_history_that_is_too_long_loses_its_oldest_rounds(room: Room) -> None:
+async def test_a_history_that_is_too_long_loses_its_oldest_rounds(room: ChattyRoom) -> None:
     room.standin.control(reply="word " * 40, max_model_len=10_000)
     for number in range(1, 6):
         await room.hears(f"question {number} " + "about words " * 10)
@@ -399,7 +322,7 @@ async def test_a_history_that_is_too_long_loses_its_oldest_rounds(room: Room) ->
 
 
 async def test_a_question_that_is_too_long_is_buried_and_the_next_one_answered(
-    room: Room,
+    room: ChattyRoom,
 ) -> None:
     room.standin.control(max_model_len=300)
     await room.hears("word " * 400)
@@ -420,7 +343,7 @@ async def test_a_question_that_is_too_long_is_buried_and_the_next_one_answered(
     assert await room.nothing_waits()
 
 
-async def test_a_bad_turn_takes_no_merged_neighbours_with_it(room: Room) -> None:
+async def test_a_bad_turn_takes_no_merged_neighbours_with_it(room: ChattyRoom) -> None:
     room.standin.control(max_model_len=300)
     for text in ("hello", "word " * 400, "good bye"):
         await room.hears(text)
@@ -438,7 +361,7 @@ async def test_a_bad_turn_takes_no_merged_neighbours_with_it(room: Room) -> None
 # -- failed attempts
 
 
-async def test_the_next_attempt_starts_the_text_again(room: Room) -> None:
+async def test_the_next_attempt_starts_the_text_again(room: ChattyRoom) -> None:
     room.standin.control(reply=TEN_WORDS, error_after_tokens=3, fault_count=1)
     await room.hears("tell me about numbers")
     work = await room.wake_up()
@@ -452,7 +375,7 @@ async def test_the_next_attempt_starts_the_text_again(room: Room) -> None:
     assert "".join(delta.text for delta in second) == TEN_WORDS
 
 
-async def test_a_server_that_is_away_buries_nothing(room: Room) -> None:
+async def test_a_server_that_is_away_buries_nothing(room: ChattyRoom) -> None:
     room.standin.control(fail={"status": 503, "count": 2})
     await room.hears("hello")
     work = await room.wake_up()
@@ -464,7 +387,7 @@ async def test_a_server_that_is_away_buries_nothing(room: Room) -> None:
     assert await room.events(Error) == []
 
 
-async def test_whoever_lost_the_session_stops_and_changes_nothing(room: Room) -> None:
+async def test_whoever_lost_the_session_stops_and_changes_nothing(room: ChattyRoom) -> None:
     room.standin.control(reply=TEN_WORDS, tokens_per_s=2)
     await room.hears("tell me about numbers")
     slow = await room.wake_up()
@@ -484,7 +407,7 @@ async def test_whoever_lost_the_session_stops_and_changes_nothing(room: Room) ->
     assert await room.handler.bury(slow, room.desk, reason="x", error="y") is Settled.LOST
 
 
-async def test_cancelling_stops_the_server_and_leaves_the_turn(room: Room) -> None:
+async def test_cancelling_stops_the_server_and_leaves_the_turn(room: ChattyRoom) -> None:
     room.standin.control(hang_after_tokens=2, fault_count=1)
     await room.hears("hello")
     work = await room.wake_up()
@@ -524,7 +447,7 @@ async def test_a_reply_outlives_an_outage_of_redis(standin: StandIn) -> None:
 # -- wake-ups
 
 
-async def test_a_wake_up_for_nothing_is_put_away(room: Room) -> None:
+async def test_a_wake_up_for_nothing_is_put_away(room: ChattyRoom) -> None:
     await room.hears("hello")
     entry = (await room.wake_up()).claim.entry
     await room.redis.xadd(room.shard.turns, {"v": "1", "session": SESSION, "turn": "1"})
@@ -545,7 +468,7 @@ async def test_a_wake_up_for_nothing_is_put_away(room: Room) -> None:
         {"v": "1", "session": ""},
     ],
 )
-async def test_a_malformed_wake_up_is_removed(room: Room, fields: dict[Any, Any]) -> None:
+async def test_a_malformed_wake_up_is_removed(room: ChattyRoom, fields: dict[Any, Any]) -> None:
     await room.redis.xadd(room.shard.turns, fields)
     work = await room.wake_up()
     with pytest.raises(BadEntry) as raised:
@@ -558,7 +481,7 @@ async def test_a_malformed_wake_up_is_removed(room: Room, fields: dict[Any, Any]
 # -- many sessions
 
 
-async def test_sessions_do_not_wait_for_each_other(room: Room) -> None:
+async def test_sessions_do_not_wait_for_each_other(room: ChattyRoom) -> None:
     room.standin.control(tokens_per_s=10, reply=TEN_WORDS)
     sessions = [f"many-{number}" for number in range(64)]
     for turn in (1, 2):
