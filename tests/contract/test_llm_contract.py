@@ -83,7 +83,6 @@ async def test_a_reply_streams_and_is_counted(served: Served) -> None:
         await server.probe()
         assert (server.model, server.window) == (TINY, WINDOW)
         pieces, finished = await ask(server)
-    assert len(pieces) > 5
     assert "".join(pieces).strip()
     assert finished.finish_reason == "length"
     assert finished.model == TINY
