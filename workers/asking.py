@@ -34,8 +34,7 @@ class Asking:
 
         Rounds that do not fit the model's window are left out beforehand. A model that takes no
         system role gets its system prompt in the first question, a prompt that is too long
-        nevertheless loses its oldest rounds: by the server's counts, which may be rough, and then
-        all of them.
+        nevertheless loses its oldest rounds, and in the end all of them.
         """
         self._prompt = await self._window.fitted(self._prompt, self._max_tokens)
         while self.finished is None:
@@ -60,10 +59,14 @@ class Asking:
                 self._server.learn_window(refusal.window)
                 if not self._prompt.rounds:
                     raise
-                self._prompt = self._shorter(refusal)
+                self._prompt = await self._shorter(refusal)
                 log.info("history_shortened", rounds=len(self._prompt.rounds), why=str(refusal))
 
-    def _shorter(self, refusal: ContextTooLong) -> Prompt:
+    async def _shorter(self, refusal: ContextTooLong) -> Prompt:
+        """With fewer rounds: planned anew, now that the window is known, or by the refusal."""
+        fitted = await self._window.fitted(self._prompt, self._max_tokens)
+        if fitted != self._prompt:
+            return fitted
         if self._shrunk:
             return replace(self._prompt, rounds=())
         self._shrunk = True
