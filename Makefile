@@ -1,7 +1,7 @@
 # earshot's front door. ARGS reach the command: make demo ARGS=--json, make test ARGS="-k segmenter"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test test-full lint types clean
+.PHONY: help demo setup test test-full test-vllm lint types clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,10 @@ test: setup ## Run the tests but for the long runs
 test-full: setup ## Run all tests: chaos, Sentinel, Cluster, all seeds of the model test
 	.venv/bin/python -m pytest $(ARGS)
 
+test-vllm: setup ## Run the LLM worker's contract tests with a real vLLM on the CPU (installs 2.5 GB, once)
+	tests/contract/vllm_setup.sh
+	nice .venv/bin/python -m pytest tests/contract --llm-server vllm $(ARGS)
+
 lint: setup ## Check style and format
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
@@ -28,5 +32,5 @@ types: setup ## Check types
 	.venv/bin/mypy
 
 clean: ## Remove all that the other targets made
-	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-vllm build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -26,6 +26,12 @@ FAST = LimitSettings(
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seeds", type=int, help="random runs of the model test on each server")
     parser.addoption("--seed", type=int, help="the only run of the model test")
+    parser.addoption(
+        "--llm-server",
+        choices=["stand-in", "vllm"],
+        default="stand-in",
+        help="what the LLM worker's contract is tested with",
+    )
 
 
 def executable(name: str | None) -> str | None:

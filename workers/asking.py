@@ -10,6 +10,7 @@ from common.settings import LlmSettings
 from workers.llm_errors import ContextTooLong, SystemRoleRefused
 from workers.llm_server import Finished, LlmServer
 from workers.prompt import Prompt
+from workers.window import Window
 
 log = structlog.get_logger(__name__)
 
@@ -17,42 +18,55 @@ log = structlog.get_logger(__name__)
 class Asking:
     """A request for a reply. When `pieces` has come to its end, `finished` says how."""
 
-    def __init__(self, server: LlmServer, settings: LlmSettings, prompt: Prompt) -> None:
+    def __init__(
+        self, server: LlmServer, window: Window, persona: LlmSettings, prompt: Prompt
+    ) -> None:
         self.finished: Finished | None = None
         self._server = server
+        self._window = window
+        self._persona = persona
         self._prompt = prompt
-        self._max_tokens = settings.clamp_tokens(len(prompt.question.split()))
+        self._max_tokens = persona.clamp_tokens(len(prompt.question.split()))
         self._shrunk = False
 
     async def pieces(self) -> AsyncGenerator[str, None]:
         """The reply's text as it comes; raises Transient and Permanent.
 
-        A model that takes no system role gets its system prompt in the first question, a prompt
-        that is too long loses its oldest rounds: by the server's counts, which may be rough, and
-        then all of them.
+        Rounds that do not fit the model's window are left out beforehand. A model that takes no
+        system role gets its system prompt in the first question, a prompt that is too long
+        nevertheless loses its oldest rounds, and in the end all of them.
         """
+        self._prompt = await self._window.fitted(self._prompt, self._max_tokens)
         while self.finished is None:
             with_role = self._server.takes_system_role
             messages = self._prompt.messages(system_role=with_role)
+            generating = self._server.generate(
+                messages, self._max_tokens, self._persona.temperature
+            )
             try:
-                async with aclosing(self._server.generate(messages, self._max_tokens)) as parts:
+                async with aclosing(generating) as parts:
                     async for part in parts:
                         if isinstance(part, Finished):
+                            self._window.learn(self._prompt, len(messages), part.usage)
                             self.finished = part
                         else:
                             yield part
             except SystemRoleRefused as refusal:
                 if not (with_role and self._prompt.system):
                     raise
-                self._server.takes_system_role = False
-                log.info("system_role_refused", why=str(refusal), cure="first user message")
+                self._server.give_up_system_role(refusal)
             except ContextTooLong as refusal:
+                self._server.learn_window(refusal.window)
                 if not self._prompt.rounds:
                     raise
-                self._prompt = self._shorter(refusal)
+                self._prompt = await self._shorter(refusal)
                 log.info("history_shortened", rounds=len(self._prompt.rounds), why=str(refusal))
 
-    def _shorter(self, refusal: ContextTooLong) -> Prompt:
+    async def _shorter(self, refusal: ContextTooLong) -> Prompt:
+        """With fewer rounds: planned anew, now that the window is known, or by the refusal."""
+        fitted = await self._window.fitted(self._prompt, self._max_tokens)
+        if fitted != self._prompt:
+            return fitted
         if self._shrunk:
             return replace(self._prompt, rounds=())
         self._shrunk = True

@@ -29,7 +29,9 @@ from common.transitions.claims import Settled
 from workers.asking import Asking
 from workers.coalescing import coalesced
 from workers.llm_server import Finished, LlmServer
-from workers.prompt import Prompt, history_of, question_of, rounds_of
+from workers.persona import Personas
+from workers.prompt import Prompt, history_of, prompt_of
+from workers.window import Window
 from workers.work import Desk, Work
 
 SCHEMA: Final = 1
@@ -72,7 +74,7 @@ class LlmHandler:
     """Answers one session's turns per entry (a wake-up).
 
     `token` makes the token that fences an attempt, `clock` measures durations (s).
-    Raises BadSetting for a server address or key that cannot be used.
+    Raises BadSetting for a server address, a key or a persona that cannot be used.
     """
 
     role = "llm"
@@ -89,7 +91,9 @@ class LlmHandler:
         self.concurrency = settings.concurrency
         self._store = store
         self._settings = settings
+        self._personas = Personas(settings)
         self._server = LlmServer(settings)
+        self._window = Window(self._server)
         self._token = token
         self._clock = clock
 
@@ -171,23 +175,21 @@ class LlmHandler:
                 session,
                 token=self._token(),
                 max_merge=merge,
-                history=2 * self._settings.rounds,
+                history=2 * self._personas.most_rounds,
                 max_answer_age_s=self._settings.max_answer_age_s if expiring else 0,
             )
         )
 
     async def _answer(self, work: Work, desk: Desk, attempt: Attempt, *, may_grow: bool) -> Settled:
-        prompt = Prompt(
-            self._settings.system_prompt,
-            rounds_of(attempt.history, self._settings.rounds),
-            question_of(turn.text for turn in attempt.turns),
-        )
+        persona = self._personas.named(attempt.persona)
+        prompt = prompt_of(persona, attempt.history, (turn.text for turn in attempt.turns))
         for _ in range(EMPTY_TRIES):
-            draft = await self._draft(attempt, prompt, may_grow=may_grow)
+            asking = Asking(self._server, self._window, persona, prompt)
+            draft = await self._draft(attempt, asking, may_grow=may_grow)
             if draft.text:
                 break
             log.warning("empty_reply", session=attempt.session, turn=attempt.turns[-1].turn)
-        settled = await desk.lasting(lambda: self._settle(work, attempt, prompt, draft))
+        settled = await desk.lasting(lambda: self._settle(work, attempt, persona, prompt, draft))
         log.info(
             "answered",
             session=attempt.session,
@@ -200,12 +202,11 @@ class LlmHandler:
         )
         return settled
 
-    async def _draft(self, attempt: Attempt, prompt: Prompt, *, may_grow: bool) -> Draft:
+    async def _draft(self, attempt: Attempt, asking: Asking, *, may_grow: bool) -> Draft:
         """Have the server answer, and publish what it says as it comes.
 
         Raises Overtaken, Lost, Transient and Permanent; whatever ends it closes the stream.
         """
-        asking = Asking(self._server, self._settings, prompt)
         interruptible = attempt.turns[-1].interrupt
         first_token_at = None
         published: list[str] = []
@@ -237,7 +238,9 @@ class LlmHandler:
             raise Lost("the session's turns are being answered by another attempt")
         return answer.newer_speech
 
-    async def _settle(self, work: Work, attempt: Attempt, prompt: Prompt, draft: Draft) -> Settled:
+    async def _settle(
+        self, work: Work, attempt: Attempt, persona: LlmSettings, prompt: Prompt, draft: Draft
+    ) -> Settled:
         finished = draft.finished
         detail: dict[str, Any] = {
             "model": finished.model,
@@ -254,7 +257,7 @@ class LlmHandler:
             text=draft.text,
             detail=detail,
             first_token_ms=None if since_s is None else ms(since_s),
-            keep=2 * self._settings.rounds,
+            keep=2 * persona.rounds,
             messages=history_of(prompt.question, draft.text),
         )
 

@@ -5,10 +5,10 @@ The SDK's own retries are off: the consumer loop retries, and knows when not to.
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Final, cast
 
 import openai
 import structlog
@@ -18,7 +18,9 @@ from common.configuration import mask_password
 from common.errors import BadSetting, Permanent, Transient
 from common.settings import LlmSettings
 from common.transitions.answering import Message
-from workers.llm_errors import Explainer, listing
+from workers.llm_errors import Explainer, SystemRoleRefused, listing
+from workers.llm_reply import Reply
+from workers.tokenizer import Tokenizer
 
 # One request may be unlucky; so many in a row, with no reply in between, are the server's state.
 TIMEOUTS_THAT_OPEN: Final = 3
@@ -57,8 +59,9 @@ class LlmServer:
         # without a key no authorization is sent, whatever the SDK finds in its own variables
         self._headers = {} if key else {"Authorization": openai.omit}
         self._only_model = ""
+        self._windows: dict[str, int] = {}
         self._timeouts = 0
-        self.takes_system_role = True
+        self.takes_system_role = settings.system_role != "first_user"
         """Whether the model's chat template does; found out by whoever asks, kept for the next."""
         try:
             self._client = openai.AsyncOpenAI(
@@ -72,11 +75,30 @@ class LlmServer:
             raise BadSetting(
                 f"EARSHOT_LLM__BASE_URL {self.address!r} is not usable: {error}"
             ) from None
+        self.tokenizer = Tokenizer(self._client, self._headers)
 
     @property
     def model(self) -> str:
         """The name that is asked for; empty while that is not known."""
         return self._settings.model or self._only_model
+
+    @property
+    def window(self) -> int | None:
+        """Prompt and reply together, in tokens, as the server tells and the settings allow."""
+        limits = (self._windows.get(self.model), self._settings.context_tokens)
+        return min(filter(None, limits), default=None)
+
+    def learn_window(self, window: int | None) -> None:
+        """A window that the server named in a refusal."""
+        if window:
+            self._windows[self.model] = window
+
+    def give_up_system_role(self, refusal: SystemRoleRefused) -> None:
+        """The model refused it; raises Transient where the settings insist on it."""
+        if self._settings.system_role == "system":
+            raise Transient(f"{refusal}: set EARSHOT_LLM__SYSTEM_ROLE to auto or first_user")
+        self.takes_system_role = False
+        log.info("system_role_refused", why=str(refusal), cure="first user message")
 
     def warm(self) -> None:
         """Have the SDK import what the first request needs, before there is one."""
@@ -122,23 +144,26 @@ class LlmServer:
         models = getattr(page, "data", None)  # whatever listens there may have answered
         if not isinstance(models, list):
             return None
-        return [str(model.id) for model in models if hasattr(model, "id")]
+        listed = [model for model in models if hasattr(model, "id")]
+        self._windows = {str(model.id): tokens for model in listed if (tokens := window_of(model))}
+        return [str(model.id) for model in listed]
 
     async def generate(
-        self, messages: Sequence[Message], max_tokens: int
+        self, messages: Sequence[Message], max_tokens: int, temperature: float | None = None
     ) -> AsyncGenerator[str | Finished, None]:
-        """A reply: pieces of text as they come, then how it ended.
+        """A reply: pieces of text as they come, then how it ended. `temperature`: the settings' if
+        None.
 
         Close it (`contextlib.aclosing`) to stop the server generating. Raises Transient and
         Permanent; ContextTooLong and SystemRoleRefused before the first piece.
         """
         model = await self._model()
-        reply = _Reply(model)
+        reply = Reply(model)
         stream: Stream | None = None
         limit_s = self._settings.first_token_timeout_s
         try:
             async with asyncio.timeout(limit_s):
-                stream = await self._open(model, messages, max_tokens)
+                stream = await self._open(model, messages, max_tokens, temperature)
                 chunks = aiter(stream)
                 text = await reply.first(chunks)
             limit_s = self._settings.token_timeout_s
@@ -192,12 +217,18 @@ class LlmServer:
         self._only_model = names[0]
         return self._only_model
 
-    async def _open(self, model: str, messages: Sequence[Message], max_tokens: int) -> Stream:
+    async def _open(
+        self,
+        model: str,
+        messages: Sequence[Message],
+        max_tokens: int,
+        temperature: float | None,
+    ) -> Stream:
         return await self._client.chat.completions.create(
             model=model,
             messages=cast("list[ChatCompletionMessageParam]", list(messages)),
             max_tokens=max_tokens,
-            temperature=self._settings.temperature,
+            temperature=self._settings.temperature if temperature is None else temperature,
             stream=True,
             stream_options={"include_usage": True},
             extra_headers=self._headers,
@@ -234,46 +265,7 @@ class LlmServer:
             )
 
 
-class _Reply:
-    """What the chunks of one stream have told so far.
-
-    They are not validated by the SDK, and whatever listens at the address may have sent them.
-    """
-
-    def __init__(self, model: str) -> None:
-        self.model = model
-        self.begun = False
-        self.finish_reason: str | None = None
-        self.usage: Mapping[str, int] | None = None
-
-    async def first(self, chunks: AsyncIterator[ChatCompletionChunk]) -> str | None:
-        """Text up to the first token; None if there is none. Some servers send the role, which
-        is no token, as soon as they have the request."""
-        text: str | None = ""
-        while text is not None and not self.begun:
-            text = await self.more(chunks)
-        return text
-
-    async def more(self, chunks: AsyncIterator[ChatCompletionChunk]) -> str | None:
-        """The next chunk's text, which may be empty; None at the end."""
-        try:
-            chunk = await anext(chunks)
-        except StopAsyncIteration:
-            return None
-        self.model = str(getattr(chunk, "model", None) or self.model)
-        if usage := getattr(chunk, "usage", None):
-            self.usage = {
-                name: int(getattr(usage, name, None) or 0)
-                for name in ("prompt_tokens", "completion_tokens", "total_tokens")
-            }
-        return "".join(map(self._choice, getattr(chunk, "choices", None) or []))
-
-    def _choice(self, choice: Any) -> str:
-        self.finish_reason = getattr(choice, "finish_reason", None) or self.finish_reason
-        delta = getattr(choice, "delta", None)
-        if delta is not None and not self.begun:
-            self.begun = any(delta.model_dump(exclude={"role"}).values())
-        self.begun = self.begun or self.finish_reason is not None
-        text = str(getattr(delta, "content", None) or "")
-        # half a surrogate pair, which JSON can bear and UTF-8 cannot
-        return text if text.isascii() else text.encode("utf-8", "replace").decode()
+def window_of(model: object) -> int | None:
+    """What an entry of the list of models tells about its window, in tokens; vLLM does."""
+    tokens = getattr(model, "max_model_len", None)
+    return tokens if isinstance(tokens, int) and tokens > 0 else None

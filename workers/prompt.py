@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final, NamedTuple, Self
 
+from common.settings import LlmSettings
 from common.transitions.answering import Message
 
-# Of the tokens that a window leaves for the conversation, this share is planned with: counts are
-# estimated by characters here, and messages differ in how many characters make a token.
+# Of the tokens that a window leaves for the conversation, this share is planned with where counts
+# are estimated by characters: messages differ in how many characters make a token.
 SAFE_SHARE: Final = 0.9
 
 
@@ -81,6 +82,31 @@ class Prompt:
             return [{"role": "system", "content": self.system}, *talk]
         return [{"role": "user", "content": f"{self.system}\n\n{talk[0]['content']}"}, *talk[1:]]
 
+    def texts(self) -> list[str]:
+        """What stands in the messages, in their order."""
+        spoken = [text for round_ in self.rounds for text in round_]
+        return [text for text in (self.system, *spoken, self.question) if text]
+
+    def fitting(
+        self, budget: float, size: Callable[[str], float], *, base: float, per_message: float
+    ) -> Self:
+        """The same question with as many of the newest rounds as fit into `budget` tokens.
+
+        `size` tells the tokens of a text, `per_message` what a message adds to its text, and
+        `base` what a request adds to its messages. Without any round it may still be too much.
+        """
+        budget -= base + size(self.question) + per_message
+        if self.system:
+            budget -= size(self.system) + per_message
+        return replace(
+            self,
+            rounds=newest_that_fit(
+                self.rounds,
+                budget,
+                lambda round_: size(round_.question) + size(round_.answer) + 2 * per_message,
+            ),
+        )
+
     def shrunk(self, *, window: int | None, prompt_tokens: int | None, reserve: int) -> Self:
         """The same question with less history, for a server that found the prompt too long.
 
@@ -95,6 +121,14 @@ class Prompt:
         kept = newest_that_fit(self.rounds, affordable - without, _characters)
         # the estimate may be wrong, and the same request must not be sent again
         return replace(self, rounds=kept if len(kept) < len(self.rounds) else kept[1:])
+
+
+def prompt_of(persona: LlmSettings, history: Sequence[Message], said: Iterable[str]) -> Prompt:
+    """What a persona is asked: its system prompt, what it remembers, and all that was said since.
+
+    `history` is what Redis keeps, oldest first; `said` the texts of the turns to answer.
+    """
+    return Prompt(persona.system_prompt, rounds_of(history, persona.rounds), question_of(said))
 
 
 def _characters(round_: Round) -> int:

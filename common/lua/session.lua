@@ -1,6 +1,6 @@
 -- Shared by every script that touches a session; common/script.py puts it in front of them.
 --
--- KEYS[1] session  hash    epoch last done taken wake token attempt started reached
+-- KEYS[1] session  hash    epoch last done taken wake token attempt started reached persona
 -- KEYS[2] inbox    hash    turn -> record (JSON, below)
 -- KEYS[3] history  list    chat messages (JSON)
 -- KEYS[4] open     zset    sessions with unfinished turns, by when to look after them (ms)
@@ -17,6 +17,7 @@
 --   attempt, started   how often this head was taken, and when last (ms)
 --   reached  the last turn that any attempt has answered so far: as long as the head is not beyond
 --            it, `attempt` goes on counting, so that no turn's deltas ever repeat a number
+--   persona  who answers in this conversation, if somebody chose (set_persona)
 --
 -- A record: id, rev, final, entry + stream (while it waits for STT), text or a tombstone
 -- (skip = reason, or error), spoken / published / touched / stt_started / transcribed / committed

@@ -63,7 +63,9 @@ class ListenSettings(Section):
         "", description="Hint for STT: a language code such as en."
     )
     persona: Annotated[str, Field(max_length=64, pattern=NAME)] = Field(
-        "", description="Hint for the LLM worker."
+        "",
+        description="Who answers: the name of a persona that the LLM workers know, such as"
+        " tour-guide; empty: their default.",
     )
     interrupt: Literal["auto", "off", "new_turn"] = Field(
         "auto",

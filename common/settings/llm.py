@@ -1,6 +1,6 @@
 """The OpenAI-compatible server, and how it is asked."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
@@ -17,10 +17,28 @@ class LlmSettings(Section):
         "", description="The served name; empty: the only model that the server lists."
     )
     api_key: SecretStr = Field(SecretStr(""), description="Sent as a bearer token if set.")
+    persona: Annotated[str, Field(min_length=1)] = Field(
+        "assistant",
+        description="Who answers where neither the session nor the producer chose: a name, or a"
+        " file that ends in .toml. Bundled are assistant, customer-support, fitness-coach and"
+        " tour-guide (docs/conversation.md).",
+    )
+    personas: str = Field(
+        "", description="Folder with further personas, NAME.toml each; they go over bundled ones."
+    )
     system_prompt: str = Field(
-        "You are a helpful voice assistant. Your replies are read aloud: answer in one to three"
-        " short sentences, without lists, headings or emoji.",
-        description="Opens every request.",
+        "", description="Opens every request, in place of the default persona's own prompt."
+    )
+    system_role: Literal["auto", "system", "first_user"] = Field(
+        "auto",
+        description="Where the system prompt stands: in a message of its own, or before the first"
+        " question for models that refuse that role; auto: found out by the server's refusal.",
+    )
+    context_tokens: Annotated[int, Field(ge=0, le=10**12)] = Field(
+        0,
+        description="Prompt and reply together, in tokens; older rounds that do not fit are left"
+        " out. 0: the window that the server tells (max_model_len). Less makes first tokens come"
+        " sooner.",
     )
     rounds: Annotated[int, Field(ge=0, le=1_000)] = Field(
         5, description="Earlier questions with their answers that the model is shown."

@@ -37,7 +37,8 @@ class Attempt:
     """What an LLM worker was given: `turns` (one or more, in order), to be answered as one.
 
     `token` fences delta, settle_turn and bury_turn. `number` counts attempts at this head.
-    `history` holds the newest messages, oldest first.
+    `history` holds the newest messages, oldest first. `own_persona` is the session's, empty
+    unless somebody chose one.
     """
 
     session: str
@@ -46,6 +47,14 @@ class Attempt:
     number: int
     turns: tuple[TakenTurn, ...]
     history: tuple[Message, ...]
+    own_persona: str = ""
+
+    @property
+    def persona(self) -> str:
+        """Who is to answer: the session's own choice, else whom the newest turn names that names
+        one; empty: the default."""
+        named = (turn.persona for turn in reversed(self.turns) if turn.persona)
+        return self.own_persona or next(named, "")
 
 
 class NotTaken(Enum):
@@ -83,7 +92,7 @@ async def take_turn(
     )
     if answer[0] != b"ok":
         return NotTaken(answer[0].decode())
-    _, epoch, number, turns, messages = answer
+    _, epoch, number, turns, messages, persona = answer
     return Attempt(
         session=session,
         token=token,
@@ -94,6 +103,7 @@ async def take_turn(
             for turn, record in zip(turns[::2], turns[1::2], strict=True)
         ),
         history=tuple(json.loads(message) for message in messages),
+        own_persona=persona.decode(),
     )
 
 

@@ -15,7 +15,8 @@ from ops.chaos.speech import InstantEngine, text_of
 from ops.demo.recording_file import normalised, sentences
 from ops.standin.protocol import Message
 from ops.standin.wit.replies import reply_to
-from workers.prompt import Prompt, Round, history_of, question_of, rounds_of
+from workers.persona import Personas
+from workers.prompt import history_of, prompt_of, question_of
 
 Turn = tuple[str, int, int]
 Conversation = tuple[str, int]
@@ -75,7 +76,7 @@ async def judge(
     _check_utterances(findings, turns, said)
     _check_words(findings, turns, endings, said, model)
     _check_errors(findings, endings, said)
-    histories = _check_replies(findings, turns, endings, llm)
+    histories = _check_replies(findings, turns, endings, Personas(llm).default)
     await _check_histories(findings, store, histories)
     await _check_rest(findings, store, expected_letters=findings.errors + foreign)
     return findings
@@ -198,7 +199,7 @@ def _check_replies(
     findings: Findings,
     turns: Mapping[Turn, list[Event]],
     endings: Mapping[Turn, Ending],
-    llm: LlmSettings,
+    persona: LlmSettings,
 ) -> dict[Conversation, list[dict[str, str]]]:
     """Each reply is what the stand-in says to exactly these words after exactly this history.
 
@@ -220,16 +221,15 @@ def _check_replies(
             continue
         question = question_of([*waiting.pop(talk, []), text])
         reply = ending.data
-        expected = _expected_reply(llm, histories[talk], question)
+        expected = _expected_reply(persona, histories[talk], question)
         if not (expected.startswith(reply.text) if reply.interrupted else expected == reply.text):
             findings.blame("wrong_replies", f"{turn}: {reply.text!r} instead of {expected!r}")
         histories[talk] += history_of(question, reply.text)
-    return {talk: kept[-2 * llm.rounds :] for talk, kept in histories.items()}
+    return {talk: kept[-2 * persona.rounds :] for talk, kept in histories.items()}
 
 
-def _expected_reply(llm: LlmSettings, history: list[dict[str, str]], question: str) -> str:
-    rounds: tuple[Round, ...] = rounds_of(history, llm.rounds)
-    prompt = Prompt(llm.system_prompt, rounds, question)
+def _expected_reply(persona: LlmSettings, history: list[dict[str, str]], question: str) -> str:
+    prompt = prompt_of(persona, history, [question])
     return reply_to([Message.model_validate(message) for message in prompt.messages()])
 
 

@@ -15,6 +15,7 @@ from workers.register import consumer_name
 @click.command("llm")
 @setting("--base-url", "llm.base_url", metavar="URL")
 @setting("--model", "llm.model", metavar="NAME")
+@setting("--persona", "llm.persona", metavar="NAME|FILE")
 @setting("--system-prompt", "llm.system_prompt", metavar="TEXT")
 @setting("--rounds", "llm.rounds", metavar="N")
 @setting("--concurrency", "llm.concurrency", metavar="N")

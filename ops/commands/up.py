@@ -26,6 +26,7 @@ from ops.supervisor import StopRequested, to_stderr
 @click.option("--verbose", is_flag=True, help="Also what the processes log.")
 @setting("--model", "stt.model", metavar="NAME|FOLDER|demo")
 @setting("--base-url", "llm.base_url", metavar="URL")
+@setting("--persona", "llm.persona", metavar="NAME|FILE")
 @setting("--session", "listen.session", metavar="ID")
 @setting("--device", "listen.device", metavar="INDEX|NAME")
 @redis_options

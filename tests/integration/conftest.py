@@ -1,11 +1,21 @@
-"""A secured Redis for whoever asks for one."""
+"""What integration tests have in common: an empty Redis server with `earshot` on it, and a secured
+one."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+from common.settings import LimitSettings
+from common.store import Store
+from tests.command_line import InProcess
+from tests.integration.redis_server import RedisServer
 from tests.integration.secured_redis import SecuredRedis
+from tests.unit.environments import clean, own_logging
+
+Answer = TypeVar("Answer")
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +31,37 @@ def secured(_shared: SecuredRedis) -> SecuredRedis:
         client.flushall()
         client.acl_log_reset()
     return _shared
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RedisServer]:
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def earshot(
+    server: RedisServer,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[InProcess]:
+    """The command inside of this process, on an empty server, in a folder of the test's own."""
+    clean(monkeypatch, tmp_path)
+    monkeypatch.setenv("EARSHOT_REDIS__URL", server.url)
+    with server.sync_client() as client:
+        client.flushall()
+    with own_logging():
+        yield InProcess(monkeypatch, capsys)
+
+
+def with_store(
+    server: RedisServer, act: Callable[[Store], Awaitable[Answer]], shards: int = 1
+) -> Answer:
+    """What `act` does with a store on the server, for tests that are not asynchronous."""
+
+    async def acted() -> Answer:
+        async with server.client() as client:
+            return await act(Store(client, shards, LimitSettings()))
+
+    return asyncio.run(acted())

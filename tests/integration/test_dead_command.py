@@ -1,10 +1,8 @@
 """Dead letters can be listed, shown, heard, replayed once and dropped, whatever is in them."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,49 +11,17 @@ import soundfile
 from common.codecs import encode
 from common.events import Error, Heard, parse_event
 from common.keys import STT_GROUP, Shard
-from common.settings import LimitSettings
 from common.store import Store
 from common.transitions.publishing import publish
 from common.transitions.transcribing import Claim, bury_utterance
 from common.utterance import Utterance
 from tests.command_line import InProcess, Processes
+from tests.integration.conftest import with_store
 from tests.integration.redis_server import RedisServer
-from tests.unit.environments import clean, own_logging
-
-Answer = TypeVar("Answer")
 
 SHARD = Shard(0)
 AUDIO = (np.sin(np.arange(8_000) / 10) * 8_000).astype(np.int16)
 WORKER = "stt-1"
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
-def earshot(
-    server: RedisServer,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[InProcess]:
-    clean(monkeypatch, tmp_path)
-    monkeypatch.setenv("EARSHOT_REDIS__URL", server.url)
-    with server.sync_client() as client:
-        client.flushall()
-    with own_logging():
-        yield InProcess(monkeypatch, capsys)
-
-
-def _with_store(server: RedisServer, act: Callable[[Store], Awaitable[Answer]]) -> Answer:
-    async def acted() -> Answer:
-        async with server.client() as client:
-            return await act(Store(client, 1, LimitSettings()))
-
-    return asyncio.run(acted())
 
 
 async def _bury_one(store: Store, name: str, reason: str, session: str) -> None:
@@ -95,7 +61,7 @@ def _bury(server: RedisServer, *names: str, reason: str = "bug", session: str = 
             await _bury_one(store, name, reason, session)
         await redis.xgroup_destroy(SHARD.utterances, STT_GROUP)
 
-    _with_store(server, act)
+    with_store(server, act)
     return _ids(server)
 
 

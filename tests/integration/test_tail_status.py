@@ -1,22 +1,20 @@
 """`earshot tail` prints what happens, for people and for programs, and goes on after Redis was
 away; `earshot status` counts what waits, is in hand, works and died."""
 
-import asyncio
 import json
 import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from common.events import EVENTS, Event, Heard, ReplyDelta, Transcript
 from common.keys import LLM_GROUP, STT_GROUP, WORKERS, Shard, worker_key
-from common.settings import LimitSettings
 from common.store import Store
 from common.transitions.answering import Attempt, delta, settle_turn, take_turn
 from common.transitions.publishing import publish
@@ -24,34 +22,11 @@ from common.transitions.transcribing import Claim
 from common.utterance import Utterance
 from ops.event_schema import schema
 from tests.command_line import DEADLINE_S, InProcess, Processes
+from tests.integration.conftest import with_store
 from tests.integration.redis_server import RedisServer
-from tests.unit.environments import clean, own_logging
-
-Answer = TypeVar("Answer")
 
 SHARD = Shard(0)
 VALIDATOR = Draft202012Validator(schema())
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    with RedisServer() as server:
-        yield server
-
-
-@pytest.fixture
-def earshot(
-    server: RedisServer,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> Iterator[InProcess]:
-    clean(monkeypatch, tmp_path)
-    monkeypatch.setenv("EARSHOT_REDIS__URL", server.url)
-    with server.sync_client() as client:
-        client.flushall()
-    with own_logging():
-        yield InProcess(monkeypatch, capsys)
 
 
 @pytest.fixture
@@ -61,23 +36,13 @@ def processes(tmp_path: Path) -> Iterator[Processes]:
     processes.close()
 
 
-def _with_store(
-    server: RedisServer, act: Callable[[Store], Awaitable[Answer]], shards: int = 1
-) -> Answer:
-    async def acted() -> Answer:
-        async with server.client() as client:
-            return await act(Store(client, shards, LimitSettings()))
-
-    return asyncio.run(acted())
-
-
 def _say(server: RedisServer, *texts: str, session: str = "s1", shards: int = 1) -> None:
     async def act(store: Store) -> None:
         for text in texts:
             utterance = Utterance(id=uuid.uuid4().hex, session=session, text=text)
             await publish(store, utterance)
 
-    _with_store(server, act, shards)
+    with_store(server, act, shards)
 
 
 def _speak(server: RedisServer, *names: str, recording: bool = False) -> None:
@@ -87,7 +52,7 @@ def _speak(server: RedisServer, *names: str, recording: bool = False) -> None:
                 store, Utterance(id=name, session=name, audio=b"x", samples=1), recording=recording
             )
 
-    _with_store(server, act)
+    with_store(server, act)
 
 
 def _answer(server: RedisServer, session: str, text: str) -> None:
@@ -112,7 +77,7 @@ def _answer(server: RedisServer, session: str, text: str) -> None:
             messages=[],
         )
 
-    _with_store(server, act)
+    with_store(server, act)
 
 
 def _printed(earshot: InProcess, *more: str) -> list[Event]:

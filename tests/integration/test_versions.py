@@ -28,7 +28,7 @@ from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import InstantEngine, text_of, utterance_of
 from ops.dead_letters import dead_letters
 from tests.integration.redis_server import RedisServer
-from tests.integration.test_llm_handler import Desk
+from tests.integration.room import Desk
 from tests.integration.workshop import until, workshop
 from tests.recorded.record import SESSION, file_of, raw
 from workers.llm import LlmHandler, session_of

@@ -1,16 +1,18 @@
-"""An LLM worker stays small: what belongs to other roles is not loaded by it."""
+"""An LLM worker stays small: what belongs to other roles is not loaded by it, nor what exports
+traces (redis-py itself loads the rest of OpenTelemetry where that is installed)."""
 
 import subprocess
 import sys
 
-HEAVY = {"numpy", "faster_whisper", "ctranslate2", "onnxruntime", "soundfile", "soxr", "av"}
+HEAVY = {"numpy", "faster_whisper", "ctranslate2", "onnxruntime", "soundfile", "soxr", "av",
+         "starlette", "opentelemetry.exporter"}  # fmt: skip
 SCRIPT = """
 import sys
 from workers.llm_server import LlmServer
 from common.settings import LlmSettings
 import workers.llm
 LlmServer(LlmSettings()).warm()
-print(*{name.partition(".")[0] for name in sys.modules})
+print(*sys.modules)
 """
 
 

@@ -9,6 +9,7 @@ from common.errors import Refused
 from common.store import Store
 from common.transitions.answering import Attempt, bury_turn, take_turn
 from common.transitions.dead_letters import replay
+from common.transitions.personas import set_persona
 from common.transitions.publishing import commit, publish
 from common.transitions.tending import forget, tend
 from common.transitions.transcribing import Claim, bury_utterance
@@ -116,6 +117,11 @@ async def to_forget(store: Store) -> Transition:
     return lambda: forget(store, ADA)
 
 
+async def to_set_persona(store: Store) -> Transition:
+    await hear(store, "u1")
+    return lambda: set_persona(store, ADA, "guide")
+
+
 async def to_replay(store: Store) -> Transition:
     letter = await redis(store).xadd(SHARD.dead, {"session": ADA, "audio": "x"})
     return lambda: replay(store, SHARD, letter.decode(), session=ADA, utterance="u9")
@@ -134,6 +140,7 @@ KEYS = {
     to_bury_turn: [*OF_SESSION, SHARD.dead],
     to_tend: [*OF_SESSION, SHARD.utterances, SHARD.recordings],
     to_forget: [*OF_SESSION, SHARD.utterances, SHARD.recordings],
+    to_set_persona: OF_SESSION,
     to_replay: [*OF_SESSION, SHARD.utterances, SHARD.seen("u9"), SHARD.dead],
 }
 CASES = [

@@ -1,0 +1,269 @@
+"""`earshot bench llm`: what an LLM worker adds to the server's own time, alone and with 64
+conversations at once.
+
+A real worker process answers turns through the stand-in LLM, which keeps a settable pace and notes
+when each request came and when its first token left. Every session has a turn in work all the time:
+its next one is said when the reply to the last is there. Runs with one session and with many take
+turns, so that a busy machine is busy for both.
+"""
+
+import asyncio
+import json
+import re
+import statistics
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.request import Request, urlopen
+
+from common.configuration import inherited
+from common.events import Event, Heard, Reply, ReplyDelta, parse_event
+from common.store import Store
+from common.transitions.publishing import Verdict, publish
+from common.utterance import Utterance
+from ops.chaos.stage import free_port
+from ops.machine import Machine, machine
+from ops.standin import MODEL
+
+ASK_S: Final = 30.0
+READY_S: Final = 60.0
+BLOCK_MS: Final = 500
+WORKER: Final = "llm-1"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is measured. Times in s; the stand-in's replies are `tokens` long."""
+
+    sessions: int = 64
+    repeats: int = 3
+    seconds: float = 15.0
+    first_token_ms: float = 200.0
+    tokens_per_s: float = 25.0
+    tokens: int = 20
+
+    @property
+    def reply_s(self) -> float:
+        return self.first_token_ms / 1000 + self.tokens / self.tokens_per_s
+
+
+@dataclass(slots=True)
+class Run:
+    """One run: per turn, ms from publish to the first delta without the server's own time."""
+
+    sessions: int
+    added_ms: list[float]
+    in_flight: int
+    """Most requests that the server had at once."""
+    in_order: bool
+
+
+@dataclass(slots=True)
+class Measured:
+    """All runs, and what they add up to."""
+
+    load: Load
+    runs: list[Run] = field(default_factory=list)
+    rss_mb: float = 0.0
+
+    def added_ms(self, sessions: int) -> list[float]:
+        return [ms for run in self.runs if run.sessions == sessions for ms in run.added_ms]
+
+    @property
+    def ratio(self) -> float:
+        """Median added time with many sessions, in that of one."""
+        many, one = self.added_ms(self.load.sessions), self.added_ms(1)
+        return statistics.median(many) / statistics.median(one)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures as the command prints them."""
+        pairs = zip(self.runs[::2], self.runs[1::2], strict=True)
+        return {
+            "sessions": self.load.sessions,
+            "in_flight": max(run.in_flight for run in self.runs),
+            "added_first_token_ms": {
+                str(sessions): _spread(self.added_ms(sessions))
+                for sessions in (1, self.load.sessions)
+            },
+            "ratio": round(self.ratio, 2),
+            "ratio_per_repeat": [
+                round(statistics.median(many.added_ms) / statistics.median(one.added_ms), 2)
+                for one, many in pairs
+            ],
+            "in_order": all(run.in_order for run in self.runs),
+            "worker_rss_mb": round(self.rss_mb, 1),
+        }
+
+
+def _spread(times: list[float]) -> dict[str, float]:
+    return {
+        "turns": len(times),
+        "median": round(statistics.median(times), 1),
+        "p95": round(statistics.quantiles(times, n=20)[-1], 1),
+    }
+
+
+async def measure(load: Load, *, say: Callable[[str], None] = lambda _: None) -> Measured:
+    """Runs with one session and with many, in turn."""
+    measured = Measured(load)
+    port = free_port()
+    values = {"llm": {"base_url": f"http://127.0.0.1:{port}/v1", "model": MODEL}, "shards": 1}
+    stop = asyncio.Event()
+    async with machine(
+        values, stop, lambda *_: None, redis_folder=None, own_redis=True, stand_in=False
+    ) as parts:
+        pace = ("--first-token-ms", load.first_token_ms, "--tokens-per-s", load.tokens_per_s)
+        argv = [sys.executable, "-P", "-m", "ops.standin", "--port", port, *pace]
+        await parts.supervisor.spawn("stand-in", list(map(str, argv)), inherited())
+        await parts.start_workers(stt=0, llm=1)
+        await parts.ready(READY_S)
+        standin = StandIn(port)
+        await standin.control(reply="word " * load.tokens)
+        await _Run(parts, standin, load, 1, "warm-up").take(2 * load.reply_s)
+        for number in range(load.repeats):
+            for sessions in (1, load.sessions):
+                run = _Run(parts, standin, load, sessions, f"{number}-{sessions}")
+                found = await run.take(load.seconds)
+                measured.runs.append(found)
+                measured.rss_mb = max(measured.rss_mb, run.rss_mb)
+                say(
+                    f"  {sessions} sessions, {len(found.added_ms)} turns:"
+                    f" {statistics.median(found.added_ms):.1f} ms added (median)"
+                )
+    return measured
+
+
+class StandIn:
+    """The stand-in's own account of its requests. Its calls block, so they run in a thread."""
+
+    def __init__(self, port: int) -> None:
+        self._origin = f"http://127.0.0.1:{port}"
+
+    async def control(self, **knobs: Any) -> None:
+        await self._ask("POST", "/control", knobs)
+
+    async def clear(self) -> None:
+        await self._ask("DELETE", "/requests")
+
+    async def times_ms(self) -> tuple[dict[str, float], int]:
+        """For each question the server's own time to the first token; most requests at once."""
+        listing = await self._ask("GET", "/requests")
+        times = {
+            request["messages"][-1]["content"]: request["first_token_ms"] - request["started_ms"]
+            for request in listing["requests"]
+            if request["first_token_ms"] is not None
+        }
+        return times, int(listing["peak_active"])
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        def ask() -> Any:
+            request = Request(
+                self._origin + path,
+                data=None if body is None else json.dumps(body).encode(),
+                headers={"content-type": "application/json"},
+                method=method,
+            )
+            with urlopen(request, timeout=ASK_S) as answer:
+                return json.load(answer)
+
+        return await asyncio.to_thread(ask)
+
+
+class _Run:
+    """Sessions that talk for a while."""
+
+    def __init__(
+        self, parts: Machine, standin: StandIn, load: Load, sessions: int, name: str
+    ) -> None:
+        self._parts = parts
+        self._standin = standin
+        self._load = load
+        self._names = [f"bench-{name}-{number}" for number in range(sessions)]
+        self._heard: dict[tuple[str, int], int] = {}
+        self._first: dict[tuple[str, int], int] = {}
+        self._replied: dict[str, list[int]] = {name: [] for name in self._names}
+        self._news = asyncio.Condition()
+        self._over = False
+        self.rss_mb = 0.0
+
+    async def take(self, seconds: float) -> Run:
+        """Talk for so long; what it took."""
+        await self._standin.clear()
+        reading = asyncio.create_task(self._read(await _newest(self._parts.store)))
+        try:
+            over = asyncio.get_running_loop().time() + seconds
+            gap_s = self._load.reply_s / len(self._names)
+            async with asyncio.TaskGroup() as talks:
+                for number, name in enumerate(self._names):
+                    talks.create_task(self._talk(name, number * gap_s, over))
+        finally:
+            self._over = True  # a blocking read ends by itself; cancelled, it may not
+            await reading
+        server_ms, in_flight = await self._standin.times_ms()
+        added = [
+            at - self._heard[turn] - server_ms[_question(*turn)]
+            for turn, at in self._first.items()
+            if _question(*turn) in server_ms
+        ]
+        in_order = all(turns == sorted(turns) for turns in self._replied.values())
+        return Run(len(self._names), added, in_flight, in_order)
+
+    async def _talk(self, session: str, delay_s: float, over: float) -> None:
+        await asyncio.sleep(delay_s)
+        turn = 0
+        while asyncio.get_running_loop().time() < over:
+            turn += 1
+            said = Utterance(id=f"{session}-{turn}", session=session, text=_question(session, turn))
+            published = await publish(self._parts.store, said)
+            assert published.verdict is Verdict.ACCEPTED, published
+            async with asyncio.timeout(ASK_S), self._news:
+                while turn not in self._replied[session]:
+                    await self._news.wait()
+        self.rss_mb = max(self.rss_mb, resident_mb(self._parts.supervisor.pid(WORKER)))
+
+    async def _read(self, cursors: dict[str, str]) -> None:
+        redis: Any = self._parts.store.redis
+        while not self._over:
+            for stream, rows in await redis.xread(cursors, block=BLOCK_MS, count=1_000):
+                cursors[stream.decode()] = rows[-1][0].decode()
+                for _, fields in rows:
+                    self._note(parse_event(fields))
+                async with self._news:
+                    self._news.notify_all()
+
+    def _note(self, event: Event) -> None:
+        turn = (event.session, event.turn)
+        match event:
+            case Heard():
+                self._heard[turn] = event.at
+            case ReplyDelta():
+                self._first.setdefault(turn, event.at)
+            case Reply():
+                self._replied[event.session].append(event.turn)
+
+
+def _question(session: str, turn: int) -> str:
+    return f"{session} {turn}"
+
+
+async def _newest(store: Store) -> dict[str, str]:
+    """The last entry of the streams of a machine with one shard."""
+    redis: Any = store.redis
+    (shard,) = store.all_shards()
+    cursors = {}
+    for stream in (shard.results, shard.deltas):
+        rows = await redis.xrevrange(stream, count=1)
+        cursors[stream] = rows[0][0].decode() if rows else "0-0"
+    return cursors
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process in MB (10^6 bytes), as Linux tells it; 0 elsewhere."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
+    return int(found[1]) * 1024 / 1e6 if found else 0.0

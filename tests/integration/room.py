@@ -1,0 +1,104 @@
+"""A handler of the LLM worker on a real Redis and an LLM server over HTTP, without the loop."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any, Final, Self, TypeVar
+
+from common.connection import is_away
+from common.events import Event, ReplyDelta, parse_event
+from common.keys import LLM_GROUP
+from common.settings import LlmSettings
+from common.store import Store
+from common.transitions.claims import Settled
+from common.transitions.publishing import Verdict, publish
+from common.transitions.transcribing import Claim
+from common.utterance import Utterance
+from workers.llm import LlmHandler
+from workers.work import Work
+
+Answer = TypeVar("Answer")
+
+SESSION: Final = "s1"
+WORKER: Final = "llm-1"
+PATIENCE_S: Final = 30.0
+
+
+class Desk:
+    """What the loop would offer; it asks again for as long as Redis is away."""
+
+    async def lasting(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+        while True:
+            try:
+                return await transition()
+            except Exception as error:
+                if not is_away(error):
+                    raise
+                await asyncio.sleep(0.01)
+
+    def says(self, **state: Any) -> None:
+        raise AssertionError(f"the handler has nothing to say, and said {state}")
+
+
+class Room:
+    """A store, an LLM server at `base_url`, and one handler between them."""
+
+    def __init__(self, store: Store, base_url: str, **settings: Any) -> None:
+        self.store = store
+        self.shard = store.shard(SESSION)
+        self.settings = LlmSettings(base_url=base_url, **({"delta_interval_ms": 0} | settings))
+        self.handler = LlmHandler(store, self.settings)
+        self.desk = Desk()
+        self._numbers = count(1)
+        self.redis: Any = store.redis
+
+    async def hears(self, text: str, *, session: str = SESSION, **more: Any) -> int:
+        """Publish a turn; `more` are further fields of the utterance."""
+        utterance = Utterance(id=f"u{next(self._numbers)}", session=session, text=text, **more)
+        published = await publish(self.store, utterance)
+        assert published.verdict is Verdict.ACCEPTED
+        return published.turn
+
+    async def wake_up(self, consumer: str = WORKER) -> Work:
+        """The next wake-up, in the hands of `consumer`."""
+        answer = await self.redis.xreadgroup(LLM_GROUP, consumer, {self.shard.turns: ">"}, count=1)
+        ((stream, ((entry, fields),)),) = answer
+        return Work(Claim(self.shard, stream.decode(), entry.decode(), consumer), fields, 1)
+
+    async def answer(self) -> Settled:
+        """Handle the next wake-up."""
+        return await self.handler.handle(await self.wake_up(), self.desk)
+
+    async def events(self, kind: type[Event] | None = None) -> list[Any]:
+        rows = await self.redis.xrange(self.shard.results)
+        events = [parse_event(fields) for _, fields in rows]
+        return [event for event in events if kind is None or isinstance(event, kind)]
+
+    async def deltas(self) -> list[ReplyDelta]:
+        rows = await self.redis.xrange(self.shard.deltas)
+        events = [parse_event(fields) for _, fields in rows]
+        return [event for event in events if isinstance(event, ReplyDelta)]
+
+    async def nothing_waits(self) -> bool:
+        pending = await self.redis.xpending(self.shard.turns, LLM_GROUP)
+        return not pending["pending"] and not await self.redis.xlen(self.shard.turns)
+
+    async def until(self, condition: Callable[[], Awaitable[object]]) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        while not await condition():
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.005)
+
+    @classmethod
+    @asynccontextmanager
+    async def opened(cls, store: Store, base_url: str, **settings: Any) -> AsyncIterator[Self]:
+        """A room whose handler has started, and is closed at the end."""
+        room = cls(store, base_url, **settings)
+        await store.redis.xgroup_create(room.shard.turns, LLM_GROUP, id="0", mkstream=True)
+        await room.handler.start(room.desk)
+        try:
+            yield room
+        finally:
+            await room.handler.close()
