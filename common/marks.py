@@ -23,8 +23,8 @@ class Mark:
     """One thing that happened to one turn.
 
     `at` and the stages are ms of the Redis server's clock, None where the turn has not been there;
-    `spoken` is the end of speech. `length_ms` is how long the speech took, `silence_ms` how long
-    the producer waited after it; `usage` counts tokens.
+    `spoken` is the end of speech. `length_ms` is how long the speech took, with its pre-roll,
+    `silence_ms` how long the producer waited after it; `usage` counts tokens.
     """
 
     what: What

@@ -32,7 +32,7 @@ class Utterance(BaseModel):
 
     `samples` counts per channel (there is one) at `rate` Hz; `speech_ms` is the voiced part;
     `hold_ms` the age of the end of speech when it was published, measured by the producer's
-    monotonic clock. For traces only: `length_ms` from the first sound to the end of speech,
+    monotonic clock. For traces only: `length_ms` from its first sample to the end of speech,
     `silence_ms` the silence behind it that was waited for. `turn` is allotted by `publish`.
     """
 

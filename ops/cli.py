@@ -17,6 +17,7 @@ COMMANDS: Final = {
     "say": "Send a turn as text instead of speech.",
     "tail": "Follow transcripts and replies.",
     "status": "Backlog, workers, dead letters.",
+    "health": "Ask a running process how it is.",
     "dead": "List, show, replay or drop dead letters.",
     "up": "Run all of it on this machine.",
     "demo": "See it work on a bundled recording.",

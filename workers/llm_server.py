@@ -14,6 +14,7 @@ import openai
 import structlog
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
+from common import traceparent
 from common.configuration import mask_password
 from common.errors import BadSetting, Permanent, Transient
 from common.settings import LlmSettings
@@ -29,6 +30,7 @@ TRIAL: Final[Sequence[Message]] = ({"role": "user", "content": "hello"},)
 EVENT_STREAM: Final = "text/event-stream"
 
 Stream = openai.AsyncStream[ChatCompletionChunk]
+Headers = dict[str, str | openai.Omit]
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +57,7 @@ class LlmServer:
             )
         self._explainer = Explainer(self.address, key)
         # without a key no authorization is sent, whatever the SDK finds in its own variables
-        self._headers = {} if key else {"Authorization": openai.omit}
+        self._headers: Headers = {} if key else {"Authorization": openai.omit}
         self._only_model = ""
         self._timeouts = 0
         self.takes_system_role = True
@@ -200,7 +202,7 @@ class LlmServer:
             temperature=self._settings.temperature,
             stream=True,
             stream_options={"include_usage": True},
-            extra_headers=self._headers,
+            extra_headers=self._headers | _trace_context(),
         )
 
     def _timed_out(self, limit_s: float, *, begun: bool) -> Transient:
@@ -232,6 +234,11 @@ class LlmServer:
                 f"the LLM server at {self.address} answers with {kind or 'nothing'} instead of a"
                 " stream of events: check EARSHOT_LLM__BASE_URL"
             )
+
+
+def _trace_context() -> Headers:
+    context = traceparent.current.get()
+    return {"traceparent": context} if context else {}
 
 
 class _Reply:

@@ -64,7 +64,7 @@ class RedisServer:
         # not pytest's tmp_path: the path of a Unix socket may have about 100 characters only
         self.folder = Path(tempfile.mkdtemp(prefix="earshot-redis-"))
         self.socket = self.folder / "redis.sock"
-        self.port = _free_port() if tcp else 0
+        self.port = free_port() if tcp else 0
         self.options = dict(options or {})
         self.pid = 0
         self._supervisor: subprocess.Popen[str] | None = None
@@ -204,7 +204,7 @@ def _has_ended(pid: int) -> bool:
         return True
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
