@@ -35,6 +35,7 @@ class Timings(_Frozen):
     committed: float | None = None
     llm_started: float | None = None
     first_token: float | None = None
+    last_token: float | None = None
     done: float | None = None
 
 
@@ -80,7 +81,7 @@ class Usage(_Frozen):
 
 
 class ReplyData(_Frozen):
-    """The whole reply."""
+    """The whole reply. `trace`: the id of the turn's trace (32 hexadecimal digits)."""
 
     text: str
     model: str = ""
@@ -90,6 +91,7 @@ class ReplyData(_Frozen):
     attempt: int = 1
     timings: Timings = Timings()
     worker: str = ""
+    trace: str = ""
 
 
 class ErrorData(_Frozen):

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
 from common.connection import AnyRedis, is_away, is_hopeless, sentence
+from common.metrics import REDIS_RECONNECTS, REDIS_UP
 from common.settings import RedisSettings
 
 Answer = TypeVar("Answer")
@@ -115,7 +116,9 @@ class Link:
             return
         if self._away_since is not None and started < self._away_since:
             return  # an answer from before the failure proves nothing
+        REDIS_UP.set(1)
         if self._away_since is not None:
+            REDIS_RECONNECTS.inc()
             log.info("redis_is_back", away_s=round(self._clock() - self._away_since, 1))
         self._up_since, self._away_since = self._clock(), None
         self._back.set()
@@ -132,6 +135,7 @@ class Link:
             self.outages += 1
         self._refused = refused
         self._up_since = None
+        REDIS_UP.set(0)
         self._back.clear()
         if isinstance(error, ResponseError) and isinstance(self.redis, Redis):
             # the server answers but cannot serve (a demoted master, say): ask again where it is

@@ -4,20 +4,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from common.connection import AnyRedis
 from common.errors import Refused
 from common.keys import Shard, shard_for
+from common.marks import Listener, Mark, split, unheard
 from common.script import Script
 from common.settings import LimitSettings
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One Redis, as seen by one process."""
+    """One Redis, as seen by one process. `listener` is told what the transitions did to turns."""
 
     redis: AnyRedis
     shards: int
     limits: LimitSettings
+    listener: Listener = unheard
 
     def shard(self, session: str) -> Shard:
         return shard_for(session, self.shards)
@@ -45,7 +51,16 @@ class Store:
         )
         if answer and answer[0] == b"refused":
             raise Refused(answer[1].decode())
-        return list(answer)
+        answer, marks = split(list(answer), session)
+        if marks:
+            self._tell(marks)
+        return answer
+
+    def _tell(self, marks: Sequence[Mark]) -> None:
+        try:
+            self.listener(marks)
+        except Exception:  # what was done in Redis is done, whatever becomes of its description
+            log.exception("marks_not_heard")
 
 
 def ms(seconds: float) -> int:

@@ -33,7 +33,8 @@ class Utterance(BaseModel):
 
     `samples` counts per channel (there is one) at `rate` Hz; `speech_ms` is the voiced part;
     `hold_ms` the age of the end of speech when it was published, measured by the producer's
-    monotonic clock. `turn` is allotted by `publish`.
+    monotonic clock. For traces only: `length_ms` from its first sample to the end of speech,
+    `silence_ms` the silence behind it that was waited for. `turn` is allotted by `publish`.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -50,6 +51,8 @@ class Utterance(BaseModel):
     audio: bytes = b""
     text: str | None = None
     speech_ms: Annotated[int, Field(ge=0, le=MAX_MS)] = 0
+    length_ms: Annotated[int, Field(ge=0, le=MAX_MS)] = 0
+    silence_ms: Annotated[int, Field(ge=0, le=MAX_MS)] = 0
     hold_ms: Annotated[int, Field(ge=0, le=MAX_MS)] = 0
     source: Annotated[str, Field(max_length=200, pattern=NAME)] = ""
     language: Annotated[str, Field(max_length=16, pattern=LANGUAGE)] = ""
@@ -67,7 +70,10 @@ class Utterance(BaseModel):
             "answer": int(self.answer),
             "interrupt": int(self.interrupt),
         }
-        for name in ("source", "persona", "language", "replay_of", "traceparent"):
+        for name in (
+            *("source", "persona", "language", "replay_of", "traceparent"),
+            *("length_ms", "silence_ms"),
+        ):
             if value := getattr(self, name):
                 kept[name] = value
         return kept

@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "tail": "Follow transcripts and replies.",
     "status": "Backlog, workers, dead letters.",
     "session": "List, show or forget conversations; choose who answers.",
+    "health": "Ask a running process how it is.",
     "dead": "List, show, replay or drop dead letters.",
     "up": "Run all of it on this machine.",
     "demo": "See it work on a bundled recording.",

@@ -20,6 +20,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from common.census import take_census
 from common.codecs import SAMPLE_RATE
 from common.configuration import load
 from common.events import Transcript, parse_event
@@ -27,7 +28,6 @@ from common.keys import STT_GROUP
 from common.link import Link
 from common.settings import Settings, SttSettings
 from common.store import Store
-from ops.census import take_census
 from ops.demo.recording_file import AUDIO, sentences
 from ops.embedded_redis import EmbeddedRedis
 from ops.machine import is_serving

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import structlog
 
+from common.census import take_census
 from common.configuration import environment, inherited, load
 from common.link import Link
 from common.settings import Settings
 from common.store import Store
-from ops.census import take_census
 from ops.embedded_redis import EmbeddedRedis
 from ops.running import link_of, meet, opened
 from ops.standin import MODEL, READY
@@ -40,6 +40,7 @@ class Machine:
     link: Link
     stop: asyncio.Event
     _workers: int = 0
+    _started: int = 0
 
     async def start_workers(self, *, stt: int, llm: int) -> None:
         """Start worker processes; `ready` waits for them."""
@@ -53,8 +54,18 @@ class Machine:
         await self.supervisor.spawn(
             name,
             role_command(role, *arguments),
-            inherited() | environment(self.settings),
+            inherited() | environment(self._own_port(self.settings)),
             restart=restart,
+        )
+
+    def _own_port(self, settings: Settings) -> Settings:
+        """The settings with the next port for metrics, if they are wanted: one for each process."""
+        if not settings.metrics.port:
+            return settings
+        port = settings.metrics.port + self._started
+        self._started += 1
+        return settings.model_copy(
+            update={"metrics": settings.metrics.model_copy(update={"port": port})}
         )
 
     async def ready(self, timeout_s: float | None) -> None:

@@ -4,18 +4,22 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, NoReturn
 
 import structlog
 from redis.exceptions import RedisClusterException, RedisError
 
+from common import metrics
 from common.connection import check_server, connect, is_away, sentence
 from common.errors import RedisUnusable
 from common.link import Link
+from common.marks import Mark
 from common.settings import Settings
+from common.spans import spans_of
 from common.store import Store
+from common.tracing import OFF, Recorder
 
 INTERRUPTED: Final = 130
 
@@ -51,9 +55,15 @@ def exit_now() -> NoReturn:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Store]:
-    """A store whose connections are closed at the end."""
-    store = Store(connect(settings.redis), settings.shards, settings.limits)
+async def opened(settings: Settings, traces: Recorder = OFF) -> AsyncIterator[Store]:
+    """A store whose connections are closed at the end; what it does to turns is counted."""
+
+    def listener(marks: Sequence[Mark]) -> None:
+        metrics.count(marks)
+        if traces.is_on:
+            traces.record(spans_of(marks))
+
+    store = Store(connect(settings.redis), settings.shards, settings.limits, listener)
     try:
         yield store
     finally:

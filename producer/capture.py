@@ -18,6 +18,7 @@ import structlog
 from common.codecs import SAMPLE_RATE
 from common.errors import NoMicrophone
 from producer.devices import InputDevice, find_device, input_devices, portaudio
+from producer.metrics import AUDIO_LOST, MICROPHONE_RECONNECTS
 from producer.mute import Mute
 
 log = structlog.get_logger(__name__)
@@ -234,6 +235,7 @@ class Capture:
         self._backoff = 0.0
         if self._is_told_lost:
             self._is_told_lost = False
+            MICROPHONE_RECONNECTS.inc()
             log.info("microphone_back", device=device.name)
 
     def _watch_losses(self) -> None:
@@ -241,6 +243,8 @@ class Capture:
         if overflows != self._watched:
             if self._last_loss is None:
                 log.warning("losing_audio", device=overflows.device, queue=overflows.queue)
+            AUDIO_LOST.labels("device").inc(overflows.device - self._watched.device)
+            AUDIO_LOST.labels("queue").inc(overflows.queue - self._watched.queue)
             self._last_loss = self._clock()
             self._watched = overflows
         elif self._last_loss is not None and self._clock() - self._last_loss > _CALM_S:

@@ -8,12 +8,15 @@ from typing import Final
 import structlog
 
 from common.codecs import SAMPLE_RATE, encode
+from common.metrics import SKIPS
 from common.settings import ListenSettings
+from common.traceparent import begin
 from common.utterance import Utterance
 from producer import segmenter as cut
 from producer.detector import Detector
 from producer.drafts import Draft, Drafts, EarlyPost, Name
 from producer.identity import new_utterance_id, shown_name
+from producer.metrics import OUTBOX_DROPPED, SPEECH
 from producer.outbox import Outbox
 from producer.presets import endpointing
 from producer.segmenter import Segmenter, SegmentEvent
@@ -105,6 +108,7 @@ class Ear:
     def _tell(self, event: SegmentEvent) -> None:
         match event:
             case cut.Utterance():
+                SPEECH.set(event.continued)
                 self._keep(event)
             case cut.Paused():
                 self._offer(event.utterance)
@@ -114,11 +118,14 @@ class Ear:
                     self._early.withdraw()
             case cut.Skipped():
                 self.heard.skipped += 1
+                SPEECH.set(0)
+                SKIPS.labels("too_short").inc()
                 log.info(
                     f"Skipped short segment ({event.speech_s:.2f}s < {event.minimum_s:g}s)",
                     session=self._session,
                 )
             case cut.SpeechStarted():
+                SPEECH.set(1)
                 log.debug("speech_started", at_s=round(event.at / SAMPLE_RATE, 2))
 
     def _give_sign(self) -> None:
@@ -149,11 +156,14 @@ class Ear:
             samples=len(piece.samples),
             audio=encode(piece.samples, settings.codec),
             speech_ms=round(piece.speech_samples * MS_PER_SAMPLE),
+            length_ms=round((piece.end_of_speech - piece.start) * MS_PER_SAMPLE),
+            silence_ms=round(1000 * self._age_s(piece)),
             source=shown_name(self._source.name),
             language=settings.language,
             persona=settings.persona,
             interrupt=self._interrupt,
             continued=piece.continued,
+            traceparent=begin(name.id),
         )
 
     def _keep(self, piece: cut.Utterance) -> None:
@@ -162,6 +172,7 @@ class Ear:
             self._early.withdraw()
         dropped = self._outbox.add(utterance, age_s=self._age_s(piece))
         if dropped is not None:
+            OUTBOX_DROPPED.inc(dropped.count)
             log.error("outbox_dropped_oldest", count=dropped.count, why=dropped.why)
         self.heard.utterances += 1
         log.info(

@@ -10,6 +10,7 @@ import structlog
 from numpy.typing import NDArray
 
 from producer.level import QUIETEST_DBFS, rms_dbfs
+from producer.metrics import MUTED
 from producer.source import Source
 
 log = structlog.get_logger(__name__)
@@ -21,6 +22,7 @@ class Mute:
     def __init__(self, is_on: bool = False) -> None:
         self._lock = threading.Lock()
         self._is_on = is_on
+        MUTED.set(is_on)
 
     @property
     def is_on(self) -> bool:
@@ -31,6 +33,7 @@ class Mute:
         with self._lock:
             self._is_on = not self._is_on
             is_on = self._is_on
+        MUTED.set(is_on)
         log.info("muted" if is_on else "unmuted")
 
 

@@ -51,6 +51,18 @@ class Dropped:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """What an outbox holds: utterances that wait and that are parked, their audio together."""
+
+    waiting: int
+    parked: int
+    size_bytes: int
+    limit_bytes: int
+    oldest_s: float
+    """Since the end of speech of the oldest that waits; 0 if none does."""
+
+
 class Outbox:
     """One session's outbox. Methods may be called from any thread.
 
@@ -199,3 +211,14 @@ class Outbox:
         with self._transaction() as db:
             row = db.execute("SELECT count(*) FROM waiting WHERE parked IS NULL").fetchone()
         return int(row[0])
+
+    def depth(self) -> Depth:
+        """What is in it now."""
+        with self._transaction() as db:
+            waiting, parked, size, oldest = db.execute(
+                "SELECT count(*) FILTER (WHERE parked IS NULL), count(parked),"
+                " coalesce(sum(length(audio)), 0),"
+                " min(spoken_at) FILTER (WHERE parked IS NULL) FROM waiting"
+            ).fetchone()
+        oldest_s = 0.0 if oldest is None else max(0.0, self._now() - oldest)
+        return Depth(waiting, parked, size, self._max_bytes, oldest_s)

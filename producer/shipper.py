@@ -17,6 +17,7 @@ from common.transitions.publishing import Commitment, Published, Verdict, commit
 from common.utterance import Utterance
 from producer.eager import Eager
 from producer.identity import new_utterance_id
+from producer.metrics import OUTBOX_DROPPED, PUBLISHED
 from producer.outbox import Outbox, Waiting
 
 FULL_PAUSE_S: Final = 1.0
@@ -89,6 +90,7 @@ class Shipper:
 
     def _first(self) -> Waiting | None:
         if (dropped := self._outbox.drop_stale()) is not None:
+            OUTBOX_DROPPED.inc(dropped.count)
             log.error("outbox_dropped_oldest", count=dropped.count, why=dropped.why)
         return self._outbox.first()
 
@@ -97,6 +99,7 @@ class Shipper:
         try:
             answer = await self._link.call(self._hand_over, utterance)
         except Refused as error:
+            PUBLISHED.labels("refused").inc()
             log.error("utterance_parked", utterance=utterance.id, why=str(error))
             await asyncio.to_thread(self._outbox.park, waiting.place, str(error))
             return
@@ -105,6 +108,7 @@ class Shipper:
                 raise
             await self._link.pause()  # and read it again: it is older then
             return
+        PUBLISHED.labels(answer.verdict.value).inc()
         if answer.verdict is Verdict.FULL:
             await self._wait_for_room(answer)
             return

@@ -21,6 +21,7 @@ from common.settings import WorkerSettings
 from common.transitions.claims import Settled
 from workers.breaker import Breaker
 from workers.hand import Hand, Held
+from workers.metrics import BURIED, DELIVERIES, RETRIES, SETTLED
 from workers.reader import Reader
 from workers.register import Register
 from workers.work import Desk, Handler
@@ -96,33 +97,42 @@ class Attempts:
                 return
             except Transient as error:
                 if error.opens_breaker:
+                    self._count_retry("server")
                     self._breaker.failed(str(error))
                     self._hand.release(held)  # or the next heartbeat would miss it
                     await self._hand.give_back(work)
                     return
+                self._count_retry("transient")
                 wait_s = error.retry_after or jittered(pause_s)
                 log.warning("trying_again", why=str(error), in_s=round(wait_s, 1))
                 await asyncio.sleep(wait_s)
             except Exception as error:
                 if is_away(error) or is_hopeless(error):
+                    self._count_retry("redis")
                     await self._link.pause()
                     continue
                 log.exception("handler_failed", deliveries=work.deliveries)
                 if work.deliveries >= limit:
                     await self._bury(held, desk, "failed", f"{type(error).__name__}: {error}")
                     return
+                self._count_retry("failed")
                 await asyncio.sleep(jittered(pause_s))
                 again = await self._link.lasting(reader.again, work)
                 if again is None:
                     self._say_lost(held, "the claim passed to another worker")
                     return
+                DELIVERIES.labels(self._handler.role, again.kind).inc()
                 held.work = again
             else:
                 self._breaker.succeeded()
+                SETTLED.labels(self._handler.role, settled.value).inc()
                 if settled is not Settled.OK:
                     self._say_lost(held, f"the result was {settled.value} and changed nothing")
                 return
             pause_s = min(pause_s * 2, self._settings.backoff_max_s)
+
+    def _count_retry(self, reason: str) -> None:
+        RETRIES.labels(self._handler.role, reason).inc()
 
     def _say_lost(self, held: Held, why: str) -> None:
         if not held.lost:
@@ -131,6 +141,7 @@ class Attempts:
 
     async def _bury(self, held: Held, desk: Desk, reason: str, error: str) -> None:
         work = held.work
+        BURIED.labels(self._handler.role, reason).inc()
         log.error("buried", reason=reason, error=error, deliveries=work.deliveries)
         try:
             await self._handler.bury(work, desk, reason=reason, error=error)

@@ -15,6 +15,8 @@ from common.keys import LLM_GROUP, Shard, check_session_id
 from common.schema import check_version
 from common.settings import LlmSettings
 from common.store import Store, ms
+from common.traceparent import trace_of
+from common.tracing import OFF, Recorder
 from common.transitions.answering import (
     Attempt,
     DeltaAnswer,
@@ -27,6 +29,7 @@ from common.transitions.answering import (
 )
 from common.transitions.claims import Settled
 from workers.asking import Asking
+from workers.attempt_traces import AttemptTraces
 from workers.coalescing import coalesced
 from workers.llm_server import Finished, LlmServer
 from workers.persona import Personas
@@ -87,6 +90,7 @@ class LlmHandler:
         *,
         token: Callable[[], str] = lambda: uuid4().hex,
         clock: Callable[[], float] = time.monotonic,
+        traces: Recorder = OFF,
     ) -> None:
         self.concurrency = settings.concurrency
         self._store = store
@@ -96,6 +100,7 @@ class LlmHandler:
         self._window = Window(self._server)
         self._token = token
         self._clock = clock
+        self._traces = AttemptTraces(traces, clock)
 
     def streams(self, shard: Shard) -> Sequence[str]:
         """The wake-ups."""
@@ -127,7 +132,8 @@ class LlmHandler:
             may_grow = turns < len(attempt.turns) < merge
             turns = len(attempt.turns)
             try:
-                return await self._answer(work, desk, attempt, may_grow=may_grow)
+                with self._traces.of(attempt):
+                    return await self._answer(work, desk, attempt, may_grow=may_grow)
             except Overtaken:
                 log.info("merging", session=session, turn=attempt.turns[-1].turn)
             except Permanent as error:
@@ -189,7 +195,10 @@ class LlmHandler:
             if draft.text:
                 break
             log.warning("empty_reply", session=attempt.session, turn=attempt.turns[-1].turn)
-        settled = await desk.lasting(lambda: self._settle(work, attempt, persona, prompt, draft))
+        over_at = self._clock()
+        settled = await desk.lasting(
+            lambda: self._settle(work, attempt, persona, prompt, draft, over_at)
+        )
         log.info(
             "answered",
             session=attempt.session,
@@ -239,7 +248,13 @@ class LlmHandler:
         return answer.newer_speech
 
     async def _settle(
-        self, work: Work, attempt: Attempt, persona: LlmSettings, prompt: Prompt, draft: Draft
+        self,
+        work: Work,
+        attempt: Attempt,
+        persona: LlmSettings,
+        prompt: Prompt,
+        draft: Draft,
+        over_at: float,
     ) -> Settled:
         finished = draft.finished
         detail: dict[str, Any] = {
@@ -247,6 +262,7 @@ class LlmHandler:
             "finish_reason": finished.finish_reason,
             "interrupted": draft.interrupted,
             "worker": work.claim.consumer,
+            "trace": trace_of(attempt.turns[-1].traceparent),
         }
         if finished.usage is not None:
             detail["usage"] = finished.usage
@@ -257,6 +273,7 @@ class LlmHandler:
             text=draft.text,
             detail=detail,
             first_token_ms=None if since_s is None else ms(since_s),
+            last_token_ms=ms(self._clock() - over_at),
             keep=2 * persona.rounds,
             messages=history_of(prompt.question, draft.text),
         )

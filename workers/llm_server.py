@@ -14,6 +14,7 @@ import openai
 import structlog
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
+from common import traceparent
 from common.configuration import mask_password
 from common.errors import BadSetting, Permanent, Transient
 from common.settings import LlmSettings
@@ -31,6 +32,7 @@ TRIAL: Final[Sequence[Message]] = ({"role": "user", "content": "hello"},)
 EVENT_STREAM: Final = "text/event-stream"
 
 Stream = openai.AsyncStream[ChatCompletionChunk]
+Headers = dict[str, str | openai.Omit]
 
 log = structlog.get_logger(__name__)
 
@@ -57,7 +59,7 @@ class LlmServer:
             )
         self._explainer = Explainer(self.address, key)
         # without a key no authorization is sent, whatever the SDK finds in its own variables
-        self._headers = {} if key else {"Authorization": openai.omit}
+        self._headers: Headers = {} if key else {"Authorization": openai.omit}
         self._only_model = ""
         self._windows: dict[str, int] = {}
         self._timeouts = 0
@@ -231,7 +233,7 @@ class LlmServer:
             temperature=self._settings.temperature if temperature is None else temperature,
             stream=True,
             stream_options={"include_usage": True},
-            extra_headers=self._headers,
+            extra_headers=self._headers | _trace_context(),
         )
 
     def _timed_out(self, limit_s: float, *, begun: bool) -> Transient:
@@ -269,3 +271,8 @@ def window_of(model: object) -> int | None:
     """What an entry of the list of models tells about its window, in tokens; vLLM does."""
     tokens = getattr(model, "max_model_len", None)
     return tokens if isinstance(tokens, int) and tokens > 0 else None
+
+
+def _trace_context() -> Headers:
+    context = traceparent.current.get()
+    return {"traceparent": context} if context else {}

@@ -13,12 +13,15 @@ from typing import Final
 
 import structlog
 
+from common.backlog import BacklogCollector
 from common.connection import check_server, is_away, is_hopeless, sentence
 from common.errors import RedisUnusable, Transient
 from common.link import Link
+from common.monitoring import monitored
 from common.settings import Settings
 from common.store import Store
 from common.transitions.claims import leave
+from workers import metrics
 from workers.attempts import Attempts, LoopDesk
 from workers.breaker import Breaker, State
 from workers.caretaker import Caretaker
@@ -70,12 +73,32 @@ class Loop:
         self._intake = Intake(
             self._readers, self._hand, self._link, limit=self._limit, begin=self._begin
         )
+        metrics.begin(handler.role)
+        metrics.IN_HAND.labels(handler.role).set_function(lambda: len(self._hand))
+        metrics.BREAKER.labels(handler.role).set_function(self._breaker_level)
+
+    async def unready(self) -> str:
+        """Why this worker cannot work now, in a sentence; empty if it can."""
+        if not self._link.is_up:
+            return self._link.why or "Redis has not been reached yet"
+        state = self._register.state
+        if state["state"] == "ready":
+            return ""
+        return str(state.get("waits_for") or f"the worker is {state['state']}")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain and leave.
 
         Raises RedisUnusable or what `handler.start` raises, when waiting cannot help.
         """
+        async with monitored(
+            self._settings.metrics,
+            ready=self.unready,
+            collectors=[BacklogCollector(self._store, self._link)],
+        ):
+            await self._run(stop)
+
+    async def _run(self, stop: asyncio.Event) -> None:
         background = [asyncio.create_task(self._beat(), name="heartbeat")]
         intake: list[asyncio.Task[None]] = []
         try:
@@ -154,6 +177,9 @@ class Loop:
         finally:
             self._hand.release(held)
             self._intake.look_again()
+
+    def _breaker_level(self) -> int:
+        return (State.CLOSED, State.TRIAL, State.OPEN).index(self._breaker.state)
 
     def _server_changed(self, why: str | None) -> None:
         self._register.says(state="waiting" if why else "ready", waits_for=why)

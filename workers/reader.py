@@ -10,7 +10,7 @@ from common.link import Link
 from common.store import Store, ms
 from common.transitions.claims import drop_vanished, make_group
 from common.transitions.transcribing import Claim
-from workers.work import Work
+from workers.work import Kind, Work
 
 BLOCK_MS: Final = 2_000  # well under redis-py's socket timeout of 5 s
 
@@ -68,7 +68,7 @@ class Reader:
             block=block_ms,
         )
         return [
-            self._work(stream.decode(), entry, fields, 1)
+            self._work(stream.decode(), entry, fields, 1, "new")
             for stream, entries in answer
             for entry, fields in entries
         ]
@@ -106,7 +106,7 @@ class Reader:
                 ms(self._claim_idle_s),  # another may have taken it a moment ago
                 [row["message_id"]],
             )
-            if works := await self._claimed(stream, claimed):
+            if works := await self._claimed(stream, claimed, "handed_back"):
                 return works
         return []
 
@@ -128,14 +128,14 @@ class Reader:
                 count=room,
             )
             self._cursors[stream] = cursor.decode()
-            if works := await self._claimed(stream, claimed):
+            if works := await self._claimed(stream, claimed, "abandoned"):
                 log.info("reclaimed", stream=stream, count=len(works))
                 return works
             if cursor == b"0-0":
                 break
         return []
 
-    async def _claimed(self, stream: str, claimed: Sequence[Any]) -> list[Work]:
+    async def _claimed(self, stream: str, claimed: Sequence[Any], kind: Kind) -> list[Work]:
         works = []
         for entry, fields in claimed:
             if entry is None or fields is None:
@@ -143,7 +143,7 @@ class Reader:
                 continue
             deliveries = await self._deliveries(stream, entry)
             if deliveries is not None:
-                works.append(self._work(stream, entry, fields, deliveries))
+                works.append(self._work(stream, entry, fields, deliveries, kind))
         return works
 
     async def _deliveries(self, stream: str, entry: bytes) -> int | None:
@@ -166,10 +166,15 @@ class Reader:
             log.warning("entry_vanished", stream=stream, entry=entry)
 
     def _work(
-        self, stream: str, entry: bytes, fields: Mapping[bytes, bytes], deliveries: int
+        self,
+        stream: str,
+        entry: bytes,
+        fields: Mapping[bytes, bytes],
+        deliveries: int,
+        kind: Kind,
     ) -> Work:
         claim = Claim(self.shard, stream, entry.decode(), self._consumer)
-        return Work(claim, fields, deliveries)
+        return Work(claim, fields, deliveries, kind)
 
     async def again(self, work: Work) -> Work | None:
         """Count another delivery of an entry in hand; None if it is no longer ours."""
@@ -180,4 +185,4 @@ class Reader:
             self._redis.xclaim, claim.stream, self._group, self._consumer, 0, [claim.entry]
         )
         deliveries = await self._deliveries(claim.stream, claim.entry.encode())
-        return None if deliveries is None else Work(claim, work.fields, deliveries)
+        return None if deliveries is None else Work(claim, work.fields, deliveries, "again")

@@ -19,6 +19,7 @@ from common.errors import BadEntry
 from common.keys import SESSION_ID, STT_GROUP, UTTERANCE_ID, Shard
 from common.settings import SttSettings
 from common.store import Store
+from common.traceparent import trace_of
 from common.transitions.claims import Settled
 from common.transitions.transcribing import bury_utterance, settle_skip, settle_transcript
 from common.utterance import Utterance
@@ -96,7 +97,12 @@ class SttHandler:
         limits = self._store.limits
         utterance = Utterance.from_fields(work.fields, max_audio=limits.max_entry_bytes)
         session, turn = utterance.session, utterance.turn
-        structlog.contextvars.bind_contextvars(session=session, turn=turn, utterance=utterance.id)
+        structlog.contextvars.bind_contextvars(
+            session=session,
+            turn=turn,
+            utterance=utterance.id,
+            **({"trace": trace} if (trace := trace_of(utterance.traceparent)) else {}),
+        )
         if self._store.shard(session) != work.claim.shard:
             raise BadEntry(
                 f"session {session} does not belong to shard {work.claim.shard.number}: the entry"

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from common.keys import Shard
 from common.transitions.claims import Settled
@@ -10,14 +10,18 @@ from common.transitions.transcribing import Claim
 
 Answer = TypeVar("Answer")
 
+Kind = Literal["new", "handed_back", "abandoned", "again"]
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One entry in hand. `deliveries` counts from 1 and includes this one."""
+    """One entry in hand. `deliveries` counts from 1 and includes this one; `kind` says which it is:
+    the first, after another worker gave it back or died, or after a failure of ours."""
 
     claim: Claim
     fields: Mapping[bytes, bytes]
     deliveries: int
+    kind: Kind = "new"
 
     @property
     def is_suspicious(self) -> bool:

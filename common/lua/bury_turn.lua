@@ -28,11 +28,11 @@ for turn = number('done') + 1, taken do
       'interrupt', record.interrupt or 0, 'traceparent', record.traceparent or '',
       'stage', 'llm', 'reason', ARGV[5], 'error', ARGV[6], 'deliveries', ARGV[7],
       'worker', ARGV[8], 'at', NOW)
-    emit('error', turn, record.id, { stage = 'llm', reason = ARGV[5], error = ARGV[6],
+    emit('error', turn, record, { stage = 'llm', reason = ARGV[5], error = ARGV[6],
       deliveries = tonumber(ARGV[7]) })
   end
   redis.call('HDEL', INBOX, turn)
 end
 redis.call('HSET', SESSION, 'done', taken)
 advance()
-return { 'ok' }
+return marked({ 'ok' })

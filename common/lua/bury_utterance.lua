@@ -42,4 +42,4 @@ if record.final then
 end
 put_record(turn, record)
 advance()
-return { 'ok' }
+return marked({ 'ok' })

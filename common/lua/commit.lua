@@ -27,4 +27,4 @@ pass_when_full()
 write_seen(KEYS[7], seen.turn, revision, true, tonumber(ARGV[6]))
 record.committed = NOW
 make_final(seen.turn, record)
-return { 'ok', seen.turn }
+return marked({ 'ok', seen.turn })

@@ -29,4 +29,4 @@ for turn = number('done') + 1, number('last') do
 end
 redis.call('ZREM', OPEN, ID)
 redis.call('DEL', SESSION, INBOX, HISTORY)
-return { forgotten }
+return marked({ forgotten })

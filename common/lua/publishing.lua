@@ -33,9 +33,18 @@ end
 local function make_final(turn, record)
   record.final = true
   record.touched = NOW
+  if record.committed then
+    mark('committed', turn, record)
+  end
   reveal(turn, record)
   put_record(turn, record)
   advance()
+end
+
+local function mark_if_final(turn, record)
+  if record.final then
+    mark('published', turn, record)
+  end
 end
 
 local function add_entry(stream, turn, new)
@@ -78,7 +87,7 @@ local function publish(stream, seen_key, new)
         record.committed = NOW
         make_final(seen.turn, record)
       end
-      return { 'duplicate', seen.turn }
+      return marked({ 'duplicate', seen.turn })
     end
     if seen.final or not record then
       return { 'closed' }
@@ -96,12 +105,13 @@ local function publish(stream, seen_key, new)
     fill(record, stream, seen.turn, new)
     write_seen(seen_key, seen.turn, new.revision, new.final, new.seen_ttl)
     put_record(seen.turn, record)
+    mark_if_final(seen.turn, record)
     if record.final and record.text then
       make_final(seen.turn, record)
     else
       advance()
     end
-    return { 'revised', seen.turn }
+    return marked({ 'revised', seen.turn })
   end
 
   local last, done = number('last'), number('done')
@@ -119,12 +129,13 @@ local function publish(stream, seen_key, new)
   fill(record, stream, turn, new)
   write_seen(seen_key, turn, new.revision, new.final, new.seen_ttl)
   put_record(turn, record)
-  emit('heard', turn, new.id, { speech_ms = record.speech_ms, source = record.source,
+  emit('heard', turn, record, { speech_ms = record.speech_ms, source = record.source,
     replay_of = record.replay_of, spoken_at = record.spoken })
+  mark_if_final(turn, record)
   if record.final and record.text then
     make_final(turn, record)
   else
     advance()
   end
-  return { 'accepted', turn }
+  return marked({ 'accepted', turn })
 end

@@ -21,8 +21,9 @@
 --
 -- A record: id, rev, final, entry + stream (while it waits for STT), text or a tombstone
 -- (skip = reason, or error), spoken / published / touched / stt_started / transcribed / committed
--- (ms of this server's clock; the last for what had been published before its end), and what later stages need: speech_ms, source, persona, language,
--- answer, interrupt, replay_of, traceparent.
+-- (ms of this server's clock; the last for what had been published before its end), and what later
+-- stages need: speech_ms, length_ms, silence_ms, source, persona, language, answer, interrupt,
+-- replay_of, traceparent. llm_started, first_token and last_token are there for marks only.
 -- It is *ready* when it is final and has a text or a tombstone.
 --
 -- Order inside a script: read and check everything (a foreign key of the wrong type must not
@@ -88,10 +89,33 @@ local function pass_when_full()
   redis.call('HDEL', SESSION, '')
 end
 
-local function emit(kind, turn, utterance, data)
+-- What this script did to turns. Its answer ends with it, for whoever called: metrics and spans are
+-- made of it (common/marks.py), so that each is counted by the one process that did it.
+local MARKS = { 'marks' }
+
+local function mark(what, turn, record, data)
+  data = data or {}
+  MARKS[#MARKS + 1] = cjson.encode({ what = what, turn = tonumber(turn), utterance = record.id,
+    at = NOW, spoken = record.spoken, published = record.published, committed = record.committed,
+    stt_started = record.stt_started, transcribed = record.transcribed,
+    llm_started = record.llm_started, first_token = record.first_token,
+    last_token = record.last_token, length_ms = record.length_ms, silence_ms = record.silence_ms,
+    traceparent = record.traceparent, reason = data.reason, into = data.into, usage = data.usage,
+    attempt = data.attempt })
+end
+
+local function marked(answer)
+  if #MARKS > 1 then
+    answer[#answer + 1] = MARKS
+  end
+  return answer
+end
+
+local function emit(kind, turn, record, data)
   redis.call('XADD', RESULTS, '*', 'v', '1', 'type', kind, 'session', ID,
-    'epoch', redis.call('HGET', SESSION, 'epoch') or '0', 'turn', turn, 'id', utterance,
+    'epoch', redis.call('HGET', SESSION, 'epoch') or '0', 'turn', turn, 'id', record.id,
     'at', NOW, 'data', cjson.encode(data))
+  mark(kind, turn, record, data)
 end
 
 local function is_tombstone(record)
@@ -104,27 +128,24 @@ end
 
 -- Milliseconds since the end of speech of what is known of a turn so far.
 local function timings(record)
-  local since = { published = record.published - record.spoken }
-  if record.stt_started then
-    since.stt_started = record.stt_started - record.spoken
-  end
-  if record.transcribed then
-    since.transcribed = record.transcribed - record.spoken
-  end
-  if record.committed then
-    since.committed = record.committed - record.spoken
+  local since = {}
+  for _, stage in ipairs({ 'published', 'stt_started', 'transcribed', 'committed', 'llm_started',
+    'first_token', 'last_token' }) do
+    if record[stage] then
+      since[stage] = record[stage] - record.spoken
+    end
   end
   return since
 end
 
 local function emit_skipped(turn, record, reason, into)
-  emit('skipped', turn, record.id, { reason = reason, into = into, detail = record.detail })
+  emit('skipped', turn, record, { reason = reason, into = into, detail = record.detail })
 end
 
 -- Tells the world what is known of a record, once it is final.
 local function reveal(turn, record)
   if record.error then
-    emit('error', turn, record.id, record.error)
+    emit('error', turn, record, record.error)
   elseif record.skip then
     emit_skipped(turn, record, record.skip)
   elseif record.text then
@@ -132,7 +153,7 @@ local function reveal(turn, record)
     data.text = record.text
     data.timings = timings(record)
     data.speech_ms = record.speech_ms
-    emit('transcript', turn, record.id, data)
+    emit('transcript', turn, record, data)
     record.detail = nil
     if record.answer == 0 then
       record.skip = 'transcript_only'

@@ -3,7 +3,8 @@
 --
 -- ARGV[4] token  ARGV[5] the reply's text  ARGV[6] details for the event (JSON)
 -- ARGV[7] ms since the first token (-1: there was none)
--- ARGV[8] messages of history to keep  ARGV[9...] messages (JSON) that the history grows by
+-- ARGV[8] ms since the last token
+-- ARGV[9] messages of history to keep  ARGV[10...] messages (JSON) that the history grows by
 --
 -- Answers {ok, turn}; {lost}: a later attempt has begun; {stale}: no attempt is going on.
 local foreign = foreign_key(session_keys())
@@ -27,21 +28,22 @@ for turn = number('done') + 1, taken do
   if record and turn < taken and not is_tombstone(record) then
     emit_skipped(turn, record, 'merged', taken)
   elseif record and turn == taken then
-    local since = timings(record)
-    since.llm_started = started - record.spoken
+    record.llm_started = started
     if tonumber(ARGV[7]) >= 0 then
-      since.first_token = NOW - tonumber(ARGV[7]) - record.spoken
+      record.first_token = NOW - tonumber(ARGV[7])
     end
+    record.last_token = math.max(NOW - tonumber(ARGV[8]), record.first_token or started)
+    local since = timings(record)
     since.done = NOW - record.spoken
     data.text, data.attempt, data.timings = ARGV[5], attempt, since
-    emit('reply', turn, record.id, data)
+    emit('reply', turn, record, data)
   end
   redis.call('HDEL', INBOX, turn)
 end
 redis.call('HSET', SESSION, 'done', taken)
-if #ARGV > 8 then
-  redis.call('RPUSH', HISTORY, unpack(ARGV, 9))
-  redis.call('LTRIM', HISTORY, -tonumber(ARGV[8]), -1)
+if #ARGV > 9 then
+  redis.call('RPUSH', HISTORY, unpack(ARGV, 10))
+  redis.call('LTRIM', HISTORY, -tonumber(ARGV[9]), -1)
 end
 advance()
-return { 'ok', taken }
+return marked({ 'ok', taken })

@@ -31,9 +31,10 @@ if ARGV[8] == 'text' then
 else
   record.skip = ARGV[9]
 end
+mark('transcribed', turn, record)
 if record.final then
   reveal(turn, record)
 end
 put_record(turn, record)
 advance()
-return { 'ok' }
+return marked({ 'ok' })

@@ -4,8 +4,8 @@
 -- ARGV[4] wake-up entry  ARGV[5] consumer  ARGV[6] fresh token  ARGV[7] max_merge (turns)
 -- ARGV[8] history wanted (messages, newest)  ARGV[9] max_answer_age (ms; 0: no limit)
 --
--- Answers {ok, epoch, attempt, {turn, record, ...}, {message, ...}, persona}; {nothing}: nothing is
--- ready; {stale}: the session names another wake-up; {lost}: the claim is another worker's.
+-- Answers {ok, epoch, attempt, {turn, record, ...}, {message, ...}, now, persona}; {nothing}: nothing
+-- is ready; {stale}: the session names another wake-up; {lost}: the claim is another worker's.
 local entry = ARGV[4]
 local foreign = foreign_key(session_keys())
 if foreign then
@@ -48,7 +48,7 @@ if not taken then
   remove_entry(TURNS, 'llm', entry)
   end_attempt()
   advance()
-  return { 'nothing' }
+  return marked({ 'nothing' })
 end
 local reached = number('reached')
 if first > reached then
@@ -62,5 +62,5 @@ if tonumber(ARGV[8]) > 0 then
   history = redis.call('LRANGE', HISTORY, -tonumber(ARGV[8]), -1)
 end
 advance()
-return { 'ok', redis.call('HGET', SESSION, 'epoch'), attempt, answered, history,
-  redis.call('HGET', SESSION, 'persona') or '' }
+return marked({ 'ok', redis.call('HGET', SESSION, 'epoch'), attempt, answered, history, NOW,
+  redis.call('HGET', SESSION, 'persona') or '' })

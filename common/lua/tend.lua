@@ -62,4 +62,4 @@ advance()
 if redis.call('HGET', SESSION, 'wake') ~= wake then
   mended[#mended + 1] = 'woken'
 end
-return mended
+return marked(mended)

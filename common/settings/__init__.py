@@ -21,8 +21,10 @@ from common.settings.limits import LimitSettings
 from common.settings.listen import ListenSettings
 from common.settings.llm import LlmSettings
 from common.settings.log import LogSettings
+from common.settings.metrics import MetricsSettings
 from common.settings.redis import RedisSettings
 from common.settings.stt import SttSettings
+from common.settings.traces import TraceSettings
 from common.settings.worker import WorkerSettings
 
 __all__ = [
@@ -31,10 +33,12 @@ __all__ = [
     "ListenSettings",
     "LlmSettings",
     "LogSettings",
+    "MetricsSettings",
     "Port",
     "RedisSettings",
     "Settings",
     "SttSettings",
+    "TraceSettings",
     "WorkerSettings",
 ]
 
@@ -63,6 +67,8 @@ class Settings(BaseSettings):
     llm: LlmSettings = LlmSettings()
     listen: ListenSettings = ListenSettings()
     log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    traces: TraceSettings = TraceSettings()
 
     @classmethod
     def settings_customise_sources(

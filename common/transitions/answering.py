@@ -37,8 +37,8 @@ class Attempt:
     """What an LLM worker was given: `turns` (one or more, in order), to be answered as one.
 
     `token` fences delta, settle_turn and bury_turn. `number` counts attempts at this head.
-    `history` holds the newest messages, oldest first. `own_persona` is the session's, empty
-    unless somebody chose one.
+    `history` holds the newest messages, oldest first. `started_at`: ms of the server's clock.
+    `own_persona` is the session's, empty unless somebody chose one.
     """
 
     session: str
@@ -47,6 +47,7 @@ class Attempt:
     number: int
     turns: tuple[TakenTurn, ...]
     history: tuple[Message, ...]
+    started_at: int
     own_persona: str = ""
 
     @property
@@ -92,7 +93,7 @@ async def take_turn(
     )
     if answer[0] != b"ok":
         return NotTaken(answer[0].decode())
-    _, epoch, number, turns, messages, persona = answer
+    _, epoch, number, turns, messages, now, persona = answer
     return Attempt(
         session=session,
         token=token,
@@ -103,6 +104,7 @@ async def take_turn(
             for turn, record in zip(turns[::2], turns[1::2], strict=True)
         ),
         history=tuple(json.loads(message) for message in messages),
+        started_at=now,
         own_persona=persona.decode(),
     )
 
@@ -155,12 +157,13 @@ async def settle_turn(
     text: str,
     detail: Mapping[str, Any],
     first_token_ms: int | None,
+    last_token_ms: int = 0,
     keep: int,
     messages: Sequence[Message],
 ) -> Settled:
     """End the attempt's turns: `reply` for the last, `skipped: merged` for the others.
 
-    `first_token_ms`: ms since the first token came; `detail`: further fields of the `reply`
+    `first_token_ms`, `last_token_ms`: ms since they came; `detail`: further fields of the `reply`
     event (events.ReplyData); the history grows by `messages` and keeps the newest `keep`.
     """
     answer = await store.run(
@@ -170,6 +173,7 @@ async def settle_turn(
         text,
         json.dumps(detail),
         -1 if first_token_ms is None else first_token_ms,
+        last_token_ms,
         keep,
         *([json.dumps(message, ensure_ascii=False) for message in messages] if keep else []),
     )

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.request import Request, urlopen
 
+from common.census import take_census
 from common.events import Error, Heard, Reply, Skipped
 from common.keys import LLM_GROUP, STT_GROUP
 from common.link import Link
 from common.settings import Settings
 from common.store import Store
 from common.subscriber import Subscriber
-from ops.census import take_census
 from ops.chaos.plan import Plan
 from ops.chaos.pool import Pool
 from ops.chaos.producer import run_producer

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+from contextlib import AsyncExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,9 @@ import click
 from common import logs
 from common.errors import BadInput
 from common.keys import check_session_id
+from common.monitoring import monitored
 from common.settings import Settings
+from common.tracing import tracing
 from ops.options import log_options, redis_options, setting, settings_of
 from ops.running import link_of, meet, opened, run_role
 
@@ -105,35 +108,47 @@ async def _listen(
     from producer.detectors import detector_for, with_lag
     from producer.identity import default_session
     from producer.listen import listen
+    from producer.metrics import OutboxCollector
     from producer.mute import Mutable
     from producer.outbox import Outbox
+    from producer.readiness import unready
     from producer.speaking import Speaking
 
     options = with_lag(settings.listen)
     detector = Speaking(detector_for(options))
     heard = Mutable(source, mute)
-    with heard:
+    async with AsyncExitStack() as stack:
+        stack.enter_context(heard)
         session = check_session_id(options.session or default_session(Path(source.name).stem))
-        with Outbox(
-            options.outbox_folder(),
-            session,
-            max_bytes=round(options.outbox_max_mb * 2**20),
-            max_age_s=options.outbox_max_age_s,
-        ) as outbox:
-            listening = Listening(heard, mute, detector, outbox)
-            async with opened(settings) as store:
-                link = link_of(store, settings)
-                with listening.shown(settings.log, reads_stdin=source.name == "stdin"):
-                    await listen(
-                        heard,
-                        detector,
-                        options,
-                        outbox,
-                        store,
-                        link,
-                        partial(meet, link, store, settings),
-                        stop,
-                        session=session,
-                        paced=paced,
-                        watch=listening.follow,
-                    )
+        outbox = stack.enter_context(
+            Outbox(
+                options.outbox_folder(),
+                session,
+                max_bytes=round(options.outbox_max_mb * 2**20),
+                max_age_s=options.outbox_max_age_s,
+            )
+        )
+        listening = Listening(heard, mute, detector, outbox)
+        traces = stack.enter_context(tracing(settings.traces, "listen", session))
+        store = await stack.enter_async_context(opened(settings, traces))
+        link = link_of(store, settings)
+        pages = monitored(
+            settings.metrics,
+            ready=partial(unready, source, link),
+            collectors=[OutboxCollector(outbox)],
+        )
+        await stack.enter_async_context(pages)
+        stack.enter_context(listening.shown(settings.log, reads_stdin=source.name == "stdin"))
+        await listen(
+            heard,
+            detector,
+            options,
+            outbox,
+            store,
+            link,
+            partial(meet, link, store, settings),
+            stop,
+            session=session,
+            paced=paced,
+            watch=listening.follow,
+        )

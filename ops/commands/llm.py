@@ -6,6 +6,7 @@ import click
 
 from common import logs
 from common.settings import Settings
+from common.tracing import tracing
 from ops.options import log_options, redis_options, setting, settings_of
 from ops.running import opened, run_role
 from workers.loop import Loop
@@ -36,5 +37,7 @@ def command(ctx: click.Context) -> None:
 async def _run(settings: Settings, name: str, stop: asyncio.Event) -> None:
     from workers.llm import LlmHandler
 
-    async with opened(settings) as store:
-        await Loop(store, settings, LlmHandler(store, settings.llm), name).run(stop)
+    with tracing(settings.traces, "llm", name) as traces:
+        async with opened(settings, traces) as store:
+            handler = LlmHandler(store, settings.llm, traces=traces)
+            await Loop(store, settings, handler, name).run(stop)

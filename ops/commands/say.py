@@ -8,6 +8,7 @@ from common import logs
 from common.errors import BadInput
 from common.keys import check_session_id
 from common.settings import Settings
+from common.traceparent import begin
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
 from ops.options import redis_options, setting, settings_of
@@ -36,16 +37,18 @@ def command(ctx: click.Context, text: str) -> None:
 
 async def _say(settings: Settings, text: str) -> None:
     session = check_session_id(settings.listen.session or default_session("say"))
+    utterance = new_utterance_id()
     async with reachable(settings) as store:
         answer = await publish(
             store,
             Utterance(
-                id=new_utterance_id(),
+                id=utterance,
                 session=session,
                 text=text,
                 source="say",
                 persona=settings.listen.persona,
                 language=settings.listen.language,
+                traceparent=begin(utterance),
             ),
         )
     if answer.verdict is Verdict.FULL:

@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from common import logs
+from common.census import Census, take_census
 from common.settings import Settings
-from ops.census import Census, take_census
 from ops.conversation import one_line
 from ops.options import redis_options, settings_of
 from ops.running import reachable

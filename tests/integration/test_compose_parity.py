@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 import pytest
 
+from common.census import take_census
 from common.connection import connect
 from common.events import Ending, Heard, Transcript
 from common.link import Link
@@ -24,7 +25,6 @@ from common.settings import LimitSettings
 from common.store import Store
 from common.subscriber import Subscriber
 from common.transitions.publishing import Verdict, publish
-from ops.census import take_census
 from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import utterance_of
 from ops.demo.recording_file import AUDIO, sentences

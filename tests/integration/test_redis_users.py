@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 from rq import Queue, SimpleWorker
 
+from common.census import take_census
 from common.connection import check_server, connect
 from common.keys import LLM_GROUP, SHARDS, STT_GROUP, Shard
 from common.link import Link
@@ -20,7 +21,6 @@ from common.transitions.dead_letters import DROP, drop, replay
 from common.transitions.publishing import KEEP_OPEN, Verdict, keep_open, publish
 from common.transitions.tending import due_sessions, forget
 from common.utterance import Utterance
-from ops.census import take_census
 from tests.conftest import FAST
 from tests.integration.secured_redis import SecuredRedis
 from tests.integration.workshop import until

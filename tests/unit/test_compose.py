@@ -355,8 +355,42 @@ def test_every_volume_is_named() -> None:
         mount.partition(":")[0]
         for service in content["services"].values()
         for mount in service.get("volumes", [])
+        if not mount.startswith("./")
     }
     assert mounted == content["volumes"].keys()
+
+
+def test_what_is_mounted_of_the_repository_is_there_and_cannot_be_written() -> None:
+    mounts = [
+        mount
+        for service in services({}).values()
+        for mount in service.get("volumes", [])
+        if mount.startswith("./")
+    ]
+    assert mounts
+    for mount in mounts:
+        source, _, mode = mount.split(":")
+        assert (ROOT / source).exists(), mount
+        assert mode == "ro"
+
+
+def test_prometheus_looks_for_every_role_at_the_port_where_it_answers() -> None:
+    found = services({})
+    scraped = yaml.safe_load((ROOT / "ops/monitoring/prometheus.yml").read_text())
+    (replicas,) = scraped["scrape_configs"][0]["dns_sd_configs"]
+    assert replicas["names"] == list(ROLES)
+    for role in ROLES:
+        given = environment(found[role], {})
+        assert given["EARSHOT_METRICS__PORT"] == str(replicas["port"])
+        assert given["EARSHOT_METRICS__HOST"] == "0.0.0.0"
+
+
+def test_what_monitors_is_there_when_asked_for_and_for_this_host_only() -> None:
+    for name in ("prometheus", "grafana"):
+        service = services({})[name]
+        assert service["profiles"] == ["monitoring"]
+        assert not service["image"].endswith(":latest")
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
 
 
 @pytest.mark.parametrize("role", ROLES)

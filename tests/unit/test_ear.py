@@ -13,10 +13,12 @@ from structlog.testing import capture_logs
 from common.codecs import SAMPLE_RATE, decode
 from common.errors import BadInput
 from common.settings import ListenSettings
+from common.traceparent import begin
 from common.utterance import Utterance
 from producer.drafts import Draft, EarlyPost
 from producer.ear import Ear
 from producer.outbox import Outbox
+from tests.metric_samples import growth, sample
 
 FRAME = SAMPLE_RATE * 30 // 1000
 LOUD = 1_000
@@ -343,3 +345,41 @@ def test_without_a_draft_there_is_nothing_to_keep_open(outbox: Outbox, make: Mak
     post = Post(outbox)
     make(Script(silence(9), speech(5)), paced=True, early=post, clock=lambda: next(times)).hear()
     assert post.signs == []
+
+
+def test_an_utterance_begins_a_trace_with_its_length_and_the_silence_that_ended_it(
+    outbox: Outbox, make: Make
+) -> None:
+    make(Script(silence(1), speech(1.2), silence(1.5)), paced=True).hear()
+    make(Script(silence(1), speech(1.2), silence(1.5))).hear()
+    paced, fast = _kept(outbox)
+    for utterance in (paced, fast):
+        assert utterance.traceparent == begin(utterance.id)
+        assert utterance.length_ms == pytest.approx(1_200 + 300, abs=60), "with the pre-roll"
+    assert paced.silence_ms == pytest.approx(1_000, abs=30)
+    assert fast.silence_ms == 0, "nobody waited"
+
+
+def test_the_revisions_of_an_utterance_belong_to_one_trace(outbox: Outbox, make: Make) -> None:
+    post = Post(outbox)
+    source = Script(speech(1), silence(0.4), speech(1), silence(2))
+    make(source, paced=True, early=post).hear()
+    (whole,) = _kept(outbox)
+    assert len(post.drafts) > 1
+    assert {draft.utterance.traceparent for draft in post.drafts} == {whole.traceparent}
+
+
+def test_that_somebody_speaks_can_be_seen(outbox: Outbox, make: Make) -> None:
+    seen: list[float] = []
+
+    class Looking(Script):
+        def __iter__(self) -> Iterator[NDArray[np.int16]]:
+            for frame in super().__iter__():
+                yield frame
+                seen.append(sample("earshot_speech_active"))
+
+    skipped = growth("earshot_skips_total", reason="too_short")
+    make(Looking(silence(1), speech(1), silence(1.5), speech(0.3), silence(1.5))).hear()
+    changes = [now for before, now in zip([0.0, *seen], seen, strict=False) if now != before]
+    assert changes == [1, 0, 1, 0]
+    assert skipped() == 1

@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 
 from common.errors import BadInput
 from common.utterance import Utterance
-from producer.outbox import Dropped, Outbox
+from producer.outbox import Depth, Dropped, Outbox
 
 AUDIO = b"\x00\x01\xff" * 40
 DAY = 86_400.0
@@ -401,3 +401,17 @@ def test_one_thread_adds_while_another_takes(outbox: Outbox) -> None:
         thread.join(timeout=60)
     assert taken == [f"u{number}" for number in range(count)]
     assert len(outbox) == 0
+
+
+def test_its_depth_tells_what_waits_what_is_parked_and_for_how_long(
+    outbox: Outbox, clocks: Clocks
+) -> None:
+    assert outbox.depth() == Depth(0, 0, 0, 10_000, 0.0)
+    _add(outbox, "u1", "u2")
+    clocks.pass_(7)
+    _add(outbox, "u3")
+    assert outbox.depth() == Depth(3, 0, 3 * len(AUDIO), 10_000, 7.0)
+    first = outbox.first()
+    assert first is not None
+    outbox.park(first.place, "never")
+    assert outbox.depth() == Depth(2, 1, 3 * len(AUDIO), 10_000, 7.0)

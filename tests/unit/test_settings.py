@@ -13,9 +13,11 @@ from common.settings import (
     ListenSettings,
     LlmSettings,
     LogSettings,
+    MetricsSettings,
     RedisSettings,
     Settings,
     SttSettings,
+    TraceSettings,
     WorkerSettings,
 )
 from common.store import ms
@@ -28,6 +30,8 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     LlmSettings,
     ListenSettings,
     LogSettings,
+    MetricsSettings,
+    TraceSettings,
 )
 
 
@@ -103,6 +107,9 @@ def test_the_longest_time_is_a_number_that_redis_takes() -> None:
         (ListenSettings, {"eager": "perhaps"}),
         (ListenSettings, {"eager_max": 0}),
         (LogSettings, {"level": "loud"}),
+        (MetricsSettings, {"port": 65_536}),
+        (MetricsSettings, {"host": ""}),
+        (TraceSettings, {"endpoint": "collector:4318"}),
     ],
 )
 def test_what_cannot_be_used_is_refused(section: type[BaseModel], values: dict[str, Any]) -> None:

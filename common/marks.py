@@ -1,0 +1,77 @@
+"""What a transition did to turns, told to the process that ran it.
+
+A script's answer ends with its marks (`lua/session.lua`), so that metrics and spans are made once,
+by whoever did the thing, and of the Redis server's own times.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Final, Literal
+
+# An event of common.events was emitted; an utterance is final in Redis, whole or by a commit; an
+# STT worker is done with one, whether or not its transcript may be shown yet.
+What = Literal[
+    "heard", "transcript", "skipped", "reply", "error", "published", "committed", "transcribed"
+]
+
+MARKS: Final = b"marks"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One thing that happened to one turn.
+
+    `at` and the stages are ms of the Redis server's clock, None where the turn has not been there;
+    `spoken` is the end of speech. `length_ms` is how long the speech took, with its pre-roll,
+    `silence_ms` how long the producer waited after it; `usage` counts tokens.
+    """
+
+    what: What
+    session: str
+    turn: int
+    utterance: str
+    at: int
+    spoken: int
+    published: int
+    stt_started: int | None = None
+    transcribed: int | None = None
+    committed: int | None = None
+    llm_started: int | None = None
+    first_token: int | None = None
+    last_token: int | None = None
+    attempt: int = 0
+    length_ms: int = 0
+    silence_ms: int = 0
+    traceparent: str = ""
+    reason: str = ""
+    into: int | None = None
+    usage: Mapping[str, int] | None = None
+
+    @property
+    def ready(self) -> int:
+        """When it could be answered: transcribed, and its end certain."""
+        return max(self.transcribed or self.published, self.committed or 0)
+
+
+Listener = Callable[[Sequence[Mark]], None]
+
+_FIELDS: Final = frozenset(field.name for field in fields(Mark))
+
+
+def unheard(marks: Sequence[Mark]) -> None:
+    """The listener of those who want to know nothing."""
+
+
+def split(answer: list[Any], session: str) -> tuple[list[Any], list[Mark]]:
+    """A script's answer and the marks behind it, if it made any."""
+    last = answer[-1] if answer else None
+    if not (isinstance(last, list) and last and last[0] == MARKS):
+        return answer, []
+    marks = [_mark(json.loads(raw), session) for raw in last[1:]]
+    return answer[:-1], marks
+
+
+def _mark(values: Mapping[str, Any], session: str) -> Mark:
+    known = {name: value for name, value in values.items() if name in _FIELDS and value is not None}
+    return Mark(session=session, **known)

@@ -1,0 +1,37 @@
+"""Whether a producer can do its work now, for /readyz."""
+
+import asyncio
+from typing import Final, Protocol, runtime_checkable
+
+from common.connection import is_away, is_hopeless
+from common.link import Link
+
+ANSWER_S: Final = 2.0
+"""Redis answers a ping in a millisecond or has other worries."""
+
+
+@runtime_checkable
+class Failing(Protocol):
+    """A source whose device may go away for a while."""
+
+    @property
+    def is_away(self) -> bool: ...
+
+
+async def unready(source: object, link: Link) -> str:
+    """Why what is said now would not reach Redis now, in a sentence; empty if it would.
+
+    A producer that is not ready still hears, and keeps what it heard in its outbox.
+    """
+    if isinstance(source, Failing) and source.is_away:
+        return "the microphone has failed and is waited for"
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            await link.call(link.redis.ping)
+    except TimeoutError:
+        return f"Redis has not answered for {ANSWER_S:g} s"
+    except Exception as error:
+        if not (is_away(error) or is_hopeless(error)):
+            raise
+        return link.why
+    return ""

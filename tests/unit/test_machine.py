@@ -1,0 +1,53 @@
+"""The processes of one machine do not want the same port for their pages."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from common.configuration import load
+from ops.machine import Machine
+from tests.unit.environments import clean
+
+
+class Spawned:
+    """A supervisor that starts nothing; `ports` are those that the roles were given."""
+
+    def __init__(self) -> None:
+        self.ports: dict[str, str] = {}
+
+    async def spawn(
+        self, name: str, argv: Sequence[str], env: Mapping[str, str], *, restart: bool
+    ) -> None:
+        self.ports[name] = env["EARSHOT_METRICS__PORT"]
+
+
+async def _start(port: int) -> dict[str, str]:
+    spawned = Spawned()
+    nothing: Any = None
+    settings = load({"metrics": {"port": port}})
+    parts = Machine(settings, cast("Any", spawned), nothing, nothing, asyncio.Event())
+    await parts.start_workers(stt=2, llm=1)
+    await parts.start("listen", "listen")
+    return spawned.ports
+
+
+async def test_each_process_gets_the_next_port(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clean(monkeypatch, tmp_path)
+    assert await _start(9_464) == {
+        "stt-1": "9464",
+        "stt-2": "9465",
+        "llm-1": "9466",
+        "listen": "9467",
+    }
+
+
+async def test_without_a_port_there_are_no_pages(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clean(monkeypatch, tmp_path)
+    assert set((await _start(0)).values()) == {"0"}
