@@ -17,8 +17,9 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from common.settings import PREFIX, Settings
+from common.settings import PREFIX, LlmSettings, Settings
 from tests.compose_file import FILE, ROOT, compose_file, environment, services, variables
+from workers.persona import Personas
 
 ROLES: Final = ("stt", "llm", "listen")
 CHANGED: Final = {
@@ -215,8 +216,19 @@ def test_every_volume_is_named() -> None:
         mount.partition(":")[0]
         for service in content["services"].values()
         for mount in service.get("volumes", [])
+        if isinstance(mount, str)
     }
     assert mounted == content["volumes"].keys()
+
+
+def test_the_personas_are_a_folder_of_the_host_that_is_there() -> None:
+    (mount,) = services({})["llm"]["volumes"]
+    assert (mount["type"], mount["read_only"]) == ("bind", True)
+    assert environment(services({})["llm"], {})["EARSHOT_LLM__PERSONAS"] == mount["target"]
+    bundled = Personas(LlmSettings())
+    assert Personas(LlmSettings(personas=str(ROOT / mount["source"]))).names == bundled.names
+    (mount,) = services({"PERSONAS": "./our-own"})["llm"]["volumes"]
+    assert mount["source"] == "./our-own"
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -277,5 +289,7 @@ class TestImage:
         made: list[Any] = re.findall(
             r"install -d -o earshot -g earshot (\S+)", "\n".join(self.arguments(role, "RUN"))
         )
-        mounts = services({})[role].get("volumes", [])
+        mounts = [
+            mount for mount in services({})[role].get("volumes", []) if isinstance(mount, str)
+        ]
         assert made == [mount.partition(":")[2] for mount in mounts]
