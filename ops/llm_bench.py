@@ -41,7 +41,7 @@ class Load:
     repeats: int = 3
     seconds: float = 15.0
     first_token_ms: float = 200.0
-    tokens_per_s: float = 25.0
+    tokens_per_s: float = 15.0
     tokens: int = 20
 
     @property
@@ -101,7 +101,7 @@ def _spread(times: list[float]) -> dict[str, float]:
     return {
         "turns": len(times),
         "median": round(statistics.median(times), 1),
-        "p95": round(statistics.quantiles(times, n=20)[-1], 1),
+        "p95": round(statistics.quantiles(times, n=20, method="inclusive")[-1], 1),
     }
 
 

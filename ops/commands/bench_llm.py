@@ -14,13 +14,21 @@ from common.settings import LogSettings
 @click.option("--sessions", default=64, show_default=True, type=click.IntRange(min=2))
 @click.option("--repeats", default=3, show_default=True, type=click.IntRange(min=1))
 @click.option("--seconds", default=15.0, show_default=True, help="Of each run; two a repeat.")
-@click.option("--tokens-per-s", default=25.0, show_default=True, help="The stand-in's speed.")
+@click.option("--tokens-per-s", default=15.0, show_default=True, help="The stand-in's speed.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def llm(sessions: int, repeats: int, seconds: float, tokens_per_s: float, as_json: bool) -> None:
+@click.pass_context
+def llm(
+    ctx: click.Context,
+    sessions: int,
+    repeats: int,
+    seconds: float,
+    tokens_per_s: float,
+    as_json: bool,
+) -> None:
     """The time to the first token that one LLM worker adds, with one session and with many.
 
     A real worker and the stand-in LLM, whose own time is subtracted; runs with one session and with
-    --sessions at once take turns.
+    --sessions at once take turns. Exits 1 when a session's replies came out of order.
     """
     from ops.llm_bench import Load, measure
 
@@ -29,6 +37,7 @@ def llm(sessions: int, repeats: int, seconds: float, tokens_per_s: float, as_jso
     measured = asyncio.run(measure(load, say=lambda line: click.echo(line, err=True)))
     result = measured.as_dict()
     click.echo(json.dumps(result) if as_json else _summary(result))
+    ctx.exit(0 if result["in_order"] else 1)
 
 
 def _summary(result: dict[str, Any]) -> str:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from common.settings import PREFIX, Settings
+from common.settings import PREFIX, LlmSettings, Settings
 from tests.compose_file import (
     FILE,
     MIC_HOST,
@@ -30,6 +30,7 @@ from tests.compose_file import (
     started,
     variables,
 )
+from workers.persona import Personas
 
 ROLES: Final = ("stt", "llm", "listen")
 SECRET: Final = "/run/secrets/"
@@ -355,7 +356,7 @@ def test_every_volume_is_named() -> None:
         mount.partition(":")[0]
         for service in content["services"].values()
         for mount in service.get("volumes", [])
-        if not mount.startswith("./")
+        if isinstance(mount, str) and not mount.startswith("./")
     }
     assert mounted == content["volumes"].keys()
 
@@ -365,7 +366,7 @@ def test_what_is_mounted_of_the_repository_is_there_and_cannot_be_written() -> N
         mount
         for service in services({}).values()
         for mount in service.get("volumes", [])
-        if mount.startswith("./")
+        if isinstance(mount, str) and mount.startswith("./")
     ]
     assert mounts
     for mount in mounts:
@@ -391,6 +392,16 @@ def test_what_monitors_is_there_when_asked_for_and_for_this_host_only() -> None:
         assert service["profiles"] == ["monitoring"]
         assert not service["image"].endswith(":latest")
         assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+
+
+def test_the_personas_are_a_folder_of_the_host_that_is_there() -> None:
+    (mount,) = services({})["llm"]["volumes"]
+    assert (mount["type"], mount["read_only"]) == ("bind", True)
+    assert environment(services({})["llm"], {})["EARSHOT_LLM__PERSONAS"] == mount["target"]
+    bundled = Personas(LlmSettings())
+    assert Personas(LlmSettings(personas=str(ROOT / mount["source"]))).names == bundled.names
+    (mount,) = services({"PERSONAS": "./our-own"})["llm"]["volumes"]
+    assert mount["source"] == "./our-own"
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -453,5 +464,7 @@ class TestImage:
         made: list[Any] = re.findall(
             r"install -d -o earshot -g earshot (\S+)", "\n".join(self.arguments(role, "RUN"))
         )
-        mounts = services({})[role].get("volumes", [])
+        mounts = [
+            mount for mount in services({})[role].get("volumes", []) if isinstance(mount, str)
+        ]
         assert made == [mount.partition(":")[2] for mount in mounts]
