@@ -69,11 +69,14 @@ def _await_replies(server: RedisServer, turns: int) -> list[Reply]:
 def test_64_conversations_at_once(processes: Processes) -> None:
     with (
         RedisServer() as server,
-        StandIn("--first-token-ms", "1", "--tokens-per-s", "4") as standin,
+        StandIn("--first-token-ms", "1", "--tokens-per-s", "3") as standin,
     ):
-        standin.control(reply="so it goes on and on and on " * 30)  # for a minute
+        standin.control(reply="so it goes on and on and on " * 40)  # for more than a minute
         worker = processes.start(
-            "llm", EARSHOT_REDIS__URL=server.url, EARSHOT_LLM__BASE_URL=standin.base_url
+            "llm",
+            EARSHOT_REDIS__URL=server.url,
+            EARSHOT_LLM__BASE_URL=standin.base_url,
+            EARSHOT_LLM__MIN_TOKENS="256",
         )
         _say(server, 1)
         until_sync(lambda: _begun(server) == set(SESSIONS))
