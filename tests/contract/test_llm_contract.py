@@ -167,7 +167,7 @@ async def test_a_history_that_was_refused_is_shortened_and_asked_again(served: S
         assert asking.finished is not None
         assert asking.finished.usage is not None
         assert server.window == WINDOW  # from the refusal
-    assert [line["event"] for line in logged] == ["history_shortened"]
+    assert [line["event"] for line in logged].count("history_shortened") == 1
     assert WINDOW / 3 < asking.finished.usage["prompt_tokens"] < WINDOW
 
 

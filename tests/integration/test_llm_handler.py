@@ -25,8 +25,9 @@ from ops.standin.protocol import Message
 from ops.standin.wit.replies import reply_to
 from tests.conftest import FAST
 from tests.integration.redis_server import RedisServer
-from tests.integration.room import SESSION, WORKER, Room
+from tests.integration.room import PATIENCE_S, SESSION, WORKER, Room
 from tests.integration.standin_server import StandIn
+from workers import tokenizer
 from workers.persona import Personas
 from workers.tokenizer import Tokenizer
 from workers.work import Work
@@ -405,6 +406,7 @@ async def test_rounds_that_do_not_fit_are_left_out_beforehand(
     counts: bool, store: Store, standin: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The window is known from the list of models; with and without the server's counts."""
+    monkeypatch.setattr(tokenizer, "LIMIT_S", PATIENCE_S)
     if not counts:
         monkeypatch.setattr(Tokenizer, "count", AsyncMock(return_value=None))
     standin.control(reply="word " * 40, max_model_len=500)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
+import openai
 import pytest
 from pydantic import SecretStr
 
@@ -16,8 +17,10 @@ from common.settings import LlmSettings
 from common.transitions.answering import Message
 from ops.standin.ledger import Listing
 from tests.integration.standin_server import StandIn
+from workers import tokenizer
 from workers.llm_errors import ContextTooLong, SystemRoleRefused
 from workers.llm_server import Finished, LlmServer
+from workers.tokenizer import Tokenizer
 
 HELLO: list[Message] = [
     {"role": "system", "content": "Be kind."},
@@ -580,3 +583,73 @@ async def test_three_timeouts_in_a_row_are_the_servers_state(standin: StandIn) -
         standin.control(hang_after_tokens=1, empty_reply=False)
         for opens_breaker in (False, False, True):
             transient(await failure(server), opens_breaker=opens_breaker)
+
+
+# -- the window, and counting what goes into it
+
+
+async def test_the_window_is_the_one_that_the_server_lists(standin: StandIn) -> None:
+    standin.control(max_model_len=777)
+    async with connected(standin.base_url) as server:
+        windows = [server.window]
+        await server.probe()
+        windows.append(server.window)
+        server.learn_window(500)
+        windows.append(server.window)
+    async with connected(standin.base_url, context_tokens=300) as server:
+        windows.append(server.window)
+        await server.probe()
+        windows.append(server.window)
+    assert windows == [None, 777, 500, 300, 300]
+
+
+async def test_tokens_are_counted_by_the_server(
+    standin: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenizer, "LIMIT_S", 60.0)
+    async with connected(standin.base_url, model="stand-in") as server:
+        assert await server.tokenizer.count("stand-in", TEN_WORDS) == 10
+
+
+async def test_a_server_that_does_not_count_is_left_alone_for_a_while(
+    standin: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tokenizer, "LIMIT_S", 60.0)
+    now = 1_000.0
+    async with openai.AsyncOpenAI(api_key="none", base_url=standin.base_url, max_retries=0) as sdk:
+        counting = Tokenizer(sdk, {}, clock=lambda: now)
+        standin.control(fail={"status": 503, "everywhere": True})
+        assert await counting.count("stand-in", TEN_WORDS) is None
+        standin.control(fail=None)
+        assert await counting.count("stand-in", TEN_WORDS) is None
+        now += tokenizer.REST_S
+        assert await counting.count("stand-in", TEN_WORDS) == 10
+        assert await counting.count("no such model", TEN_WORDS) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        response("404 Not Found", '{"detail":"Not Found"}'),
+        response("200 OK", '{"tokens":[]}'),
+        response("200 OK", '{"count":"many"}'),
+        response("200 OK", "<html>It works!</html>", kind="text/html"),
+        response("200 OK", "{"),
+        b"",
+    ],
+)
+async def test_what_other_servers_answer_is_no_count_and_no_error(answer: bytes) -> None:
+    async with listening(answer) as url, connected(url, model="m") as server:
+        assert await server.tokenizer.count("m", TEN_WORDS) is None
+
+
+async def test_a_count_that_takes_too_long_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tokenizer, "LIMIT_S", 0.05)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        async with connected(url, model="m") as server:
+            assert await server.tokenizer.count("m", TEN_WORDS) is None

@@ -21,7 +21,7 @@ from tests.integration.standin_server import StandIn
 from tests.waiting import until_sync
 
 SESSIONS = [f"session-{number}" for number in range(64)]
-RESULTS = Shard(0).results
+RESULTS, DELTAS = Shard(0).results, Shard(0).deltas
 MEGABYTE = 1e6
 
 
@@ -50,6 +50,13 @@ def _say(server: RedisServer, turn: int) -> None:
     asyncio.run(act())
 
 
+def _begun(server: RedisServer) -> set[str]:
+    """Sessions whose reply has a first word."""
+    with server.sync_client() as client:
+        rows: Any = client.xrange(DELTAS)
+    return {fields[b"session"].decode() for _, fields in rows}
+
+
 def _await_replies(server: RedisServer, turns: int) -> list[Reply]:
     """All replies, once so many turns of each session were heard, transcribed and answered."""
     with server.sync_client() as client:
@@ -62,14 +69,18 @@ def _await_replies(server: RedisServer, turns: int) -> list[Reply]:
 def test_64_conversations_at_once(processes: Processes) -> None:
     with (
         RedisServer() as server,
-        StandIn("--first-token-ms", "1", "--tokens-per-s", "4") as standin,
+        StandIn("--first-token-ms", "1", "--tokens-per-s", "3") as standin,
     ):
-        standin.control(reply="so it goes on and on and on " * 30)  # for a minute
+        standin.control(reply="so it goes on and on and on " * 40)  # for more than a minute
         worker = processes.start(
-            "llm", EARSHOT_REDIS__URL=server.url, EARSHOT_LLM__BASE_URL=standin.base_url
+            "llm",
+            EARSHOT_REDIS__URL=server.url,
+            EARSHOT_LLM__BASE_URL=standin.base_url,
+            EARSHOT_LLM__MIN_TOKENS="256",
         )
         _say(server, 1)
-        until_sync(lambda: standin.listing().active == len(SESSIONS))
+        until_sync(lambda: _begun(server) == set(SESSIONS))
+        assert standin.listing().active == len(SESSIONS)
         resident = psutil.Process(worker.pid).memory_info().rss / MEGABYTE
         assert resident < 100, f"{resident:.0f} MB"
         assert "numpy" not in Path(f"/proc/{worker.pid}/maps").read_text()
