@@ -99,3 +99,16 @@ def _value(found: re.Match[str], env: Mapping[str, str]) -> str:
     if found["complaint"] and not value:
         raise Missing(f"{found['name']}: {found['complaint']}")
     return value
+
+
+def mounts(service: Mapping[str, Any], folder: Path) -> list[tuple[str, str]]:
+    """Where each of a service's mounts is inside of it, and natively: folders of the repository
+    where they are, volumes in `folder`."""
+    found = []
+    for mount in service.get("volumes", []):
+        if isinstance(mount, dict):
+            found.append((mount["target"], str(ROOT / mount["source"])))
+        else:
+            inside = mount.split(":")[1]
+            found.append((inside, f"{folder}{inside}"))
+    return found

@@ -21,7 +21,7 @@ from redis import Redis
 
 from common.settings import PREFIX, RedisSettings
 from ops.die_with_parent import die_with_parent
-from tests.compose_file import ROOT, SECURE, environment, services
+from tests.compose_file import ROOT, SECURE, environment, mounts, services
 from tests.integration.redis_server import free_port
 
 METRICS: Final = 9464
@@ -158,11 +158,10 @@ class House:
             variable: self._here(value)
             for variable, value in environment(service, self.env).items()
         }
-        for mount in service.get("volumes", []):
-            inside = mount.split(":")[1]
+        for inside, native in mounts(service, self.folder):
             for variable, value in given.items():
                 if value.startswith(inside):
-                    given[variable] = str(self.folder) + value
+                    given[variable] = value.replace(inside, native, 1)
         if given.get(f"{PREFIX}STT__DEVICE") == "cuda":
             given |= {f"{PREFIX}STT__DEVICE": "cpu", f"{PREFIX}STT__COMPUTE_TYPE": "int8"}
         outside = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}

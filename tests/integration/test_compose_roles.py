@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 
 from common.settings import PREFIX
 from ops.demo.recording_file import AUDIO
-from tests.compose_file import environment, services
+from tests.compose_file import environment, mounts, services
 from tests.integration.redis_server import RedisServer
 from tests.integration.standin_server import StandIn
 
@@ -37,11 +37,10 @@ def _role(
     service = services(ENV)[role]
     variables = environment(service, ENV)
     variables["EARSHOT_REDIS__URL"] = redis.url
-    for mount in service.get("volumes", []):
-        inside = mount.partition(":")[2]
+    for inside, native in mounts(service, folder):
         for name, value in variables.items():
             if value.startswith(inside):
-                variables[name] = str(folder) + value
+                variables[name] = value.replace(inside, native, 1)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     process = subprocess.Popen(
         [sys.executable, "-P", "-m", "ops.cli", *service["command"], *more],

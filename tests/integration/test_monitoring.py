@@ -111,7 +111,8 @@ def sentence(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_metric_that_rules_and_panels_name_is_there(watched: Watched) -> None:
     command = earshot("listen", "--input", "-", "--session", "metrics")
-    env = watched.parts.env | watched.port("listen")
+    parts = watched.parts
+    env = parts.env | parts.redis.variables("listen") | watched.port("listen")
     with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as hears:
         watched.wait_until_ready("listen")
         found = {role: watched.metrics(role) for role in watched.ports}
