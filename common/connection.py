@@ -103,7 +103,7 @@ def connect(settings: RedisSettings) -> AnyRedis:
         if address.scheme == "redis+cluster":
             return _cluster(address, common)
         no_retry = Retry(NoBackoff(), 0)
-        tls = _tls(settings) if address.scheme == "rediss" else {}
+        tls = tls_options(settings) if address.scheme == "rediss" else {}
         return Redis.from_url(settings.url, retry=no_retry, **common, **tls)
     except ValueError as error:
         raise BadSetting(
@@ -111,7 +111,7 @@ def connect(settings: RedisSettings) -> AnyRedis:
         ) from None
 
 
-def _tls(settings: RedisSettings) -> dict[str, Any]:
+def tls_options(settings: RedisSettings) -> dict[str, Any]:
     for name in ("ca_file", "cert_file", "key_file"):
         if (path := getattr(settings, name)) and not Path(path).is_file():
             raise BadSetting(f"{variable_of(f'redis.{name}')}={path} names no file")
