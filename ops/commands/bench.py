@@ -11,6 +11,7 @@ from common import logs
 from common.settings import LogSettings
 from ops.commands.bench_eager import eager
 from ops.commands.bench_hearing import hearing
+from ops.commands.bench_recording import recording
 
 
 @click.group("bench")
@@ -19,6 +20,7 @@ def command() -> None:
 
 
 command.add_command(hearing)
+command.add_command(recording)
 
 
 @command.command("chaos")
