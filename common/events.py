@@ -48,8 +48,19 @@ class HeardData(_Frozen):
     replay_of: str = ""
 
 
+class Segment(_Frozen):
+    """A part of a transcript; when, in ms since the first sample of the utterance's audio."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+
+
 class TranscriptData(_Frozen):
-    """What was said. The scores are faster-whisper's means over segments, if there was STT."""
+    """What was said. The scores are faster-whisper's means over segments, if there was STT.
+
+    `segments` are there where the model heard more than one.
+    """
 
     text: str
     timings: Timings = Timings()
@@ -62,6 +73,7 @@ class TranscriptData(_Frozen):
     decode_ms: int | None = None
     model: str = ""
     worker: str = ""
+    segments: tuple[Segment, ...] = ()
 
 
 class SkippedData(_Frozen):

@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.codecs import decode
-from common.errors import BadAudio, BadInput
+from common.errors import BadAudio, BadInput, Refused
 from common.keys import SESSION_ID, Shard
 from common.store import Store
+from common.transitions.dead_letters import replay
+from common.transitions.publishing import Published
+from producer.identity import new_utterance_id
 
 BATCH: Final = 20  # letters carry their audio
 ENTRY: Final = re.compile(r"[0-9]{1,19}(-[0-9]{1,19})?")
@@ -90,3 +93,15 @@ async def find_letter(store: Store, entry: str) -> DeadLetter:
             for found, fields in await redis.xrange(shard.dead, entry, entry, 1):
                 return _letter(shard, found, fields)
     raise BadInput(f"there is no dead letter {entry!r}: `earshot dead list` shows those there are")
+
+
+async def replay_letter(store: Store, letter: DeadLetter) -> Published | None:
+    """Send it again as a new turn at the end of its session; None if it is gone.
+
+    Raises Refused if it cannot be replayed.
+    """
+    if not letter.session:
+        raise Refused("it names no usable session; it can only be saved or dropped")
+    return await replay(
+        store, letter.shard, letter.entry, session=letter.session, utterance=new_utterance_id()
+    )

@@ -1,4 +1,4 @@
-"""Recordings as a source: any file that libsndfile reads, read and resampled in blocks."""
+"""Recordings as a source: any file that libsndfile or PyAV reads, read and resampled in blocks."""
 
 import stat
 import threading
@@ -12,8 +12,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from common.codecs import SAMPLE_RATE
 from common.errors import BadInput
+from producer.media_file import MediaFile
 from producer.pacing import paced
 from producer.resample import Resampler
 from producer.source import DEFAULT_FRAME_MS, Framer, frame_samples
@@ -34,6 +34,27 @@ class _Recording(soundfile.SoundFile):  # type: ignore[misc] # soundfile ships n
 
     def seekable(self) -> bool:
         return False
+
+    @property
+    def duration_s(self) -> float:
+        return float(self.frames / self.samplerate)
+
+    def blocks(self) -> Iterator[NDArray[np.float32]]:
+        """Raises `BadInput` where the file turns out damaged."""
+        size = round(_BLOCK_S * self.samplerate)
+        done = 0
+        while True:
+            try:
+                block: NDArray[np.float32] = self.read(size, dtype="float32", always_2d=True)
+            except soundfile.LibsndfileError as error:
+                raise BadInput(
+                    f"{self.name} is damaged after {done / self.samplerate:.1f} s "
+                    f"({error.error_string}); what came before was used"
+                ) from error
+            if not len(block):
+                return
+            done += len(block)
+            yield block
 
 
 class AudioFileSource:
@@ -60,7 +81,7 @@ class AudioFileSource:
         self._clock = clock
         self._sleep = sleep
         self._closed = threading.Event()
-        self._file: _Recording | None = None
+        self._file: _Recording | MediaFile | None = None
         self.frame_samples = frame_samples(frame_ms)
 
     @property
@@ -73,8 +94,8 @@ class AudioFileSource:
 
     @property
     def duration_s(self) -> float:
-        """Seconds of the recording by its header; 0 before it is open."""
-        return self._file.frames / self._file.samplerate if self._file else 0.0
+        """Seconds of the recording by its header; 0 before it is open, or if that says nothing."""
+        return self._file.duration_s if self._file else 0.0
 
     def __enter__(self) -> Self:
         self._file = _open(self._path)
@@ -103,7 +124,7 @@ class AudioFileSource:
         if self._file is None:
             raise RuntimeError("an audio file is read inside its context")
         resampler = Resampler(self._file.samplerate)
-        for block in self._blocks(self._file):
+        for block in self._file.blocks():
             for frame in self._framer.push(resampler.push(block)):
                 if self._closed.is_set():
                     return
@@ -111,22 +132,8 @@ class AudioFileSource:
         yield from self._framer.push(resampler.finish())
         yield from self._framer.finish()
 
-    def _blocks(self, file: _Recording) -> Iterator[NDArray[np.float32]]:
-        size = round(_BLOCK_S * file.samplerate)
-        while True:
-            try:
-                block: NDArray[np.float32] = file.read(size, dtype="float32", always_2d=True)
-            except soundfile.LibsndfileError as error:
-                raise BadInput(
-                    f"{self._path} is damaged after {self.samples / SAMPLE_RATE:.1f} s "
-                    f"({error.error_string}); what came before was used"
-                ) from error
-            if not len(block):
-                return
-            yield block
 
-
-def _open(path: Path) -> _Recording:
+def _open(path: Path) -> _Recording | MediaFile:
     if path.is_dir():
         raise BadInput(f"{path} is a folder; name one audio file in it")
     try:
@@ -142,12 +149,9 @@ def _open(path: Path) -> _Recording:
         raise BadInput(f"{path} is empty; record it again")
     try:
         audio = _Recording(path)
-    except (soundfile.LibsndfileError, TypeError) as error:
+    except (soundfile.LibsndfileError, TypeError):
         # soundfile raises TypeError for a headerless format, recognised by its suffix alone
-        raise BadInput(
-            f"{path} is no audio that can be read here; convert it, for example with "
-            f"`ffmpeg -i {path.name} -ar {SAMPLE_RATE} -ac 1 out.wav`"
-        ) from error
+        return MediaFile(path)
     if not audio.frames or audio.channels > _MAX_CHANNELS:
         audio.close()
         raise BadInput(f"{path} has a header, but holds no audio; record it again")

@@ -18,7 +18,7 @@ from producer.drafts import Draft, Drafts, EarlyPost, Name
 from producer.identity import new_utterance_id, shown_name
 from producer.metrics import OUTBOX_DROPPED, SPEECH
 from producer.outbox import Outbox
-from producer.presets import endpointing
+from producer.presets import rules_of
 from producer.segmenter import Segmenter, SegmentEvent
 from producer.source import Source
 
@@ -73,14 +73,7 @@ class Ear:
         self._interrupt = settings.interrupt == "new_turn" or (
             settings.interrupt == "auto" and source.is_live
         )
-        rules = endpointing(
-            settings.preset,
-            silence_s=settings.silence_s,
-            min_speech_s=settings.min_speech_s,
-            pre_roll_s=settings.pre_roll_s,
-            tail_s=settings.tail_s,
-            max_utterance_s=settings.max_utterance_s,
-        )
+        rules = rules_of(settings)
         # a silence as short as that is over before anything could be gained
         if self._early is not None and settings.eager_pause_s < rules.silence_s:
             rules = replace(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from common.errors import BadInput
+from common.settings import ListenSettings
 
 DEFAULT_PRESET = "conversation"
 
@@ -105,3 +106,15 @@ def endpointing(preset: str = DEFAULT_PRESET, **overrides: float | None) -> Endp
         raise BadInput(f"{unknown[0]!r} is no endpointing value; there are {sorted(known)}")
     given: dict[str, Any] = {name: value for name, value in overrides.items() if value is not None}
     return replace(PRESETS[preset], **given)
+
+
+def rules_of(settings: ListenSettings) -> Endpointing:
+    """The preset of the settings with the values that they name. Raises `BadInput`."""
+    return endpointing(
+        settings.preset,
+        silence_s=settings.silence_s,
+        min_speech_s=settings.min_speech_s,
+        pre_roll_s=settings.pre_roll_s,
+        tail_s=settings.tail_s,
+        max_utterance_s=settings.max_utterance_s,
+    )

@@ -70,13 +70,16 @@ class SttHandler:
         self._threads = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="whisper")
 
     def streams(self, shard: Shard) -> Sequence[str]:
+        if not self._settings.recordings:
+            return [shard.utterances]
         return [shard.utterances, shard.recordings]
 
     async def start(self, desk: Desk) -> None:
         """Fetch, load and warm the model; raises NoModel or BadSetting. May be cancelled."""
         desk.says(
+            recordings=self._settings.recordings,
             waits_for=f"the model {self._settings.model} is being loaded"
-            " (the first time it is fetched, which may take minutes)"
+            " (the first time it is fetched, which may take minutes)",
         )
         began = self._clock()
         engine = self._engine = await self._in_thread(partial(self._load, self._settings))
@@ -111,6 +114,8 @@ class SttHandler:
         heard = await self._in_thread(partial(self._transcribe, utterance))
         detail = asdict(heard) | {"model": self._ready.name, "worker": work.claim.consumer}
         del detail["text"]
+        if len(heard.segments) < 2:  # the text says it all, and Lua's JSON has no empty list
+            del detail["segments"]
 
         async def settle() -> Settled:
             stt_ms = round(1000 * (self._clock() - began))

@@ -26,6 +26,15 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of what was said; when, in ms since the audio's first sample."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Transcription:
     """What was said; `text` is empty when nothing was.
 
@@ -41,6 +50,7 @@ class Transcription:
     no_speech_prob: float | None
     audio_ms: int
     decode_ms: int
+    segments: tuple[Segment, ...] = ()
 
 
 class Whisper:
@@ -81,14 +91,16 @@ class Whisper:
             raise _gpu_trouble(error) from error
         speech = [segment for segment in segments if not self._is_noise(segment)]
         scored = speech or segments
+        audio_ms = round(1000 * len(samples) / SAMPLE_RATE)
         return Transcription(
             text=" ".join(" ".join(segment.text for segment in speech).split()),
             language=info.language,
             language_probability=_finite(info.language_probability),
             avg_logprob=_mean(scored, "avg_logprob"),
             no_speech_prob=_mean(scored, "no_speech_prob"),
-            audio_ms=round(1000 * len(samples) / SAMPLE_RATE),
+            audio_ms=audio_ms,
             decode_ms=round(1000 * (time.perf_counter() - began)),
+            segments=tuple(_segment(segment, audio_ms) for segment in speech),
         )
 
     def warm_up(self) -> None:
@@ -232,6 +244,12 @@ def _why_not(error: BaseException, folder: ModelFolder, device: str) -> str:
         f"the model {folder.name} in {folder.path} cannot be loaded ({said}): fetch or convert it"
         " anew, or use EARSHOT_STT__MODEL=demo to try earshot out"
     )
+
+
+def _segment(segment: Any, audio_ms: int) -> Segment:
+    # the model hears in windows of 30 s, and its times may lie behind the end of the audio
+    start_ms, end_ms = (min(round(1000 * time), audio_ms) for time in (segment.start, segment.end))
+    return Segment(start_ms, max(start_ms, end_ms), " ".join(segment.text.split()))
 
 
 def _mean(segments: Sequence[Any], score: str) -> float | None:

@@ -17,6 +17,7 @@ from pydantic_settings import (
 
 from common.setting_files import EnvironmentSource, FileSettingsSource
 from common.settings.fields import Port
+from common.settings.jobs import JobSettings
 from common.settings.limits import LimitSettings
 from common.settings.listen import ListenSettings
 from common.settings.llm import LlmSettings
@@ -29,6 +30,7 @@ from common.settings.worker import WorkerSettings
 
 __all__ = [
     "PREFIX",
+    "JobSettings",
     "LimitSettings",
     "ListenSettings",
     "LlmSettings",
@@ -66,6 +68,7 @@ class Settings(BaseSettings):
     stt: SttSettings = SttSettings()
     llm: LlmSettings = LlmSettings()
     listen: ListenSettings = ListenSettings()
+    jobs: JobSettings = JobSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     traces: TraceSettings = TraceSettings()

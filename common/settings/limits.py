@@ -1,5 +1,7 @@
 """What bounds everything that earshot keeps in Redis."""
 
+from typing import Annotated
+
 from pydantic import Field
 
 from common.settings.fields import Count, Seconds, Section
@@ -50,4 +52,9 @@ class LimitSettings(Section):
     deltas_max: Count = Field(100_000, description="And no more than this many per shard.")
     dead_max: Count = Field(
         10_000, description="Dead letters per shard; the oldest are dropped, and said so."
+    )
+    dead_age_s: Annotated[float, Field(ge=0, le=1e9)] = Field(
+        0,
+        description="Dead letters older than this are dropped; 0: never, since each is something"
+        " that somebody said and nobody answered.",
     )

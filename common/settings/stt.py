@@ -30,6 +30,11 @@ class SttSettings(Section):
         0.6, description="Whisper's: above it, and with a low average log probability, it is noise."
     )
     log_prob_threshold: Finite = Field(-1.0, description="Whisper's: the other half of that rule.")
+    recordings: bool = Field(
+        True,
+        description="Whether this worker takes long recordings as well, when no live speech waits;"
+        " false keeps it for live speech, which then never waits for a recording's utterance.",
+    )
     concurrency: Count = Field(
         1, description="Utterances at once per process: more processes scale better than this."
     )

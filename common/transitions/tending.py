@@ -1,7 +1,8 @@
 """Looking after what nobody holds: tend, trim, forget."""
 
+import json
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from common.keys import Shard
 from common.script import Script
@@ -18,6 +19,13 @@ async def due_sessions(store: Store, shard: Shard, limit: int) -> list[str]:
     now = seconds * 1000 + micros // 1000
     rows = await store.redis.zrangebyscore(shard.open, 0, now, start=0, num=limit)
     return [row.decode() for row in rows if isinstance(row, bytes)]
+
+
+async def unfinished(store: Store, session: str) -> set[str]:
+    """The utterances of a session whose turns have not ended, and those that wait behind one."""
+    redis: Any = store.redis
+    records = await redis.hvals(store.shard(session).inbox(session))
+    return {record["id"] for raw in records if "id" in (record := json.loads(raw))}
 
 
 async def tend(store: Store, session: str) -> list[str]:
@@ -53,6 +61,7 @@ async def trim(store: Store, shard: Shard) -> Trimmed:
             ms(limits.deltas_age_s),
             limits.deltas_max,
             limits.dead_max,
+            ms(limits.dead_age_s),
         ],
     )
     return Trimmed(*(int(count) for count in answer))

@@ -12,6 +12,7 @@ from common.settings import LogSettings
 from ops.commands.bench_eager import eager
 from ops.commands.bench_hearing import hearing
 from ops.commands.bench_llm import llm
+from ops.commands.bench_recording import recording
 
 
 @click.group("bench")
@@ -21,6 +22,7 @@ def command() -> None:
 
 command.add_command(hearing)
 command.add_command(llm)
+command.add_command(recording)
 
 
 @command.command("chaos")

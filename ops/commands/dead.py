@@ -13,12 +13,12 @@ from common import logs
 from common.errors import BadInput, Refused
 from common.settings import Settings
 from common.store import Store
-from common.transitions.dead_letters import drop, replay
+from common.transitions.dead_letters import drop
 from common.transitions.publishing import Verdict
 from ops.conversation import one_line
+from ops.jobs.installed import check_installed
 from ops.options import redis_options, settings_of
 from ops.running import reachable
-from producer.identity import new_utterance_id
 
 # these bring NumPy, libsndfile and Rich along, which --help must not wait for
 if TYPE_CHECKING:
@@ -115,14 +115,35 @@ async def _show(settings: Settings, entry: str, save: Path | None) -> None:
 @click.argument("letters", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All of them, instead of LETTERS.")
 @click.option("--reason", help="With --all: only those with this reason.")
+@click.option("--job", is_flag=True, help="With --all: by `earshot jobs`, as fast as room allows.")
 @redis_options
 @click.pass_context
 def replay_(
-    ctx: click.Context, letters: Sequence[str], everything: bool, reason: str | None
+    ctx: click.Context, letters: Sequence[str], everything: bool, reason: str | None, job: bool
 ) -> None:
-    """Send them again, each as a new turn at the end of its session."""
-    failed = asyncio.run(_each(_settings(ctx), letters, everything, reason, _replay))
+    """Send them again, each as a new turn at the end of its session.
+
+    Past the backlog's limit --job waits and goes on; without it those that are left are named.
+    """
+    settings = _settings(ctx)
+    if job:
+        if not everything:
+            raise BadInput("--job goes with --all")
+        ctx.exit(_replay_by_job(settings, reason))
+    failed = asyncio.run(_each(settings, letters, everything, reason, _replay))
     ctx.exit(1 if failed else 0)
+
+
+def _replay_by_job(settings: Settings, reason: str | None) -> int:
+    check_installed()
+    from ops.jobs.asking import ask_and_wait
+
+    seen = ask_and_wait(settings, "replay", "dead letters", [reason], {"reason": reason})
+    for left in seen.result.get("left", []):
+        click.echo(f"{left['letter']}: {left['why']}", err=True)
+    if seen.done:
+        click.echo(f"{seen.result['replayed']} replayed")
+    return 0 if seen.done and not seen.result.get("left") else 1
 
 
 @command.command("drop")
@@ -165,17 +186,14 @@ async def _each(
 
 
 async def _replay(store: Store, letter: "DeadLetter") -> str:
-    session = letter.session
-    if not session:
-        raise BadInput("it names no usable session; it can only be saved or dropped")
-    answer = await replay(
-        store, letter.shard, letter.entry, session=session, utterance=new_utterance_id()
-    )
+    from ops.dead_letters import replay_letter
+
+    answer = await replay_letter(store, letter)
     if answer is None:
         raise BadInput("it is gone: somebody else replayed or dropped it")
     if answer.verdict is not Verdict.ACCEPTED:
         raise BadInput(f"not now: {answer.why}")
-    return f"replayed as turn {answer.turn} of session {session}"
+    return f"replayed as turn {answer.turn} of session {letter.session}"
 
 
 async def _drop(store: Store, letter: "DeadLetter") -> str:

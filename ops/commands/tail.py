@@ -2,28 +2,23 @@
 
 import asyncio
 import os
-import re
 import select
 import stat
 import sys
 from contextlib import aclosing, suppress
-from typing import Any
 
 import click
 
 from common import logs
-from common.errors import BadInput
 from common.keys import check_session_id
-from common.link import Link
 from common.settings import Settings
-from common.store import Store
 from common.subscriber import Subscriber
 from ops.conversation import Conversation
 from ops.options import log_options, redis_options, settings_of
 from ops.running import link_of, meet, opened, reachable
+from ops.since import age, start
 
 READER_LEFT_S = 0.5  # how soon it is noticed
-UNITS = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 @click.command("tail")
@@ -54,23 +49,13 @@ def command(
     """
     settings = settings_of(ctx)
     logs.set_up(settings.log)
-    age_s = _age(since)
+    age_s = age(since)
     if session is not None:
         check_session_id(session)
     try:
         asyncio.run(_tail(settings, as_json, session, age_s, deltas, not no_follow))
     except KeyboardInterrupt:
         sys.exit(0)
-
-
-def _age(since: str) -> float | None:
-    """Seconds; None: whatever is kept."""
-    if since in {"now", "all"}:
-        return 0 if since == "now" else None
-    match = re.fullmatch(r"([0-9]{1,9})([smhd])", since)
-    if match is None:
-        raise BadInput(f"--since {since!r} is none of: now, all, or an age such as 90s, 15m, 24h")
-    return int(match[1]) * UNITS[match[2]]
 
 
 async def _tail(
@@ -90,7 +75,7 @@ async def _tail(
         subscriber = Subscriber(
             store,
             link,
-            since=await _start(store, link, age_s),
+            since=await start(store, link, age_s),
             deltas=deltas and as_json,
             session=session,
             follow=follow,
@@ -129,12 +114,3 @@ async def _reader_left() -> None:
     watch.register(output, 0)  # errors are told without being asked for
     while not watch.poll(0):  # noqa: ASYNC110  # nobody in this process could set an Event
         await asyncio.sleep(READER_LEFT_S)
-
-
-async def _start(store: Store, link: Link, age_s: float | None) -> str:
-    """The stream entry to begin behind, by the Redis server's clock."""
-    if not age_s:
-        return "0-0" if age_s is None else "$"
-    redis: Any = store.redis
-    seconds, _ = await link.lasting(redis.time)
-    return f"{max(0, round((seconds - age_s) * 1000))}-0"

@@ -98,6 +98,14 @@ def _said_by_workers(client: Redis) -> str:
     return " ".join(state.decode() for state in said if isinstance(state, bytes))
 
 
+def test_the_jobs_have_their_workers_and_leave(redis_server: RedisServer, tmp_path: Path) -> None:
+    with redis_server.sync_client() as client, _role("jobs", redis_server, tmp_path) as process:
+        _until(lambda: client.scard("rq:workers") == 2, process)
+        process.send_signal(signal.SIGTERM)
+        _, logged = process.communicate(timeout=DEADLINE_S)
+        assert process.returncode == 0, logged
+
+
 def test_the_producer_sends_what_it_hears(redis_server: RedisServer, tmp_path: Path) -> None:
     heard = ["--input", str(AUDIO)]
     with (

@@ -112,7 +112,7 @@ def test_a_long_recording_is_read_in_blocks(tmp_path: Path) -> None:
     with AudioFileSource(path) as source:
         assert source.duration_s == 600
         next(iter(source))
-        assert source._file is not None
+        assert isinstance(source._file, soundfile.SoundFile)
         assert source._file.tell() <= 2 * 8_000
 
 

@@ -32,7 +32,7 @@ from tests.compose_file import (
 )
 from workers.persona import Personas
 
-ROLES: Final = ("stt", "llm", "listen")
+ROLES: Final = ("stt", "llm", "jobs", "listen")
 SECRET: Final = "/run/secrets/"
 ELSEWHERE: Final = {"EARSHOT_REDIS__URL": "rediss://server:6379/0"}
 OVERRIDES: Final[list[tuple[Path, ...]]] = [(), (SECURE,), (MIC_HOST,), (SECURE, MIC_HOST)]
@@ -53,6 +53,8 @@ CHANGED: Final = {
     "EARSHOT_LLM__BASE_URL": "https://elsewhere/v1",
     "EARSHOT_LLM__MODEL": "mistral",
     "EARSHOT_LLM__API_KEY": "key",
+    "EARSHOT_JOBS__SUMMARIES": "True",
+    "EARSHOT_JOBS__REDIS_URL": "redis://elsewhere:6379/2",
     "EARSHOT_LISTEN__SESSION": "kitchen",
     "EARSHOT_LISTEN__DEVICE": "usb",
     "EARSHOT_LISTEN__PRESET": "dictation",
@@ -207,7 +209,7 @@ def test_services_find_each_other() -> None:
 
 def test_workers_start_when_redis_is_healthy_and_the_microphone_waits_for_nobody() -> None:
     found = services({})
-    for role in ("stt", "llm"):
+    for role in ("stt", "llm", "jobs"):
         assert found[role]["depends_on"] == {"redis": {"condition": "service_healthy"}}
     assert found["redis"]["healthcheck"]["test"]
     assert "depends_on" not in found["listen"]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from common.settings import (
+    JobSettings,
     LimitSettings,
     ListenSettings,
     LlmSettings,
@@ -29,6 +30,7 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     SttSettings,
     LlmSettings,
     ListenSettings,
+    JobSettings,
     LogSettings,
     MetricsSettings,
     TraceSettings,

@@ -6,7 +6,7 @@ Redis is real; the model is not, so that it can be slow, fail, or hear what the 
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,7 +25,7 @@ from common.transitions.transcribing import Claim
 from common.utterance import Utterance
 from tests.integration.redis_server import RedisServer
 from workers.stt import SttHandler
-from workers.whisper import Transcription
+from workers.whisper import Segment, Transcription
 from workers.work import Handler, Work
 
 Answer = TypeVar("Answer")
@@ -187,6 +187,25 @@ def test_it_is_a_handler(store: Store) -> None:
     assert (made.role, made.group, made.concurrency) == ("stt", "stt", 3)
     shard = store.all_shards()[0]
     assert list(made.streams(shard)) == [shard.utterances, shard.recordings]
+
+
+def test_one_that_is_kept_for_live_speech_reads_no_recordings(store: Store) -> None:
+    shard = store.all_shards()[0]
+    kept = SttHandler(store, SttSettings(recordings=False))
+    assert list(kept.streams(shard)) == [shard.utterances]
+
+
+async def test_segments_are_told_where_there_are_several(
+    store: Store, handler: SttHandler, engine: FakeEngine, desk: FakeDesk
+) -> None:
+    first, second = Segment(0, 40, "Hello"), Segment(40, 100, "there.")
+    engine.heard = replace(SAID, segments=(first,))
+    await handler.handle(await published(store), desk)
+    engine.heard = replace(SAID, segments=(first, second))
+    await handler.handle(await published(store, id="u2"), desk)
+    one, two = (event for event in await events(store) if isinstance(event, Transcript))
+    assert one.data.segments == ()
+    assert [part.model_dump() for part in two.data.segments] == [asdict(first), asdict(second)]
 
 
 async def test_a_transcript_takes_the_utterance_s_place(
@@ -403,7 +422,12 @@ async def test_it_says_what_it_waits_for_and_then_what_it_is(store: Store) -> No
     assert "small.en" in desk.state["waits_for"]
     gate.set()
     await task
-    assert desk.state == {"model": "fake", "device": "none", "waits_for": None}
+    assert desk.state == {
+        "model": "fake",
+        "device": "none",
+        "waits_for": None,
+        "recordings": True,
+    }
 
 
 async def test_a_model_that_cannot_be_had_ends_the_start(store: Store, desk: FakeDesk) -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from common.errors import BadSetting, NoModel, Transient
 from common.settings import SttSettings
-from workers.whisper import Whisper, load
+from workers.whisper import Segment, Whisper, load
 
 SECOND = np.zeros(16_000, np.int16)
 
@@ -58,6 +58,14 @@ def test_segments_become_one_line_and_scores_weigh_as_long_as_they_last() -> Non
     assert heard.no_speech_prob == pytest.approx(0.5)
     assert heard.avg_logprob == pytest.approx(-0.8)
     assert heard.audio_ms == 1000
+
+
+def test_each_segment_has_its_time_within_the_audio() -> None:
+    model = FakeModel(
+        [segment(" Hello,\n ", 0, 0.4, 0.2, -0.2), segment(" you. ", 0.4, 30, 0.6, -1)]
+    )
+    heard = whisper(model).transcribe(SECOND)
+    assert heard.segments == (Segment(0, 400, "Hello,"), Segment(400, 1000, "you."))
 
 
 def test_noise_inside_an_utterance_is_dropped_and_does_not_count() -> None:

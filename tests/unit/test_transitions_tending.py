@@ -260,3 +260,14 @@ async def test_readers_streams_are_bounded_by_count_and_that_is_told(clean_store
 async def test_trimming_nothing_makes_nothing(clean_store: Store) -> None:
     assert await trim(clean_store, SHARD) == Trimmed(0, 0, 0)
     assert await everything(clean_store) == {}
+
+
+async def test_dead_letters_go_by_age_only_if_they_have_one(clean_store: Store) -> None:
+    client = redis(clean_store)
+    await client.xadd(SHARD.dead, {"id": "old"}, id="1000-0")
+    await client.xadd(SHARD.dead, {"id": "new"})
+    await trim(clean_store, SHARD)
+    assert await client.xlen(SHARD.dead) == 2
+    limits = clean_store.limits.model_copy(update={"dead_age_s": 3600})
+    await trim(Store(clean_store.redis, 1, limits), SHARD)
+    assert [fields for _, fields in await client.xrange(SHARD.dead)] == [{b"id": b"new"}]

@@ -1,0 +1,100 @@
+"""`earshot export`: the results of the last hours, for other programs."""
+
+import asyncio
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import click
+
+from common import logs
+from common.errors import BadInput
+from common.keys import check_session_id
+from common.settings import Settings
+from ops.jobs.installed import check_installed
+from ops.options import redis_options, setting, settings_of
+from ops.running import link_of, reachable
+from ops.since import age, start
+
+
+@click.command("export")
+@click.option(
+    "--since",
+    default="24h",
+    show_default=True,
+    help="How far back: all (whatever is kept), or an age such as 90s, 15m, 24h.",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["jsonl", "csv"]),
+    default="jsonl",
+    show_default=True,
+    help="jsonl: an event a line, as `earshot tail --json`; csv: the same, flat, with a header.",
+)
+@click.option("--session", default="", help="Only this session.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Have `earshot jobs` write this file, whole, instead of printing.",
+)
+@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
+@setting("--folder", "jobs.folder", metavar="FOLDER")
+@redis_options
+@click.pass_context
+def command(ctx: click.Context, since: str, kind: str, session: str, output: Path | None) -> None:
+    """Print what happened, or have it written to a file.
+
+    Results stay for EARSHOT_LIMITS__RESULTS_AGE_S, a day by default.
+    """
+    settings = settings_of(ctx)
+    logs.set_up(settings.log)
+    if session:
+        check_session_id(session)
+    age_s = age(since)
+    if age_s == 0:
+        raise BadInput("--since now leaves nothing to export; give an age such as 24h, or all")
+    if output is None:
+        asyncio.run(_print(settings, age_s, kind, session))
+        return
+    begin = asyncio.run(_start(settings, age_s))
+    ctx.exit(_by_job(settings, begin, kind, session, output))
+
+
+async def _start(settings: Settings, age_s: float | None) -> str:
+    async with reachable(settings) as store:
+        return await start(store, link_of(store, settings), age_s)
+
+
+async def _print(settings: Settings, age_s: float | None, kind: str, session: str) -> None:
+    from ops.events_table import FORMATS
+    from ops.jobs.export import events_of
+
+    header, row = FORMATS[kind]
+    async with reachable(settings) as store:
+        link = link_of(store, settings)
+        reading = events_of(store, link, await start(store, link, age_s), session)
+        click.echo(header, nl=False)
+        async with aclosing(reading.events()) as events:
+            async for received in events:
+                click.echo(row(received.event), nl=False)
+
+
+def _by_job(settings: Settings, begin: str, kind: str, session: str, output: Path) -> int:
+    check_installed()
+    from ops.jobs.asking import ask_and_wait
+    from ops.jobs.folder import told
+
+    arguments: dict[str, Any] = {
+        "output": told(output, settings.jobs),
+        "format": kind,
+        "since": begin,
+        "session": session,
+    }
+    what = [arguments["output"], kind, session]
+    seen = ask_and_wait(settings, "export", output.name, what, arguments)
+    if not seen.done:
+        return 1
+    click.echo(seen.result["output"])
+    return 0

@@ -1,0 +1,42 @@
+"""Events as lines of a file: JSON as `earshot tail --json` prints them, or CSV, a row for each."""
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from common.events import Event, Timings
+
+TIMINGS: Final = tuple(Timings.model_fields)
+COLUMNS: Final = (
+    "at", "type", "session", "epoch", "turn", "id",
+    "text", "reason", "into", "error", "stage", "source", "speech_ms", "spoken_at",
+    "language", "avg_logprob", "no_speech_prob", "model", "worker", "finish_reason", "interrupted",
+    *(f"{name}_ms" for name in TIMINGS),
+)  # fmt: skip
+
+
+def jsonl(event: Event) -> str:
+    return event.model_dump_json(exclude_none=True) + "\n"
+
+
+def csv_row(event: Event) -> str:
+    """By RFC 4180; what an event does not have stays empty."""
+    values = event.model_dump(exclude_none=True)
+    data: dict[str, Any] = values.pop("data")
+    spent = data.pop("timings", {})
+    flat = data | values | {f"{name}_ms": spent.get(name) for name in TIMINGS}
+    return _row(["" if flat.get(name) is None else flat[name] for name in COLUMNS])
+
+
+def _row(cells: list[Any]) -> str:
+    text = io.StringIO()
+    csv.writer(text).writerow(cells)
+    return text.getvalue()
+
+
+# what stands above all rows, and each event's row
+FORMATS: Final[Mapping[str, tuple[str, Callable[[Event], str]]]] = {
+    "jsonl": ("", jsonl),
+    "csv": (_row(list(COLUMNS)), csv_row),
+}

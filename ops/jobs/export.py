@@ -1,0 +1,55 @@
+"""The job `export`: the results of the last hours, in a file."""
+
+from collections.abc import Mapping
+from contextlib import aclosing
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from common.errors import BadInput
+from common.link import Link
+from common.store import Store
+from common.subscriber import Subscriber
+from common.utterance import explain
+from ops.events_table import FORMATS
+from ops.jobs.folder import here
+from ops.jobs.performing import Office
+from ops.jobs.whole_file import whole_file
+
+TELL_EVERY = 1_000
+
+
+class Request(BaseModel):
+    """Which results go into which file. `since`: the entry id to begin behind."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    output: Annotated[str, Field(min_length=1)]
+    format: Literal["jsonl", "csv"]
+    since: Annotated[str, Field(pattern=r"^[0-9]{1,16}-0$")]
+    session: Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]{1,64})?$")] = ""
+
+
+def events_of(store: Store, link: Link, since: str, session: str) -> Subscriber:
+    """What there is by now, and no more."""
+    return Subscriber(store, link, since=since, deltas=False, session=session or None, follow=False)
+
+
+async def run(office: Office, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        request = Request.model_validate(arguments)
+    except ValidationError as error:
+        raise BadInput(f"the job's {explain(error)}") from None
+    output = here(request.output, office.settings.jobs)
+    header, row = FORMATS[request.format]
+    count = 0
+    reading = events_of(office.store, office.link, request.since, request.session)
+    with whole_file(output, office.job) as file:
+        file.write(header)
+        async with aclosing(reading.events()) as events:
+            async for received in events:
+                file.write(row(received.event))
+                count += 1
+                if count % TELL_EVERY == 0:
+                    office.tell(said=f"{count} events")
+    return {"output": str(output), "events": count}

@@ -1,0 +1,96 @@
+"""The two queues, and what is put into them."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from redis import Redis
+from rq import Queue, Retry
+from rq.exceptions import DuplicateJobError
+from rq.job import JobStatus
+from rq.serializers import JSONSerializer
+from rq.worker_registration import get_keys
+
+from common.settings import JobSettings
+from ops.jobs.known import KnownJob
+
+# Apart, so that a recording of three hours holds up no export.
+RECORDINGS: Final = "earshot-recordings"
+UPKEEP: Final = "earshot-upkeep"
+
+FOREVER: Final = -1
+GIVEN_UP: Final = frozenset({JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED})
+ENDED: Final = GIVEN_UP | {JobStatus.FINISHED}
+
+Again = Literal["always", "failed", "never"]
+REPLACED: Final[Mapping[Again, frozenset[JobStatus]]] = {
+    "always": ENDED,
+    "failed": GIVEN_UP,
+    "never": frozenset(),
+}
+
+
+def queue(name: str, connection: "Redis") -> Queue:
+    return Queue(name, connection=connection, job_class=KnownJob, serializer=JSONSerializer)
+
+
+def queue_of(kind: str, connection: "Redis") -> Queue:
+    return queue(RECORDINGS if kind == "transcribe" else UPKEEP, connection)
+
+
+def job_id(kind: str, *what: object) -> str:
+    """The same for the same thing to be done: RQ has it in the queue once."""
+    digest = hashlib.sha256("\0".join(map(str, what)).encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{kind}-{digest[:12]}"
+
+
+def enqueue(
+    connection: "Redis",
+    settings: JobSettings,
+    kind: str,
+    identity: str,
+    arguments: Mapping[str, Any],
+    *,
+    again: Again,
+) -> tuple[KnownJob, bool]:
+    """Put a job into its queue unless it is there already; the job, and whether it is new.
+
+    `again`: whether one of this id that has ended makes room for another run.
+    """
+    into = queue_of(kind, connection)
+    while True:
+        try:
+            job = into.enqueue_call(
+                kind,
+                kwargs=dict(arguments),
+                job_id=identity,
+                unique=True,
+                timeout=FOREVER,
+                retry=Retry(max=settings.retries) if settings.retries else None,
+                result_ttl=round(settings.keep_s),
+                failure_ttl=round(settings.keep_s),
+                description=kind,
+            )
+        except DuplicateJobError:
+            there = find(connection, identity)
+            if there is None:
+                continue
+            if there.get_status(refresh=False) not in REPLACED[again]:
+                return there, False
+            there.delete()
+            continue
+        assert isinstance(job, KnownJob)
+        return job, True
+
+
+def find(connection: "Redis", identity: str) -> KnownJob | None:
+    """A job by its id; None if there is none (any more)."""
+    found = KnownJob.fetch_many([identity], connection=connection, serializer=JSONSerializer)[0]
+    assert found is None or isinstance(found, KnownJob)
+    return found
+
+
+def has_worker(kind: str, connection: "Redis") -> bool:
+    """Whether a worker for such jobs has given a sign of life of late."""
+    keys = get_keys(queue=queue_of(kind, connection))
+    return bool(keys) and bool(connection.exists(*keys))

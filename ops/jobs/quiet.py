@@ -1,0 +1,48 @@
+"""Which conversations have ended: those with replies, and nothing said for long enough."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from common.events import Event, Reply
+
+
+class Ended(NamedTuple):
+    """A conversation up to its last turn."""
+
+    session: str
+    epoch: int
+    turn: int
+
+
+@dataclass(slots=True)
+class _Open:
+    epoch: int
+    turn: int
+    at: int
+    answered: bool
+
+
+@dataclass(slots=True)
+class QuietSessions:
+    """Told of every event in its order; `quiet_ms` without one ends a session."""
+
+    quiet_ms: float
+    _open: dict[str, _Open] = field(default_factory=dict)
+
+    def note(self, event: Event) -> None:
+        before = self._open.get(event.session)
+        same = before is not None and before.epoch == event.epoch
+        answered = isinstance(event, Reply) or (same and before is not None and before.answered)
+        turn = max(event.turn, before.turn) if same and before is not None else event.turn
+        self._open[event.session] = _Open(event.epoch, turn, event.at, answered)
+
+    def ended(self, now_ms: float) -> list[Ended]:
+        """Those that have ended since the last look; each once, unless it goes on."""
+        quiet = [
+            (session, one)
+            for session, one in self._open.items()
+            if now_ms - one.at >= self.quiet_ms
+        ]
+        for session, _ in quiet:
+            del self._open[session]
+        return [Ended(session, one.epoch, one.turn) for session, one in quiet if one.answered]

@@ -1,0 +1,108 @@
+"""What comes round by itself: sweeps, jobs that wait for their time, conversations that ended.
+
+RQ's own cron would enqueue with its default serializer, which is pickle. So a job of the schedule
+is one whose id holds the time that it is due: whichever host comes first enqueues it, once.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+from typing import Any, Final
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+from rq.scheduler import RQScheduler
+from rq.serializers import JSONSerializer
+
+from common.link import Link
+from common.settings import Settings
+from common.store import Store
+from common.subscriber import Subscriber
+from ops.jobs.queues import RECORDINGS, UPKEEP, enqueue, job_id
+from ops.jobs.quiet import Ended, QuietSessions
+from ops.since import start
+
+TICK_S: Final = 1.0
+# Quiet times that are read back at the start: what ended before was seen by whoever ran then.
+LOOK_BACK: Final = 4
+
+log = structlog.get_logger(__name__)
+
+
+class Schedule:
+    """Runs beside the workers, on every host that has some."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        link: Link,
+        connection: "Redis",
+        *,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._store = store
+        self._link = link
+        self._connection = connection
+        self._wall = wall
+        self._swept = -1
+        self._quiet = QuietSessions(1000 * settings.jobs.summary_quiet_s)
+        self._scheduler = RQScheduler(
+            [RECORDINGS, UPKEEP], connection, logging_level="ERROR", serializer=JSONSerializer
+        )
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        tasks = [self._tick_on()]
+        if self._settings.jobs.summaries:
+            tasks += [self._follow(), self._summarise()]
+        await asyncio.gather(*tasks)
+
+    async def _tick_on(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self.tick)
+            except (RedisError, OSError) as error:
+                log.debug("schedule_waits", why=str(error))  # the workers say it aloud
+            await asyncio.sleep(TICK_S)
+
+    def tick(self) -> None:
+        """Enqueue what is due; blocks. Raises RedisError while RQ's Redis is away."""
+        self._scheduler.acquire_locks()  # type: ignore[no-untyped-call]  # RQ's
+        self._scheduler.enqueue_scheduled_jobs()  # type: ignore[no-untyped-call]  # RQ's
+        due = int(self._wall() // self._settings.jobs.sweep_every_s)
+        if due != self._swept:
+            self._enqueue("sweep", f"sweep-{due}", {})
+            self._swept = due
+
+    def _enqueue(self, kind: str, identity: str, arguments: Mapping[str, Any]) -> None:
+        enqueue(self._connection, self._settings.jobs, kind, identity, arguments, again="never")
+
+    async def _follow(self) -> None:
+        """Every event, from so long ago that no conversation which is still open is missed."""
+        ago_s = LOOK_BACK * self._settings.jobs.summary_quiet_s
+        since = await start(self._store, self._link, ago_s)
+        subscriber = Subscriber(self._store, self._link, since=since, deltas=False)
+        async with aclosing(subscriber.events()) as events:
+            async for received in events:
+                self._quiet.note(received.event)
+
+    async def _summarise(self) -> None:
+        """Ask for a summary of each conversation that has ended."""
+        redis: Any = self._store.redis
+        ended: list[Ended] = []
+        while True:
+            seconds, _ = await self._link.lasting(redis.time)
+            ended += self._quiet.ended(1000 * seconds)
+            try:
+                while ended:
+                    one = ended[0]
+                    identity = job_id("summary", *one)
+                    await asyncio.to_thread(self._enqueue, "summary", identity, one._asdict())
+                    ended.pop(0)
+            except (RedisError, OSError) as error:
+                log.debug("schedule_waits", why=str(error))
+            await asyncio.sleep(TICK_S)

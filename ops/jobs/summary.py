@@ -1,0 +1,98 @@
+"""The job `summary`: a conversation in a few sentences, by the LLM server."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from common.errors import BadInput, NoModel
+from common.events import Event, Reply, Transcript
+from common.subscriber import Subscriber
+from common.transitions.answering import Message
+from common.utterance import explain
+from ops.jobs.performing import Office
+
+INSTRUCTION: Final = (
+    "Summarise the following conversation between a user and a voice assistant in a few plain"
+    " sentences: what was wanted, what came of it, and what is still open."
+)
+
+
+class Request(BaseModel):
+    """A conversation up to a turn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    session: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    epoch: int
+    turn: int
+
+
+def lines_of(events: Sequence[Event], request: Request) -> list[str]:
+    """What was said, in order: each question where its transcript was known, then its reply."""
+    said: list[tuple[int, int, str]] = []
+    for event in events:
+        if event.epoch != request.epoch or event.turn > request.turn:
+            continue
+        if isinstance(event, Transcript):
+            said.append((event.turn, 0, f"User: {event.data.text}"))
+        elif isinstance(event, Reply) and event.data.text:
+            said.append((event.turn, 1, f"Assistant: {event.data.text}"))
+    return [text for _, _, text in sorted(said)]
+
+
+def messages_of(lines: Sequence[str]) -> list[Message]:
+    """One message: some chat templates refuse the system role."""
+    return [{"role": "user", "content": "\n".join([INSTRUCTION, "", *lines])}]
+
+
+async def run(office: Office, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        request = Request.model_validate(arguments)
+    except ValidationError as error:
+        raise BadInput(f"the job's {explain(error)}") from None
+    subscriber = Subscriber(
+        office.store, office.link, since="0-0", deltas=False, session=request.session, follow=False
+    )
+    async with aclosing(subscriber.events()) as events:
+        lines = lines_of([received.event async for received in events], request)
+    if not lines:
+        raise BadInput(
+            f"nothing of session {request.session} is kept any more: results stay for"
+            f" {office.settings.limits.results_age_s / 3600:g} h"
+        )
+    text, model = await _summarise(office, lines)
+    return request.model_dump() | {"text": text, "model": model}
+
+
+async def _summarise(office: Office, lines: list[str]) -> tuple[str, str]:
+    """The summary and the model's name; of a conversation too long for it, of its later half."""
+    try:
+        from workers.llm_errors import ContextTooLong
+        from workers.llm_server import Finished, LlmServer
+    except ModuleNotFoundError as error:
+        raise NoModel(f"{error.name} is not installed: pip install 'earshot[jobs]'") from None
+    server = LlmServer(office.settings.llm)
+    try:
+        while True:
+            pieces: list[str] = []
+            model = ""
+            try:
+                generated = server.generate(
+                    messages_of(lines), office.settings.jobs.summary_max_tokens
+                )
+                async with aclosing(generated):
+                    async for piece in generated:
+                        if isinstance(piece, Finished):
+                            model = piece.model
+                        else:
+                            pieces.append(piece)
+            except ContextTooLong:
+                if len(lines) < 2:
+                    raise
+                lines = lines[len(lines) // 2 :]
+                continue
+            return "".join(pieces).strip(), model
+    finally:
+        await server.close()

@@ -1,0 +1,117 @@
+"""One RQ worker process: `python -m ops.jobs.worker QUEUE`, started by `earshot jobs`.
+
+Every job may be killed at any moment and run again, so a worker that is to leave kills what it
+has in work and puts it back into the queue.
+"""
+
+import os
+import signal
+import socket
+import sys
+import uuid
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from rq import Queue, Worker
+from rq.job import Job
+from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
+from rq.serializers import JSONSerializer
+from rq.utils import now
+from rq.worker_registration import clean_worker_registry
+
+from common import logs
+from common.configuration import load
+from ops.die_with_parent import die_with_parent
+from ops.jobs.connection import connect
+from ops.jobs.known import KnownJob
+from ops.jobs.performing import JobFailed
+from ops.jobs.queues import queue
+
+# A job whose worker was killed is noticed after so many signs of life that did not come.
+BEATS_MISSED: Final = 3
+# RQ waits for a job for 15 s less than this before it looks after others again.
+RQ_MARGIN_S: Final = 15
+# RQ's own lock lasts for 15 minutes, and nothing is cleaned if its holder is killed meanwhile.
+LOCK_S: Final = 10
+
+log = structlog.get_logger(__name__)
+
+
+class JobWorker(Worker):
+    """RQ's worker, with deaths noticed within seconds, and nothing unpickled."""
+
+    def __init__(self, of: Queue, *, beat_s: int, keep_s: float) -> None:
+        self.asked_to_leave = False
+        self._arm: Callable[[], None] = lambda: None
+        super().__init__(
+            [of],
+            name=f"{of.name}-{socket.gethostname()}-{uuid.uuid4().hex[:8]}",
+            connection=of.connection,
+            job_class=KnownJob,
+            serializer=JSONSerializer,
+            default_result_ttl=round(keep_s),
+            worker_ttl=RQ_MARGIN_S + beat_s,
+            job_monitoring_interval=beat_s,
+            maintenance_interval=beat_s,
+            log_job_description=False,
+        )
+        self.log_result_lifespan = False
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        return BEATS_MISSED * int(self.job_monitoring_interval)
+
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        self._arm = die_with_parent(signal.SIGKILL)
+        super().fork_work_horse(job, queue)
+
+    def main_work_horse(self, job: Job, queue: Queue) -> None:
+        # one that went on without its worker would run beside the next attempt
+        self._arm()
+        super().main_work_horse(job, queue)
+
+    def handle_warm_shutdown_request(self) -> None:
+        self.asked_to_leave = True
+        if self.horse_pid:
+            os.kill(self.horse_pid, signal.SIGKILL)
+
+    def handle_work_horse_killed(self, job: Job, retpid: Any, ret_val: Any, rusage: Any) -> None:
+        if self.asked_to_leave:
+            job.retries_left = (job.retries_left or 0) + 1  # that was no failure of the job
+        left = job.retries_left or 0
+        log.warning(
+            "job_process_died", job=job.id, runs_again=left > 0, leaving=self.asked_to_leave
+        )
+
+    def handle_exception(self, job: Job, *exc_info: Any) -> None:
+        """Nothing: `performing` has logged what it knows, and RQ keeps the traceback."""
+        if exc_info and exc_info[0] is not JobFailed:
+            # not the whole traceback: its values would hold the settings
+            log.error("job_raised", job=job.id, error=repr(exc_info[1]))
+
+    def clean_registries(self) -> None:
+        """Jobs whose workers died go back into the queue; what has ended is forgotten in time."""
+        for one in self.queues:
+            if self.connection.set(f"{one.key}:earshot-cleaning", 1, nx=True, ex=LOCK_S):
+                for registry in (StartedJobRegistry, FinishedJobRegistry, FailedJobRegistry):
+                    registry(queue=one, job_class=KnownJob).cleanup()
+                clean_worker_registry(one)
+                one.intermediate_queue.cleanup(self, one)
+        self.last_cleaned_at = now()  # type: ignore[assignment]  # RQ declares it as None
+
+    def clean_group_registries(self) -> None:
+        """Nothing: earshot has no groups, and RQ would unpickle the jobs of others."""
+
+
+def main() -> None:
+    settings = load()
+    of = queue(sys.argv[1], connect(settings, patient=True))
+    logs.set_up(settings.log, queue=of.name)
+    worker = JobWorker(of, beat_s=settings.jobs.beat_s, keep_s=settings.jobs.keep_s)
+    worker.work(logging_level="ERROR")
+    # RQ also leaves, without a status, when Redis was away for too long
+    sys.exit(0 if worker.asked_to_leave else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Long recordings: through the STT pool, and into a file."""

@@ -1,0 +1,51 @@
+"""What was said in a recording, with its times."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Span:
+    """A piece of the recording: `samples` from `start` on, in samples of 16 kHz."""
+
+    start: int
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Something said; times in s from the beginning of the recording."""
+
+    start_s: float
+    end_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a piece of the recording held: nothing but noise, if there are no `lines`."""
+
+    lines: tuple[Line, ...] = ()
+    language: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """A piece whose transcription was given up; `error` says why."""
+
+    start_s: float
+    end_s: float
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """A whole recording. `damage`: why it ended early, if it did."""
+
+    file: str
+    duration_s: float
+    lines: tuple[Line, ...]
+    holes: tuple[Hole, ...] = ()
+    language: str = ""
+    model: str = ""
+    damage: str = ""

@@ -1,0 +1,69 @@
+"""A whole recording, cut by the detector and the segmenter that cut live speech."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from common.codecs import SAMPLE_RATE, encode
+from common.errors import BadInput
+from common.settings import ListenSettings
+from common.utterance import Utterance
+from producer.detectors import detector_for, with_lag
+from producer.identity import shown_name
+from producer.presets import rules_of
+from producer.segmenter import Segmenter, SegmentEvent
+from producer.segmenter import Utterance as Piece
+from producer.source import Source
+
+MS_PER_SAMPLE: Final = 1000 / SAMPLE_RATE
+
+
+class Cutting:
+    """Iterates over what was said in `source`, in order; blocks while it reads and judges.
+
+    The source's context is the caller's. The same file under the same settings is cut at the same
+    places every time. Memory: what the segmenter holds, whatever the length of the recording.
+    """
+
+    def __init__(self, source: Source, settings: ListenSettings) -> None:
+        options = with_lag(settings)
+        self._source = source
+        self._detector = detector_for(options)
+        self._segmenter = Segmenter(rules_of(options), source.frame_samples)
+        self.damage = ""
+        """Why the recording ended early, if it did; what came before is whole."""
+
+    @property
+    def position_s(self) -> float:
+        """Seconds of the recording that were read so far."""
+        return self._source.samples / SAMPLE_RATE
+
+    def __iter__(self) -> Iterator[Piece]:
+        try:
+            for frame in self._source:
+                yield from _pieces(self._segmenter.push(frame, self._detector.is_speech(frame)))
+        except BadInput as error:
+            self.damage = str(error)
+        yield from _pieces(self._segmenter.finish())
+
+
+def _pieces(events: list[SegmentEvent]) -> Iterator[Piece]:
+    return (event for event in events if isinstance(event, Piece))
+
+
+def utterance_of(
+    piece: Piece, settings: ListenSettings, *, utterance: str, session: str, source: str
+) -> Utterance:
+    """A piece as it travels to an STT worker, whose transcript is all that is wanted of it."""
+    return Utterance(
+        id=utterance,
+        session=session,
+        codec=settings.codec,
+        rate=SAMPLE_RATE,
+        samples=len(piece.samples),
+        audio=encode(piece.samples, settings.codec),
+        speech_ms=round(piece.speech_samples * MS_PER_SAMPLE),
+        source=shown_name(source),
+        language=settings.language,
+        answer=False,
+        continued=piece.continued,
+    )

@@ -1,0 +1,106 @@
+"""What `earshot jobs` does for other commands: exports, summaries, bulk replays; and what can be
+seen and stopped of it."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.keys import Shard
+from ops.demo.recording_file import AUDIO
+from ops.jobs.summary import INSTRUCTION
+from ops.jobs.watching import look
+from tests.command_line import Processes
+from tests.integration.redis_server import RedisServer
+from tests.integration.standin_server import StandIn
+from tests.waiting import until_sync
+
+SHARD = Shard(0)
+
+
+@pytest.fixture
+def llm() -> Iterator[StandIn]:
+    with StandIn("--first-token-ms", "1") as llm:
+        yield llm
+
+
+@pytest.fixture
+def earshot(redis_server: RedisServer, llm: StandIn, tmp_path: Path) -> Iterator[Processes]:
+    processes = Processes(
+        tmp_path,
+        EARSHOT_REDIS__URL=redis_server.url,
+        EARSHOT_LLM__BASE_URL=llm.base_url,
+        EARSHOT_JOBS__BEAT_S="1",
+        EARSHOT_JOBS__FOLDER=str(tmp_path),
+        EARSHOT_LIMITS__MAX_UNANSWERED="2",
+        EARSHOT_LISTEN__OUTBOX=str(tmp_path / "outbox"),
+    )
+    yield processes
+    processes.close()
+
+
+def ended(server: RedisServer, kind: bytes) -> int:
+    with server.sync_client() as client:
+        events = client.xrange(SHARD.results)
+        assert isinstance(events, list)
+        return sum(fields[b"type"] == kind for _, fields in events)
+
+
+def test_jobs_for_other_commands(
+    redis_server: RedisServer, earshot: Processes, llm: StandIn, tmp_path: Path
+) -> None:
+    earshot.start("jobs")
+    earshot.start("llm")
+    with redis_server.sync_client() as client:
+        for number in range(5):  # more than a session may have unanswered
+            letter = {"v": 1, "session": "s", "id": f"u{number}", "text": f"number {number}"}
+            client.xadd(SHARD.dead, letter | {"reason": "poison"})
+        client.xadd(SHARD.dead, {"session": "s", "id": "x", "text": "other", "reason": "bad"})
+    status, out, err = earshot.run("dead", "replay", "--all", "--reason", "poison", "--job")
+    assert (status, out) == (0, "5 replayed\n"), err
+    until_sync(lambda: ended(redis_server, b"reply") + ended(redis_server, b"skipped") == 5)
+    with redis_server.sync_client() as client:
+        assert client.xlen(SHARD.dead) == 1
+
+    status, out, err = earshot.run("summary", "s")
+    assert status == 0, err
+    assert out.strip()
+    (message,) = llm.requests()[-1].messages
+    asked = message["content"].splitlines()
+    assert asked[0] == INSTRUCTION
+    assert next(line for line in asked if "number" in line) == "User: number 0"
+    assert any(line.startswith("Assistant: ") for line in asked)
+    requests = len(llm.requests())
+    assert earshot.run("summary", "s")[:2] == (0, out), "the same again, which nobody made anew"
+    assert len(llm.requests()) == requests
+
+    status, printed, err = earshot.run("export", "--since", "1h")
+    assert status == 0, err
+    events = [json.loads(line) for line in printed.splitlines()]
+    assert [event["type"] for event in events].count("heard") == 5
+    status, out, err = earshot.run("export", "--since", "all", "--format", "csv", "-o", "e.csv")
+    assert (status, out) == (0, f"{tmp_path / 'e.csv'}\n"), err
+    with (tmp_path / "e.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["type"] for row in rows] == [event["type"] for event in events]
+
+    (tmp_path / "talk.flac").write_bytes(AUDIO.read_bytes())
+    status, _, err = earshot.run("transcribe", "talk.flac", "--detach")
+    assert status == 0, err
+    job = err.splitlines()[0].rpartition(" ")[2]
+
+    with redis_server.sync_client() as client:
+        until_sync(lambda: "no STT worker" in str(look(client, job, "transcribe").progress))
+    assert earshot.run("jobs", "cancel", job)[0] == 0
+    with redis_server.sync_client() as client:
+        until_sync(lambda: look(client, job, "transcribe").state == "cancelled")
+        assert client.xlen(SHARD.recordings) == 0, "nothing of it is transcribed any more"
+    status, _, err = earshot.run("jobs", "cancel", job)
+    assert (status, "is cancelled already" in err) == (2, True)
+    assert not (tmp_path / "talk.txt").exists()
+    _, out, _ = earshot.run("jobs", "list", "--json")
+    assert {json.loads(line)["kind"] for line in out.splitlines()} == {
+        "replay", "summary", "export", "transcribe", "sweep",
+    }  # fmt: skip

@@ -1,0 +1,79 @@
+"""What comes round does so once, on however many hosts; conversations that ended are summarised."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from common.link import Link
+from common.settings import RedisSettings, Settings
+from common.store import Store
+from common.transitions.publishing import publish
+from common.utterance import Utterance
+from ops.jobs.queues import UPKEEP, find, queue
+from ops.jobs.schedule import Schedule
+from tests.integration.redis_server import RedisServer
+from tests.waiting import until
+
+
+@pytest.fixture
+def client(redis_server: RedisServer) -> Iterator["Redis"]:
+    with redis_server.sync_client() as client:
+        yield client
+
+
+class Clock:
+    now = 7_200.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def schedule(store: Store, client: "Redis", clock: Clock, **jobs: Any) -> Schedule:
+    link = Link(store.redis, RedisSettings(url="redis://nowhere"), max_pause_s=0.05)
+    settings = Settings.model_construct()
+    mine = settings.model_copy(update={"jobs": settings.jobs.model_copy(update=jobs)})
+    return Schedule(mine, store, link, client, wall=clock)
+
+
+async def test_a_sweep_is_asked_for_once_an_hour_by_whoever_is_first(
+    store: Store, client: "Redis"
+) -> None:
+    clock = Clock()
+    one, other = schedule(store, client, clock), schedule(store, client, clock)
+    for _ in range(2):
+        one.tick()
+        other.tick()
+    assert queue(UPKEEP, client).get_job_ids() == ["sweep-2"]
+    clock.now += 3_600
+    other.tick()
+    one.tick()
+    assert queue(UPKEEP, client).get_job_ids() == ["sweep-2", "sweep-3"]
+    job = find(client, "sweep-3")
+    assert job is not None
+    assert client.hget(job.key, "data"), "RQ has it compressed"
+    assert (job.func_name, job.kwargs) == ("sweep", {})
+
+
+async def test_a_conversation_that_ended_is_summarised(store: Store, client: "Redis") -> None:
+    redis: Any = store.redis
+    await publish(store, Utterance(id="u", session="s", text="hi"))
+    epoch = (await redis.hget("earshot:{0}:session:s", "epoch")).decode()
+    await redis.xadd(
+        "earshot:{0}:results",
+        {"v": 1, "type": "reply", "session": "s", "epoch": epoch, "turn": 1, "id": "u", "at": 1,
+         "data": '{"text": "Hello."}'},
+    )  # fmt: skip
+    running = asyncio.create_task(
+        schedule(store, client, Clock(), summaries=True, summary_quiet_s=60).run()
+    )
+    of = queue(UPKEEP, client)
+    await until(lambda: [name for name in of.get_job_ids() if name.startswith("summary-")])
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    (identity,) = (name for name in of.get_job_ids() if name.startswith("summary-"))
+    job = find(client, identity)
+    assert job is not None
+    assert job.kwargs == {"session": "s", "epoch": int(epoch), "turn": 1}
