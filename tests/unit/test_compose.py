@@ -302,7 +302,7 @@ class TestSecured:
     def test_each_role_has_a_user_and_reads_its_password_from_a_file(self) -> None:
         found = services({}, SECURE)
         users = {"stt": "stt", "stt-gpu": "stt", "llm": "llm", "listen": "producer"}
-        users |= {"viewer": "viewer", "admin": "admin"}
+        users |= {"stt-live": "stt", "jobs": "jobs", "viewer": "viewer", "admin": "admin"}
         roles = {
             name for name, one in found.items() if str(one.get("image")).startswith("earshot-")
         }
