@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "tail": "Follow transcripts and replies.",
     "status": "Backlog, workers, dead letters.",
     "dead": "List, show, replay or drop dead letters.",
+    "dashboard": "Serve the web page: conversations, pipeline, dead letters.",
     "up": "Run all of it on this machine.",
     "demo": "See it work on a bundled recording.",
     "devices": "List the input devices.",

@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from common.setting_files import EnvironmentSource, FileSettingsSource
+from common.settings.dashboard import DashboardSettings
 from common.settings.fields import Port
 from common.settings.limits import LimitSettings
 from common.settings.listen import ListenSettings
@@ -27,6 +28,7 @@ from common.settings.worker import WorkerSettings
 
 __all__ = [
     "PREFIX",
+    "DashboardSettings",
     "LimitSettings",
     "ListenSettings",
     "LlmSettings",
@@ -62,6 +64,7 @@ class Settings(BaseSettings):
     stt: SttSettings = SttSettings()
     llm: LlmSettings = LlmSettings()
     listen: ListenSettings = ListenSettings()
+    dashboard: DashboardSettings = DashboardSettings()
     log: LogSettings = LogSettings()
 
     @classmethod

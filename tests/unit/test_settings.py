@@ -9,6 +9,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from common.settings import (
+    DashboardSettings,
     LimitSettings,
     ListenSettings,
     LlmSettings,
@@ -27,6 +28,7 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     SttSettings,
     LlmSettings,
     ListenSettings,
+    DashboardSettings,
     LogSettings,
 )
 
