@@ -13,12 +13,9 @@ from common import logs
 from common.errors import BadInput, Refused
 from common.settings import Settings
 from common.store import Store
-from common.transitions.dead_letters import drop, replay
-from common.transitions.publishing import Verdict
 from ops.conversation import one_line
 from ops.options import redis_options, settings_of
 from ops.running import reachable
-from producer.identity import new_utterance_id
 
 # these bring NumPy, libsndfile and Rich along, which --help must not wait for
 if TYPE_CHECKING:
@@ -121,7 +118,9 @@ def replay_(
     ctx: click.Context, letters: Sequence[str], everything: bool, reason: str | None
 ) -> None:
     """Send them again, each as a new turn at the end of its session."""
-    failed = asyncio.run(_each(_settings(ctx), letters, everything, reason, _replay))
+    from ops.dead_letters import replay_letter
+
+    failed = asyncio.run(_each(_settings(ctx), letters, everything, reason, replay_letter))
     ctx.exit(1 if failed else 0)
 
 
@@ -133,7 +132,9 @@ def replay_(
 @click.pass_context
 def drop_(ctx: click.Context, letters: Sequence[str], everything: bool, reason: str | None) -> None:
     """Delete them for good."""
-    failed = asyncio.run(_each(_settings(ctx), letters, everything, reason, _drop))
+    from ops.dead_letters import drop_letter
+
+    failed = asyncio.run(_each(_settings(ctx), letters, everything, reason, drop_letter))
     ctx.exit(1 if failed else 0)
 
 
@@ -162,23 +163,3 @@ async def _each(
     if everything and not letters:
         click.echo("No dead letters.")
     return failed
-
-
-async def _replay(store: Store, letter: "DeadLetter") -> str:
-    session = letter.session
-    if not session:
-        raise BadInput("it names no usable session; it can only be saved or dropped")
-    answer = await replay(
-        store, letter.shard, letter.entry, session=session, utterance=new_utterance_id()
-    )
-    if answer is None:
-        raise BadInput("it is gone: somebody else replayed or dropped it")
-    if answer.verdict is not Verdict.ACCEPTED:
-        raise BadInput(f"not now: {answer.why}")
-    return f"replayed as turn {answer.turn} of session {session}"
-
-
-async def _drop(store: Store, letter: "DeadLetter") -> str:
-    if not await drop(store, letter.shard, letter.entry):
-        raise BadInput("it is gone: somebody else replayed or dropped it")
-    return "dropped"

@@ -2,7 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
+from typing import Final
 
 from redis.exceptions import RedisClusterException, RedisError
 
@@ -13,9 +16,15 @@ from ops.dashboard.app import dashboard_app
 from ops.dashboard.chronicle import Chronicle
 from ops.dashboard.conversations import Conversations
 from ops.dashboard.feed import Feed
+from ops.dashboard.letters import Letters
+from ops.dashboard.pipeline import Pipeline
+from ops.dashboard.producing import MOST, Producing
 from ops.dashboard.rates import Rates
+from ops.dashboard.sending import Sending
 from ops.dashboard.server import address, listen, serve, url_of
 from ops.running import link_of, meet, opened
+
+SPARE_THREADS: Final = 8
 
 
 async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str], None]) -> None:
@@ -33,8 +42,14 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
                 history_ms=round(1000 * options.history_s), max_turns=options.history_turns
             )
             feed = Feed(store, link, chronicle, history_s=options.history_s, note=rates.add)
+            producing = Producing(store, link, settings, partial(meet, link, store, settings))
             app = dashboard_app(
-                [*Conversations(feed, store, link).routes()],
+                [
+                    *Conversations(feed, store, link).routes(),
+                    *Pipeline(store, link, feed, rates).routes(),
+                    *Letters(store, link, settings).routes(),
+                    *Sending(producing, max_mb=options.upload_max_mb).routes(),
+                ],
                 token=options.token.get_secret_value(),
                 port=listener.getsockname()[1],
             )
@@ -43,6 +58,10 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
                 await meet(link, store, settings)
                 await feed.run()
 
+            # every source is heard in a thread for as long as it lasts, and others ship beside it
+            threads = ThreadPoolExecutor(2 * MOST + SPARE_THREADS, thread_name_prefix="dashboard")
+            asyncio.get_running_loop().set_default_executor(threads)
+            producing.start()
             following = asyncio.create_task(follow())
             serving = asyncio.create_task(serve(app, listener, stop, feed.close))
             announce(url_of(listener))
@@ -57,3 +76,4 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
                 await serving
+                await producing.close()

@@ -2,9 +2,6 @@
 reply, nor a restart of the dashboard or of Redis, nor a slow page, makes it miss anything; what
 was said is text, whatever it says."""
 
-from collections.abc import Iterator
-
-import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.actor import Actor
@@ -15,32 +12,10 @@ HTML = 'Hello <script>window.hit = 1</script><img src=x onerror="window.hit = 1"
 ATTACK = "</script><script>window.hit = 1</script>"
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    with RedisServer(tcp=True, options={"appendonly": "yes", "appendfsync": "always"}) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def actor(server: RedisServer) -> Iterator[Actor]:
-    with Actor(server) as actor:
-        yield actor
-
-
-@pytest.fixture(scope="module")
-def dashboard(
-    server: RedisServer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[DashboardProcess]:
-    with DashboardProcess(tmp_path_factory.mktemp("dashboard"), server.url, {}) as dashboard:
-        yield dashboard
-
-
 def turns(page: Page, *, said: str = "", replied: str = "") -> None:
     """Wait for a turn that shows these texts."""
     shown = page.locator(".turn", has=page.locator(".said .text", has_text=said))
-    expect(shown.filter(has=page.locator(".replied .text", has_text=replied))).to_be_visible(
-        timeout=30_000
-    )
+    expect(shown.filter(has=page.locator(".replied .text", has_text=replied))).to_be_visible()
 
 
 def test_a_turn_appears_and_its_reply_streams(
@@ -124,7 +99,7 @@ def test_it_goes_on_by_itself_when_the_dashboard_was_restarted(
     actor.stream(attempt, 2, "three.")
     expect(page.locator("#link")).to_have_text("waiting")
     dashboard.start()
-    expect(page.locator(".replied .text")).to_have_text("One, two, three.", timeout=30_000)
+    expect(page.locator(".replied .text")).to_have_text("One, two, three.")
     expect(page.locator("#link")).to_have_text("live")
     actor.settle(attempt, "One, two, three.")
     expect(page.locator(".replied.pending")).to_have_count(0)

@@ -2,6 +2,9 @@
 
 import { ConversationsView } from "./conversations.js";
 import { byId, setText } from "./dom.js";
+import { LettersView } from "./letters.js";
+import { PipelineView } from "./pipeline.js";
+import { SendView } from "./send.js";
 import { Store } from "./store.js";
 import { follow } from "./stream.js";
 
@@ -13,9 +16,16 @@ function tell(message) {
   trouble.hidden = !message;
 }
 
-const store = new Store(() => conversations.redraw());
-const conversations = new ConversationsView(store, tell);
-const views = { conversations };
+const store = new Store(() => {
+  views.conversations.redraw();
+  views.send.redraw();
+});
+const views = {
+  conversations: new ConversationsView(store, tell),
+  pipeline: new PipelineView(),
+  dead: new LettersView(),
+  send: new SendView(store),
+};
 
 function route() {
   const [head, name, ...rest] = location.hash.split("/");
