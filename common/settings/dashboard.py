@@ -23,6 +23,12 @@ class DashboardSettings(Section):
         description="What visitors have to know. Without one only this machine is served: whoever"
         " can open the page reads every conversation.",
     )
+    origins: Annotated[str, Field(pattern=r"^[^\s*]*$")] = Field(
+        "",
+        description="Other origins whose pages may read (not change) with the token, separated by"
+        " commas, such as https://wall.example,http://localhost:8000. None by default: no page"
+        " of anybody else needs to.",
+    )
     history_s: Seconds = Field(
         86_400, description="How far back a late visitor sees: as long as results are kept."
     )

@@ -8,7 +8,7 @@ import hashlib
 import hmac
 import ipaddress
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -55,6 +55,7 @@ class Access:
         *,
         token: str,
         port: int,
+        origins: Collection[str],
         login_page: Callable[[bool], Response],
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -62,6 +63,7 @@ class Access:
         self._token = token.encode()
         # cookies know no ports: two dashboards of one host must not log each other out
         self._cookie = f"earshot_{port}"
+        self._origins = frozenset(origins)
         self._login_page = login_page
         self._clock = clock
         self._guessing = asyncio.Lock()
@@ -70,18 +72,27 @@ class Access:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        if (refusal := await self._refusal(scope, receive)) is None:
-            await self._app(scope, receive, _with_headers(send))
+        guest = self._guest(HTTPConnection(scope))
+        if (refusal := await self._refusal(scope, receive, is_guest=bool(guest))) is None:
+            await self._app(scope, receive, _with_headers(send, guest))
         elif scope["type"] == "websocket":
             await WebSocket(scope, receive, send).send_denial_response(refusal)
         else:
-            await refusal(scope, receive, _with_headers(send))
+            await refusal(scope, receive, _with_headers(send, guest))
 
-    async def _refusal(self, scope: Scope, receive: Receive) -> Response | None:
+    def _guest(self, visitor: HTTPConnection) -> str:
+        """The other origin whose page asks for something that it may read; or empty."""
+        origin = visitor.headers.get("origin", "")
+        reads = visitor.scope.get("method") in (*SAFE_METHODS, "OPTIONS")
+        return origin if reads and origin in self._origins else ""
+
+    async def _refusal(self, scope: Scope, receive: Receive, *, is_guest: bool) -> Response | None:
         """The answer in place of the app's, if it is not allowed (or is the login itself)."""
         visitor = HTTPConnection(scope)
-        if why := self._foreign(visitor):
+        if why := self._foreign(visitor, is_guest=is_guest):
             return JSONResponse({"error": why}, 403)
+        if is_guest and scope["method"] == "OPTIONS":
+            return Response(status_code=204)  # the headers say what it wanted to know
         if visitor.url.path == "/login" and scope["type"] == "http":
             return await self._login(Request(scope, receive))
         if visitor.url.path.startswith(OPEN_TO_ALL) or self._is_known(visitor):
@@ -90,11 +101,13 @@ class Access:
             return self._login_page(False)
         return JSONResponse({"error": "log in, or send the token as a bearer token"}, 401)
 
-    def _foreign(self, visitor: HTTPConnection) -> str:
+    def _foreign(self, visitor: HTTPConnection, *, is_guest: bool) -> str:
         """Why a request is refused for where it comes from; empty if it is not."""
         host = visitor.headers.get("host", "")
         if not self._token and not _is_this_machine(host):
             return "without a token only this machine's own names are served, such as localhost"
+        if is_guest:
+            return ""
         changes = (
             visitor.scope["type"] == "websocket" or visitor.scope["method"] not in SAFE_METHODS
         )
@@ -172,13 +185,20 @@ def _is_this_machine(host: str) -> bool:
         return False
 
 
-def _with_headers(send: Send) -> Send:
+def _with_headers(send: Send, guest: str) -> Send:
+    """Adds the headers of every answer, and those by which a page of `guest` may read it."""
+
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
             headers.setdefault("Cache-Control", "no-store")
+            if guest:
+                headers["Access-Control-Allow-Origin"] = guest
+                headers["Access-Control-Allow-Headers"] = "authorization, last-event-id"
+                headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+                headers.add_vary_header("Origin")
         await send(message)
 
     return sending

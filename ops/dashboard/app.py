@@ -1,6 +1,6 @@
 """The dashboard's ASGI app: its routes, its pages, and what an error looks like."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +21,9 @@ STATIC: Final = Path(__file__).parent / "static"
 FRESH: Final = {"Cache-Control": "no-cache"}
 
 
-def dashboard_app(routes: Iterable[BaseRoute], *, token: str, port: int) -> Starlette:
+def dashboard_app(
+    routes: Iterable[BaseRoute], *, token: str, port: int, origins: Collection[str] = ()
+) -> Starlette:
     """Everything in `routes` behind the token, and the page itself."""
     return Starlette(
         routes=[
@@ -30,7 +32,7 @@ def dashboard_app(routes: Iterable[BaseRoute], *, token: str, port: int) -> Star
             *routes,
         ],
         middleware=[
-            Middleware(Access, token=token, port=port, login_page=_login_page),
+            Middleware(Access, token=token, port=port, origins=origins, login_page=_login_page),
             Middleware(GZipMiddleware, compresslevel=5),
         ],
         exception_handlers={EarshotError: _explained},

@@ -52,6 +52,7 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
                 ],
                 token=options.token.get_secret_value(),
                 port=listener.getsockname()[1],
+                origins=[origin for origin in options.origins.split(",") if origin],
             )
 
             async def follow() -> None:

@@ -16,6 +16,7 @@ from tests.browser.chromium import DashboardProcess
 from tests.integration.redis_server import RedisServer
 
 TOKEN = "correct horse"
+GUEST = "http://wall.example:8000"
 SECRET = "nobody else may read this"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 READS = ("/events?after=0r0-0_0d0-0", "/api/overview", "/api/sessions/s", "/api/search?q=read")
@@ -32,7 +33,11 @@ def server() -> Iterator[RedisServer]:
 def guarded(
     server: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[DashboardProcess]:
-    variables = {"EARSHOT_DASHBOARD__TOKEN": TOKEN, "EARSHOT_DASHBOARD__HOST": "127.0.0.1"}
+    variables = {
+        "EARSHOT_DASHBOARD__TOKEN": TOKEN,
+        "EARSHOT_DASHBOARD__HOST": "127.0.0.1",
+        "EARSHOT_DASHBOARD__ORIGINS": f"https://other.example,{GUEST}",
+    }
     folder = tmp_path_factory.mktemp("guarded")
     with DashboardProcess(folder, server.url, variables) as dashboard:
         yield dashboard
@@ -132,6 +137,26 @@ def test_a_page_of_another_origin_reads_nothing(http: httpx.Client) -> None:
         assert answer.status_code == 403
         assert SECRET not in answer.text
     assert "access-control-allow-origin" not in http.get("/api/overview", headers=BEARER).headers
+
+
+def test_a_page_that_was_let_in_reads_with_the_token_and_changes_nothing(
+    http: httpx.Client,
+) -> None:
+    guest = {"Origin": GUEST, "Sec-Fetch-Site": "cross-site"}
+    asked = http.options("/api/overview", headers=guest)
+    assert asked.status_code == 204
+    assert asked.headers["access-control-allow-origin"] == GUEST
+    assert "authorization" in asked.headers["access-control-allow-headers"]
+    assert http.get("/api/overview", headers=guest).status_code == 401
+    answer = http.get("/api/overview", headers=guest | BEARER)
+    assert SECRET in answer.text
+    assert answer.headers["access-control-allow-origin"] == GUEST
+    assert "access-control-allow-credentials" not in answer.headers
+    assert http.post("/api/recordings", headers=guest | BEARER).status_code == 403
+    for origin in ("http://wall.example", "https://wall.example:8000", "null", ""):
+        other = http.get("/api/overview", headers=guest | BEARER | {"Origin": origin})
+        assert "access-control-allow-origin" not in other.headers
+        assert SECRET not in other.text
 
 
 @pytest.mark.parametrize(
