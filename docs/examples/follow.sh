@@ -2,7 +2,8 @@
 # Follows the conversations of shard 0 with redis-cli alone, one event a line: type, session, data.
 #   ./follow.sh [redis-cli options, such as -h HOST -p PORT]
 stream='earshot:{0}:results'
-last="$(redis-cli "$@" --raw TIME | head -n 1)000-0" # what is new; 0 is all that is kept
+# what is new, by Redis's clock in ms; `last=0` would begin with all that is kept
+last=$(redis-cli "$@" --raw TIME | awk 'NR == 1 { s = $1 } NR == 2 { printf "%s%03d-0", s, $1 / 1000 }')
 answer=$(mktemp)
 trap 'rm -f "$answer"' EXIT
 trap 'exit 0' INT TERM
