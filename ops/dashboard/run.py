@@ -21,7 +21,7 @@ from ops.dashboard.pipeline import Pipeline
 from ops.dashboard.producing import MOST, Producing
 from ops.dashboard.rates import Rates
 from ops.dashboard.sending import Sending
-from ops.dashboard.server import address, listen, serve, url_of
+from ops.dashboard.server import address, listen, say_who_is_served, serve, url_of
 from ops.running import link_of, meet, opened
 
 SPARE_THREADS: Final = 8
@@ -35,6 +35,7 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
     """
     options = settings.dashboard
     rates = Rates()
+    say_who_is_served(options)
     with closing(listen(address(options), options.port)) as listener:
         async with opened(settings) as store:
             link = link_of(store, settings)

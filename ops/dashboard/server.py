@@ -26,20 +26,22 @@ def address(settings: DashboardSettings) -> str:
     """The address to listen on: without a token never one that others reach."""
     if settings.token.get_secret_value():
         return settings.host or EVERYWHERE
-    if settings.host and settings.host not in LOOPBACKS:
-        log.warning(
-            "only_this_machine_is_served",
-            why=f"{variable_of('dashboard.host')} is {settings.host}, but there is no"
-            f" {variable_of('dashboard.token')}: whoever can open the page reads every"
-            " conversation, so without a token it stays on this machine",
-        )
-        return LOOPBACK
-    if not settings.host:
-        log.info(
-            "only_this_machine_is_served",
-            why=f"there is no {variable_of('dashboard.token')}: set one to let others in",
-        )
-    return settings.host or LOOPBACK
+    return settings.host if settings.host in LOOPBACKS else LOOPBACK
+
+
+def say_who_is_served(settings: DashboardSettings) -> None:
+    """Log why others are not, if so."""
+    if settings.token.get_secret_value():
+        return
+    missing = f"there is no {variable_of('dashboard.token')}"
+    if settings.host in {"", *LOOPBACKS}:
+        log.info("only_this_machine_is_served", why=f"{missing}: set one to let others in")
+        return
+    log.warning(
+        "only_this_machine_is_served",
+        why=f"{variable_of('dashboard.host')} is {settings.host}, but {missing}: whoever can open"
+        " the page reads every conversation, so without a token it stays on this machine",
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:

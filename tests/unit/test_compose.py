@@ -20,7 +20,7 @@ import yaml
 from common.settings import PREFIX, Settings
 from tests.compose_file import FILE, ROOT, compose_file, environment, services, variables
 
-ROLES: Final = ("stt", "llm", "listen")
+ROLES: Final = ("stt", "llm", "dashboard", "listen")
 CHANGED: Final = {
     "STT_REPLICAS": "5",
     "LLM_REPLICAS": "3",
@@ -34,6 +34,8 @@ CHANGED: Final = {
     "EARSHOT_LLM__BASE_URL": "https://elsewhere/v1",
     "EARSHOT_LLM__MODEL": "mistral",
     "EARSHOT_LLM__API_KEY": "key",
+    "EARSHOT_DASHBOARD__TOKEN": "token",
+    "EARSHOT_DASHBOARD__ORIGINS": "https://wall.example",
     "EARSHOT_LISTEN__SESSION": "kitchen",
     "EARSHOT_LISTEN__DEVICE": "usb",
     "EARSHOT_LISTEN__PRESET": "dictation",
@@ -147,7 +149,7 @@ def test_each_role_runs_a_command_with_settings_that_are_in_force(
             continue
         setting = shown[variable.removeprefix(PREFIX).lower().replace("__", ".")]
         assert setting["from"] == variable
-        masked = value and variable.endswith(("PASSWORD", "API_KEY"))
+        masked = value and variable.endswith(("PASSWORD", "API_KEY", "TOKEN"))
         assert str(setting["value"]) == ("********" if masked else value)
 
 
@@ -205,8 +207,9 @@ def test_only_the_producer_has_the_microphone_and_only_when_asked() -> None:
         assert "devices" not in found[name]
 
 
-def test_redis_is_not_open_to_the_network() -> None:
+def test_redis_and_the_dashboard_are_not_open_to_the_network() -> None:
     assert services({})["redis"]["ports"] == ["127.0.0.1:6379:6379"]
+    assert services({})["dashboard"]["ports"] == ["127.0.0.1:8484:8484"]
 
 
 def test_every_volume_is_named() -> None:

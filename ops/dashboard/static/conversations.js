@@ -45,7 +45,7 @@ export class ConversationsView {
     byId("everything").toggleAttribute("aria-current", session === null);
     setText(byId("pane-title"), session ?? "All conversations");
     this.#sortNow();
-    byId("turns").scrollTop = byId("turns").scrollHeight;
+    this.turns.toEnd();
     if (session === null) return;
     try {
       const { events } = await get(`/api/sessions/${encodeURIComponent(session)}`);

@@ -18,15 +18,26 @@ export function setText(element, text) {
 
 export const byId = (id) => document.getElementById(id);
 
-// One redraw per frame, however much has happened.
+const REDRAWN_MS = 80; // below it nobody sees a jump, and a phone has time for everything else
+
+// One redraw in a while, just before a frame, however much has happened.
 export function perFrame(draw) {
   let due = false;
+  let drawn = -REDRAWN_MS;
+  const onFrame = (now) => {
+    due = false;
+    drawn = now;
+    draw();
+  };
   return () => {
     if (due) return;
     due = true;
-    requestAnimationFrame(() => {
-      due = false;
-      draw();
-    });
+    const wait = drawn + REDRAWN_MS - performance.now();
+    if (wait <= 0) requestAnimationFrame(onFrame);
+    else setTimeout(() => requestAnimationFrame(onFrame), wait);
   };
+}
+
+export function setAttribute(element, name, value) {
+  if (element.getAttribute(name) !== String(value)) element.setAttribute(name, value);
 }

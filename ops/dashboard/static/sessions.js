@@ -1,6 +1,6 @@
 // The list of sessions: as many rows as fit, whatever the number of sessions.
 
-import { el, setText } from "./dom.js";
+import { el, setAttribute, setText } from "./dom.js";
 import { ageOf } from "./times.js";
 import { noteOf } from "./turns.js";
 
@@ -59,17 +59,18 @@ export class SessionList {
     if (!session) return;
     const { element } = row;
     const state = this.store.stateOf(session);
-    element.style.transform = `translateY(${index * ROW_PX}px)`;
-    element.id = `session-${session.name}`;
-    element.dataset.session = session.name;
-    element.setAttribute("aria-selected", session.name === this.chosen);
-    element.setAttribute("aria-setsize", this.names.length);
-    element.setAttribute("aria-posinset", index + 1);
+    if (row.index !== index) element.style.transform = `translateY(${index * ROW_PX}px)`;
+    row.index = index;
+    setAttribute(element, "id", `session-${session.name}`);
+    setAttribute(element, "data-session", session.name);
+    setAttribute(element, "aria-selected", session.name === this.chosen);
+    setAttribute(element, "aria-setsize", this.names.length);
+    setAttribute(element, "aria-posinset", index + 1);
     element.classList.toggle("active", session.name === this.active);
     setText(row.name, session.name);
     setText(row.age, session.at ? ageOf(this.store.now() - session.at) : "");
     setText(row.state, session.errors ? `${state}, errors` : state);
-    row.state.dataset.state = state;
+    setAttribute(row.state, "data-state", state);
     setText(row.words, lastWords(session.last));
   }
 

@@ -19,12 +19,16 @@ export class TurnList {
     this.shown = new Map();
     this.empty = el("p", { class: "empty" });
     this.box.append(this.empty);
+    this.atEnd = true; // as the reader has scrolled; asking at each redraw would cost a layout
+    box.addEventListener("scroll", () => {
+      this.atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 60;
+    }, { passive: true });
   }
 
   // Turns in order. Who has scrolled up stays there; who is at the end stays at the end.
   show(turns, whenEmpty = "") {
     const { box } = this;
-    const atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 60;
+    const { atEnd } = this;
     const wanted = new Set(turns);
     for (const [turn, view] of this.shown) {
       if (!wanted.has(turn)) {
@@ -33,6 +37,7 @@ export class TurnList {
       }
     }
     let before = this.empty;
+    let changed = false;
     for (const turn of turns) {
       let view = this.shown.get(turn);
       if (!view) {
@@ -41,15 +46,22 @@ export class TurnList {
       }
       if (before.nextSibling !== view.element) before.after(view.element);
       before = view.element;
-      view.update();
+      if (view.update()) changed = true;
     }
     this.empty.hidden = turns.length > 0;
     setText(this.empty, whenEmpty);
-    if (atEnd) box.scrollTop = box.scrollHeight;
+    // who reads what is open is not carried away
+    if (atEnd && changed && ![...this.shown.values()].some((view) => view.open)) this.toEnd();
+  }
+
+  toEnd() {
+    this.atEnd = true;
+    this.box.scrollTop = this.box.scrollHeight;
   }
 
   clear() {
     this.show([]);
+    this.atEnd = true;
   }
 }
 
@@ -73,10 +85,11 @@ class TurnView {
       this.replyLine, this.note);
   }
 
+  // Draws what has changed; whether anything had.
   update() {
     const { turn } = this;
     const state = `${turn.transcript?.text}|${turn.draft?.attempt}.${turn.draft?.index}|${turn.ending?.type}`;
-    if (state === this.drawn) return;
+    if (state === this.drawn) return false;
     this.drawn = state;
     const { transcript, draft, ending } = turn;
     setText(this.when, `turn ${turn.turn}, ${clockOf(turn.at)}`);
@@ -95,6 +108,7 @@ class TurnView {
     setText(this.button, ending?.timings?.done !== undefined
       ? `${durationOf(ending.timings.done)}: where the time went` : "details");
     if (this.open) this.#redraw();
+    return true;
   }
 
   #toggle() {
