@@ -22,6 +22,7 @@ from common.transitions.transcribing import Claim
 from common.utterance import Utterance
 
 EVENTS_A_TURN: Final = 5
+AT_ONCE: Final = 16
 SHARD: Final = Shard(0)
 QUESTION: Final = "What is the weather like in town number {} today, and shall I take a coat along?"
 PIECES: Final = (
@@ -55,21 +56,37 @@ async def turn(store: Store, session: str, number: int) -> None:
 
 
 async def main(url: str, sessions: int, rate: float, seconds: float) -> None:
+    """Several turns at once: on a busy machine one after the other would not come fast enough."""
     store = Store(connect(RedisSettings(url=url)), 1, LimitSettings())
     redis: Any = store.redis
     await redis.xgroup_create(SHARD.turns, LLM_GROUP, "0", mkstream=True)
-    for number in range(sessions):
-        await turn(store, f"room-{number:04}", number)
-    print("seeded", flush=True)
-    await asyncio.to_thread(sys.stdin.readline)
-    start, turns = time.monotonic(), 0
-    while (elapsed := time.monotonic() - start) < seconds:
-        while turns * EVENTS_A_TURN < elapsed * rate:
-            await turn(store, f"room-{turns * 37 % sessions:04}", turns)
-            turns += 1
-        await asyncio.sleep(0.005)
-    took_s = time.monotonic() - start
-    print(json.dumps({"turns": turns, "events_per_s": round(turns * EVENTS_A_TURN / took_s, 1)}))
+    numbers: asyncio.Queue[int] = asyncio.Queue()
+
+    async def speak() -> None:
+        while True:
+            number = await numbers.get()
+            await turn(store, f"room-{number * 37 % sessions:04}", number)
+            numbers.task_done()
+
+    async with asyncio.TaskGroup() as group:
+        speakers = [group.create_task(speak()) for _ in range(AT_ONCE)]
+        for number in range(sessions):
+            numbers.put_nowait(number)
+        await numbers.join()
+        print("seeded", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+        start, turns = time.monotonic(), 0
+        while (elapsed := time.monotonic() - start) < seconds:
+            while turns * EVENTS_A_TURN < elapsed * rate:
+                numbers.put_nowait(sessions + turns)
+                turns += 1
+            await asyncio.sleep(0.005)
+        await numbers.join()
+        took_s = time.monotonic() - start
+        for speaker in speakers:
+            speaker.cancel()
+    last = sessions + turns - 1
+    print(json.dumps({"last": last, "events_per_s": round(turns * EVENTS_A_TURN / took_s)}))
     await store.redis.aclose()
 
 
