@@ -1,6 +1,7 @@
 """Serving the dashboard: where it listens, and its end."""
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -51,9 +52,12 @@ def listen(host: str, port: int) -> socket.socket:
         assert kind == socket.SOCK_STREAM
         return socket.create_server(where[:2], family=family, backlog=1024)
     except OSError as error:
+        known = error.errno is not None and error.errno > 0
+        why = os.strerror(error.errno or 0) if known else error.strerror or str(error)
         raise BadSetting(
-            f"the dashboard cannot listen on {host} port {port} ({error.strerror or error}):"
-            f" set {variable_of('dashboard.port')}, or stop what listens there"
+            f"the dashboard cannot listen on {host} port {port} ({why}):"
+            f" {variable_of('dashboard.host')} has to be an address of this machine, and"
+            f" {variable_of('dashboard.port')} one that is free"
         ) from None
 
 
