@@ -33,7 +33,7 @@ class DashboardSettings(Section):
         86_400, description="How far back a late visitor sees: as long as results are kept."
     )
     history_turns: Count = Field(
-        50_000, description="And no more turns than this: about 100 MB of memory."
+        50_000, description="And no more turns than this: about 110 MB of memory."
     )
     upload_max_mb: Annotated[float, Field(gt=0, le=1e6)] = Field(
         200, description="Largest recording that may be sent: about 100 minutes of WAV at 16 kHz."
