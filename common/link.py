@@ -60,6 +60,11 @@ class Link:
         return self._up_since is not None
 
     @property
+    def unreachable(self) -> str:
+        """Why Redis is away, in a sentence; empty while it is there."""
+        return "" if self.is_up else self.why or "Redis has not been reached yet"
+
+    @property
     def unbroken_s(self) -> float:
         """How long the connection has held without a failure; 0 while it is away."""
         return 0.0 if self._up_since is None else self._clock() - self._up_since

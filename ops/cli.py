@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "export": "Print the results of the last hours, or write them to a file.",
     "summary": "Have a conversation summarised.",
     "jobs": "Run what may take long: recordings, exports, sweeps.",
+    "dashboard": "Serve the web page: conversations, pipeline, dead letters.",
     "up": "Run all of it on this machine.",
     "demo": "See it work on a bundled recording.",
     "devices": "List the input devices.",

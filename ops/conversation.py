@@ -2,11 +2,28 @@
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from common.events import Error, Event, Heard, Reply, ReplyDelta, Skipped, Timings, Transcript
 
+LABELS: Final = {"user": "User: ", "ai": "AI  : ", "note": "      ", "error": "      "}
+
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a conversation; `kind` is what colours go by."""
+
+    kind: Literal["user", "ai", "note", "error"]
+    text: str
+    note: str = ""
+    session: str = ""
+
+    def __str__(self) -> str:
+        session = f"[{self.session}] " if self.session else ""
+        return f"{session}{LABELS[self.kind]}{self.text}{f'   [{self.note}]' if self.note else ''}"
 
 
 class Conversation:
@@ -22,9 +39,13 @@ class Conversation:
 
     def lines(self, event: Event) -> Iterator[str]:
         """The lines for one event; none for what only programs need."""
+        return map(str, self.told(event))
+
+    def told(self, event: Event) -> Iterator[Line]:
+        """The same lines, for who shows them in colours."""
         match event:
             case Transcript(data=data):
-                yield self._line(event, "User: ", data.text, _transcribed(data.timings))
+                yield self._line(event, "user", data.text, _transcribed(data.timings))
             case Reply(data=data):
                 notes = [_replied(data.timings)]
                 if data.interrupted:
@@ -33,29 +54,35 @@ class Conversation:
                     notes.append("cut at max_tokens")
                 yield self._line(
                     event,
-                    "AI  : ",
+                    "ai",
                     data.text if data.text.strip() else "(empty)",
                     ", ".join(note for note in notes if note),
                 )
             case Skipped(data=data):
                 if data.reason == "merged":
                     yield self._line(
-                        event,
-                        "      ",
-                        f"(turn {event.turn} is answered with turn {data.into})",
-                        "",
+                        event, "note", f"(turn {event.turn} is answered with turn {data.into})"
                     )
                 elif data.reason != "transcript_only":
-                    yield self._line(event, "      ", f"(skipped: {data.reason})", "")
+                    yield self._line(event, "note", f"(skipped: {data.reason})")
             case Error(data=data):
-                yield self._line(event, "      ", f"(error in {data.stage}: {data.error})", "")
+                yield self._line(event, "error", f"(error in {data.stage}: {data.error})")
             case Heard() | ReplyDelta():
                 return
 
-    def _line(self, event: Event, label: str, text: str, note: str) -> str:
-        session = f"[{one_line(event.session)}] " if self._sessions else ""
-        shown = f"   [{note}]" if note and self._timings else ""
-        return f"{session}{label}{one_line(text)}{shown}"
+    def draft(self, event: ReplyDelta, text: str) -> Line:
+        """The line of a reply in the making, of which `text` is there."""
+        return self._line(event, "ai", text)
+
+    def _line(
+        self, event: Event, kind: Literal["user", "ai", "note", "error"], text: str, note: str = ""
+    ) -> Line:
+        return Line(
+            kind,
+            one_line(text),
+            note if self._timings else "",
+            one_line(event.session) if self._sessions else "",
+        )
 
 
 def one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Reading the dead letters."""
+"""The dead letters: reading them, doing them again, letting them go."""
 
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -12,8 +12,8 @@ from common.codecs import decode
 from common.errors import BadAudio, BadInput, Refused
 from common.keys import SESSION_ID, Shard
 from common.store import Store
-from common.transitions.dead_letters import replay
-from common.transitions.publishing import Published
+from common.transitions.dead_letters import drop, replay
+from common.transitions.publishing import Published, Verdict
 from producer.identity import new_utterance_id
 
 BATCH: Final = 20  # letters carry their audio
@@ -30,6 +30,12 @@ class DeadLetter:
 
     def text(self, name: str) -> str:
         return self.fields.get(name, b"").decode("utf-8", "replace")
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """The entry's id as numbers, by which letters of several shards are ordered."""
+        milliseconds, _, sequence = self.entry.partition("-")
+        return int(milliseconds), int(sequence or 0)
 
     @property
     def session(self) -> str:
@@ -85,17 +91,34 @@ async def dead_letters(store: Store, reason: str | None = None) -> AsyncIterator
             start = f"({rows[-1][0].decode()}"
 
 
-async def find_letter(store: Store, entry: str) -> DeadLetter:
-    """One dead letter; raises BadInput if there is none with this id."""
+async def latest_letters(store: Store, before: str | None, limit: int) -> list[DeadLetter]:
+    """The newest dead letters of all shards, newest first; older than the entry `before` if given.
+
+    Raises BadInput if `before` is no entry id.
+    """
+    if before is not None and not ENTRY.fullmatch(before):
+        raise BadInput(f"{before!r} is no id of a dead letter")
+    redis: Any = store.redis
+    letters = []
+    for shard in store.all_shards():
+        rows = await redis.xrevrange(shard.dead, f"({before}" if before else "+", "-", limit)
+        letters += [_letter(shard, entry, fields) for entry, fields in rows]
+    return sorted(letters, key=lambda letter: letter.place, reverse=True)[:limit]
+
+
+async def find_letter(store: Store, entry: str, shard: int | None = None) -> DeadLetter:
+    """One dead letter, of one shard if that is given; raises BadInput if there is none."""
     redis: Any = store.redis
     if ENTRY.fullmatch(entry):
-        for shard in store.all_shards():
-            for found, fields in await redis.xrange(shard.dead, entry, entry, 1):
-                return _letter(shard, found, fields)
+        for one in store.all_shards():
+            if shard not in (None, one.number):
+                continue
+            for found, fields in await redis.xrange(one.dead, entry, entry, 1):
+                return _letter(one, found, fields)
     raise BadInput(f"there is no dead letter {entry!r}: `earshot dead list` shows those there are")
 
 
-async def replay_letter(store: Store, letter: DeadLetter) -> Published | None:
+async def send_again(store: Store, letter: DeadLetter) -> Published | None:
     """Send it again as a new turn at the end of its session; None if it is gone.
 
     Raises Refused if it cannot be replayed.
@@ -105,3 +128,20 @@ async def replay_letter(store: Store, letter: DeadLetter) -> Published | None:
     return await replay(
         store, letter.shard, letter.entry, session=letter.session, utterance=new_utterance_id()
     )
+
+
+async def replay_letter(store: Store, letter: DeadLetter) -> str:
+    """Send it again; says as which turn. Raises BadInput or Refused if that cannot be."""
+    answer = await send_again(store, letter)
+    if answer is None:
+        raise BadInput("it is gone: somebody else replayed or dropped it")
+    if answer.verdict is not Verdict.ACCEPTED:
+        raise BadInput(f"not now: {answer.why}")
+    return f"replayed as turn {answer.turn} of session {letter.session}"
+
+
+async def drop_letter(store: Store, letter: DeadLetter) -> str:
+    """Delete it for good; raises BadInput if it is gone."""
+    if not await drop(store, letter.shard, letter.entry):
+        raise BadInput("it is gone: somebody else replayed or dropped it")
+    return "dropped"

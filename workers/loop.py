@@ -79,8 +79,8 @@ class Loop:
 
     async def unready(self) -> str:
         """Why this worker cannot work now, in a sentence; empty if it can."""
-        if not self._link.is_up:
-            return self._link.why or "Redis has not been reached yet"
+        if why := self._link.unreachable:
+            return why
         state = self._register.state
         if state["state"] == "ready":
             return ""

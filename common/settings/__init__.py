@@ -16,6 +16,7 @@ from pydantic_settings import (
 )
 
 from common.setting_files import EnvironmentSource, FileSettingsSource
+from common.settings.dashboard import DashboardSettings
 from common.settings.fields import Port
 from common.settings.jobs import JobSettings
 from common.settings.limits import LimitSettings
@@ -30,6 +31,7 @@ from common.settings.worker import WorkerSettings
 
 __all__ = [
     "PREFIX",
+    "DashboardSettings",
     "JobSettings",
     "LimitSettings",
     "ListenSettings",
@@ -68,6 +70,7 @@ class Settings(BaseSettings):
     stt: SttSettings = SttSettings()
     llm: LlmSettings = LlmSettings()
     listen: ListenSettings = ListenSettings()
+    dashboard: DashboardSettings = DashboardSettings()
     jobs: JobSettings = JobSettings()
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()

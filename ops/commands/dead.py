@@ -13,8 +13,6 @@ from common import logs
 from common.errors import BadInput, Refused
 from common.settings import Settings
 from common.store import Store
-from common.transitions.dead_letters import drop
-from common.transitions.publishing import Verdict
 from ops.conversation import one_line
 from ops.jobs.installed import check_installed
 from ops.options import redis_options, settings_of
@@ -130,7 +128,9 @@ def replay_(
         if not everything:
             raise BadInput("--job goes with --all")
         ctx.exit(_replay_by_job(settings, reason))
-    failed = asyncio.run(_each(settings, letters, everything, reason, _replay))
+    from ops.dead_letters import replay_letter
+
+    failed = asyncio.run(_each(settings, letters, everything, reason, replay_letter))
     ctx.exit(1 if failed else 0)
 
 
@@ -154,7 +154,9 @@ def _replay_by_job(settings: Settings, reason: str | None) -> int:
 @click.pass_context
 def drop_(ctx: click.Context, letters: Sequence[str], everything: bool, reason: str | None) -> None:
     """Delete them for good."""
-    failed = asyncio.run(_each(_settings(ctx), letters, everything, reason, _drop))
+    from ops.dead_letters import drop_letter
+
+    failed = asyncio.run(_each(_settings(ctx), letters, everything, reason, drop_letter))
     ctx.exit(1 if failed else 0)
 
 
@@ -183,20 +185,3 @@ async def _each(
     if everything and not letters:
         click.echo("No dead letters.")
     return failed
-
-
-async def _replay(store: Store, letter: "DeadLetter") -> str:
-    from ops.dead_letters import replay_letter
-
-    answer = await replay_letter(store, letter)
-    if answer is None:
-        raise BadInput("it is gone: somebody else replayed or dropped it")
-    if answer.verdict is not Verdict.ACCEPTED:
-        raise BadInput(f"not now: {answer.why}")
-    return f"replayed as turn {answer.turn} of session {letter.session}"
-
-
-async def _drop(store: Store, letter: "DeadLetter") -> str:
-    if not await drop(store, letter.shard, letter.entry):
-        raise BadInput("it is gone: somebody else replayed or dropped it")
-    return "dropped"

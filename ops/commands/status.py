@@ -3,18 +3,25 @@
 import asyncio
 import json
 import time
+from collections.abc import AsyncIterator
+from typing import Final
 
 import click
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from common import logs
 from common.census import Census, take_census
+from common.connection import is_away, is_hopeless, sentence
 from common.settings import Settings
+from common.store import Store
 from ops.conversation import one_line
 from ops.options import redis_options, settings_of
-from ops.running import reachable
+from ops.running import link_of, opened, reachable
+
+LOOK_EVERY_S: Final = 1.0
 
 STAGES = {
     "utterances": "speech to transcribe",
@@ -25,17 +32,57 @@ STAGES = {
 
 @click.command("status")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--watch", is_flag=True, help="Look again each second, until Ctrl+C.")
 @redis_options
 @click.pass_context
-def command(ctx: click.Context, as_json: bool) -> None:
+def command(ctx: click.Context, as_json: bool, watch: bool) -> None:
     """Show what waits, what is in hand, who works and what died."""
     settings = settings_of(ctx)
     logs.set_up(settings.log)
+    if watch:
+        logs.set_up(settings.log.model_copy(update={"level": "error"}))  # the rest is in sight
+        try:
+            asyncio.run(_watch(settings, as_json))
+        except KeyboardInterrupt:
+            ctx.exit(0)
     census = asyncio.run(_census(settings))
     if as_json:
         click.echo(json.dumps(census.as_dict()))
     else:
-        _print(census)
+        Console().print(shown(census))
+
+
+async def _watch(settings: Settings, as_json: bool) -> None:
+    """Look for ever; an absence of Redis is part of what there is to see."""
+    console = Console()
+    async with opened(settings) as store:
+        looks = _looks(store, settings)
+        if console.is_terminal and not as_json:
+            with Live(console=console, auto_refresh=False, screen=True) as live:
+                async for census in looks:
+                    live.update(_screen(census), refresh=True)
+        async for census in looks:
+            if not as_json:
+                console.print(_screen(census), "")
+            elif isinstance(census, Census):
+                click.echo(json.dumps(census.as_dict()))
+
+
+def _screen(census: Census | str) -> RenderableType:
+    return shown(census) if isinstance(census, Census) else Text(census)
+
+
+async def _looks(store: Store, settings: Settings) -> AsyncIterator[Census | str]:
+    """The census each second, or the sentence why there is none."""
+    link = link_of(store, settings)
+    while True:
+        try:
+            yield await link.call(take_census, store)
+        except Exception as error:
+            if not (is_away(error) or is_hopeless(error)):
+                raise
+            yield sentence(error, settings.redis)
+        await asyncio.sleep(LOOK_EVERY_S)
 
 
 async def _census(settings: Settings) -> Census:
@@ -43,18 +90,16 @@ async def _census(settings: Settings) -> Census:
         return await take_census(store)
 
 
-def _print(census: Census) -> None:
-    console = Console()
+def shown(census: Census) -> RenderableType:
+    """What a person reads."""
     table = Table("stage", "waiting", "in hand", "oldest", box=None, pad_edge=False)
     for name, stage in census.stages.items():
         oldest = "hidden" if stage.oldest_s is None else f"{stage.oldest_s:.1f} s"
         table.add_row(STAGES[name], str(stage.waiting), str(stage.in_hand), oldest)
-    console.print(table)
-    console.print(f"\nopen sessions  {census.open_sessions}")
-    console.print(f"dead letters   {census.dead_letters}")
+    counts = f"\nopen sessions  {census.open_sessions}\ndead letters   {census.dead_letters}\n"
     if not census.workers:
-        console.print("\nNo worker is running: start `earshot stt` and `earshot llm`.")
-        return
+        nobody = "No worker is running: start `earshot stt` and `earshot llm`."
+        return Group(table, Text(counts), Text(nobody))
     workers = Table("worker", "role", "state", "in hand", "up", box=None, pad_edge=False)
     for worker in census.workers:
         cells = (
@@ -66,5 +111,4 @@ def _print(census: Census) -> None:
         )
         # Text: square brackets in a worker's sentence are no markup
         workers.add_row(*(Text(one_line(str(cell))) for cell in cells))
-    console.print()
-    console.print(workers)
+    return Group(table, Text(counts), workers)

@@ -11,7 +11,7 @@ import click
 
 from common import logs
 from common.keys import check_session_id
-from common.settings import Settings
+from common.settings import LogSettings, Settings
 from common.subscriber import Subscriber
 from ops.conversation import Conversation
 from ops.options import log_options, redis_options, settings_of
@@ -43,7 +43,7 @@ def command(
     deltas: bool,
     no_follow: bool,
 ) -> None:
-    """Follow the results stream; Ctrl+C ends it.
+    """Follow the results stream; Ctrl+C ends it. On a terminal replies stream in place.
 
     With --json each line is one event: v, type, session, epoch, turn, id, at, data.
     """
@@ -67,6 +67,7 @@ async def _tail(
     follow: bool,
 ) -> None:
     conversation = Conversation(sessions=session is None)
+    is_live = follow and not as_json and is_terminal()
     # who follows waits for Redis; who wants what is there now is told at once
     async with (opened if follow else reachable)(settings) as store:
         link = link_of(store, settings)
@@ -76,11 +77,15 @@ async def _tail(
             store,
             link,
             since=await start(store, link, age_s),
-            deltas=deltas and as_json,
+            deltas=is_live or (deltas and as_json),
             session=session,
             follow=follow,
         )
-        printing = asyncio.create_task(_print(subscriber, conversation, as_json))
+        printing = asyncio.create_task(
+            _show(subscriber, conversation, settings.log)
+            if is_live
+            else _print(subscriber, conversation, as_json)
+        )
         leaving = asyncio.create_task(_reader_left())
         try:
             await asyncio.wait({printing, leaving}, return_when=asyncio.FIRST_COMPLETED)
@@ -90,6 +95,28 @@ async def _tail(
                 printing.cancel()
             with suppress(asyncio.CancelledError):
                 await printing
+
+
+def is_terminal() -> bool:
+    """Whether stdout is a terminal that can redraw what it shows."""
+    from rich.console import Console
+
+    console = Console()
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+async def _show(subscriber: Subscriber, conversation: Conversation, log: LogSettings) -> None:
+    """In colours, with the replies as they stream."""
+    from rich.console import Console
+
+    from ops.live_tail import LiveTail
+
+    tail = LiveTail(Console(), conversation)
+    with tail.shown():
+        logs.set_up(log)  # anew: stderr is now what prints above what streams
+        async with aclosing(subscriber.events()) as events:
+            async for received in events:
+                tail.tell(received.event)
 
 
 async def _print(subscriber: Subscriber, conversation: Conversation, as_json: bool) -> None:

@@ -9,6 +9,7 @@ from platformdirs import user_data_path
 
 from common import logs
 from common.configuration import mask_password
+from common.errors import BadSetting
 from common.settings import Settings
 from common.subscriber import Subscriber
 from ops.conversation import Conversation
@@ -17,12 +18,16 @@ from ops.options import log_options, overrides, redis_options, setting, settings
 from ops.running import run_role
 from ops.supervisor import StopRequested, to_stderr
 
+ANNOUNCED = "Dashboard: "
+"""How the dashboard says where it is."""
+
 
 @click.command("up")
 @click.option("--stt", "stt", default=1, show_default=True, help="STT worker processes.")
 @click.option("--llm", "llm", default=1, show_default=True, help="LLM worker processes.")
 @click.option("--input", "input_", metavar="FILE", help="An audio file instead of the microphone.")
 @click.option("--no-listen", is_flag=True, help="No producer: only Redis and the workers.")
+@click.option("--no-dashboard", is_flag=True, help="No web page.")
 @click.option("--verbose", is_flag=True, help="Also what the processes log.")
 @setting("--model", "stt.model", metavar="NAME|FOLDER|demo")
 @setting("--base-url", "llm.base_url", metavar="URL")
@@ -33,12 +38,19 @@ from ops.supervisor import StopRequested, to_stderr
 @log_options
 @click.pass_context
 def command(
-    ctx: click.Context, stt: int, llm: int, input_: str | None, no_listen: bool, verbose: bool
+    ctx: click.Context,
+    stt: int,
+    llm: int,
+    input_: str | None,
+    no_listen: bool,
+    no_dashboard: bool,
+    verbose: bool,
 ) -> None:
     """Run producer, workers and (unless one is configured) Redis on this machine.
 
     The embedded Redis keeps its data between runs. Without EARSHOT_LLM__BASE_URL a stand-in
-    answers, whose wit is canned. The conversation is printed; Ctrl+C ends everything.
+    answers, whose wit is canned. The dashboard is served where its part is installed. The
+    conversation is printed; Ctrl+C ends everything.
     """
     settings = settings_of(ctx)
     logs.set_up(settings.log)
@@ -46,10 +58,13 @@ def command(
     values = overrides(ctx)
 
     def on_line(name: str, line: str) -> None:
-        if verbose or '"error"' in line or "[error" in line or "[warning" in line:
+        if line.startswith(ANNOUNCED):
+            click.echo(line, err=True)
+        elif verbose or '"error"' in line or "[error" in line or "[warning" in line:
             to_stderr(name, line)
 
-    run_role(lambda stop: _up(settings, values, stt, llm, listen, on_line, stop))
+    web = not no_dashboard
+    run_role(lambda stop: _up(settings, values, stt, llm, listen, web, on_line, stop))
 
 
 async def _up(
@@ -58,6 +73,7 @@ async def _up(
     stt: int,
     llm: int,
     listen: list[str] | None,
+    web: bool,
     on_line: Callable[[str, str], None],
     stop: asyncio.Event,
 ) -> None:
@@ -74,6 +90,8 @@ async def _up(
             stand_in=stand_in,
         ) as parts:
             _introduce(parts, folder if own_redis else None, stand_in)
+            if web:
+                await _start_dashboard(parts)
             await parts.start_workers(stt=stt, llm=llm)
             await parts.ready(None)
             if listen is not None:
@@ -82,6 +100,21 @@ async def _up(
             await parts.supervisor.until(_print(parts), stop=stop)
     except StopRequested:
         click.echo("Stopped.", err=True)
+
+
+async def _start_dashboard(parts: Machine) -> None:
+    """Serve the web page, where that can be: nothing else depends on it."""
+    try:
+        from ops.dashboard.server import address, listen
+    except ModuleNotFoundError:
+        return  # its part is not installed
+    options = parts.settings.dashboard
+    try:
+        listen(address(options), options.port).close()
+    except BadSetting as error:
+        click.echo(f"No dashboard: {error}", err=True)
+    else:
+        await parts.start("dashboard", "dashboard")
 
 
 def _introduce(parts: Machine, folder: object, stand_in: bool) -> None:

@@ -9,7 +9,7 @@ import structlog
 from common.errors import BadInput, Refused
 from common.link import jittered
 from common.transitions.publishing import Verdict
-from ops.dead_letters import dead_letters, find_letter, replay_letter
+from ops.dead_letters import dead_letters, find_letter, send_again
 from ops.jobs.performing import Office
 
 FULL_PAUSE_S = 1.0
@@ -42,7 +42,7 @@ async def _replay(office: Office, entry: str) -> int:
     except BadInput:
         return 0
     while True:
-        answer = await office.link.lasting(replay_letter, office.store, letter)
+        answer = await office.link.lasting(send_again, office.store, letter)
         if answer is None:
             return 0
         if answer.verdict is not Verdict.FULL:

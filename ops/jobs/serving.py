@@ -41,7 +41,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             log.info("ready", role="jobs", recordings=settings.jobs.recordings)
 
             async def unready() -> str:
-                return "" if link.is_up else link.why or "Redis has not been reached yet"
+                return link.unreachable
 
             schedule = asyncio.create_task(
                 Schedule(settings, store, link, connect(settings)).run(), name="schedule"

@@ -2,13 +2,10 @@
 does, and what is said meanwhile is never shipped."""
 
 import os
-import pty
-import select
 import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +14,8 @@ import soundfile
 
 from tests.integration.pipeline import earshot
 from tests.integration.redis_server import RedisServer
+from tests.integration.terminal import DEADLINE_S, in_terminal
 from tests.speechlike import speechlike
-
-DEADLINE_S = 60.0
 
 
 @pytest.fixture
@@ -36,49 +32,6 @@ def env(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 SPEECH = np.concatenate((speechlike(1.5), np.zeros(24_000, np.int16))).tobytes()
-
-
-class Terminal:
-    """A terminal with a program in it."""
-
-    def __init__(self, primary: int) -> None:
-        self._primary = primary
-        self.text = ""
-
-    def press(self, key: str) -> None:
-        os.write(self._primary, key.encode())
-
-    def wait_for(self, text: str) -> None:
-        """Reads on until this was printed; what came before it counts no more afterwards."""
-        deadline = time.monotonic() + DEADLINE_S
-        while text not in self.text:
-            assert time.monotonic() < deadline, self.text[-2_000:]
-            if select.select([self._primary], [], [], 0.5)[0]:
-                self.text += os.read(self._primary, 65_536).decode("utf-8", "replace")
-        self.text = self.text.split(text, 1)[1]
-
-
-@contextmanager
-def in_terminal(
-    arguments: list[str], env: dict[str, str], stdin: int | None = None
-) -> Iterator[tuple[Terminal, "subprocess.Popen[bytes]"]]:
-    primary, secondary = pty.openpty()
-    process = subprocess.Popen(
-        ["setsid", "--ctty", *arguments] if stdin is None else arguments,
-        env=env,
-        stdin=secondary if stdin is None else stdin,
-        stdout=secondary,
-        stderr=secondary,
-    )
-    os.close(secondary)
-    try:
-        yield Terminal(primary), process
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(DEADLINE_S) == 0
-    finally:
-        process.kill()
-        process.wait()
-        os.close(primary)
 
 
 def test_the_line_shows_what_is_heard_and_sent(env: dict[str, str]) -> None:

@@ -34,7 +34,7 @@ READS: Final[dict[str, set[str]]] = {
     "producer": {"wake-ups", "session", "inbox"},
     "stt": {"audio", "recorded audio", "wake-ups", "session", "inbox"},
     "llm": {"audio", "recorded audio", "wake-ups", "session", "inbox", "history"},
-    "jobs": {"wake-ups", "session", "inbox", "results", "deltas"},
+    "jobs": {"wake-ups", "session", "inbox", "results", "deltas", "dead letters"},
     "viewer": {"results", "deltas"},
     "admin": set(CONTENT),
 }

@@ -19,7 +19,7 @@ from common.subscriber import Subscriber
 from common.transitions.claims import drop_vanished, hand_back, heartbeat
 from common.transitions.dead_letters import DROP, drop, replay
 from common.transitions.publishing import KEEP_OPEN, Verdict, keep_open, publish
-from common.transitions.tending import due_sessions, forget
+from common.transitions.tending import due_sessions, forget, trim
 from common.utterance import Utterance
 from tests.conftest import FAST
 from tests.integration.secured_redis import SecuredRedis
@@ -160,14 +160,19 @@ async def test_jobs_run_under_rq_send_recordings_and_read_results(secured: Secur
         assert job.return_value() == 4
 
 
-async def test_an_operator_replays_drops_and_forgets(secured: SecuredRedis) -> None:
+@pytest.mark.parametrize("role", ["admin", "jobs"])
+async def test_an_operator_and_the_jobs_replay_drop_forget_and_sweep(
+    role: str, secured: SecuredRedis
+) -> None:
     with secured.sync_client() as tests:
         letters = [
             tests.xadd(SHARD.dead, {"session": "kitchen", "id": f"u{n}", "text": "Hello"}).decode()
             for n in range(2)
         ]
-    async with _store(secured, "admin") as store:
+    async with _store(secured, role) as store:
         assert await replay(store, SHARD, letters[0], session="kitchen", utterance="n1")
         assert await drop(store, SHARD, letters[1])
         assert await forget(store, "kitchen") == 1
+        await trim(store, SHARD)
+        await due_sessions(store, SHARD, 1)
     assert secured.refusals() == []

@@ -32,7 +32,7 @@ from tests.compose_file import (
 )
 from workers.persona import Personas
 
-ROLES: Final = ("stt", "llm", "jobs", "listen")
+ROLES: Final = ("stt", "llm", "jobs", "dashboard", "listen")
 SECRET: Final = "/run/secrets/"
 ELSEWHERE: Final = {"EARSHOT_REDIS__URL": "rediss://server:6379/0"}
 OVERRIDES: Final[list[tuple[Path, ...]]] = [(), (SECURE,), (MIC_HOST,), (SECURE, MIC_HOST)]
@@ -55,6 +55,8 @@ CHANGED: Final = {
     "EARSHOT_LLM__API_KEY": "key",
     "EARSHOT_JOBS__SUMMARIES": "True",
     "EARSHOT_JOBS__REDIS_URL": "redis://elsewhere:6379/2",
+    "EARSHOT_DASHBOARD__TOKEN": "token",
+    "EARSHOT_DASHBOARD__ORIGINS": "https://wall.example",
     "EARSHOT_LISTEN__SESSION": "kitchen",
     "EARSHOT_LISTEN__DEVICE": "usb",
     "EARSHOT_LISTEN__PRESET": "dictation",
@@ -178,7 +180,7 @@ def test_each_role_runs_a_command_with_settings_that_are_in_force(
             continue
         setting = shown[variable.removeprefix(PREFIX).lower().replace("__", ".")]
         assert setting["from"] == variable
-        masked = value and variable.endswith(("PASSWORD", "API_KEY"))
+        masked = value and variable.endswith(("PASSWORD", "API_KEY", "TOKEN"))
         assert str(setting["value"]) == ("********" if masked else value)
 
 
@@ -302,7 +304,13 @@ class TestSecured:
     def test_each_role_has_a_user_and_reads_its_password_from_a_file(self) -> None:
         found = services({}, SECURE)
         users = {"stt": "stt", "stt-gpu": "stt", "llm": "llm", "listen": "producer"}
-        users |= {"stt-live": "stt", "jobs": "jobs", "viewer": "viewer", "admin": "admin"}
+        users |= {
+            "stt-live": "stt",
+            "jobs": "jobs",
+            "dashboard": "admin",
+            "viewer": "viewer",
+            "admin": "admin",
+        }
         roles = {
             name for name, one in found.items() if str(one.get("image")).startswith("earshot-")
         }
@@ -348,8 +356,9 @@ class TestMicHost:
             services({}, MIC_HOST)
 
 
-def test_redis_is_not_open_to_the_network() -> None:
+def test_redis_and_the_dashboard_are_not_open_to_the_network() -> None:
     assert services({})["redis"]["ports"] == ["127.0.0.1:6379:6379"]
+    assert services({})["dashboard"]["ports"] == ["127.0.0.1:8484:8484"]
 
 
 def test_every_volume_is_named() -> None:

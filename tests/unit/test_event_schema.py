@@ -1,14 +1,14 @@
 """`docs/events.schema.json` is what the code says: it is generated, and every event follows it."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator
 
 from common.events import Event
-from ops.event_schema import PATH, rendered, schema
+from ops.event_schema import PAGE, PATH, page, rendered, schema
 from tests.unit.test_events import events
 
 HEARD: dict[str, Any] = {
@@ -31,6 +31,14 @@ def validator() -> Draft202012Validator:
 
 def test_the_committed_schema_is_up_to_date() -> None:
     assert PATH.read_text(encoding="utf-8") == rendered(), "run: python -m ops.event_schema"
+
+
+def test_the_tables_of_the_page_are_up_to_date() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert text == page(text), "run: python -m ops.event_schema"
+    for event in get_args(Event):
+        for name in event.model_fields["data"].annotation.model_fields:
+            assert f"| `{name}` |" in text
 
 
 @given(events())

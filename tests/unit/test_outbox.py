@@ -385,7 +385,8 @@ def test_nothing_that_was_added_is_lost_when_the_process_is_killed(tmp_path: Pat
     assert len(found) <= added + 1  # the one whose line was not printed any more
 
 
-def test_one_thread_adds_while_another_takes(outbox: Outbox) -> None:
+def test_one_thread_adds_while_another_takes(reopen: Callable[..., Outbox]) -> None:
+    outbox = reopen(max_bytes=10**9)  # with a limit, a thread that takes late would miss the oldest
     count = 200
     adding = threading.Thread(target=_add, args=(outbox, *(f"u{n}" for n in range(count))))
     taken: list[str] = []

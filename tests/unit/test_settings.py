@@ -9,6 +9,7 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 
 from common.settings import (
+    DashboardSettings,
     JobSettings,
     LimitSettings,
     ListenSettings,
@@ -31,6 +32,7 @@ SECTIONS: tuple[type[BaseModel], ...] = (
     LlmSettings,
     ListenSettings,
     JobSettings,
+    DashboardSettings,
     LogSettings,
     MetricsSettings,
     TraceSettings,

@@ -1,0 +1,1 @@
+"""The web dashboard: what `earshot dashboard` serves."""

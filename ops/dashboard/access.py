@@ -1,0 +1,204 @@
+"""Who may see the dashboard: the token, where a request comes from, and what a browser may load.
+
+Everything is refused unless it is allowed here, so that a route that is added later is no hole.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import ipaddress
+import time
+from collections.abc import Callable, Collection
+from typing import Final
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+COOKIE_AGE_S: Final = 30 * 86_400
+WRONG_TOKEN_PAUSE_S: Final = 1.0
+"""After a wrong token, one visitor at a time: guessing stays hopeless."""
+
+LOGIN_MAX_BYTES: Final = 8_192
+
+OPEN_TO_ALL: Final = ("/static/", "/login")
+"""What shows nothing of any conversation, and is needed to log in."""
+
+SAFE_METHODS: Final = ("GET", "HEAD")
+
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self';"
+    " img-src 'self' data:; connect-src 'self'; media-src 'self' blob:; worker-src 'self';"
+    " form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+
+
+class Access:
+    """ASGI middleware round the whole dashboard. `login_page` answers who has to log in.
+
+    With an empty `token` visitors need none, and only this machine's names are answered to: a page
+    from elsewhere could otherwise have its own name point here (DNS rebinding).
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        token: str,
+        port: int,
+        origins: Collection[str],
+        login_page: Callable[[bool], Response],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._app = app
+        self._token = token.encode()
+        # cookies know no ports: two dashboards of one host must not log each other out
+        self._cookie = f"earshot_{port}"
+        self._origins = frozenset(origins)
+        self._login_page = login_page
+        self._clock = clock
+        self._guessing = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        guest = self._guest(HTTPConnection(scope))
+        if (refusal := await self._refusal(scope, receive, is_guest=bool(guest))) is None:
+            await self._app(scope, receive, _with_headers(send, guest))
+        elif scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(refusal)
+        else:
+            await refusal(scope, receive, _with_headers(send, guest))
+
+    def _guest(self, visitor: HTTPConnection) -> str:
+        """The other origin whose page asks for something that it may read; or empty."""
+        origin = visitor.headers.get("origin", "")
+        reads = visitor.scope.get("method") in (*SAFE_METHODS, "OPTIONS")
+        return origin if reads and origin in self._origins else ""
+
+    async def _refusal(self, scope: Scope, receive: Receive, *, is_guest: bool) -> Response | None:
+        """The answer in place of the app's, if it is not allowed (or is the login itself)."""
+        visitor = HTTPConnection(scope)
+        if why := self._foreign(visitor, is_guest=is_guest):
+            return JSONResponse({"error": why}, 403)
+        if is_guest and scope["method"] == "OPTIONS":
+            return Response(status_code=204)  # the headers say what it wanted to know
+        if visitor.url.path == "/login" and scope["type"] == "http":
+            return await self._login(Request(scope, receive))
+        if visitor.url.path.startswith(OPEN_TO_ALL) or self._is_known(visitor):
+            return None
+        if scope["type"] == "http" and visitor.url.path == "/":
+            return self._login_page(False)
+        return JSONResponse({"error": "log in, or send the token as a bearer token"}, 401)
+
+    def _foreign(self, visitor: HTTPConnection, *, is_guest: bool) -> str:
+        """Why a request is refused for where it comes from; empty if it is not."""
+        host = visitor.headers.get("host", "")
+        if not self._token and not _is_this_machine(host):
+            return "without a token only this machine's own names are served, such as localhost"
+        if is_guest:
+            return ""
+        changes = (
+            visitor.scope["type"] == "websocket" or visitor.scope["method"] not in SAFE_METHODS
+        )
+        origin = visitor.headers.get("origin")
+        # a program sends none; a browser always does
+        if changes and origin is not None and urlsplit(origin).netloc != host:
+            return "this is asked for by a page of another origin"
+        if visitor.headers.get("sec-fetch-site") in {"cross-site", "same-site"} and (
+            changes or visitor.url.path != "/"
+        ):
+            return "this is asked for by a page of another origin"
+        return ""
+
+    def _is_known(self, visitor: HTTPConnection) -> bool:
+        if not self._token:
+            return True
+        scheme, _, given = visitor.headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return self._matches(given.strip().encode())
+        return self._is_ours(visitor.cookies.get(self._cookie, ""))
+
+    def _matches(self, given: bytes) -> bool:
+        return hmac.compare_digest(given, self._token)
+
+    def _signed(self, expires: str) -> str:
+        digest = hmac.new(self._token, f"earshot {expires}".encode(), hashlib.sha256).hexdigest()
+        return f"{expires}.{digest}"
+
+    def _is_ours(self, cookie: str) -> bool:
+        expires, _, _ = cookie.partition(".")
+        if not (expires.isascii() and expires.isdigit() and len(expires) < 16):
+            return False
+        expected = self._signed(expires)
+        return hmac.compare_digest(cookie.encode(), expected.encode()) and (
+            int(expires) > self._clock()
+        )
+
+    async def _login(self, request: Request) -> Response:
+        if not self._token or request.method != "POST":
+            return RedirectResponse("/", 303)
+        given = parse_qs(await _body(request)).get(b"token", [b""])[0]
+        if not self._matches(given):
+            async with self._guessing:
+                await asyncio.sleep(WRONG_TOKEN_PAUSE_S)
+            return self._login_page(True)
+        answer = RedirectResponse("/", 303)
+        answer.set_cookie(
+            self._cookie,
+            self._signed(str(round(self._clock()) + COOKIE_AGE_S)),
+            max_age=COOKIE_AGE_S,
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
+        return answer
+
+
+async def _body(request: Request) -> bytes:
+    """As much of a form as a token may take."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LOGIN_MAX_BYTES:
+            return b""
+    return body
+
+
+def _is_this_machine(host: str) -> bool:
+    name = urlsplit(f"//{host}").hostname or ""
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _with_headers(send: Send, guest: str) -> Send:
+    """Adds the headers of every answer, and those by which a page of `guest` may read it."""
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            headers.setdefault("Cache-Control", "no-store")
+            if guest:
+                headers["Access-Control-Allow-Origin"] = guest
+                headers["Access-Control-Allow-Headers"] = "authorization, last-event-id"
+                headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+                headers.add_vary_header("Origin")
+        await send(message)
+
+    return sending

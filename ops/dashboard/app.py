@@ -1,0 +1,62 @@
+"""The dashboard's ASGI app: its routes, its pages, and what an error looks like."""
+
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from common.errors import BadEntry, BadInput, EarshotError, Refused
+from ops.dashboard.access import Access
+
+STATIC: Final = Path(__file__).parent / "static"
+
+# a newer server's files are asked for, and cost an answer without content if they are the same
+FRESH: Final = {"Cache-Control": "no-cache"}
+
+
+def dashboard_app(
+    routes: Iterable[BaseRoute], *, token: str, port: int, origins: Collection[str] = ()
+) -> Starlette:
+    """Everything in `routes` behind the token, and the page itself."""
+    return Starlette(
+        routes=[
+            Route("/", _page),
+            Mount("/static", _Static(directory=STATIC)),
+            *routes,
+        ],
+        middleware=[
+            Middleware(Access, token=token, port=port, origins=origins, login_page=_login_page),
+            Middleware(GZipMiddleware, compresslevel=5),
+        ],
+        exception_handlers={EarshotError: _explained},
+    )
+
+
+class _Static(StaticFiles):
+    def file_response(self, *args: object, **kwargs: object) -> Response:
+        answer = super().file_response(*args, **kwargs)  # type: ignore[arg-type]  # handed on as is
+        answer.headers.update(FRESH)
+        return answer
+
+
+async def _page(_request: Request) -> Response:
+    return FileResponse(STATIC / "index.html", headers=FRESH)
+
+
+def _login_page(was_wrong: bool) -> Response:
+    name = "login-again.html" if was_wrong else "login.html"
+    return FileResponse(STATIC / name, 401, headers={"Cache-Control": "no-store"})
+
+
+async def _explained(_request: Request, error: Exception) -> Response:
+    wrong = isinstance(error, (BadInput, BadEntry))
+    return JSONResponse(
+        {"error": str(error)}, 400 if wrong else 409 if isinstance(error, Refused) else 503
+    )

@@ -1,0 +1,87 @@
+"""One dashboard process: its connection, its feed, its server."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from typing import Final
+
+from redis.exceptions import RedisClusterException, RedisError
+
+from common.connection import sentence
+from common.errors import RedisUnusable
+from common.monitoring import monitored
+from common.settings import Settings
+from ops.dashboard.app import dashboard_app
+from ops.dashboard.chronicle import Chronicle
+from ops.dashboard.conversations import Conversations
+from ops.dashboard.feed import Feed
+from ops.dashboard.letters import Letters
+from ops.dashboard.pipeline import Pipeline
+from ops.dashboard.producing import MOST, Producing
+from ops.dashboard.rates import Rates
+from ops.dashboard.sending import Sending
+from ops.dashboard.server import address, listen, say_who_is_served, serve, url_of
+from ops.running import link_of, meet, opened
+
+SPARE_THREADS: Final = 8
+
+
+async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str], None]) -> None:
+    """Serve until `stop`; `announce` is told the address once it can be opened.
+
+    Raises BadSetting for an address that cannot be had, RedisUnusable when waiting for Redis
+    cannot help.
+    """
+    options = settings.dashboard
+    rates = Rates()
+    say_who_is_served(options)
+    with closing(listen(address(options), options.port)) as listener:
+        async with opened(settings) as store:
+            link = link_of(store, settings)
+            chronicle = Chronicle(
+                history_ms=round(1000 * options.history_s), max_turns=options.history_turns
+            )
+            feed = Feed(store, link, chronicle, history_s=options.history_s, note=rates.add)
+            producing = Producing(store, link, settings, partial(meet, link, store, settings))
+            app = dashboard_app(
+                [
+                    *Conversations(feed, store, link).routes(),
+                    *Pipeline(store, link, feed, rates).routes(),
+                    *Letters(store, link, settings).routes(),
+                    *Sending(producing, max_mb=options.upload_max_mb).routes(),
+                ],
+                token=options.token.get_secret_value(),
+                port=listener.getsockname()[1],
+                origins=[origin for origin in options.origins.split(",") if origin],
+            )
+
+            async def follow() -> None:
+                await meet(link, store, settings)
+                await feed.run()
+
+            # every source is heard in a thread for as long as it lasts, and others ship beside it
+            threads = ThreadPoolExecutor(2 * MOST + SPARE_THREADS, thread_name_prefix="dashboard")
+            asyncio.get_running_loop().set_default_executor(threads)
+            producing.start()
+            following = asyncio.create_task(follow())
+            serving = asyncio.create_task(serve(app, listener, stop, feed.close))
+            announce(url_of(listener))
+
+            async def unready() -> str:
+                return link.unreachable
+
+            try:
+                async with monitored(settings.metrics, ready=unready):
+                    await asyncio.wait({following, serving}, return_when=asyncio.FIRST_COMPLETED)
+                if following.done():
+                    following.result()
+            except (RedisError, RedisClusterException) as error:
+                raise RedisUnusable(sentence(error, settings.redis)) from error
+            finally:
+                stop.set()
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
+                await serving
+                await producing.close()

@@ -1,0 +1,106 @@
+"""Serving the dashboard: where it listens, and its end."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Final
+
+import structlog
+import uvicorn
+from starlette.types import ASGIApp
+
+from common.configuration import variable_of
+from common.errors import BadSetting
+from common.settings import DashboardSettings
+
+LOOPBACK: Final = "127.0.0.1"
+EVERYWHERE: Final = "0.0.0.0"
+DRAIN_S: Final = 2
+LOOPBACKS: Final = ("127.0.0.1", "::1", "localhost")
+
+log = structlog.get_logger(__name__)
+
+
+def address(settings: DashboardSettings) -> str:
+    """The address to listen on: without a token never one that others reach."""
+    if settings.token.get_secret_value():
+        return settings.host or EVERYWHERE
+    return settings.host if settings.host in LOOPBACKS else LOOPBACK
+
+
+def say_who_is_served(settings: DashboardSettings) -> None:
+    """Log why others are not, if so."""
+    if settings.token.get_secret_value():
+        return
+    missing = f"there is no {variable_of('dashboard.token')}"
+    if settings.host in {"", *LOOPBACKS}:
+        log.info("only_this_machine_is_served", why=f"{missing}: set one to let others in")
+        return
+    log.warning(
+        "only_this_machine_is_served",
+        why=f"{variable_of('dashboard.host')} is {settings.host}, but {missing}: whoever can open"
+        " the page reads every conversation, so without a token it stays on this machine",
+    )
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; raises BadSetting for an address that is taken or not ours."""
+    try:
+        family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        assert kind == socket.SOCK_STREAM
+        return socket.create_server(where[:2], family=family, backlog=1024)
+    except OSError as error:
+        known = error.errno is not None and error.errno > 0
+        why = os.strerror(error.errno or 0) if known else error.strerror or str(error)
+        raise BadSetting(
+            f"the dashboard cannot listen on {host} port {port} ({why}):"
+            f" {variable_of('dashboard.host')} has to be an address of this machine, and"
+            f" {variable_of('dashboard.port')} one that is free"
+        ) from None
+
+
+def url_of(listener: socket.socket) -> str:
+    """What a person on this machine opens."""
+    host, port = listener.getsockname()[:2]
+    if host in {EVERYWHERE, "::"}:
+        host = LOOPBACK
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+async def serve(
+    app: ASGIApp, listener: socket.socket, stop: asyncio.Event, closing: Callable[[], None]
+) -> None:
+    """Serve until `stop` is set; `closing` is called then, to end what streams."""
+    config = uvicorn.Config(
+        app,
+        http="h11",
+        ws="websockets-sansio",
+        ws_max_size=2**16,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_level="warning",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+        closing()
+        server.should_exit = True
+        await serving
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its own signal handlers: signals are the role's."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield

@@ -1,0 +1,32 @@
+// In the audio thread: samples of -1 to 1 as s16le, in blocks of 64 ms, with their peak.
+
+const BLOCK = 1024; // samples at 16 kHz
+
+class Microphone extends AudioWorkletProcessor {
+  constructor() {
+    super();
+    this.block = new Int16Array(BLOCK);
+    this.filled = 0;
+    this.peak = 0;
+  }
+
+  process([input]) {
+    const samples = input[0];
+    if (!samples) return true;
+    for (const sample of samples) {
+      const clipped = Math.max(-1, Math.min(1, sample));
+      this.peak = Math.max(this.peak, Math.abs(clipped));
+      this.block[this.filled++] = Math.round(clipped * 32_767);
+      if (this.filled === BLOCK) {
+        const { buffer } = this.block;
+        this.port.postMessage({ buffer, peak: this.peak }, [buffer]);
+        this.block = new Int16Array(BLOCK);
+        this.filled = 0;
+        this.peak = 0;
+      }
+    }
+    return true;
+  }
+}
+
+registerProcessor("microphone", Microphone);

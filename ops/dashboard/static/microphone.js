@@ -1,0 +1,74 @@
+// The visitor's microphone, on its way to the server.
+
+const RATE = 16_000; // Hz; the browser resamples
+const BEHIND_MAX = 2 ** 20; // bytes that may wait for the network: half a minute
+
+export class Microphone {
+  // begun(session), heard(peak of 0 to 1), ended(why, empty if it was stopped)
+  constructor({ begun, heard, ended }) {
+    this.tell = { begun, heard, ended };
+    this.over = false;
+  }
+
+  async start(session) {
+    if (!navigator.mediaDevices) {
+      this.#end("The browser gives a page its microphone only over https, or from localhost.");
+      return;
+    }
+    try {
+      this.stream = await navigator.mediaDevices.getUserMedia({
+        audio: { channelCount: 1, echoCancellation: true, noiseSuppression: false, autoGainControl: true },
+      });
+      this.context = new AudioContext({ sampleRate: RATE });
+      await this.context.audioWorklet.addModule("/static/microphone-worklet.js");
+    } catch (error) {
+      this.#end(error.name === "NotAllowedError" ? "The browser was not allowed to use the microphone."
+        : error.name === "NotFoundError" ? "No microphone was found."
+          : `The microphone cannot be used: ${error.message}`);
+      return;
+    }
+    if (this.over) return void this.#release();
+    const url = new URL(`/api/speak?session=${encodeURIComponent(session)}`, location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    this.socket = new WebSocket(url);
+    this.socket.binaryType = "arraybuffer";
+    this.socket.onmessage = (message) => this.#answered(JSON.parse(message.data));
+    this.socket.onclose = () => this.#end("The connection was lost; what was said before it is on its way.");
+  }
+
+  stop() {
+    this.#end("");
+  }
+
+  #answered({ session, error }) {
+    if (error) {
+      this.#end(error);
+      return;
+    }
+    this.tell.begun(session);
+    this.node = new AudioWorkletNode(this.context, "microphone", { numberOfOutputs: 0 });
+    this.node.port.onmessage = ({ data: { buffer, peak } }) => {
+      this.tell.heard(peak);
+      if (this.socket.readyState !== WebSocket.OPEN) return;
+      if (this.socket.bufferedAmount > BEHIND_MAX) this.#end("The network is too slow for speech.");
+      else this.socket.send(buffer);
+    };
+    this.context.createMediaStreamSource(this.stream).connect(this.node);
+    for (const track of this.stream.getTracks()) {
+      track.onended = () => this.#end("The microphone was taken away.");
+    }
+  }
+
+  #end(why) {
+    if (this.over) return;
+    this.over = true;
+    this.#release();
+    this.tell.ended(why);
+  }
+
+  #release() {
+    for (const track of this.stream?.getTracks() ?? []) track.stop();
+    this.context?.close();
+    this.socket?.close();
+  }
+}
