@@ -95,7 +95,8 @@ class Ear:
         try:
             for frame in self._source:
                 self._position += len(frame)
-                for event in self._segmenter.push(frame, self._detector.is_speech(frame)):
+                is_speech = self._detector.is_speech(frame)
+                for event in self._segmenter.push(frame, is_speech, self._detector.is_sure):
                     self._tell(event)
                 self._give_sign()
         finally:
@@ -114,10 +115,7 @@ class Ear:
                     self._early.withdraw()
             case cut.Skipped():
                 self.heard.skipped += 1
-                log.info(
-                    f"Skipped short segment ({event.speech_s:.2f}s < {event.minimum_s:g}s)",
-                    session=self._session,
-                )
+                log.info(_why_skipped(event), session=self._session)
             case cut.SpeechStarted():
                 log.debug("speech_started", at_s=round(event.at / SAMPLE_RATE, 2))
 
@@ -172,6 +170,12 @@ class Ear:
             waiting=len(self._outbox),
         )
         self._added()
+
+
+def _why_skipped(event: cut.Skipped) -> str:
+    if event.is_doubtful:
+        return f"Skipped doubtful segment ({event.speech_s:.2f}s that were hardly speech)"
+    return f"Skipped short segment ({event.speech_s:.2f}s < {event.minimum_s:g}s)"
 
 
 def _is_eager(settings: ListenSettings, *, paced: bool) -> bool:
