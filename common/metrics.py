@@ -32,7 +32,7 @@ TURNS: Final = Counter(
 )
 SKIPS: Final = Counter(
     "earshot_skips_total",
-    "Turns that ended without a reply of their own, by `reason`; too_short: never sent.",
+    "Turns that ended without a reply of their own, by `reason`; too_short, doubtful: never sent.",
     ["reason"],
 )
 TO_TRANSCRIPT: Final = Histogram(

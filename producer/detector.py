@@ -20,6 +20,11 @@ class Detector(Protocol):
     def is_speech(self, frame: NDArray[np.int16]) -> bool:
         """Whether this frame (16 kHz mono) holds speech."""
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether speech in the last frame can hardly be anything else. A segment in which no frame
+        is so is no utterance; a detector that knows no degrees is always sure."""
+
 
 class WebRtcDetector:
     """WebRTC's detector: about 0.1 ms of CPU per second of audio.
@@ -43,6 +48,10 @@ class WebRtcDetector:
             )
         return bool(self._vad.is_speech(frame.tobytes(), SAMPLE_RATE))
 
+    @property
+    def is_sure(self) -> bool:
+        return True
+
 
 class GatedDetector:
     """What another detector takes for speech and stands out of the noise floor as well."""
@@ -55,3 +64,7 @@ class GatedDetector:
         """Whether this frame holds speech. Both judge every frame: both follow the noise."""
         is_loud = self._gate.is_loud(frame)
         return self._detector.is_speech(frame) and is_loud
+
+    @property
+    def is_sure(self) -> bool:
+        return self._detector.is_sure

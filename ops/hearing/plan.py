@@ -23,6 +23,8 @@ class Plan:
     noises: Sequence[str] = KINDS
     snrs_db: Sequence[float] = SNRS_DB
     sentences: int = 29
+    word_sentences: int = 209
+    """Words are counted over so many: of 29, one word would be half a point."""
     noise_minutes: float = 10.0
     wer_preset: str = "conversation"
     wer_least_snr_db: float = 20.0

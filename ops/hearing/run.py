@@ -1,13 +1,11 @@
 """One run of the evaluation: every detector and preset over the same scenes."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from common.codecs import SAMPLE_RATE
 from common.settings import ListenSettings
@@ -17,15 +15,12 @@ from ops.hearing.judge import Judged, Score, Shipped, cut, judged, score
 from ops.hearing.plan import CLEAN, Plan, noises
 from ops.hearing.scenes import Scene
 from ops.hearing.voices import clips
-from ops.hearing.words import WordErrors, word_errors
+from ops.hearing.whole_path import Transcribe, WholePath
+from ops.hearing.words import word_errors
 from producer.detectors import detector_for, with_lag
 from producer.presets import Endpointing, endpointing
 from producer.source import frame_samples
 
-MARGIN_S: Final = 0.3
-"""What is kept around a perfectly cut sentence: the pre-roll's and the tail's default."""
-
-Transcribe = Callable[[NDArray[np.int16]], str]
 Row = dict[str, Any]
 
 
@@ -47,26 +42,33 @@ class _Cpu:
 def run(plan: Plan, transcribe: Transcribe | None, say: Callable[[str], None]) -> dict[str, Any]:
     """Measures the plan; `say` is told what goes on. Without `transcribe` no words are counted."""
     cpu = _Cpu()
-    spoken = clips()[: plan.sentences]
+    spoken = clips(plan.sentences)
     kinds = noises(spoken)
-    rng = np.random.default_rng(plan.seed)
-    talk = scenes.talk(spoken, rng)
+    talk = scenes.talk(spoken, np.random.default_rng(plan.seed))
+    more = clips(plan.word_sentences) if transcribe else []
+    for_words = scenes.talk(more, np.random.default_rng(plan.seed)) if more else None
     conditions: list[tuple[str, float | None]] = [(CLEAN, None)]
     conditions += [(kind, snr_db) for kind in plan.noises for snr_db in plan.snrs_db]
     rows: list[Row] = []
     for kind, snr_db in conditions:
         say(kind if snr_db is None else f"{kind} at {snr_db:g} dB")
         scene = scenes.mixed(talk, kinds.get(kind), snr_db, np.random.default_rng(plan.seed))
-        counts = snr_db is None or snr_db >= plan.wer_least_snr_db
-        words = _Words(scene, transcribe) if transcribe and counts else None
         where = {"noise": kind, "snr_db": snr_db}
-        rows += [{**where, **row} for row in _rows(plan, scene, cpu, words)]
+        words: dict[str, Row] = {}
+        if transcribe and for_words and (snr_db is None or snr_db >= plan.wer_least_snr_db):
+            say("  its words")
+            noise = np.random.default_rng(plan.seed)
+            spoken_at_length = scenes.mixed(for_words, kinds.get(kind), snr_db, noise)
+            words = _words(plan, spoken_at_length, transcribe, cpu)
+        for row in _rows(plan, scene, cpu):
+            counted = row["preset"] == plan.wer_preset
+            rows.append({**where, **row, **(words.get(row["detector"], {}) if counted else {})})
     alone: list[Row] = []
     for kind in plan.noises if plan.noise_minutes else ():
         say(f"{kind} alone")
         seconds = 60 * plan.noise_minutes / len(plan.noises)
         scene = scenes.alone(kinds[kind], seconds, np.random.default_rng(plan.seed))
-        for row in _rows(plan, scene, cpu, None):
+        for row in _rows(plan, scene, cpu):
             kept = ("detector", "preset", "false_utterances", "skipped")
             alone.append({"noise": kind, "seconds": seconds} | {name: row[name] for name in kept})
     return {
@@ -112,14 +114,20 @@ def _file_row(
     return row
 
 
-def _rows(plan: Plan, scene: Scene, cpu: _Cpu, words: "_Words | None") -> Iterator[Row]:
+def _rows(plan: Plan, scene: Scene, cpu: _Cpu) -> Iterator[Row]:
     for detector, preset, heard, rules in _heard(plan, scene, cpu):
-        shipped, skipped = cut(heard, rules)
-        result: Score = score(scene.turns, shipped, skipped, rules)
-        row: Row = {"detector": detector, "preset": preset, **result.as_dict()}
-        if words is not None and preset == plan.wer_preset:
-            row |= words.compared(shipped)
-        yield row
+        result: Score = score(scene.turns, *cut(heard, rules), rules)
+        yield {"detector": detector, "preset": preset, **result.as_dict()}
+
+
+def _words(plan: Plan, scene: Scene, transcribe: Transcribe, cpu: _Cpu) -> dict[str, Row]:
+    """Word errors of the scene by detector."""
+    path = WholePath(scene, transcribe)
+    only = replace(plan, presets=(plan.wer_preset,))
+    return {
+        detector: path.compared(cut(heard, rules)[0], rules)
+        for detector, _, heard, rules in _heard(only, scene, cpu)
+    }
 
 
 def _heard(plan: Plan, scene: Scene, cpu: _Cpu) -> Iterator[tuple[str, str, Judged, Endpointing]]:
@@ -129,32 +137,6 @@ def _heard(plan: Plan, scene: Scene, cpu: _Cpu) -> Iterator[tuple[str, str, Judg
         cpu.add(detector, heard.cpu_s, scene.seconds)
         for preset in plan.presets:
             yield detector, preset, heard, endpointing(preset, pre_roll_s=settings.pre_roll_s)
-
-
-class _Words:
-    """Word errors of a scene: cut by the ear, against cut at the known edges."""
-
-    def __init__(self, scene: Scene, transcribe: Transcribe) -> None:
-        self._scene = scene
-        self._text = cache(
-            lambda start, end: transcribe(scene.samples[max(start, 0) : end])
-        )  # detectors often cut alike
-        self._reference = " ".join(turn.text for turn in scene.turns)
-        margin = round(MARGIN_S * SAMPLE_RATE)
-        pieces = [(turn.start - margin, turn.end + margin) for turn in scene.turns]
-        self._perfect = self._errors(pieces)
-
-    def compared(self, shipped: list[Shipped]) -> Row:
-        """Both rates as shares, and the words that they count."""
-        path = self._errors([(one.start, one.end) for one in shipped])
-        return {
-            "words": path.words,
-            "wer": round(path.rate, 4),
-            "wer_perfectly_cut": round(self._perfect.rate, 4),
-        }
-
-    def _errors(self, pieces: list[tuple[int, int]]) -> WordErrors:
-        return word_errors(self._reference, " ".join(self._text(*piece) for piece in pieces))
 
 
 def _text(shipped: list[Shipped], transcribe: Transcribe) -> str:

@@ -71,15 +71,19 @@ def table(rows: list[Row]) -> str:
 
 def _wer(rows: list[Row]) -> Row:
     counted = [row for row in rows if "wer" in row]
-    words = sum(row["words"] for row in counted)
-    if not words:
-        return {}
+    clean = [row for row in counted if row["snr_db"] is None]
+    noisy = [row for row in counted if row["snr_db"] is not None]
     return {
-        "WER %": round(100 * sum(row["wer"] * row["words"] for row in counted) / words, 1),
-        "perfectly cut %": round(
-            100 * sum(row["wer_perfectly_cut"] * row["words"] for row in counted) / words, 1
-        ),
+        f"{name} {where} %": _rate(some, key)
+        for where, some in (("clean", clean), ("noisy", noisy))
+        for name, key in (("WER", "wer"), ("perfectly cut", "wer_perfectly_cut"))
+        if some
     }
+
+
+def _rate(rows: list[Row], name: str) -> float:
+    words = _sum(rows, "words")
+    return round(100 * sum(row[name] * row["words"] for row in rows) / words, 1) if words else 0.0
 
 
 def _sum(rows: list[Row], name: str) -> int:

@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Final
 
@@ -32,8 +33,14 @@ ENGINES: Final = (
     ("espeak-ng", "en-us+Andy"),
     ("flite", "slt"),
     ("espeak-ng", "en-us+belinda"),
+    ("espeak-ng", "en-us+klatt4"),
+    ("espeak-ng", "en-us+john"),
+    ("espeak-ng", "en-us+travis"),
+    ("espeak-ng", "en-us+steph"),
 )
 """Engine and voice, in the order in which sentences take turns with them."""
+_FIRST_ROUND: Final = 6
+"""So many of them speak when each sentence is said once."""
 
 PAUSE: Final = "/"
 TEXTS: Final = (
@@ -70,9 +77,10 @@ class Clip:
     voice: str
 
 
-def clips() -> list[Clip]:
-    """All the sentences that can be had here; the same on every run with the same engines."""
-    return [*recorded(), *synthesised()]
+def clips(count: int) -> list[Clip]:
+    """The first `count` sentences that can be had here (fewer, where there are no more); the same
+    on every run with the same engines."""
+    return list(islice(chain(recorded(), synthesised()), count))
 
 
 def recorded() -> Iterator[Clip]:
@@ -84,12 +92,18 @@ def recorded() -> Iterator[Clip]:
 
 
 def synthesised() -> Iterator[Clip]:
-    """TEXTS in the voices of the engines that are installed."""
+    """TEXTS once, each in one of the voices of the engines that are installed; then again, until
+    every voice has said each of them."""
     voices = [(engine, voice) for engine, voice in ENGINES if shutil.which(engine)]
-    for number, text in enumerate(TEXTS if voices else ()):
-        engine, voice = voices[number % len(voices)]
-        parts = [_trimmed(speak(part.strip(), engine, voice)) for part in text.split(PAUSE)]
-        yield Clip(text.replace(f" {PAUSE}", ""), tuple(_levelled(parts)), f"{engine}:{voice}")
+    first = min(_FIRST_ROUND, len(voices))
+    for turn in range(len(voices)):
+        for number, text in enumerate(TEXTS):
+            yield _clip(text, *voices[(number % first + turn) % len(voices)])
+
+
+def _clip(text: str, engine: str, voice: str) -> Clip:
+    parts = [_trimmed(speak(part.strip(), engine, voice)) for part in text.split(PAUSE)]
+    return Clip(text.replace(f" {PAUSE}", ""), tuple(_levelled(parts)), f"{engine}:{voice}")
 
 
 def speak(text: str, engine: str, voice: str) -> Samples:

@@ -43,7 +43,7 @@ def test_the_default_detector_hears_the_recordings_sentences_in_noise(earshot: I
 def test_words_are_counted_against_perfectly_cut_sentences(earshot: InProcess) -> None:
     status, out, _ = earshot(
         *CASCADE,
-        *("--preset", "conversation", "--sentences", "3"),
+        *("--preset", "conversation", "--sentences", "3", "--word-sentences", "3"),
         *("--noise", "white", "--snr", "20", "--noise-minutes", "0"),
     )
     assert status == 0

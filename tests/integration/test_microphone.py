@@ -73,7 +73,8 @@ class Ear:
     def _hear(self) -> None:
         for frame in self.microphone:
             self.frames.append(frame)
-            events = self._segmenter.push(frame, self._detector.is_speech(frame))
+            is_speech = self._detector.is_speech(frame)
+            events = self._segmenter.push(frame, is_speech, self._detector.is_sure)
             self.utterances += [event for event in events if isinstance(event, Utterance)]
 
 

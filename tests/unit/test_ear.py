@@ -44,6 +44,10 @@ class Loudness:
     def is_speech(self, frame: NDArray[np.int16]) -> bool:
         return bool(np.abs(frame).max() >= LOUD)
 
+    @property
+    def is_sure(self) -> bool:
+        return True
+
 
 class Script:
     """A source that hands out given frames, and then ends or fails."""
@@ -206,6 +210,18 @@ def test_a_short_noise_is_skipped_and_told(outbox: Outbox, make: Make) -> None:
     assert (ear.heard.utterances, ear.heard.skipped) == (0, 1)
     assert len(outbox) == 0
     assert "Skipped short segment (0.39s < 0.5s)" in [line["event"] for line in logs]
+
+
+def test_what_is_hardly_speech_is_skipped_and_told(
+    outbox: Outbox, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Loudness, "is_sure", False)
+    ear = make(Script(silence(0.5), speech(1.5), silence(2)))
+    with capture_logs() as logs:
+        ear.hear()
+    assert (ear.heard.utterances, ear.heard.skipped, len(outbox)) == (0, 1, 0)
+    told = "Skipped doubtful segment (1.50s that were hardly speech)"
+    assert told in [line["event"] for line in logs]
 
 
 def test_what_is_being_said_at_the_end_is_kept(outbox: Outbox, make: Make) -> None:

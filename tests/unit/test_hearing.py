@@ -16,6 +16,7 @@ from ops.hearing.judge import Score, cut, judged, score
 from ops.hearing.plan import KINDS, noises
 from ops.hearing.scenes import PAUSES_S, Scene, Turn, alone, mixed, talk
 from ops.hearing.voices import SPEECH_RMS, Clip, recorded
+from ops.hearing.whole_path import WholePath
 from ops.hearing.words import word_errors
 from producer.presets import PRESETS
 from tests.unit.test_ear import FRAME, Loudness
@@ -62,6 +63,17 @@ def test_too_short_is_missed_and_skipped() -> None:
     assert (result.missed, result.too_short, result.skipped) == (1, 1, 1)
 
 
+def test_what_was_heard_with_doubt_is_missed_and_doubtful() -> None:
+    class Doubtful(Loudness):
+        @property
+        def is_sure(self) -> bool:
+            return False
+
+    shipped, skipped = cut(judged(scene((1, 3)), Doubtful(), FRAME), COMMAND)
+    result = score([turn(1, 3)], shipped, skipped, COMMAND)
+    assert (result.missed, result.too_short, result.doubtful) == (1, 0, 1)
+
+
 def test_a_part_that_was_too_short_is_not_clipped() -> None:
     result = scored(scene((1, 1.2), (2, 4)), turn(1, 4, pause_s=0.8))
     assert (result.missed, result.parts_too_short, result.onset_ms) == (0, 1, [])
@@ -103,6 +115,32 @@ def test_two_turns_in_one_utterance_ran_together() -> None:
 def test_word_errors_are_counted(said: str, heard: str, errors: int, words: int) -> None:
     result = word_errors(said, heard)
     assert (result.errors, result.words) == (errors, words)
+
+
+def test_the_whole_path_counts_what_it_lost_and_made_up_but_no_halves() -> None:
+    lengths = {1: "one two", 2: "three four", 3: "never said"}  # said by how many seconds it takes
+
+    def transcribe(samples: NDArray[np.int16]) -> str:
+        return lengths[int(np.count_nonzero(samples) / SAMPLE_RATE)]
+
+    whole = scene((1, 2), (4, 6), (6.8, 7.8))
+    turns = (
+        Turn(*_samples(1, 2), "one two"),
+        Turn(*_samples(4, 7.8), "three four five six", pause_s=0.8),
+    )
+    path = WholePath(Scene(whole.samples, turns), transcribe)
+    shipped, _ = cut(judged(whole, Loudness(), FRAME), COMMAND)
+    assert len(shipped) == 3
+    perfect = {"words": 2, "word_turns": 1, "word_turns_left_out": 1, "wer_perfectly_cut": 0.0}
+    assert path.compared(shipped, COMMAND) == {**perfect, "wer": 0.0}
+    assert path.compared(shipped[1:], COMMAND) == {**perfect, "wer": 1.0}, "a turn was missed"
+    besides = cut(judged(scene((1, 2), (7, 10)), Loudness(), FRAME), COMMAND)[0]
+    path = WholePath(Scene(scene((1, 2), (7, 10)).samples, turns[:1]), transcribe)
+    assert path.compared(besides, COMMAND)["wer"] == 1.0, "two words that nobody said"
+
+
+def _samples(start_s: float, end_s: float) -> tuple[int, int]:
+    return round(start_s * SAMPLE_RATE), round(end_s * SAMPLE_RATE)
 
 
 @pytest.fixture(scope="module")

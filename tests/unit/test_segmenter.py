@@ -45,7 +45,10 @@ class Run:
 
 
 def segment(
-    voiced: list[bool], endpointing: Endpointing, stream: NDArray[np.int16] | None = None
+    voiced: list[bool],
+    endpointing: Endpointing,
+    stream: NDArray[np.int16] | None = None,
+    sure: list[bool] | None = None,
 ) -> Run:
     """Runs one frame per flag through a fresh segmenter, and ends the stream."""
     if stream is None:
@@ -53,7 +56,8 @@ def segment(
     segmenter = Segmenter(endpointing, FRAME)
     events: list[SegmentEvent] = []
     for index, flag in enumerate(voiced):
-        events += segmenter.push(stream[index * FRAME : (index + 1) * FRAME], flag)
+        frame = stream[index * FRAME : (index + 1) * FRAME]
+        events += segmenter.push(frame, flag, sure is None or sure[index])
     return Run(stream, events + segmenter.finish())
 
 
@@ -405,6 +409,46 @@ def test_a_pause_across_the_maximum_ends_the_utterance_instead_of_cutting_it() -
     [utterance] = segment(flags((VOICE, 29.9), (QUIET, 2)), CONVERSATION).utterances
     assert not utterance.continued
     assert len(utterance.samples) == 30 * SAMPLE_RATE
+
+
+@pytest.mark.parametrize("sure_at_s", [1.0, 1.5, 1.99])
+def test_one_frame_of_which_the_detector_is_sure_makes_an_utterance(sure_at_s: float) -> None:
+    voiced = flags((QUIET, 1), (VOICE, 1), (QUIET, 2))
+    sure = [index == round(sure_at_s / FRAME_S) for index in range(len(voiced))]
+    run = segment(voiced, CONVERSATION, sure=sure)
+    assert (len(run.utterances), run.skipped) == (1, [])
+
+
+@pytest.mark.parametrize("seconds", [1, 40])
+def test_what_the_detector_is_never_sure_of_is_doubtful(seconds: float) -> None:
+    voiced = flags((QUIET, 1), (VOICE, seconds), (QUIET, 1), (QUIET, 2))
+    # sure before and after, where nothing is voiced, is sure of nothing
+    run = segment(voiced, CONVERSATION, sure=[not flag for flag in voiced])
+    assert run.utterances == []
+    assert run.skipped
+    assert all(skip.is_doubtful for skip in run.skipped)
+
+
+def test_a_short_segment_is_not_doubtful() -> None:
+    [skip] = segment(flags((VOICE, 0.3), (QUIET, 2)), CONVERSATION).skipped
+    assert not skip.is_doubtful
+
+
+def test_long_talk_is_whole_once_the_detector_was_sure() -> None:
+    voiced = flags((VOICE, 65), (QUIET, 2))
+    sure = [index == 0 for index in range(len(voiced))]
+    run = segment(voiced, CONVERSATION, sure=sure)
+    assert sum(one.speech_samples for one in run.utterances) == 65 * SAMPLE_RATE
+
+
+def test_nothing_doubtful_is_handed_out_at_a_pause() -> None:
+    eager = Endpointing(eager_pause_s=0.25)
+    voiced = flags((VOICE, 1), (QUIET, 0.5), (VOICE, 1), (QUIET, 2))
+    sure = [index * FRAME_S >= 1.5 for index in range(len(voiced))]
+    paused = [
+        event for event in segment(voiced, eager, sure=sure).events if isinstance(event, Paused)
+    ]
+    assert [event.utterance.end_of_speech for event in paused] == [round(2.5 * SAMPLE_RATE)]
 
 
 def test_memory_is_bounded_by_the_longest_utterance() -> None:

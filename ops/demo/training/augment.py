@@ -13,9 +13,14 @@ import numpy.typing as npt
 
 from .voices import RATE, Samples
 
-LONGEST_LEAD_S = 0.6
+LONGEST_LEAD_S = 1.2
 LONGEST_TAIL_S = 1.3
-LONGEST_PAUSE_S = 0.6
+"""Silence around an utterance at a hardness of 1, seconds; every length up to it is as likely: a
+detector that hears early or late must not change what is understood."""
+
+LONGEST_PAUSE_S = 1.0
+"""What the `conversation` preset leaves inside an utterance."""
+
 SNR_DB = (15.0, 45.0)
 QUIETEST_PEAK = 0.01
 """Peak of the quietest clips, of full scale (-40 dBFS)."""
@@ -34,11 +39,11 @@ class Utterance:
 
 
 def noise_bank(rng: np.random.Generator, each: int = 6) -> list[Samples]:
-    """White, pink, brown, fan and mains hum noises, each of unit RMS."""
+    """White, pink, brown, fan, mains hum and tapping noises, each of unit RMS."""
     bank: list[Samples] = []
     for _ in range(each):
         bank += [coloured(rng, slope) for slope in (0.0, 0.5, 1.0, rng.uniform(0, 1.0))]
-        bank += [hum(rng), fan(rng)]
+        bank += [hum(rng), fan(rng), taps(rng)]
     return bank
 
 
@@ -67,6 +72,27 @@ def fan(rng: np.random.Generator) -> Samples:
     return _unit(coloured(rng, rng.uniform(0.5, 0.9)) * swell)
 
 
+def taps(rng: np.random.Generator) -> Samples:
+    """Short bursts of noise, one to eight a second: a keyboard, dishes, steps."""
+    samples = 0.01 * rng.standard_normal(NOISE_S * RATE)
+    for _ in range(int(NOISE_S * rng.uniform(1, 8))):
+        length = int(RATE * rng.uniform(0.003, 0.04))
+        burst = rng.standard_normal(length) * np.exp(-np.arange(length) / (length / 4))
+        at = int(rng.integers(0, len(samples) - length))
+        samples[at : at + length] += rng.uniform(0.3, 1) * burst
+    return _unit(samples)
+
+
+def babble(clips: list[Samples], rng: np.random.Generator) -> Samples:
+    """Several people at once, of these clips: a canteen."""
+    count = NOISE_S * RATE
+    samples = np.zeros(count)
+    for _ in range(rng.integers(4, 13)):
+        talk = np.concatenate([clips[i] for i in rng.permutation(len(clips))])
+        samples += rng.uniform(0.5, 1) * np.roll(np.resize(talk, count), rng.integers(count))
+    return _unit(samples)
+
+
 def utterance(
     clip: Samples, bank: list[Samples], rng: np.random.Generator, hardness: float = 1.0
 ) -> Utterance:
@@ -77,13 +103,13 @@ def utterance(
     """
     if rng.random() < 0.7:
         clip = resampled(clip, float(np.exp(rng.uniform(-0.16, 0.16))))
-    if rng.random() < 0.2 * hardness:
+    if rng.random() < 0.35 * hardness:
         clip = with_pause(clip, rng)
     if rng.random() < hardness:
         clip = coloured_by_room(clip, rng)
     reach = max(0.2, hardness)
-    lead = int(RATE * LONGEST_LEAD_S * reach * rng.random() ** 1.5)
-    tail = int(RATE * LONGEST_TAIL_S * reach * rng.random() ** 2)
+    lead = int(RATE * LONGEST_LEAD_S * reach * rng.random())
+    tail = int(RATE * LONGEST_TAIL_S * reach * rng.random())
     samples = np.zeros(lead + len(clip) + tail, dtype=np.float32)
     samples[lead : lead + len(clip)] = clip
     if rng.random() < 0.75 * hardness:

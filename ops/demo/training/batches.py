@@ -18,7 +18,7 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.utils.data import IterableDataset
 
-from .augment import noise_bank, utterance, without_speech
+from .augment import babble, noise_bank, utterance, without_speech
 from .grammar import normalise, sentences
 from .tokenizer import TIMESTAMP_STEP_S, Ids, ids
 from .voices import RATE, Samples
@@ -47,6 +47,11 @@ KEPT = 2000
 NO_SPEECH_SHARE = 0.04
 TWO_SENTENCES_SHARE = 0.06
 TIMESTAMPS_SHARE = 0.4
+
+BABBLES = 4
+"""Noises of many voices in the bank, beside 14 others."""
+
+CROWD_CLIPS = 24
 
 FRAMES_STEP = 40
 TOKENS_STEP = 4
@@ -165,6 +170,7 @@ class Batches(IterableDataset[Batch]):
         while True:
             clips.refresh()
             bank = noise_bank(rng, each=2)
+            bank += [_crowd(clips, rng) for _ in range(BABBLES)]
             for _ in range(20):
                 hardness = HARDEST * min(1.0, self._step / HARD_FROM_STEP)
                 kept += [
@@ -178,6 +184,10 @@ class Batches(IterableDataset[Batch]):
                 self._step += POOL
                 for i in rng.permutation(POOL):
                     yield collate(pool[i * BATCH : (i + 1) * BATCH])
+
+
+def _crowd(clips: Clips, rng: np.random.Generator) -> Samples:
+    return babble([clips.draw(rng)[0] for _ in range(CROWD_CLIPS)], rng)
 
 
 def _masked(example: Example, rng: np.random.Generator, hardness: float) -> Example:
