@@ -104,7 +104,8 @@ async def test_with_its_server_away_a_worker_gives_back_and_another_takes_at_onc
         await shop.publish(number)
     await shop.transcribed(1, 2, 3, 4, 5)
     assert unusable.calls == []
-    assert sound.engine.calls == [1, 2, 3, 4, 5]
+    # what the other's last read brought it comes back a moment later
+    assert sorted(sound.engine.calls) == [1, 2, 3, 4, 5]
 
 
 async def test_the_one_that_met_the_outage_is_handed_back_uncounted(shop: Shop) -> None:
