@@ -17,7 +17,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Literal, Self
 from urllib.parse import quote
 
@@ -27,6 +26,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, RedisError
 from redis.retry import Retry
 
+from common.closing import Closing
 from common.connection import OLDEST_SERVER
 from common.errors import EarshotError
 from ops.die_with_parent import die_with_parent
@@ -52,7 +52,7 @@ class NoEmbeddedRedis(EarshotError):
     """The embedded Redis server cannot be started."""
 
 
-class EmbeddedRedis:
+class EmbeddedRedis(Closing):
     """A `redis-server` child: append-only file on, never evicting; `url` is its address.
 
     `folder` keeps the data between runs; None means a temporary folder that goes at the end.
@@ -100,14 +100,6 @@ class EmbeddedRedis:
     def __enter__(self) -> Self:
         self.start()
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def start(self) -> None:
         """Start the server and wait until it answers, with its data loaded."""

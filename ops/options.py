@@ -5,6 +5,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from common import logs
 from common.configuration import load
 from common.settings import Settings
 
@@ -50,6 +51,13 @@ def overrides(ctx: click.Context) -> dict[str, Any]:
 def settings_of(ctx: click.Context) -> Settings:
     """The effective settings of a command; raises BadSetting."""
     return load(overrides(ctx))
+
+
+def settings_and_logs(ctx: click.Context, **bound: Any) -> Settings:
+    """The same, with logs set up as they say; `bound` values stand on every line."""
+    settings = settings_of(ctx)
+    logs.set_up(settings.log, **bound)
+    return settings
 
 
 def redis_options(command: Decorated) -> Decorated:

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from common.closing import Closing
 from common.codecs import SAMPLE_RATE
 from common.errors import BadInput
 
@@ -17,7 +18,7 @@ _BLOCK_S: Final = 1.0
 """Silence handed out at a time."""
 
 
-class MediaFile:
+class MediaFile(Closing):
     """An open file's first audio track as float blocks of shape (samples, channels).
 
     Opening raises `BadInput` when PyAV is missing or finds no audio in the file; `blocks` raises
@@ -85,12 +86,6 @@ class MediaFile:
 
     def close(self) -> None:
         self._container.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def _unreadable(path: Path, why: str) -> BadInput:

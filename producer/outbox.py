@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import structlog
 from pydantic import ValidationError
 
+from common.closing import Closing
 from common.errors import BadInput
 from common.utterance import Utterance, explain
 
@@ -63,7 +64,7 @@ class Depth:
     """Since the end of speech of the oldest that waits; 0 if none does."""
 
 
-class Outbox:
+class Outbox(Closing):
     """One session's outbox. Methods may be called from any thread.
 
     Everything raises BadInput when the folder cannot be written (any more), and opening it when
@@ -120,12 +121,6 @@ class Outbox:
                 f"another `earshot listen` with the session {session!r} runs on this host:"
                 " stop it, or choose another --session"
             ) from None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         with self._lock:

@@ -6,13 +6,13 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import BinaryIO, Final, Self
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from common.closing import Closing
 from common.codecs import SAMPLE_RATE
 from common.errors import BadInput
 from producer.pacing import paced
@@ -29,7 +29,7 @@ _POLL_S: Final = 0.2
 _HEADERS: Final = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg", b"caff": "CAF", b"FORM": "AIFF"}
 
 
-class RawPcmSource:
+class RawPcmSource(Closing):
     """Raw s16le at 16 kHz mono from a binary stream; `realtime` at its own speed.
 
     Entering raises `BadInput` for a terminal; iterating raises it when a file's header comes
@@ -69,14 +69,6 @@ class RawPcmSource:
                 f"into it, for example `arecord -f S16_LE -r {SAMPLE_RATE} -c 1 -t raw`"
             )
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._closed.set()

@@ -1,7 +1,7 @@
 """The LLM worker's handler: takes the turns that are ready, answers them, settles them."""
 
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,8 +11,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from common.errors import BadEntry, Lost, Permanent
-from common.keys import LLM_GROUP, Shard, check_session_id
-from common.schema import check_version
+from common.keys import LLM_GROUP, Shard
 from common.settings import LlmSettings
 from common.store import Store, ms
 from common.traceparent import trace_of
@@ -34,10 +33,9 @@ from workers.coalescing import coalesced
 from workers.llm_server import Finished, LlmServer
 from workers.persona import Personas
 from workers.prompt import Prompt, history_of, prompt_of
+from workers.wake_up import named_session, session_of
 from workers.window import Window
 from workers.work import Desk, Work
-
-SCHEMA: Final = 1
 
 # An empty reply is asked for again, with luck (the temperature) it differs; then it stands.
 EMPTY_TRIES: Final = 2
@@ -58,11 +56,12 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A reply as far as it was published. `first_token_at`: by the handler's clock, s."""
+    """A reply as far as it was published. Times by the handler's clock, s."""
 
     text: str
     finished: Finished
     first_token_at: float | None
+    over_at: float
 
     @property
     def interrupted(self) -> bool:
@@ -195,10 +194,7 @@ class LlmHandler:
             if draft.text:
                 break
             log.warning("empty_reply", session=attempt.session, turn=attempt.turns[-1].turn)
-        over_at = self._clock()
-        settled = await desk.lasting(
-            lambda: self._settle(work, attempt, persona, prompt, draft, over_at)
-        )
+        settled = await desk.lasting(lambda: self._settle(work, attempt, persona, prompt, draft))
         log.info(
             "answered",
             session=attempt.session,
@@ -230,9 +226,9 @@ class LlmHandler:
                 published.append(text)
                 if newer and interruptible and asking.finished is None:
                     finished = Finished(INTERRUPTED, self._server.model)
-                    return Draft("".join(published), finished, first_token_at)
+                    return Draft("".join(published), finished, first_token_at, self._clock())
         assert asking.finished is not None, "a stream that does not raise ends with its result"
-        return Draft("".join(published), asking.finished, first_token_at)
+        return Draft("".join(published), asking.finished, first_token_at, self._clock())
 
     async def _newer(self, attempt: Attempt) -> bool:
         """Whether newer speech waits already; raises Lost."""
@@ -248,13 +244,7 @@ class LlmHandler:
         return answer.newer_speech
 
     async def _settle(
-        self,
-        work: Work,
-        attempt: Attempt,
-        persona: LlmSettings,
-        prompt: Prompt,
-        draft: Draft,
-        over_at: float,
+        self, work: Work, attempt: Attempt, persona: LlmSettings, prompt: Prompt, draft: Draft
     ) -> Settled:
         finished = draft.finished
         detail: dict[str, Any] = {
@@ -273,22 +263,10 @@ class LlmHandler:
             text=draft.text,
             detail=detail,
             first_token_ms=None if since_s is None else ms(since_s),
-            last_token_ms=ms(self._clock() - over_at),
+            last_token_ms=ms(self._clock() - draft.over_at),
             keep=2 * persona.rounds,
             messages=history_of(prompt.question, draft.text),
         )
-
-
-def session_of(fields: Mapping[bytes, bytes]) -> str:
-    """The session that a wake-up names; raises BadEntry with what is wrong with it."""
-    version = fields.get(b"v", b"missing").decode("utf-8", "replace")
-    check_version("the wake-up", version, SCHEMA)
-    return named_session(fields)
-
-
-def named_session(fields: Mapping[bytes, bytes]) -> str:
-    """The same, whatever else may be wrong with it."""
-    return check_session_id(fields.get(b"session", b"").decode("utf-8", "replace"))
 
 
 async def _unless_away(asking: Awaitable[DeltaAnswer]) -> DeltaAnswer:

@@ -4,10 +4,9 @@ import asyncio
 
 import click
 
-from common import logs
 from common.errors import BadInput
 from common.settings import Settings
-from ops.options import log_options, redis_options, setting, settings_of
+from ops.options import log_options, redis_options, setting, settings_and_logs
 from ops.running import run_role
 
 
@@ -23,8 +22,7 @@ def command(ctx: click.Context) -> None:
     Without EARSHOT_DASHBOARD__TOKEN only this machine is served. With one, the page asks for it,
     and programs send it as `Authorization: Bearer TOKEN`.
     """
-    settings = settings_of(ctx)
-    logs.set_up(settings.log)
+    settings = settings_and_logs(ctx)
     run_role(lambda stop: _run(settings, stop))
 
 

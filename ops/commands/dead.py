@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from common import logs
 from common.errors import BadInput, Refused
 from common.settings import Settings
 from common.store import Store
 from ops.conversation import one_line
 from ops.jobs.installed import check_installed
-from ops.options import redis_options, settings_of
+from ops.options import redis_options, settings_and_logs
 from ops.running import reachable
 
 # these bring NumPy, libsndfile and Rich along, which --help must not wait for
@@ -30,12 +29,6 @@ def command() -> None:
     """The dead letters: utterances and turns that were given up, whole, with the reason."""
 
 
-def _settings(ctx: click.Context) -> Settings:
-    settings = settings_of(ctx)
-    logs.set_up(settings.log)
-    return settings
-
-
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One dead letter a line, as JSON.")
 @click.option("--reason", help="Only those with this reason.")
@@ -43,7 +36,7 @@ def _settings(ctx: click.Context) -> Settings:
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool, reason: str | None) -> None:
     """List them, oldest first."""
-    asyncio.run(_list(_settings(ctx), as_json, reason))
+    asyncio.run(_list(settings_and_logs(ctx), as_json, reason))
 
 
 async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
@@ -89,7 +82,7 @@ async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
 @click.pass_context
 def show(ctx: click.Context, letter: str, save: Path | None) -> None:
     """Show one as JSON; --save writes the audio to a file."""
-    asyncio.run(_show(_settings(ctx), letter, save))
+    asyncio.run(_show(settings_and_logs(ctx), letter, save))
 
 
 async def _show(settings: Settings, entry: str, save: Path | None) -> None:
@@ -123,7 +116,7 @@ def replay_(
 
     Past the backlog's limit --job waits and goes on; without it those that are left are named.
     """
-    settings = _settings(ctx)
+    settings = settings_and_logs(ctx)
     if job:
         if not everything:
             raise BadInput("--job goes with --all")
@@ -156,7 +149,7 @@ def drop_(ctx: click.Context, letters: Sequence[str], everything: bool, reason: 
     """Delete them for good."""
     from ops.dead_letters import drop_letter
 
-    failed = asyncio.run(_each(_settings(ctx), letters, everything, reason, drop_letter))
+    failed = asyncio.run(_each(settings_and_logs(ctx), letters, everything, reason, drop_letter))
     ctx.exit(1 if failed else 0)
 
 

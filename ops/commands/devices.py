@@ -9,9 +9,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from common import logs
 from common.errors import BadInput, NoMicrophone
-from ops.options import setting, settings_of
+from ops.options import setting, settings_and_logs
 
 
 @click.command("devices")
@@ -59,7 +58,6 @@ def _meter(ctx: click.Context, seconds: float | None) -> None:
     from ops.level_meter import show_level
     from producer.microphone import Microphone
 
-    settings = settings_of(ctx)
-    logs.set_up(settings.log)
+    settings = settings_and_logs(ctx)
     with Microphone(settings.listen.device, settings.listen.frame_ms) as microphone:
         show_level(microphone, math.inf if seconds is None else seconds, settings.log)

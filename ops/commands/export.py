@@ -7,12 +7,11 @@ from typing import Any
 
 import click
 
-from common import logs
 from common.errors import BadInput
 from common.keys import check_session_id
 from common.settings import Settings
 from ops.jobs.installed import check_installed
-from ops.options import redis_options, setting, settings_of
+from ops.options import redis_options, setting, settings_and_logs
 from ops.running import link_of, reachable
 from ops.since import age, start
 
@@ -48,8 +47,7 @@ def command(ctx: click.Context, since: str, kind: str, session: str, output: Pat
 
     Results stay for EARSHOT_LIMITS__RESULTS_AGE_S, a day by default.
     """
-    settings = settings_of(ctx)
-    logs.set_up(settings.log)
+    settings = settings_and_logs(ctx)
     if session:
         check_session_id(session)
     age_s = age(since)

@@ -5,12 +5,11 @@ import json
 
 import click
 
-from common import logs
 from common.settings import Settings
 from common.transitions.tending import forget
 from ops.conversation import one_line
 from ops.jobs.installed import check_installed
-from ops.options import log_options, redis_options, setting, settings_of
+from ops.options import log_options, redis_options, setting, settings_and_logs
 from ops.running import reachable, run_role
 
 
@@ -29,8 +28,7 @@ def command(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    settings = settings_of(ctx)
-    logs.set_up(settings.log, role="jobs")
+    settings = settings_and_logs(ctx, role="jobs")
     check_installed()
     from ops.jobs.serving import serve
 
@@ -97,7 +95,6 @@ async def _forget(settings: Settings, session: str) -> None:
 
 
 def _settings(ctx: click.Context) -> Settings:
-    settings = settings_of(ctx)
-    logs.set_up(settings.log)
+    settings = settings_and_logs(ctx)
     check_installed()
     return settings

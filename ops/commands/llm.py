@@ -4,10 +4,9 @@ import asyncio
 
 import click
 
-from common import logs
 from common.settings import Settings
 from common.tracing import tracing
-from ops.options import log_options, redis_options, setting, settings_of
+from ops.options import log_options, redis_options, setting, settings_and_logs
 from ops.running import opened, run_role
 from workers.loop import Loop
 from workers.register import consumer_name
@@ -28,9 +27,8 @@ def command(ctx: click.Context) -> None:
 
     SIGTERM or Ctrl+C finishes the work in hand and leaves; a second one exits now.
     """
-    settings = settings_of(ctx)
     name = consumer_name("llm")
-    logs.set_up(settings.log, worker=name)
+    settings = settings_and_logs(ctx, worker=name)
     run_role(lambda stop: _run(settings, name, stop))
 
 

@@ -4,14 +4,13 @@ import asyncio
 
 import click
 
-from common import logs
 from common.errors import BadInput
 from common.keys import check_session_id
 from common.settings import Settings
 from common.traceparent import begin
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
-from ops.options import redis_options, setting, settings_of
+from ops.options import redis_options, setting, settings_and_logs
 from ops.running import reachable
 from producer.identity import default_session, new_utterance_id
 
@@ -24,8 +23,7 @@ from producer.identity import default_session, new_utterance_id
 @click.pass_context
 def command(ctx: click.Context, text: str) -> None:
     """Send TEXT as if it had been spoken, for trying things out; `earshot tail` shows the reply."""
-    settings = settings_of(ctx)
-    logs.set_up(settings.log)
+    settings = settings_and_logs(ctx)
     if not text.strip():
         raise BadInput("there is nothing to say: TEXT is empty")
     try:

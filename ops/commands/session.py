@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from common import logs
 from common.errors import BadEntry, BadInput, Refused
 from common.keys import check_session_id
 from common.settings import Settings
@@ -16,7 +15,7 @@ from common.transitions.personas import set_persona
 from common.transitions.tending import forget
 from common.utterance import NAME
 from ops.conversation import one_line
-from ops.options import redis_options, settings_of
+from ops.options import redis_options, settings_and_logs
 from ops.running import reachable
 
 # Rich, which --help must not wait for
@@ -31,19 +30,13 @@ def command() -> None:
     """The conversations: what is remembered of them, who answers in them, and forgetting them."""
 
 
-def _settings(ctx: click.Context) -> Settings:
-    settings = settings_of(ctx)
-    logs.set_up(settings.log)
-    return settings
-
-
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One session a line, as JSON.")
 @redis_options
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
     """List them, the newest first."""
-    asyncio.run(_list(_settings(ctx), as_json))
+    asyncio.run(_list(settings_and_logs(ctx), as_json))
 
 
 async def _list(settings: Settings, as_json: bool) -> None:
@@ -92,7 +85,7 @@ def _print(found: Sequence["Session"]) -> None:
 @click.pass_context
 def show(ctx: click.Context, session: str, as_json: bool) -> None:
     """Show what is remembered of SESSION, and its turns that have not ended."""
-    asyncio.run(_show(_settings(ctx), session, as_json))
+    asyncio.run(_show(settings_and_logs(ctx), session, as_json))
 
 
 async def _show(settings: Settings, name: str, as_json: bool) -> None:
@@ -137,7 +130,7 @@ def _lines(found: "Conversation") -> list[str]:
 @click.pass_context
 def set_(ctx: click.Context, session: str, persona: str) -> None:
     """Choose who answers in SESSION, now or when it begins, for as long as it lasts."""
-    settings = _settings(ctx)
+    settings = settings_and_logs(ctx)
     check_session_id(session)
     if len(persona) > MAX_NAME or not re.search(NAME, persona):
         raise BadInput(f"a persona's name has at most {MAX_NAME} characters, none of them control")
@@ -169,7 +162,7 @@ def forget_(ctx: click.Context, names: Sequence[str]) -> None:
 
     What was published of them stays in the results and dead letters for as long as those are kept.
     """
-    ctx.exit(1 if asyncio.run(_forget(_settings(ctx), names)) else 0)
+    ctx.exit(1 if asyncio.run(_forget(settings_and_logs(ctx), names)) else 0)
 
 
 async def _forget(settings: Settings, names: Sequence[str]) -> int:

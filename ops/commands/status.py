@@ -18,7 +18,7 @@ from common.connection import is_away, is_hopeless, sentence
 from common.settings import Settings
 from common.store import Store
 from ops.conversation import one_line
-from ops.options import redis_options, settings_of
+from ops.options import redis_options, settings_and_logs
 from ops.running import link_of, opened, reachable
 
 LOOK_EVERY_S: Final = 1.0
@@ -37,8 +37,7 @@ STAGES = {
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, watch: bool) -> None:
     """Show what waits, what is in hand, who works and what died."""
-    settings = settings_of(ctx)
-    logs.set_up(settings.log)
+    settings = settings_and_logs(ctx)
     if watch:
         logs.set_up(settings.log.model_copy(update={"level": "error"}))  # the rest is in sight
         try:

@@ -5,12 +5,11 @@ from typing import Any
 
 import click
 
-from common import logs
 from common.errors import BadInput
 from common.keys import check_session_id
 from common.settings import Settings
 from ops.jobs.installed import check_installed
-from ops.options import redis_options, setting, settings_of
+from ops.options import redis_options, setting, settings_and_logs
 from ops.running import reachable
 
 
@@ -25,8 +24,7 @@ def command(ctx: click.Context, session: str) -> None:
     One that was made already, when the conversation ended or was asked about before, is printed
     again as long as nothing was said since.
     """
-    settings = settings_of(ctx)
-    logs.set_up(settings.log)
+    settings = settings_and_logs(ctx)
     check_session_id(session)
     epoch, turn = asyncio.run(_extent(settings, session))
     check_installed()

@@ -14,7 +14,7 @@ from common.keys import check_session_id
 from common.settings import LogSettings, Settings
 from common.subscriber import Subscriber
 from ops.conversation import Conversation
-from ops.options import log_options, redis_options, settings_of
+from ops.options import log_options, redis_options, settings_and_logs
 from ops.running import link_of, meet, opened, reachable
 from ops.since import age, start
 
@@ -47,8 +47,7 @@ def command(
 
     With --json each line is one event: v, type, session, epoch, turn, id, at, data.
     """
-    settings = settings_of(ctx)
-    logs.set_up(settings.log)
+    settings = settings_and_logs(ctx)
     age_s = age(since)
     if session is not None:
         check_session_id(session)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from common import logs
 from common.errors import BadInput, EarshotError
 from common.settings import Settings
 from ops.jobs.installed import check_installed
-from ops.options import log_options, redis_options, setting, settings_of
+from ops.options import log_options, redis_options, setting, settings_and_logs
 from ops.running import INTERRUPTED, link_of, reachable, run_role
 
 # these bring NumPy and RQ along, which --help must not wait for
@@ -68,8 +67,7 @@ def command(
     earshot transcribe *.wav --output transcripts/
     earshot transcribe talk.mp3 --here               without `earshot jobs`
     """
-    settings = settings_of(ctx)
-    logs.set_up(settings.log)
+    settings = settings_and_logs(ctx)
     if sum((here, detach, attach is not None)) > 1 or (attach is None) != bool(files):
         raise BadInput("name recordings, with --here or --detach if you like, or --attach a JOB")
     if attach is not None:

@@ -7,14 +7,13 @@ from typing import Any
 import click
 from platformdirs import user_data_path
 
-from common import logs
 from common.configuration import mask_password
 from common.errors import BadSetting
 from common.settings import Settings
 from common.subscriber import Subscriber
 from ops.conversation import Conversation
 from ops.machine import Machine, machine
-from ops.options import log_options, overrides, redis_options, setting, settings_of
+from ops.options import log_options, overrides, redis_options, setting, settings_and_logs
 from ops.running import run_role
 from ops.supervisor import StopRequested, to_stderr
 
@@ -52,8 +51,7 @@ def command(
     answers, whose wit is canned. The dashboard is served where its part is installed. The
     conversation is printed; Ctrl+C ends everything.
     """
-    settings = settings_of(ctx)
-    logs.set_up(settings.log)
+    settings = settings_and_logs(ctx)
     listen = None if no_listen else (["--input", input_, "--realtime"] if input_ else [])
     values = overrides(ctx)
 

@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -51,8 +51,10 @@ async def _page(_request: Request) -> Response:
 
 
 def _login_page(was_wrong: bool) -> Response:
-    name = "login-again.html" if was_wrong else "login.html"
-    return FileResponse(STATIC / name, 401, headers={"Cache-Control": "no-store"})
+    page = (STATIC / "login.html").read_text(encoding="utf-8")
+    if was_wrong:
+        page = page.replace(" hidden>", ">").replace('aria-invalid="false"', 'aria-invalid="true"')
+    return HTMLResponse(page, 401, headers={"Cache-Control": "no-store"})
 
 
 async def _explained(_request: Request, error: Exception) -> Response:

@@ -3,13 +3,13 @@
 import queue
 import threading
 from collections.abc import Iterator
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from common.closing import Closing
 from common.codecs import SAMPLE_RATE
 from producer.source import DEFAULT_FRAME_MS, Framer, frame_samples
 
@@ -22,7 +22,7 @@ LOOK_S: Final = 0.5
 log = structlog.get_logger(__name__)
 
 
-class BrowserMicrophone:
+class BrowserMicrophone(Closing):
     """A producer.source.Source whose blocks, s16le at 16 kHz mono of any length, are pushed."""
 
     is_live = True
@@ -57,17 +57,6 @@ class BrowserMicrophone:
     def finish(self) -> None:
         """Nothing more will come: iterating ends when all of it was heard."""
         self._blocks.put(None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._closed.set()

@@ -8,15 +8,15 @@ import signal
 import socket
 import subprocess
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 import httpx
 
+from common.closing import Closing
 from tests.contract import tiny_model
 from tests.integration.standin_server import ROOT, StandIn
 
@@ -38,7 +38,7 @@ ENVIRONMENT: Final = {
 }
 
 
-class Served(ABC):
+class Served(Closing):
     """A server that can be killed and started again on its port."""
 
     base_url: str
@@ -64,10 +64,6 @@ class Served(ABC):
         """Where the speed can be chosen, so slow that a reply in the making can be watched."""
         yield
 
-    @abstractmethod
-    def close(self) -> None:
-        """End it."""
-
     def wait_for(self, condition: Callable[[Self], object]) -> None:
         """Until it is true of this server; blocking."""
         deadline = time.monotonic() + STOP_S
@@ -78,14 +74,6 @@ class Served(ABC):
     def __enter__(self) -> Self:
         self.start()
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class ServedByStandIn(Served):

@@ -13,8 +13,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import psutil
 import redis
@@ -24,6 +23,8 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
+
+from common.closing import Closing
 
 # "installed" is what PATH offers; "embedded" is the oldest server that earshot supports (6.2).
 EXECUTABLES: Final[Mapping[str, str | None]] = {
@@ -43,7 +44,7 @@ if [ "$gone" ]; then rm -rf "${out%/*}"; fi
 """
 
 
-class RedisServer:
+class RedisServer(Closing):
     """One redis-server on a Unix socket and, with `tcp`, on a free port of 127.0.0.1 as well.
 
     `options` are settings of redis.conf (`{"appendonly": "yes", "appendfsync": "always"}`);
@@ -181,17 +182,6 @@ class RedisServer:
         """A new blocking client on the Unix socket, for the caller to close."""
         never = Retry(NoBackoff(), 0)
         return redis.Redis.from_url(self.unix_url, protocol=2, socket_timeout=5.0, retry=never)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

@@ -31,7 +31,8 @@ from tests.integration.redis_server import RedisServer
 from tests.integration.room import Desk
 from tests.integration.workshop import until, workshop
 from tests.recorded.record import SESSION, file_of, raw
-from workers.llm import LlmHandler, session_of
+from workers.llm import LlmHandler
+from workers.wake_up import session_of
 from workers.work import Work
 
 SHARD: Final = Shard(0)

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
+from common.closing import Closing
 from common.codecs import SAMPLE_RATE, decode
 from common.errors import BadInput
 from common.settings import ListenSettings
@@ -49,7 +49,7 @@ class Loudness:
         return True
 
 
-class Script:
+class Script(Closing):
     """A source that hands out given frames, and then ends or fails."""
 
     name = "script"
@@ -62,17 +62,6 @@ class Script:
         self._frames = [frame for part in parts for frame in part]
         self._failure = failure
         self.is_live = is_live
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._frames.clear()
