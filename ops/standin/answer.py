@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -20,7 +21,7 @@ _SHORT_S = 0.1
 """Pauses below this are slept through; longer ones end early when the server stops."""
 
 
-class Answer(Response):
+class Answer(Response, ABC):
     """One completion on its way: keeps the pace, notes its course in the ledger.
 
     When the client closes the connection, the generation stops at once and the
@@ -54,9 +55,9 @@ class Answer(Response):
         finally:
             self._ledger.end(self._entry)
 
+    @abstractmethod
     async def send_tokens_and_end(self, send: Send) -> None:
         """Send headers, tokens and ending, each in its time."""
-        raise NotImplementedError
 
     async def start(self, send: Send, status: int, media_type: str, *, length: int = 0) -> None:
         """Send the headers. With `length` bytes announced, the body is not chunked."""
