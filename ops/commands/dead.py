@@ -94,12 +94,14 @@ async def _show(settings: Settings, entry: str, save: Path | None) -> None:
     if save is not None:
         import soundfile
 
-        samples = letter.samples(round(settings.limits.max_audio_s * 192_000))
+        from common.codecs import SAMPLE_RATE
+
+        samples = letter.samples(round(settings.limits.max_audio_s * SAMPLE_RATE))
         try:
-            soundfile.write(save, samples, int(letter.text("rate")), format="WAV")
+            soundfile.write(save, samples, SAMPLE_RATE, format="WAV")
         except (OSError, soundfile.LibsndfileError) as error:
             raise BadInput(f"{save} cannot be written: {error}") from None
-        click.echo(f"Saved {len(samples) / int(letter.text('rate')):.1f} s to {save}.", err=True)
+        click.echo(f"Saved {len(samples) / SAMPLE_RATE:.1f} s to {save}.", err=True)
 
 
 @command.command("replay")

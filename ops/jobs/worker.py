@@ -86,8 +86,7 @@ class JobWorker(Worker):
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
         """Nothing: `performing` has logged what it knows, and RQ keeps the traceback."""
         if exc_info and exc_info[0] is not JobFailed:
-            # not the whole traceback: its values would hold the settings
-            log.error("job_raised", job=job.id, error=repr(exc_info[1]))
+            log.error("job_raised", job=job.id, exc_info=exc_info)
 
     def clean_registries(self) -> None:
         """Jobs whose workers died go back into the queue; what has ended is forgotten in time."""
