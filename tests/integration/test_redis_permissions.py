@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from redis import AuthenticationError, Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from common.connection import is_hopeless
@@ -135,5 +135,21 @@ def test_a_script_of_ones_own_opens_no_door(role: str, secured: SecuredRedis) ->
 
 def test_without_credentials_there_is_nothing(secured: SecuredRedis) -> None:
     stranger = Redis(unix_socket_path=str(secured.socket), retry=Retry(NoBackoff(), 0))
-    with stranger as client, pytest.raises(AuthenticationError):
-        client.ping()
+    with stranger as client:
+        for command in ("PING", "GET x", "HELLO 3", "EVAL return 1 0"):
+            with pytest.raises(AuthenticationError):
+                client.execute_command(*command.split())
+
+
+@pytest.mark.parametrize("login", ["AUTH default {}", "AUTH {}", "HELLO 3 AUTH default {}"])
+@pytest.mark.parametrize("password", ["", "x", "default"])
+def test_nobody_gets_in_as_the_default_user(
+    login: str, password: str, secured: SecuredRedis
+) -> None:
+    stranger = Redis(unix_socket_path=str(secured.socket), retry=Retry(NoBackoff(), 0))
+    words = [word.format(password) for word in login.split()]
+    with stranger as client:
+        with pytest.raises(RedisError):
+            client.execute_command(*words)
+        with pytest.raises(AuthenticationError):
+            client.get(SHARDS)

@@ -5,6 +5,7 @@ test_redis_permissions.py.)
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -68,6 +69,18 @@ async def _spoken(secured: SecuredRedis, name: str, **how: Any) -> None:
     async with _store(secured, "producer") as store:
         utterance = Utterance(id=name, session="kitchen", **({"audio": b"audio"} | how))
         assert (await publish(store, utterance)).verdict is Verdict.ACCEPTED
+
+
+async def test_a_restart_finds_all_that_was_written(secrets: Path) -> None:
+    """Redis checks the transactions in its append-only file, each of which is a script's work."""
+    with SecuredRedis(secrets, options={"appendonly": "yes"}) as server:
+        await _spoken(server, "u1", text="Hello", audio=b"")
+        with server.sync_client() as tests:
+            before = {key: tests.dump(key) for key in tests.scan_iter()}
+        assert {SHARD.turns.encode(), SHARD.results.encode()} < before.keys()
+        server.restart(clean=True)
+        with server.sync_client() as tests:
+            assert {key: tests.dump(key) for key in tests.scan_iter()} == before
 
 
 async def test_a_producer_keeps_a_draft_open_and_looks_at_the_backlog(
