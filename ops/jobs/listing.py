@@ -1,11 +1,12 @@
 """The jobs there are, and stopping one."""
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from redis import Redis
 from rq.command import send_stop_job_command
-from rq.exceptions import InvalidJobOperation
+from rq.exceptions import DeserializationError, InvalidJobOperation
 from rq.job import JobStatus
 from rq.registry import (
     CanceledJobRegistry,
@@ -62,8 +63,11 @@ def listed(connection: "Redis") -> list[Listed]:
         ids |= dict.fromkeys(of.get_job_ids())
         for registry in REGISTRIES:
             ids |= dict.fromkeys(registry(queue=of, job_class=KnownJob).get_job_ids(cleanup=False))
-    jobs = KnownJob.fetch_many(list(ids), connection=connection, serializer=JSONSerializer)
-    found = [_listed(job) for job in jobs if isinstance(job, KnownJob)]
+    found = []
+    for identity in ids:
+        with suppress(DeserializationError):  # something else's, in RQ's own pickle
+            if (job := find(connection, identity)) is not None:
+                found.append(_listed(job))
     return sorted(found, key=lambda job: job.asked_at)
 
 

@@ -67,6 +67,8 @@ class Schedule:
                 await asyncio.to_thread(self.tick)
             except (RedisError, OSError) as error:
                 log.debug("schedule_waits", why=str(error))  # the workers say it aloud
+            except Exception:  # what somebody wrote into a shared Redis must not end all jobs
+                log.exception("schedule_stumbled")
             await asyncio.sleep(TICK_S)
 
     def tick(self) -> None:
