@@ -10,7 +10,7 @@ from redis.sentinel import Sentinel
 
 from common import tls
 from common.configuration import mask_password
-from common.connection import SOCKET_TIMEOUT_S
+from common.connection import SOCKET_TIMEOUT_S, sentence
 from common.errors import BadSetting, RedisUnusable
 from common.redis_url import CLUSTER, SENTINEL, parse
 from common.settings import Settings
@@ -24,6 +24,11 @@ FIRST_PAUSE_S: Final = 0.1
 
 def url_of(settings: Settings) -> str:
     return settings.jobs.redis_url or settings.redis.url
+
+
+def why(error: Exception, settings: Settings) -> str:
+    """What a person should know about an error of RQ's Redis."""
+    return sentence(error, settings.redis.model_copy(update={"url": url_of(settings)}))
 
 
 def connect(settings: Settings, *, patient: bool = False) -> "Redis":
