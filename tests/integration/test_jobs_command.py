@@ -86,6 +86,11 @@ def test_jobs_for_other_commands(
         rows = list(csv.DictReader(file))
     assert [row["type"] for row in rows] == [event["type"] for event in events]
 
+    status, _, err = earshot.run("export", "-o", "e.csv")
+    assert (status, "e.csv is there already: --overwrite" in err) == (2, True)
+    status, _, err = earshot.run("export", "-o", "e.csv", "--format", "csv", "--overwrite")
+    assert status == 0, err
+
     (tmp_path / "talk.flac").write_bytes(AUDIO.read_bytes())
     status, _, err = earshot.run("transcribe", "talk.flac", "--detach")
     assert status == 0, err
@@ -101,7 +106,7 @@ def test_jobs_for_other_commands(
     assert (status, "is cancelled already" in err) == (2, True)
     assert not (tmp_path / "talk.txt").exists()
     _, out, _ = earshot.run("jobs", "list", "--json")
-    assert {json.loads(line)["kind"] for line in out.splitlines()} == {
-        "replay", "summary", "export", "transcribe", "sweep",
-    }  # fmt: skip
+    kinds = [json.loads(line)["kind"] for line in out.splitlines()]
+    assert set(kinds) == {"replay", "summary", "export", "transcribe", "sweep"}
+    assert kinds.count("export") == 2, "how far back an export goes makes it another one"
     assert secured.refusals() == []
