@@ -60,6 +60,7 @@ SERVER: Final = (
     "MONITOR",
     "DEBUG SLEEP 1",
     "CLIENT KILL TYPE normal",
+    "CLIENT TRACKING on BCAST",
     "ACL SETUSER x on",
     "ACL LIST",
     "REPLICAOF a 1",
@@ -115,6 +116,15 @@ def test_nobody_manages_the_server(role: str, secured: SecuredRedis) -> None:
     with secured.sync_client() as client:
         for command in SERVER:
             assert not _permits(client, role, *command.split()), command
+
+
+def test_everybody_chooses_a_database_and_names_the_client_library(secured: SecuredRedis) -> None:
+    with secured.sync_client() as client:
+        for role in ROLES:
+            assert _permits(client, role, "select", "1"), role
+            for name in client.acl_cat("connection"):
+                if name == "client|setinfo":  # from 7.2 on
+                    assert _permits(client, role, name, "lib-name", "redis-py"), role
 
 
 @pytest.mark.parametrize("role", sorted(set(ROLES) - {"viewer"}))
