@@ -330,7 +330,15 @@ class TestSecured:
             assert given["EARSHOT_REDIS__PASSWORD_FILE"] == f"{SECRET}redis_{user}"
             assert given["EARSHOT_REDIS__CA_FILE"] == f"{SECRET}ca.crt"
             assert given["EARSHOT_REDIS__URL"].startswith("rediss://")
-            assert "EARSHOT_REDIS__PASSWORD" not in given
+
+    def test_what_stands_in_the_env_file_goes_over_no_secret_and_to_nobody(self) -> None:
+        for name, service in services(CHANGED | {"GRAFANA_PASSWORD": "p"}, SECURE).items():
+            given = environment(service, CHANGED)
+            if str(service.get("image")).startswith("earshot-"):
+                for secret in ("REDIS__PASSWORD", "LLM__API_KEY", "DASHBOARD__TOKEN"):
+                    assert given[f"{PREFIX}{secret}"] == "", (name, secret)
+        # empty is not set, for Grafana's start as well
+        assert environment(services({}, SECURE)["grafana"], {})["GF_SECURITY_ADMIN_PASSWORD"] == ""
 
     def test_every_secret_is_a_file_that_is_made_and_given_to_whom_it_concerns(
         self, secrets: Path
