@@ -1,6 +1,7 @@
 """Every service of docker-compose.yml with ops/compose/secure.yml, started by its own command and
 environment against a Redis that is secured as the files say, passes demo traffic through it with
-STT_REPLICAS=3; a replica that is added and one that is taken away under load lose nothing.
+STT_REPLICAS=3; a replica that is added and one that is taken away under load lose nothing, nor does
+a restart of Redis, and a recording comes out of `jobs`.
 """
 
 import asyncio
@@ -35,10 +36,12 @@ from tests.integration.virtual_microphone import VirtualMicrophone
 PATIENCE_S: Final = 150.0
 ENV: Final = {
     "STT_REPLICAS": "3",
+    "STT_LIVE_REPLICAS": "1",
     "EARSHOT_STT__MODEL": "demo",
     "EARSHOT_LISTEN__SESSION": "kitchen",
 }
-# What others' programs do, and what is for one command.
+# Prometheus and Grafana, which cannot be had here: what they are told is checked in
+# test_monitoring_files.py. And what is for one command.
 NOT_STARTED: Final = {"monitoring", "tools"}
 SPOKEN: Final = 2
 LOAD: Final = 16  # utterances under way: each STT worker has one, and the others wait
@@ -72,6 +75,10 @@ class Tally:
         return sum(1 for name, _, _ in self.heard if name == session)
 
     @property
+    def of_load(self) -> int:
+        return sum(1 for name, _, _ in self.heard if name.startswith("load-"))
+
+    @property
     def under_way(self) -> int:
         return len(self.heard) - len(self.ended)
 
@@ -82,7 +89,7 @@ class Tally:
 @pytest.mark.timeout(400)
 async def test_replicas_come_and_go_and_nothing_is_lost(secrets: Path, tmp_path: Path) -> None:
     with VirtualMicrophone() as microphone, House(tmp_path, secrets, ENV) as house:
-        house.start("redis")
+        redis = house.start("redis")
         await until(lambda: house.is_ready("redis"), house)
         assert house.replicas("stt") == 3
         roles = {
@@ -93,7 +100,7 @@ async def test_replicas_come_and_go_and_nothing_is_lost(secrets: Path, tmp_path:
             for name, service in house.services.items()
             if name != "redis" and not NOT_STARTED & set(service.get("profiles", []))
         }
-        workers = sum(len(roles[name]) for name in ("stt", "stt-gpu", "llm"))
+        workers = sum(len(roles[name]) for name in ("stt", "stt-gpu", "stt-live", "llm"))
         async with _store(house, "viewer") as store, _store(house, "producer") as own:
             await until(lambda: house.is_ready("vllm"), house)
             while len(await _ready(store)) < workers:  # noqa: ASYNC110  # Redis tells nobody
@@ -104,7 +111,7 @@ async def test_replicas_come_and_go_and_nothing_is_lost(secrets: Path, tmp_path:
 
             tally = Tally()
             following = asyncio.create_task(tally.follow(store, _link(house, store)))
-            load = Load(own, tally)
+            load = Load(own, _link(house, own), tally)
             loading = asyncio.create_task(load.run())
             elsewhere = {
                 "EARSHOT_LISTEN__SESSION": "hall",
@@ -128,15 +135,27 @@ async def test_replicas_come_and_go_and_nothing_is_lost(secrets: Path, tmp_path:
             load.enough.set()
             await loading
             await until(lambda: tally.under_way == 0, house)
+            assert house.refusals() == []
+
+            redis.send_signal(signal.SIGTERM)
+            await until(partial(_has_ended, redis), house)
+            house.start("redis")
+            await until(lambda: house.is_ready("redis"), house)
+            await load.one()
+            await until(lambda: tally.under_way == 0, house)
             following.cancel()
 
         assert tally.ended == tally.heard, "each turn that was heard ends, exactly once"
         assert set(tally.heard.values()) == {1}
         assert len(tally.heard) == load.sent + SPOKEN + len(sentences())
         assert tally.kinds["error"] == 0
-        assert house.run("admin", "dead", "list", "--json") == ""
+        told = [json.loads(line) for line in house.run("viewer", "export").splitlines()]
+        endings = [one for one in told if one["type"] in {"reply", "skipped", "error"}]
+        assert len(endings) == len(tally.ended), "what was there before the restart is there"
+        assert len(_transcribed(house)) == len(sentences())
+        assert house.run("admin", "dead", "replay", "--all", "--job") == "0 replayed\n"
         assert house.refusals() == []
-        for name in ("listen", "stt", "stt-gpu", "llm"):
+        for name in roles.keys() - {"vllm"}:
             for process in roles[name]:
                 process.send_signal(signal.SIGTERM)
                 await until(partial(_has_ended, process), house)
@@ -146,8 +165,9 @@ async def test_replicas_come_and_go_and_nothing_is_lost(secrets: Path, tmp_path:
 class Load:
     """Utterances of the recording, published as a producer, as many as are under way at once."""
 
-    def __init__(self, store: Store, tally: Tally) -> None:
+    def __init__(self, store: Store, link: Link, tally: Tally) -> None:
         self._store = store
+        self._link = link
         self._tally = tally
         self.sent = 0
         self.enough = asyncio.Event()
@@ -157,13 +177,16 @@ class Load:
             if self._tally.under_way >= LOAD:
                 await asyncio.sleep(0.02)
                 continue
-            planned = Planned(self.sent, f"load-{self.sent % SESSIONS}", 0, Kind.SPEECH)
-            answer = await publish(self._store, utterance_of(planned, "demo"))
-            assert answer.verdict is Verdict.ACCEPTED
-            self.sent += 1
-            # seen, before it is asked how many are under way
-            while len(self._tally.heard) < self.sent:  # noqa: ASYNC110  # nor does it here
-                await asyncio.sleep(0.005)
+            await self.one()
+
+    async def one(self) -> None:
+        planned = Planned(self.sent, f"load-{self.sent % SESSIONS}", 0, Kind.SPEECH)
+        answer = await self._link.lasting(publish, self._store, utterance_of(planned, "demo"))
+        assert answer.verdict in {Verdict.ACCEPTED, Verdict.DUPLICATE}
+        self.sent += 1
+        # seen, before it is asked how many are under way
+        while self._tally.of_load < self.sent:  # noqa: ASYNC110  # nor does it here
+            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
@@ -173,6 +196,15 @@ async def _store(house: House, user: str) -> AsyncIterator[Store]:
         yield Store(redis, 1, LimitSettings())
     finally:
         await redis.aclose()
+
+
+def _transcribed(house: House) -> list[str]:
+    """The lines of the recording, as the jobs' service makes them."""
+    recording = house.folder / "recordings" / AUDIO.name
+    recording.parent.mkdir(exist_ok=True)
+    recording.write_bytes(AUDIO.read_bytes())
+    transcript = Path(house.run("jobs", "transcribe", str(recording)).strip())
+    return transcript.read_text().splitlines()
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
