@@ -71,7 +71,8 @@ def listed(connection: "Redis") -> list[Listed]:
             ids |= dict.fromkeys(registry(queue=of, job_class=KnownJob).get_job_ids(cleanup=False))
     found = []
     for identity in ids:
-        with suppress(DeserializationError):  # something else's, in RQ's own pickle
+        # something else's, in RQ's own pickle or in a state that RQ does not know
+        with suppress(DeserializationError, ValueError):
             if (job := find(connection, identity)) is not None:
                 found.append(_listed(job))
     return sorted(found, key=lambda job: job.asked_at)

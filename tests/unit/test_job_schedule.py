@@ -61,11 +61,13 @@ async def test_a_sweep_is_asked_for_once_an_hour_by_whoever_is_first(
 
 
 async def test_the_remains_of_a_job_are_in_nobodys_way(store: Store, client: "Redis") -> None:
-    """A hash without a job in it, and a job that something else pickled."""
+    """A hash without a job in it, and what something else put there."""
     client.hset("rq:job:sweep-2", "meta", "{}")
     client.rpush("rq:queue:" + UPKEEP, "sweep-1")
     client.hset("rq:job:sweep-1", "meta", "{}")
     Queue(UPKEEP, connection=client).enqueue_call("os.getcwd", job_id="pickled")
+    client.rpush("rq:queue:" + UPKEEP, "strange")
+    client.hset("rq:job:strange", mapping={"data": "x", "status": "no such status"})
     schedule(store, client, Clock()).tick()
     assert [job.job for job in listed(client)] == ["sweep-2"]
     assert not client.exists("rq:job:sweep-1"), "nobody stumbles over it again"
