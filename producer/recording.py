@@ -40,7 +40,8 @@ class Cutting:
     def __iter__(self) -> Iterator[Piece]:
         try:
             for frame in self._source:
-                yield from _pieces(self._segmenter.push(frame, self._detector.is_speech(frame)))
+                is_speech = self._detector.is_speech(frame)
+                yield from _pieces(self._segmenter.push(frame, is_speech, self._detector.is_sure))
         except BadInput as error:
             self.damage = str(error)
         yield from _pieces(self._segmenter.finish())
