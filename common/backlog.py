@@ -14,7 +14,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from common.census import Census, take_census
-from common.connection import is_away, is_hopeless
+from common.connection import is_unusable
 from common.link import Link
 from common.monitoring import from_thread
 from common.store import Store
@@ -63,7 +63,7 @@ class BacklogCollector(Collector):
         except NoAnswer:
             return None
         except Exception as error:
-            if not (is_away(error) or is_hopeless(error)):
+            if not is_unusable(error):
                 log.exception("census_failed")
             return None
 

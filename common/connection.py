@@ -190,6 +190,11 @@ def is_away(error: BaseException) -> bool:
     )
 
 
+def is_unusable(error: BaseException) -> bool:
+    """Whether the server cannot be used now, be it time or a person that mends it."""
+    return is_away(error) or is_hopeless(error)
+
+
 def is_no_group(error: BaseException) -> bool:
     """Whether a consumer group was lost (a flush, a rollback, a fresh server)."""
     return isinstance(error, ResponseError) and "NOGROUP" in str(error)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 from redis.exceptions import ResponseError
 
-from common.connection import is_away, is_hopeless
+from common.connection import is_unusable
 from common.errors import Refused
 from common.keys import STT_GROUP
 from common.link import Link
@@ -90,7 +90,7 @@ class Eager:
             self._done_with(draft)  # the outbox says why, when the utterance is there
             return
         except Exception as error:
-            if not (is_away(error) or is_hopeless(error)):
+            if not is_unusable(error):
                 raise
             await self._link.pause()
             return
@@ -145,5 +145,5 @@ class Eager:
         try:
             await self._link.call(keep_open, self._store, session, utterance)
         except Exception as error:
-            if not (is_away(error) or is_hopeless(error) or isinstance(error, Refused)):
+            if not (is_unusable(error) or isinstance(error, Refused)):
                 raise

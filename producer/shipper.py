@@ -9,7 +9,7 @@ from typing import Final
 
 import structlog
 
-from common.connection import is_away, is_hopeless
+from common.connection import is_unusable
 from common.errors import Refused
 from common.link import Link, jittered
 from common.store import Store
@@ -104,7 +104,7 @@ class Shipper:
             await asyncio.to_thread(self._outbox.park, waiting.place, str(error))
             return
         except Exception as error:
-            if not (is_away(error) or is_hopeless(error)):
+            if not is_unusable(error):
                 raise
             await self._link.pause()  # and read it again: it is older then
             return

@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from common.connection import is_away, is_hopeless
+from common.connection import is_unusable
 from common.errors import (
     BadEntry,
     BadInput,
@@ -107,7 +107,7 @@ class Attempts:
                 log.warning("trying_again", why=str(error), in_s=round(wait_s, 1))
                 await asyncio.sleep(wait_s)
             except Exception as error:
-                if is_away(error) or is_hopeless(error):
+                if is_unusable(error):
                     self._count_retry("redis")
                     await self._link.pause()
                     continue

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import structlog
 
-from common.connection import is_away, is_hopeless, is_no_group
+from common.connection import is_no_group, is_unusable
 from common.link import Link
 from workers.hand import Hand, Held
 from workers.reader import Reader
@@ -121,7 +121,7 @@ class Intake:
             if is_no_group(error):
                 log.warning("group_lost", streams=list(reader.streams))
                 return await self._attempt(reader, partial(self._heal, reader))
-            if not (is_away(error) or is_hopeless(error)):
+            if not is_unusable(error):
                 log.exception("read_failed")
             await self._link.pause()
             return []

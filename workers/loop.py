@@ -14,7 +14,7 @@ from typing import Final
 import structlog
 
 from common.backlog import BacklogCollector
-from common.connection import check_server, is_away, is_hopeless, sentence
+from common.connection import check_server, is_away, is_hopeless, is_unusable, sentence
 from common.errors import RedisUnusable, Transient
 from common.link import Link
 from common.monitoring import monitored
@@ -197,7 +197,7 @@ class Loop:
                 await self._hand.beat()
                 await self._link.call(self._register.publish)
             except Exception as error:
-                if is_away(error) or is_hopeless(error):
+                if is_unusable(error):
                     await self._link.pause()
                     continue
                 log.exception("heartbeat_failed")
@@ -231,7 +231,7 @@ class Loop:
                         await leave(self._store, stream, self._handler.group, self._name)
                 await self._register.remove()
         except Exception as error:
-            if not (is_away(error) or is_hopeless(error) or isinstance(error, TimeoutError)):
+            if not (is_unusable(error) or isinstance(error, TimeoutError)):
                 raise
             log.warning("left_without_goodbye", why="Redis is away", unfinished=len(unfinished))
             return
