@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import structlog
+from redis.exceptions import RedisClusterException, RedisError
 
 from common.connection import is_unusable
 from common.errors import (
@@ -21,7 +22,7 @@ from common.settings import WorkerSettings
 from common.transitions.claims import Settled
 from workers.breaker import Breaker
 from workers.hand import Hand, Held
-from workers.metrics import BURIED, DELIVERIES, RETRIES, SETTLED
+from workers.metrics import BURIED, DELIVERIES, RETRIES, SETTLED, BurialReason
 from workers.reader import Reader
 from workers.register import Register
 from workers.work import Desk, Handler
@@ -29,6 +30,10 @@ from workers.work import Desk, Handler
 Answer = TypeVar("Answer")
 
 FIRST_RETRY_S: Final = 0.5
+LONGEST_RETRY_S: Final = 300.0
+"""A server may wish for more (or for nonsense): somebody waits for the answer."""
+
+REDIS_ERRORS: Final = (RedisError, RedisClusterException)
 
 log = structlog.get_logger(__name__)
 
@@ -103,11 +108,13 @@ class Attempts:
                     await self._hand.give_back(work)
                     return
                 self._count_retry("transient")
-                wait_s = error.retry_after or jittered(pause_s)
+                # in this order, for a wish that is no number
+                wait_s = min(LONGEST_RETRY_S, error.retry_after or jittered(pause_s))
                 log.warning("trying_again", why=str(error), in_s=round(wait_s, 1))
                 await asyncio.sleep(wait_s)
             except Exception as error:
-                if is_unusable(error):
+                # an OSError of the handler's own is no sign of Redis
+                if isinstance(error, REDIS_ERRORS) and is_unusable(error):
                     self._count_retry("redis")
                     await self._link.pause()
                     continue
@@ -139,21 +146,32 @@ class Attempts:
             held.lost = True
             log.warning("claim_lost", why=why)
 
-    async def _bury(self, held: Held, desk: Desk, reason: str, error: str) -> None:
+    async def _bury(self, held: Held, desk: Desk, reason: BurialReason, error: str) -> None:
         work = held.work
-        BURIED.labels(self._handler.role, reason).inc()
-        log.error("buried", reason=reason, error=error, deliveries=work.deliveries)
         try:
-            await self._handler.bury(work, desk, reason=reason, error=error)
+            settled = await self._handler.bury(work, desk, reason=reason, error=error)
         except Lost as lost:
             self._say_lost(held, str(lost))
+            return
         except Refused as refusal:
-            log.error("cannot_bury", why=str(refusal))
+            log.error("cannot_bury", why=str(refusal), reason=reason, error=error)
+            return
+        if settled is Settled.LOST:
+            self._say_lost(held, "the claim passed to another worker")
+            return
+        BURIED.labels(self._handler.role, reason).inc()
+        log.error("buried", reason=reason, error=error, deliveries=work.deliveries)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, Permanent):
-        return "permanent"
-    if isinstance(error, NewerSchema):
-        return "newer_schema"
-    return "bad_audio" if isinstance(error, BadInput) else "bad_entry"
+def _reason(error: Permanent | BadEntry | BadInput | Refused) -> BurialReason:
+    match error:
+        case Permanent():
+            return "permanent"
+        case Refused():
+            return "refused"
+        case NewerSchema():
+            return "newer_schema"
+        case BadInput():
+            return "bad_audio"
+        case _:
+            return "bad_entry"
