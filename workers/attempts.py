@@ -54,6 +54,9 @@ class LoopDesk:
 
         return await self._link.lasting(while_held)
 
+    async def once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+        return await self._link.call(transition)
+
     def says(self, **state: Any) -> None:
         self._register.says(**state)
 

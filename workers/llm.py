@@ -8,8 +8,8 @@ from typing import Any, Final
 from uuid import uuid4
 
 import structlog
-from redis.exceptions import RedisError
 
+from common.connection import is_unusable
 from common.errors import BadEntry, Lost, Permanent
 from common.keys import LLM_GROUP, Shard
 from common.settings import LlmSettings
@@ -30,6 +30,7 @@ from common.transitions.claims import Settled
 from workers.asking import Asking
 from workers.attempt_traces import AttemptTraces
 from workers.coalescing import coalesced
+from workers.llm_errors import WindowFull
 from workers.llm_server import Finished, LlmServer
 from workers.persona import Personas
 from workers.prompt import Prompt, history_of, prompt_of
@@ -122,9 +123,10 @@ class LlmHandler:
         session = session_of(work.fields)
         # one by one if one of them may be what kills workers: it is buried without the others
         merge = 1 if work.is_suspicious else self._settings.max_merge
+        history = 2 * self._personas.most_rounds
         turns = 0
         while True:
-            attempt = await self._take(work, desk, session, merge)
+            attempt = await self._take(work, desk, session, merge, history)
             if isinstance(attempt, NotTaken):
                 return UNTAKEN[attempt]
             # asking anew is worth it only as long as it makes the attempt grow
@@ -136,10 +138,14 @@ class LlmHandler:
             except Overtaken:
                 log.info("merging", session=session, turn=attempt.turns[-1].turn)
             except Permanent as error:
-                if turns == 1:
+                if history and isinstance(error, WindowFull):
+                    log.warning("answering_without_history", session=session, why=str(error))
+                    history = 0
+                elif turns > 1:
+                    log.warning("answering_singly", session=session, turns=turns, why=str(error))
+                    merge = 1
+                else:
                     raise
-                log.warning("answering_singly", session=session, turns=turns, why=str(error))
-                merge = 1
 
     async def bury(self, work: Work, desk: Desk, *, reason: str, error: str) -> Settled:
         """Give the session's next turn up: that one only, whatever else is ready by now.
@@ -156,7 +162,7 @@ class LlmHandler:
                 )
             )
             return Settled.LOST if answer is NotTaken.LOST else Settled.OK
-        attempt = await self._take(work, desk, session, 1, expiring=False)
+        attempt = await self._take(work, desk, session, 1, 0, expiring=False)
         if isinstance(attempt, NotTaken):
             return UNTAKEN[attempt]
         return await desk.lasting(
@@ -171,7 +177,14 @@ class LlmHandler:
         )
 
     async def _take(
-        self, work: Work, desk: Desk, session: str, merge: int, *, expiring: bool = True
+        self,
+        work: Work,
+        desk: Desk,
+        session: str,
+        merge: int,
+        history: int,
+        *,
+        expiring: bool = True,
     ) -> Attempt | NotTaken:
         return await desk.lasting(
             lambda: take_turn(
@@ -180,7 +193,7 @@ class LlmHandler:
                 session,
                 token=self._token(),
                 max_merge=merge,
-                history=2 * self._personas.most_rounds,
+                history=history,
                 max_answer_age_s=self._settings.max_answer_age_s if expiring else 0,
             )
         )
@@ -190,7 +203,7 @@ class LlmHandler:
         prompt = prompt_of(persona, attempt.history, (turn.text for turn in attempt.turns))
         for _ in range(EMPTY_TRIES):
             asking = Asking(self._server, self._window, persona, prompt)
-            draft = await self._draft(attempt, asking, may_grow=may_grow)
+            draft = await self._draft(desk, attempt, asking, may_grow=may_grow)
             if draft.text:
                 break
             log.warning("empty_reply", session=attempt.session, turn=attempt.turns[-1].turn)
@@ -207,7 +220,9 @@ class LlmHandler:
         )
         return settled
 
-    async def _draft(self, attempt: Attempt, asking: Asking, *, may_grow: bool) -> Draft:
+    async def _draft(
+        self, desk: Desk, attempt: Attempt, asking: Asking, *, may_grow: bool
+    ) -> Draft:
         """Have the server answer, and publish what it says as it comes.
 
         Raises Overtaken, Lost, Transient and Permanent; whatever ends it closes the stream.
@@ -220,9 +235,9 @@ class LlmHandler:
             async for text in batches:
                 if first_token_at is None:
                     first_token_at = self._clock()
-                    if interruptible and may_grow and await self._newer(attempt):
+                    if interruptible and may_grow and await self._newer(desk, attempt):
                         raise Overtaken
-                newer = await self._publish(attempt, len(published), text)
+                newer = await self._publish(desk, attempt, len(published), text)
                 published.append(text)
                 if newer and interruptible and asking.finished is None:
                     finished = Finished(INTERRUPTED, self._server.model)
@@ -230,18 +245,13 @@ class LlmHandler:
         assert asking.finished is not None, "a stream that does not raise ends with its result"
         return Draft("".join(published), asking.finished, first_token_at, self._clock())
 
-    async def _newer(self, attempt: Attempt) -> bool:
+    async def _newer(self, desk: Desk, attempt: Attempt) -> bool:
         """Whether newer speech waits already; raises Lost."""
-        return self._heard(await _unless_away(newer_speech(self._store, attempt)))
+        return _heard(await _unless_away(desk, lambda: newer_speech(self._store, attempt)))
 
-    async def _publish(self, attempt: Attempt, index: int, text: str) -> bool:
+    async def _publish(self, desk: Desk, attempt: Attempt, index: int, text: str) -> bool:
         """Send a delta; whether newer speech waits. Raises Lost."""
-        return self._heard(await _unless_away(delta(self._store, attempt, index, text)))
-
-    def _heard(self, answer: DeltaAnswer) -> bool:
-        if not answer.held:
-            raise Lost("the session's turns are being answered by another attempt")
-        return answer.newer_speech
+        return _heard(await _unless_away(desk, lambda: delta(self._store, attempt, index, text)))
 
     async def _settle(
         self, work: Work, attempt: Attempt, persona: LlmSettings, prompt: Prompt, draft: Draft
@@ -269,11 +279,19 @@ class LlmHandler:
         )
 
 
-async def _unless_away(asking: Awaitable[DeltaAnswer]) -> DeltaAnswer:
+def _heard(answer: DeltaAnswer) -> bool:
+    if not answer.held:
+        raise Lost("the session's turns are being answered by another attempt")
+    return answer.newer_speech
+
+
+async def _unless_away(desk: Desk, ask: Callable[[], Awaitable[DeltaAnswer]]) -> DeltaAnswer:
     """A delta's answer. With Redis away there is none: deltas are a convenience, the reply is
     settled when Redis is back."""
     try:
-        return await asking
-    except (RedisError, OSError) as error:
+        return await desk.once(ask)
+    except Exception as error:
+        if not is_unusable(error):
+            raise
         log.debug("delta_left_out", why=str(error))
         return DeltaAnswer(held=True, newer_speech=False)

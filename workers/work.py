@@ -42,6 +42,10 @@ class Desk(Protocol):
         """
         ...
 
+    async def once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Run a transition that the work can do without; every error passes on."""
+        ...
+
     def says(self, **state: Any) -> None:
         """Add to the worker's published state (what it waits for; None removes a value)."""
         ...

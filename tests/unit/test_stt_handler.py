@@ -65,6 +65,9 @@ class FakeDesk:
             outage()
         return await transition()
 
+    async def once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+        return await transition()
+
     def says(self, **state: Any) -> None:
         self.state |= state
         self.spoken.set()
