@@ -12,16 +12,19 @@ from typing import Any, Final
 import structlog
 from redis.exceptions import ResponseError
 
+from common.census import pending
 from common.connection import is_unusable
 from common.errors import Refused
 from common.keys import STT_GROUP
 from common.link import Link
 from common.store import Store
-from common.transitions.publishing import keep_open, publish
+from common.transitions.publishing import Verdict, keep_open, publish
 from producer.drafts import Draft
 
 # Signs of life per turn_timeout: two may be lost.
 SIGNS_PER_TIMEOUT: Final = 3
+
+TAKEN: Final = (Verdict.ACCEPTED, Verdict.REVISED)
 
 log = structlog.get_logger(__name__)
 
@@ -95,7 +98,7 @@ class Eager:
             await self._link.pause()
             return
         self._done_with(draft)
-        self.sent += 1
+        self.sent += answer.verdict in TAKEN
         log.debug(
             "sent_early",
             session=utterance.session,
@@ -126,13 +129,13 @@ class Eager:
         """Live utterances of the session's shard that no worker has taken."""
         redis: Any = self._store.redis
         stream = self._store.shard(session).utterances
-        length = int(await redis.xlen(stream))
         try:
-            taken = int((await redis.xpending(stream, STT_GROUP))["pending"])
+            length = int(await redis.xlen(stream))
+            taken, _ = await pending(redis, stream, STT_GROUP)
         except ResponseError as error:
-            if not str(error).startswith("NOGROUP"):  # no worker has come yet
+            if is_unusable(error):
                 raise
-            taken = 0
+            return 0  # a foreign key is in the way, and publish says so
         return max(0, length - taken)
 
     async def keep_open(self) -> None:

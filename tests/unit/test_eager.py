@@ -72,10 +72,10 @@ class Server:
     async def xlen(self, stream: str) -> int:
         return self.length
 
-    async def xpending(self, stream: str, group: str) -> dict[str, int]:
+    async def xpending(self, stream: str, group: str) -> dict[str, int | None]:
         if isinstance(self.taken, Exception):
             raise self.taken
-        return {"pending": self.taken}
+        return {"pending": self.taken, "min": None}
 
     async def until(self, *asked: str) -> None:
         """Wait until it was asked for just this."""
@@ -312,6 +312,37 @@ async def test_before_the_first_worker_has_come_nothing_is_taken(bench: Bench) -
         bench.eager.offer(bench.draft("b"))
         await bench.rest()
     assert bench.server.asked == ["publish a 1 draft"]
+
+
+async def test_a_foreign_key_in_the_way_is_left_to_publish(bench: Bench) -> None:
+    bench.server.taken = ResponseError("WRONGTYPE Operation against a key of the wrong kind")
+    bench.server.answers = [Refused("the key holds a string"), Refused("the key holds a string")]
+    bench.eager.offer(bench.draft("a"))
+    async with bench.running():
+        await bench.server.until("publish a 1 draft")
+        bench.add("a")
+        await bench.server.until("publish a 1 draft", "publish a 1")
+        await bench.rest()
+    assert bench.outbox.depth().parked == 1
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sent"),
+    [
+        (Verdict.ACCEPTED, 1),
+        (Verdict.REVISED, 1),
+        (Verdict.DUPLICATE, 0),
+        (Verdict.CLOSED, 0),
+        (Verdict.FULL, 0),
+    ],
+)
+async def test_what_was_not_taken_was_not_sent(bench: Bench, verdict: Verdict, sent: int) -> None:
+    bench.server.answers = [Published(verdict)]
+    bench.eager.offer(bench.draft("a"))
+    async with bench.running():
+        await bench.server.until("publish a 1 draft")
+        await bench.rest()
+    assert bench.eager.sent == sent
 
 
 async def test_a_sign_of_life_is_passed_on_once(bench: Bench) -> None:
