@@ -200,6 +200,12 @@ def is_no_group(error: BaseException) -> bool:
     return isinstance(error, ResponseError) and "NOGROUP" in str(error)
 
 
+async def now_ms(redis: AnyRedis) -> int:
+    """The server's clock: the only one that all hosts share."""
+    seconds, micros = await redis.time()
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
 async def check_server(redis: AnyRedis, settings: RedisSettings, shards: int) -> None:
     """Refuse a server that cannot keep the promises, or that is sharded otherwise.
 
