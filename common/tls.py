@@ -28,8 +28,11 @@ def options(settings: RedisSettings, address: Address) -> dict[str, Any]:
                 f"{variable} is set, and {mask_password(settings.url)} is without TLS: write"
                 " rediss://, or rediss+sentinel:// or rediss+cluster://"
             )
-        if path and not Path(path).is_file():
-            raise BadSetting(f"{variable}={path} names no file")
+        try:
+            if path and not Path(path).is_file():
+                raise BadSetting(f"{variable}={path} names no file")
+        except OSError as error:
+            raise BadSetting(f"{variable}={path} cannot be read: {error.strerror}") from None
     if not address.has_tls:
         return {}
     _check_files(settings)

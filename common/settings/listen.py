@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from platformdirs import user_data_path
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from common.settings.fields import Seconds, Section
+from common.settings.fields import HostPath, Seconds, Section
 from common.utterance import LANGUAGE, NAME, Codec
 
 
@@ -93,7 +93,7 @@ class ListenSettings(Section):
         description="While more utterances than this wait for an STT worker, nothing is sent"
         " early: all workers are busy then, and it would only add to their work.",
     )
-    outbox: str = Field(
+    outbox: HostPath = Field(
         "", description="Folder for utterances that wait for Redis; empty: the user's data folder."
     )
     outbox_max_mb: Annotated[float, Field(gt=0, le=1e9)] = Field(
