@@ -47,12 +47,15 @@ class LoopDesk:
         self._held = held
 
     async def lasting(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
-        async def while_held() -> Answer:
-            if self._held is not None and self._held.lost:
-                raise Lost("the claim passed to another worker")
-            return await transition()
-
-        return await self._link.lasting(while_held)
+        if self._held is None:
+            return await self._link.lasting(transition)
+        if self._held.lost:
+            raise Lost("the claim passed to another worker")
+        self._held.in_transition = True
+        try:
+            return await self._link.lasting(transition)
+        finally:
+            self._held.in_transition = False
 
     async def once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         return await self._link.call(transition)
@@ -134,6 +137,7 @@ class Attempts:
                 DELIVERIES.labels(self._handler.role, again.kind).inc()
                 held.work = again
             else:
+                self._hand.release(held)  # before the next heartbeat, which would miss it
                 self._breaker.succeeded()
                 SETTLED.labels(self._handler.role, settled.value).inc()
                 if settled is not Settled.OK:
@@ -159,6 +163,7 @@ class Attempts:
         except Refused as refusal:
             log.error("cannot_bury", why=str(refusal), reason=reason, error=error)
             return
+        self._hand.release(held)
         if settled is Settled.LOST:
             self._say_lost(held, "the claim passed to another worker")
             return
