@@ -188,7 +188,7 @@ local function end_attempt()
   redis.call('HDEL', SESSION, 'token', 'taken', 'wake', 'started')
 end
 
--- Ends every script: moves the cursor over tombstones, wakes an LLM worker if the next turn is
+-- Ends every script that may change which turn is next: moves the cursor over tombstones, wakes an LLM worker if the next turn is
 -- ready, keeps the TTLs and `open`.
 local function advance()
   if redis.call('EXISTS', SESSION) == 0 then
