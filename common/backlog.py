@@ -6,7 +6,6 @@ Every worker answers the same, so rules and panels take `max` over them, never `
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import TimeoutError as NoAnswer
 from typing import Final
 
 import structlog
@@ -60,9 +59,7 @@ class BacklogCollector(Collector):
     def _take(self) -> Census | None:
         try:
             return from_thread(self._loop, self._ask, CENSUS_S)
-        except NoAnswer:
-            return None
-        except Exception as error:
+        except Exception as error:  # no answer in time looks like a Redis that is away, too
             if not is_unusable(error):
                 log.exception("census_failed")
             return None

@@ -32,9 +32,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from common import tls
-from common.configuration import mask_password
 from common.errors import BadSetting, RedisUnusable
 from common.keys import SHARDS
+from common.masking import mask_password
 from common.redis_url import CLUSTER, SENTINEL, Address, parse
 from common.settings import RedisSettings
 

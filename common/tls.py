@@ -5,8 +5,9 @@ import ssl
 from pathlib import Path
 from typing import Any, Final
 
-from common.configuration import mask_password, variable_of
+from common.configuration import variable_of
 from common.errors import BadSetting
+from common.masking import mask_password
 from common.redis_url import Address
 from common.settings import RedisSettings
 

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 from common.keys import Shard
-from common.transitions.claims import Settled
-from common.transitions.transcribing import Claim
+from common.transitions.claims import Claim, Settled
 
 Answer = TypeVar("Answer")
 

@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from common.script import Script
 from common.store import Store, ms
-from common.transitions.claims import Settled
-from common.transitions.transcribing import Claim
+from common.transitions.claims import Claim, Settled
 
 TAKE: Final = Script("take_turn")
 DELTA: Final = Script("delta")

@@ -12,9 +12,8 @@ from common.events import Event, ReplyDelta, parse_event
 from common.keys import LLM_GROUP
 from common.settings import LlmSettings
 from common.store import Store
-from common.transitions.claims import Settled
+from common.transitions.claims import Claim, Settled
 from common.transitions.publishing import Verdict, publish
-from common.transitions.transcribing import Claim
 from common.utterance import Utterance
 from workers.llm import LlmHandler
 from workers.work import Work

@@ -18,10 +18,9 @@ from common.events import Error, Reply, Skipped
 from common.keys import LLM_GROUP
 from common.settings import LlmSettings
 from common.store import Store
-from common.transitions.claims import Settled
+from common.transitions.claims import Claim, Settled
 from common.transitions.personas import set_persona
 from common.transitions.publishing import publish
-from common.transitions.transcribing import Claim
 from common.utterance import Utterance
 from ops.standin.protocol import Message
 from ops.standin.wit.replies import reply_to

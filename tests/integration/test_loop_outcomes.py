@@ -14,8 +14,8 @@ from common.errors import Transient
 from common.events import Error, Transcript
 from common.keys import HANDED_BACK, STT_GROUP
 from common.store import Store
-from common.transitions.claims import Settled
-from common.transitions.transcribing import Claim, bury_utterance
+from common.transitions.claims import Claim, Settled
+from common.transitions.transcribing import bury_utterance
 from ops.chaos.plan import Kind
 from ops.chaos.speech import text_of
 from tests.integration.redis_server import RedisServer

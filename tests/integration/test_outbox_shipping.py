@@ -24,9 +24,10 @@ from common.keys import STT_GROUP, Shard
 from common.link import Link
 from common.settings import LimitSettings, RedisSettings
 from common.store import Store
+from common.transitions.claims import Claim
 from common.transitions.publishing import publish
 from common.transitions.tending import tend
-from common.transitions.transcribing import Claim, settle_transcript
+from common.transitions.transcribing import settle_transcript
 from common.utterance import Utterance
 from ops.demo.recording_file import AUDIO
 from producer import shipper as shipping

@@ -19,9 +19,8 @@ from common.events import Error, Event, Skipped, Transcript, parse_event
 from common.keys import STT_GROUP
 from common.settings import SttSettings
 from common.store import Store
-from common.transitions.claims import Settled
+from common.transitions.claims import Claim, Settled
 from common.transitions.publishing import publish
-from common.transitions.transcribing import Claim
 from common.utterance import Utterance
 from tests.integration.redis_server import RedisServer
 from workers.stt import SttHandler

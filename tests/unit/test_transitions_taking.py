@@ -6,8 +6,7 @@ from common.transitions.answering import (
     NotTaken,
     take_turn,
 )
-from common.transitions.claims import Settled
-from common.transitions.transcribing import Claim
+from common.transitions.claims import Claim, Settled
 from tests.unit.transition_steps import (
     ADA,
     LLM,
