@@ -5,7 +5,6 @@ their order, and it keeps out of the way of a Redis that is away or of workers t
 What becomes of a draft is decided by the shipper alone, when the utterance is in the outbox.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -43,7 +42,7 @@ class Eager:
         *,
         max_backlog: int,
         wake: Callable[[], None],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._link = link

@@ -25,7 +25,7 @@ from workers.hand import Hand, Held
 from workers.metrics import BURIED, DELIVERIES, RETRIES, SETTLED, BurialReason
 from workers.reader import Reader
 from workers.register import Register
-from workers.work import Desk, Handler
+from workers.work import Desk, Handler, Work
 
 Answer = TypeVar("Answer")
 
@@ -88,6 +88,7 @@ class Attempts:
         desk = LoopDesk(self._link, self._register, held)
         limit = self._settings.max_deliveries
         pause_s = FIRST_RETRY_S
+        self._count_delivery(held.work)
         while True:
             work = held.work
             if work.deliveries > limit:
@@ -134,7 +135,7 @@ class Attempts:
                 if again is None:
                     self._say_lost(held, "the claim passed to another worker")
                     return
-                DELIVERIES.labels(self._handler.role, again.kind).inc()
+                self._count_delivery(again)
                 held.work = again
             else:
                 self._hand.release(held)  # before the next heartbeat, which would miss it
@@ -144,6 +145,9 @@ class Attempts:
                     self._say_lost(held, f"the result was {settled.value} and changed nothing")
                 return
             pause_s = min(pause_s * 2, self._settings.backoff_max_s)
+
+    def _count_delivery(self, work: Work) -> None:
+        DELIVERIES.labels(self._handler.role, work.kind).inc()
 
     def _count_retry(self, reason: str) -> None:
         RETRIES.labels(self._handler.role, reason).inc()

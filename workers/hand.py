@@ -9,7 +9,6 @@ import structlog
 from common.link import Link
 from common.store import Store
 from common.transitions.claims import hand_back, heartbeat
-from workers.metrics import DELIVERIES
 from workers.work import Work
 
 log = structlog.get_logger(__name__)
@@ -53,7 +52,6 @@ class Hand:
         key = (work.claim.stream, work.claim.entry)
         if key in self.held:
             return None
-        DELIVERIES.labels(self.group, work.kind).inc()
         self.held[key] = Held(work, work.is_suspicious)
         return self.held[key]
 

@@ -57,7 +57,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A reply as far as it was published. Times by the handler's clock, s."""
+    """A reply as far as it was published. Times by the monotonic clock, s."""
 
     text: str
     finished: Finished
@@ -76,7 +76,6 @@ class Overtaken(Exception):
 class LlmHandler:
     """Answers one session's turns per entry (a wake-up).
 
-    `token` makes the token that fences an attempt, `clock` measures durations (s).
     Raises BadSetting for a server address, a key or a persona that cannot be used.
     """
 
@@ -88,8 +87,6 @@ class LlmHandler:
         store: Store,
         settings: LlmSettings,
         *,
-        token: Callable[[], str] = lambda: uuid4().hex,
-        clock: Callable[[], float] = time.monotonic,
         traces: Recorder = OFF,
     ) -> None:
         self.concurrency = settings.concurrency
@@ -98,9 +95,7 @@ class LlmHandler:
         self._personas = Personas(settings)
         self._server = LlmServer(settings)
         self._window = Window(self._server)
-        self._token = token
-        self._clock = clock
-        self._traces = AttemptTraces(traces, clock)
+        self._traces = AttemptTraces(traces, time.monotonic)
 
     def streams(self, shard: Shard) -> Sequence[str]:
         """The wake-ups."""
@@ -158,7 +153,7 @@ class LlmHandler:
         except BadEntry:
             answer = await desk.lasting(
                 lambda: take_turn(
-                    self._store, work.claim, NO_SESSION, token=self._token(), max_merge=1, history=0
+                    self._store, work.claim, NO_SESSION, token=uuid4().hex, max_merge=1, history=0
                 )
             )
             return Settled.LOST if answer is NotTaken.LOST else Settled.OK
@@ -191,7 +186,7 @@ class LlmHandler:
                 self._store,
                 work.claim,
                 session,
-                token=self._token(),
+                token=uuid4().hex,
                 max_merge=merge,
                 history=history,
                 max_answer_age_s=self._settings.max_answer_age_s if expiring else 0,
@@ -234,16 +229,16 @@ class LlmHandler:
         async with aclosing(coalesced(asking.pieces(), interval_s)) as batches:
             async for text in batches:
                 if first_token_at is None:
-                    first_token_at = self._clock()
+                    first_token_at = time.monotonic()
                     if interruptible and may_grow and await self._newer(desk, attempt):
                         raise Overtaken
                 newer = await self._publish(desk, attempt, len(published), text)
                 published.append(text)
                 if newer and interruptible and asking.finished is None:
                     finished = Finished(INTERRUPTED, self._server.model)
-                    return Draft("".join(published), finished, first_token_at, self._clock())
+                    return Draft("".join(published), finished, first_token_at, time.monotonic())
         assert asking.finished is not None, "a stream that does not raise ends with its result"
-        return Draft("".join(published), asking.finished, first_token_at, self._clock())
+        return Draft("".join(published), asking.finished, first_token_at, time.monotonic())
 
     async def _newer(self, desk: Desk, attempt: Attempt) -> bool:
         """Whether newer speech waits already; raises Lost."""
@@ -266,14 +261,14 @@ class LlmHandler:
         }
         if finished.usage is not None:
             detail["usage"] = finished.usage
-        since_s = None if draft.first_token_at is None else self._clock() - draft.first_token_at
+        since_s = None if draft.first_token_at is None else time.monotonic() - draft.first_token_at
         return await settle_turn(
             self._store,
             attempt,
             text=draft.text,
             detail=detail,
             first_token_ms=None if since_s is None else ms(since_s),
-            last_token_ms=ms(self._clock() - draft.over_at),
+            last_token_ms=ms(time.monotonic() - draft.over_at),
             keep=2 * persona.rounds,
             messages=history_of(prompt.question, draft.text),
         )

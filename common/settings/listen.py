@@ -1,7 +1,7 @@
 """The producer: microphone, detector, segmenter, outbox."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from platformdirs import user_data_path
 from pydantic import AfterValidator, BeforeValidator, Field
@@ -9,9 +9,11 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from common.settings.fields import HostPath, Seconds, Section
 from common.utterance import LANGUAGE, NAME, Codec
 
+FRAME_MS: Final = (10, 20, 30)
+
 
 def _webrtc_frame(frame_ms: int) -> int:
-    if frame_ms not in {10, 20, 30}:
+    if frame_ms not in FRAME_MS:
         raise ValueError("webrtcvad takes frames of 10, 20 or 30 ms")
     return frame_ms
 

@@ -26,7 +26,6 @@ class TakenTurn:
     utterance: str
     text: str
     persona: str = ""
-    language: str = ""
     interrupt: bool = False
     traceparent: str = ""
 
@@ -114,7 +113,6 @@ def _taken(turn: int, record: Mapping[str, Any]) -> TakenTurn:
         utterance=record["id"],
         text=record["text"],
         persona=record.get("persona", ""),
-        language=record.get("language", ""),
         interrupt=bool(record.get("interrupt")),
         traceparent=record.get("traceparent", ""),
     )

@@ -48,9 +48,7 @@ class Server:
             raise answer
         return answer
 
-    async def publish(
-        self, store: Store, utterance: Utterance, *, recording: bool = False
-    ) -> Published:
+    async def publish(self, store: Store, utterance: Utterance) -> Published:
         self.held.append(utterance.hold_ms)
         final = "" if utterance.final else " draft"
         answer: Published = self._note(
@@ -95,9 +93,10 @@ class Bench:
         self.now = 100.0
         self.link = Link(redis, RedisSettings(), max_pause_s=0.001)
         store = Store(redis, 1, LimitSettings())
-        self.shipper = Shipper(store, self.link, outbox, eager_backlog=MAX_BACKLOG)
+        self.shipper = Shipper(
+            store, self.link, outbox, eager_backlog=MAX_BACKLOG, clock=lambda: self.now
+        )
         self.eager = self.shipper.eager
-        self.eager._clock = lambda: self.now
 
     async def connect(self) -> None:
         async def ping() -> None:
