@@ -138,9 +138,12 @@ class Shipper:
 
     async def _hand_over(self, utterance: Utterance) -> Published:
         if not utterance.final:
-            match await commit(self._store, utterance.session, utterance.id, utterance.revision):
+            committed = await commit(
+                self._store, utterance.session, utterance.id, utterance.revision
+            )
+            match committed.outcome:
                 case Commitment.OK:
-                    return Published(Verdict.REVISED)
+                    return Published(Verdict.REVISED, committed.turn)
                 case Commitment.CLOSED:
                     return Published(Verdict.CLOSED)
             utterance = utterance.model_copy(update={"final": True})

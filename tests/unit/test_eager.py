@@ -16,7 +16,7 @@ from common.errors import Refused
 from common.link import Link
 from common.settings import LimitSettings, RedisSettings
 from common.store import Store
-from common.transitions.publishing import Commitment, Published, Verdict
+from common.transitions.publishing import Commitment, Committed, Published, Verdict
 from common.utterance import Utterance
 from producer import eager as eager_module
 from producer import shipper as shipper_module
@@ -58,11 +58,11 @@ class Server:
         )
         return answer
 
-    async def commit(self, store: Store, session: str, utterance: str, revision: int) -> Commitment:
-        answer: Commitment = self._note(
+    async def commit(self, store: Store, session: str, utterance: str, revision: int) -> Committed:
+        outcome: Commitment = self._note(
             f"commit {utterance} {revision}", self.commitments, Commitment.OK
         )
-        return answer
+        return Committed(outcome, 7 if outcome is Commitment.OK else 0)
 
     async def keep_open(self, store: Store, session: str, utterance: str) -> bool:
         return bool(self._note(f"keep open {utterance}", [], True))
@@ -156,6 +156,16 @@ async def test_a_draft_is_published_with_its_age_and_then_committed(bench: Bench
     assert bench.server.asked == ["publish a 1 draft", "commit a 1"]
     assert bench.server.held == [750]
     assert (bench.eager.sent, bench.shipper.sent) == (1, 1)
+
+
+async def test_what_was_sent_early_is_told_with_its_turn(bench: Bench) -> None:
+    bench.add("a", final=False)
+    with capture_logs() as logs:
+        async with bench.running():
+            await bench.server.until("commit a 1")
+            await bench.rest()
+    told = [(line["turn"], line["early"]) for line in logs if line["event"] == "utterance_sent"]
+    assert told == [(7, True)]
 
 
 async def test_what_waits_goes_first(bench: Bench) -> None:
