@@ -130,7 +130,7 @@ class Subscriber:
             self.cursors[stream] = await self._last_id(stream)
         else:
             # a moment that the server has not reached yet is no sign that it went back
-            self.cursors[stream] = min(self.since, await self._last_id(stream), key=_number)
+            self.cursors[stream] = min(self.since, await self._last_id(stream), key=place)
 
     async def _last_id(self, stream: str) -> str:
         """`last-generated-id`, by way of XINFO: results carry no audio."""
@@ -145,7 +145,7 @@ class Subscriber:
         """Start over at the server's end when it is behind our cursor: it went back in time."""
         last = await self._last_id(stream)
         cursor = self.cursors[stream]
-        if cursor != "$" and _number(cursor) > _number(last):
+        if place(cursor) > place(last):
             log.warning("server_went_back", stream=stream, cursor=cursor, server=last)
             self.cursors[stream] = last
 
@@ -158,6 +158,7 @@ class Subscriber:
         return event if self.session in (None, event.session) else None
 
 
-def _number(entry: str) -> tuple[int, int]:
+def place(entry: str) -> tuple[int, int]:
+    """An entry's id as numbers, which sort as its stream does."""
     milliseconds, _, sequence = entry.partition("-")
     return int(milliseconds), int(sequence or 0)

@@ -11,8 +11,9 @@ from typing import Any
 import click
 
 from common import logs
-from common.configuration import load, mask_password
+from common.configuration import load
 from common.events import Event, Reply, Skipped, Transcript
+from common.masking import mask_password
 from common.settings import LogSettings
 from common.subscriber import Subscriber
 from ops.conversation import Conversation

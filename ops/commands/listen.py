@@ -118,7 +118,9 @@ async def _listen(
     detector = Speaking(detector_for(options))
     heard = Mutable(source, mute)
     async with AsyncExitStack() as stack:
-        stack.enter_context(heard)
+        # a sound system may take half a minute to answer, and Ctrl+C is to be heard meanwhile
+        await asyncio.to_thread(heard.__enter__)
+        stack.push(heard)
         session = check_session_id(options.session or default_session(Path(source.name).stem))
         outbox = stack.enter_context(
             Outbox(

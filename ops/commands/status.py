@@ -14,7 +14,7 @@ from rich.text import Text
 
 from common import logs
 from common.census import Census, take_census
-from common.connection import is_away, is_hopeless, sentence
+from common.connection import is_unusable, sentence
 from common.settings import Settings
 from common.store import Store
 from ops.conversation import one_line
@@ -78,7 +78,7 @@ async def _looks(store: Store, settings: Settings) -> AsyncIterator[Census | str
         try:
             yield await link.call(take_census, store)
         except Exception as error:
-            if not (is_away(error) or is_hopeless(error)):
+            if not is_unusable(error):
                 raise
             yield sentence(error, settings.redis)
         await asyncio.sleep(LOOK_EVERY_S)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from common.connection import now_ms
 from common.errors import BadInput, EarshotError
 from common.settings import Settings
 from ops.jobs.installed import check_installed
@@ -92,10 +93,9 @@ async def _asked(
         if target.exists() and not overwrite:
             raise BadInput(f"{target} is there already: --overwrite replaces it")
     async with reachable(settings) as store:
-        redis: Any = store.redis
-        seconds, micros = await redis.time()
+        now = await now_ms(store.redis)
     return [
-        asked(file, target, form, settings, seconds * 1000 + micros // 1000)
+        asked(file, target, form, settings, now)
         for file, (target, form) in zip(files, targets, strict=True)
     ]
 

@@ -7,8 +7,8 @@ from typing import Any
 import click
 from platformdirs import user_data_path
 
-from common.configuration import mask_password
 from common.errors import BadSetting
+from common.masking import mask_password
 from common.settings import Settings
 from common.subscriber import Subscriber
 from ops.conversation import Conversation

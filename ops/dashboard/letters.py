@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from common.codecs import SAMPLE_RATE
-from common.connection import is_away, is_hopeless, sentence
+from common.connection import is_unusable, sentence
 from common.errors import RedisUnusable
 from common.link import Link
 from common.settings import Settings
@@ -84,7 +84,7 @@ class Letters:
             try:
                 return await self._link.call(answer, request)
             except Exception as error:
-                if is_away(error) or is_hopeless(error):
+                if is_unusable(error):
                     raise RedisUnusable(sentence(error, self._settings.redis)) from None
                 raise
 

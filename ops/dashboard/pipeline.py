@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from common.census import take_census
-from common.connection import is_away, is_hopeless
+from common.connection import is_unusable
 from common.link import Link
 from common.store import Store
 from ops.dashboard.feed import Feed
@@ -65,7 +65,7 @@ class Pipeline:
             census = (await self._link.call(take_census, self._store)).as_dict()
             held = await self._link.call(holdings, self._store)
         except Exception as error:
-            if not (is_away(error) or is_hopeless(error)):
+            if not is_unusable(error):
                 raise
             return None
         for worker in census["workers"]:

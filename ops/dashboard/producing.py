@@ -131,8 +131,9 @@ class Producing:
             over()
 
     def _put_away(self, outbox: Outbox, session: str) -> None:
-        """Close an outbox, and delete it when nothing is in it."""
-        is_empty = len(outbox) == 0
+        """Close an outbox, and delete it when nothing is in it: what is parked is kept."""
+        depth = outbox.depth()
+        is_empty = not (depth.waiting or depth.parked)
         outbox.close()
         if is_empty:
             for suffix in (".sqlite3", ".sqlite3-wal", ".sqlite3-shm", ".lock"):

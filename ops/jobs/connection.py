@@ -9,9 +9,9 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from common import tls
-from common.configuration import mask_password
 from common.connection import SOCKET_TIMEOUT_S
 from common.errors import BadSetting, RedisUnusable
+from common.masking import mask_password
 from common.redis_url import CLUSTER, SENTINEL, parse
 from common.settings import Settings
 

@@ -12,9 +12,8 @@ from common.events import Event, ReplyDelta, parse_event
 from common.keys import LLM_GROUP
 from common.settings import LlmSettings
 from common.store import Store
-from common.transitions.claims import Settled
+from common.transitions.claims import Claim, Settled
 from common.transitions.publishing import Verdict, publish
-from common.transitions.transcribing import Claim
 from common.utterance import Utterance
 from workers.llm import LlmHandler
 from workers.work import Work
@@ -37,6 +36,9 @@ class Desk:
                 if not is_away(error):
                     raise
                 await asyncio.sleep(0.01)
+
+    async def once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+        return await transition()
 
     def says(self, **state: Any) -> None:
         raise AssertionError(f"the handler has nothing to say, and said {state}")

@@ -12,8 +12,9 @@ from common.codecs import encode
 from common.events import Error, Heard, parse_event
 from common.keys import STT_GROUP, Shard
 from common.store import Store
+from common.transitions.claims import Claim
 from common.transitions.publishing import publish
-from common.transitions.transcribing import Claim, bury_utterance
+from common.transitions.transcribing import bury_utterance
 from common.utterance import Utterance
 from tests.command_line import InProcess, Processes
 from tests.integration.conftest import with_store

@@ -3,6 +3,7 @@ nobody wants them any more. Against the stand-in, in a process of its own.
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
@@ -84,6 +85,8 @@ async def listening(answer: bytes | Callable[[bytes], bytes]) -> AsyncIterator[s
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        await reader.readexactly(int(length[1]) if length else 0)
         writer.write(answer if isinstance(answer, bytes) else answer(head))
         await writer.drain()
         writer.close()

@@ -20,9 +20,9 @@ from common.settings import LlmSettings, RedisSettings
 from common.store import Store
 from common.subscriber import Subscriber
 from common.transitions.answering import Attempt, take_turn
+from common.transitions.claims import Claim
 from common.transitions.dead_letters import replay
 from common.transitions.publishing import Verdict, publish
-from common.transitions.transcribing import Claim
 from common.utterance import SCHEMA, Utterance
 from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import InstantEngine, text_of, utterance_of

@@ -18,8 +18,9 @@ from redis.exceptions import NoScriptError
 from common.keys import LLM_GROUP, Shard
 from common.store import Store
 from common.transitions.answering import Attempt, bury_turn, delta, settle_turn, take_turn
+from common.transitions.claims import Claim
 from common.transitions.publishing import commit, publish
-from common.transitions.transcribing import Claim, bury_utterance, settle_skip, settle_transcript
+from common.transitions.transcribing import bury_utterance, settle_skip, settle_transcript
 from common.utterance import SCHEMA, Utterance
 from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import InstantEngine, utterance_of

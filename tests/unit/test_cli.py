@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from common.configuration import MASK, names
+from common.configuration import names
 from common.errors import (
     BadEntry,
     BadInput,
@@ -21,6 +21,7 @@ from common.errors import (
     RedisUnusable,
     Refused,
 )
+from common.masking import MASK
 from ops import cli
 from ops.options import overrides, setting, settings_of
 from tests.command_line import InProcess

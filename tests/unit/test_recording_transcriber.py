@@ -19,9 +19,9 @@ from common.keys import STT_GROUP, Shard
 from common.link import Link
 from common.settings import ListenSettings, RedisSettings
 from common.store import Store
-from common.transitions.claims import make_group
+from common.transitions.claims import Claim, make_group
 from common.transitions.tending import forget
-from common.transitions.transcribing import Claim, bury_utterance, settle_skip, settle_transcript
+from common.transitions.transcribing import bury_utterance, settle_skip, settle_transcript
 from common.utterance import Utterance
 from ops.recordings import transcriber as module
 from ops.recordings.transcriber import Run, Transcriber
