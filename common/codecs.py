@@ -28,6 +28,12 @@ _FLAC_MAX_SAMPLES: Final = 2**36
 """The header's field for the length has 36 bits (RFC 9639, section 8.2); 0 means unknown."""
 
 
+def as_int16(audio: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Samples between -1 and 1 in 16 bits; what lies outside is clipped."""
+    scaled: NDArray[np.float32] = np.rint(audio * np.float32(FULL_SCALE))
+    return scaled.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
 def encode(samples: NDArray[np.int16], codec: Codec = "flac") -> bytes:
     """Mono int16 samples at 16 kHz as bytes; raises `BadAudio` for anything else, or nothing."""
     if samples.dtype != np.int16 or samples.ndim != 1 or not len(samples):

@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from common.codecs import FULL_SCALE as FULL_SCALE  # Silero's detector takes it from here
+from common.codecs import FULL_SCALE
 
 QUIETEST_DBFS: Final = -96.0
 """Digital silence counts as this: one step of 16 bits, 20 log10(1 / 32768), is about -90."""

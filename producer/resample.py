@@ -4,7 +4,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from common.codecs import FULL_SCALE, SAMPLE_RATE
+from common.codecs import SAMPLE_RATE, as_int16
 
 
 class Resampler:
@@ -31,5 +31,4 @@ class Resampler:
     def _convert(self, mono: NDArray[np.float32], *, last: bool) -> NDArray[np.int16]:
         finite = np.nan_to_num(mono)
         audio = finite if self._soxr is None else self._soxr.resample_chunk(finite, last=last)
-        scaled: NDArray[np.float32] = np.rint(audio * np.float32(FULL_SCALE))
-        return scaled.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+        return as_int16(audio)

