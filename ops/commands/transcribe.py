@@ -86,11 +86,16 @@ async def _asked(
     from ops.recordings.request import asked
 
     targets = [_target(file, kind, output, len(files)) for file in files]
-    if len({target for target, _ in targets}) < len(targets):
+    if len({target.resolve() for target, _ in targets}) < len(targets):
         raise BadInput("two of these recordings would be written to the same transcript")
+    recordings = {file.resolve() for file in files}
     for target, _ in targets:
+        if target.resolve() in recordings:
+            raise BadInput(f"{target} is a recording: give the transcript another name (--output)")
         if target.exists() and not overwrite:
             raise BadInput(f"{target} is there already: --overwrite replaces it")
+        if not target.parent.is_dir():
+            raise BadInput(f"{target} cannot be written: there is no folder {target.parent}")
     async with reachable(settings) as store:
         redis: Any = store.redis
         seconds, micros = await redis.time()
@@ -113,10 +118,7 @@ def _target(
     if output is not None and not into_folder:
         return output, form
     name = file.with_suffix(f".{form}")
-    target = name if output is None else output / name.name
-    if target == file:
-        raise BadInput(f"{file} is a transcript already, not a recording")
-    return target, form
+    return name if output is None else output / name.name, form
 
 
 def _enqueue(settings: Settings, requests: Sequence["Request"], detach: bool) -> int:
