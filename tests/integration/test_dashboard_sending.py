@@ -9,6 +9,8 @@ import numpy as np
 import soundfile
 from websockets.sync.client import connect
 
+from common.utterance import Utterance
+from producer.outbox import Outbox
 from tests.browser.chromium import DashboardProcess
 from tests.integration.pipeline import wait_until
 from tests.integration.redis_server import RedisServer
@@ -40,6 +42,10 @@ def test_what_redis_could_not_take_is_sent_after_a_restart(tmp_path: Path) -> No
         wait_until(lambda: '"utterance_heard"' in board.log, bool)
         assert board.stop() == 0, board.log
         assert [path.stem for path in outboxes.glob("*.sqlite3")] == [session]
+        with Outbox(outboxes, "web-00000000", max_bytes=2**20, max_age_s=1e9) as parked:
+            said = Utterance(id="u", session="web-00000000", samples=1, audio=b"x")
+            parked.add(said, age_s=1e8)
+            parked.park(1, "Redis refused it")
         server.start()
         board.start()
         (utterance,) = wait_until(lambda: _heard(server), bool)
