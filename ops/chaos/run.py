@@ -92,10 +92,10 @@ class Report:
         }
 
 
-def values_of(options: Options, redis_url: str, llm_port: int) -> dict[str, Any]:
+def values_of(options: Options, redis: dict[str, str], llm_port: int) -> dict[str, Any]:
     """The settings of a run's processes."""
     return {
-        "redis": {"url": redis_url},
+        "redis": redis,
         "worker": {
             "claim_idle_s": options.claim_idle_s,
             "max_deliveries": options.max_deliveries,
@@ -140,7 +140,7 @@ async def run(options: Options, *, folder: Path | None = None, say: Say = to_std
         folder.mkdir(parents=True, exist_ok=True)
         redis = stack.enter_context(EmbeddedRedis(folder / "redis", fsync="always"))
         proxy = await stack.enter_async_context(Proxy(redis.socket))
-        values = values_of(options, proxy.url, port)
+        values = values_of(options, redis.settings | {"url": proxy.url}, port)
         stage = await stack.enter_async_context(staged(values, redis.url, folder, say))
         stage.start_llm_server(port, first_token_ms=FIRST_TOKEN_MS, tokens_per_s=TOKENS_PER_S)
         stage.start_workers(stt=options.stt_workers, llm=options.llm_workers)

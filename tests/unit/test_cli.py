@@ -88,6 +88,13 @@ def test_every_command_is_listed(run: InProcess) -> None:
         assert description.split(",")[0].split(".")[0][:30] in " ".join(shown.split())
 
 
+@pytest.mark.parametrize("bench", ["eager", "recording"])
+def test_a_bench_with_a_model_that_there_is_not_says_so(bench: str, run: InProcess) -> None:
+    status, shown, told = run("bench", bench, "--model", "nope")
+    assert (status, shown) == (1, "")
+    assert "there is no model 'nope'" in told.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("error", "status"),
     [
@@ -166,6 +173,7 @@ def test_a_bug_is_not_hidden(run: InProcess, monkeypatch: pytest.MonkeyPatch) ->
         (["llm", "--rounds", "-1"], "EARSHOT_LLM__ROUNDS"),
         (["llm", "--base-url", "localhost:8000"], "EARSHOT_LLM__BASE_URL"),
         (["listen", "--realtime"], "--realtime goes with --input"),
+        (["up", "--stt", "-1"], "-1 is not in the range x>=0"),
         (["transcribe", "a.wav", "-o", "./a.wav", "--overwrite"], "a.wav is a recording"),
         (["transcribe", "a.wav", "b.txt", "--overwrite"], "b.txt is a recording"),
         (["transcribe", "a.wav", "-o", "nowhere/a.txt"], "there is no folder nowhere"),
