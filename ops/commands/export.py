@@ -72,7 +72,8 @@ async def _print(settings: Settings, age_s: float | None, kind: str, session: st
     header, row = FORMATS[kind]
     async with reachable(settings) as store:
         link = link_of(store, settings)
-        reading = events_of(store, link, await start(store, link, age_s), session)
+        since = await start(store, link, age_s)
+        reading = events_of(store, link, since, session, patient=False)
         click.echo(header, nl=False)
         async with aclosing(reading.events()) as events:
             async for received in events:

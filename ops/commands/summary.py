@@ -47,7 +47,8 @@ async def _extent(settings: Settings, session: str) -> tuple[int, int]:
     """Epoch and last turn of a conversation; raises BadInput if there is none."""
     async with reachable(settings) as store:
         redis: Any = store.redis
-        epoch, last = await redis.hmget(store.shard(session).session(session), "epoch", "last")
+        key = store.shard(session).session(session)
+        epoch, last = await redis.hget(key, "epoch"), await redis.hget(key, "last")
     if epoch is None or last is None:
         raise BadInput(
             f"there is no conversation {session!r} (any more): a quiet one is forgotten after"

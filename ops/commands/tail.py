@@ -79,6 +79,7 @@ async def _tail(
             deltas=is_live or (deltas and as_json),
             session=session,
             follow=follow,
+            patient=follow,
         )
         printing = asyncio.create_task(
             _show(subscriber, conversation, settings.log)
