@@ -41,12 +41,22 @@ def list_(ctx: click.Context, as_json: bool, reason: str | None) -> None:
 
 async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     from ops.dead_letters import dead_letters
 
-    table = Table("letter", "age", "session", "turn", "stage", "reason", "error", box=None)
+    # a letter's id is there to be copied; the rest is folded where it does not fit, and never cut
+    table = Table(
+        Column("letter", no_wrap=True),
+        "age",
+        Column("session", overflow="fold"),
+        "turn",
+        "stage",
+        Column("reason", overflow="fold"),
+        Column("error", overflow="fold"),
+        box=None,
+    )
     count = 0
     async with reachable(settings) as store:
         async for letter in dead_letters(store, reason):

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from common.errors import BadInput, NoMicrophone
 from ops.options import setting, settings_and_logs
@@ -41,7 +41,16 @@ def command(ctx: click.Context, as_json: bool, level: bool, seconds: float | Non
         return
     if not devices:
         raise NoMicrophone("there is no input device on this host: is a microphone plugged in?")
-    table = Table("index", "name", "host API", "channels", "rate", "", box=None, pad_edge=False)
+    table = Table(
+        "index",
+        Column("name", overflow="fold"),
+        "host API",
+        "channels",
+        "rate",
+        "",
+        box=None,
+        pad_edge=False,
+    )
     for device in devices:
         table.add_row(
             str(device.index),

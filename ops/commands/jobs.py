@@ -44,7 +44,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     """List the jobs there are, and what became of those that ended."""
     settings = _settings(ctx)
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     from ops.jobs.connection import check, connect
@@ -60,7 +60,15 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     if not jobs:
         click.echo("No jobs.")
         return
-    table = Table("job", "of", "state", "how far", "asked (UTC)", box=None, pad_edge=False)
+    table = Table(
+        Column("job", no_wrap=True),
+        Column("of", overflow="fold"),
+        "state",
+        "how far",
+        "asked (UTC)",
+        box=None,
+        pad_edge=False,
+    )
     for job in jobs:
         table.add_row(*(Text(cell) for cell in job.cells()))
     Console().print(table)

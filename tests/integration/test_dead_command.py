@@ -115,6 +115,18 @@ def test_what_stands_in_one_is_no_markup_and_no_command_to_the_terminal(
     assert "\x1b" not in shown
 
 
+def test_nothing_is_cut_off_where_there_is_no_room(
+    server: RedisServer, earshot: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    (letter,) = _bury(server, "a", session="a-long-name-of-a-session-" + "x" * 39)
+    status, shown, _ = earshot("dead", "list")
+    assert status == 0
+    assert letter in shown
+    assert "…" not in shown
+    assert shown.count("x") == 39
+
+
 @pytest.mark.parametrize(
     "fields",
     [
