@@ -77,10 +77,12 @@ async def reachable(settings: Settings) -> AsyncIterator[Store]:
     async with opened(settings) as store:
         try:
             await check_server(store.redis, settings.redis, settings.shards)
-            yield store
-        except BrokenPipeError:
-            raise  # the command's own: whoever read its output has gone
         except (RedisError, RedisClusterException, OSError) as error:
+            raise RedisUnusable(sentence(error, settings.redis)) from None
+        try:
+            yield store
+        # an OSError is the command's own: its output's reader has gone, or its disk is full
+        except (RedisError, RedisClusterException) as error:
             raise RedisUnusable(sentence(error, settings.redis)) from None
 
 

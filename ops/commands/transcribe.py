@@ -10,9 +10,8 @@ import click
 
 from common.errors import BadInput, EarshotError
 from common.settings import Settings
-from ops.jobs.installed import check_installed
 from ops.options import log_options, redis_options, setting, settings_and_logs
-from ops.running import INTERRUPTED, link_of, reachable, run_role
+from ops.running import INTERRUPTED, link_of, reachable, run_role, unless
 
 # these bring NumPy and RQ along, which --help must not wait for
 if TYPE_CHECKING:
@@ -122,35 +121,32 @@ def _target(
 
 
 def _enqueue(settings: Settings, requests: Sequence["Request"], detach: bool) -> int:
-    check_installed()
-    from ops.jobs.connection import check, connect
+    from ops.jobs.connection import reached
     from ops.jobs.queues import enqueue, job_id
 
-    connection = connect(settings)
-    check(connection, settings)
     names: dict[str, str] = {}
-    for request in requests:
-        # the run is new each time; what makes it the same job is what is wanted
-        wanted = request.model_dump(exclude={"run", "session", "since"})
-        identity = job_id(KIND, *wanted.values())
-        arguments = request.model_dump()
-        job, is_new = enqueue(connection, settings.jobs, KIND, identity, arguments, again="always")
-        names[job.id] = Path(request.file).name
-        click.echo(f"{request.file}: job {job.id}{'' if is_new else ', in work already'}", err=True)
+    with reached(settings) as redis:
+        for request in requests:
+            # the run is new each time; what makes it the same job is what is wanted
+            wanted = request.model_dump(exclude={"run", "session", "since"})
+            identity = job_id(KIND, *wanted.values())
+            arguments = request.model_dump()
+            job, is_new = enqueue(redis, settings.jobs, KIND, identity, arguments, again="always")
+            names[job.id] = Path(request.file).name
+            known = "" if is_new else ", in work already"
+            click.echo(f"{request.file}: job {job.id}{known}", err=True)
     return 0 if detach else _watch(settings, names)
 
 
 def _watch(settings: Settings, names: dict[str, str]) -> int:
     from ops.jobs.bars import Bars
-
-    check_installed()
-    from ops.jobs.connection import connect
+    from ops.jobs.connection import reached
     from ops.jobs.watching import watch
 
     try:
-        with Bars(names) as bars:
+        with reached(settings) as redis, Bars(names) as bars:
             ended = watch(
-                connect(settings),
+                redis,
                 dict.fromkeys(names, KIND),
                 lambda identity, seen: bars.show(identity, seen.state, seen.progress),
             )
@@ -187,16 +183,12 @@ def _here(settings: Settings, requests: Sequence["Request"]) -> int:
     async def role(stop: asyncio.Event) -> None:
         nonlocal failed
         task = asyncio.create_task(_each_here(settings, requests))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await unless(stop, task)
+        if task.cancelled():
             click.echo("Given up; nothing was written.", err=True)
             failed = INTERRUPTED
-            return
-        failed = task.result()
+        else:
+            failed = task.result()
 
     run_role(role)
     return failed

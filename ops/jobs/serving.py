@@ -8,7 +8,7 @@ import structlog
 
 from common.monitoring import monitored
 from common.settings import Settings
-from ops.jobs.connection import check, connect
+from ops.jobs.connection import connect, reached
 from ops.jobs.queues import RECORDINGS, UPKEEP
 from ops.jobs.schedule import Schedule
 from ops.running import link_of, meet, opened, unless
@@ -24,13 +24,13 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises RedisUnusable or BadSetting when waiting cannot help.
     """
-    connection = connect(settings)  # first, since a Cluster is for a person to mend
+    connect(settings)  # first, since a Cluster is for a person to mend
     async with opened(settings) as store:
         link = link_of(store, settings)
         await unless(stop, meet(link, store, settings))
         if stop.is_set():
             return
-        await asyncio.to_thread(check, connection, settings)
+        await asyncio.to_thread(_check, settings)
         async with Supervisor(_pass_on) as supervisor:
             variables = role_environment(settings)
             names = [UPKEEP, *[RECORDINGS] * settings.jobs.recordings]
@@ -52,6 +52,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 schedule.cancel()
                 await asyncio.gather(schedule, return_exceptions=True)
     log.info("left")
+
+
+def _check(settings: Settings) -> None:
+    with reached(settings):
+        pass
 
 
 def _pass_on(_name: str, line: str) -> None:

@@ -28,6 +28,8 @@ from ops.commands.export import _print as print_export
 from ops.commands.summary import _extent as extent
 from ops.commands.tail import _tail as tail
 from ops.dashboard.holdings import holdings
+from ops.jobs.connection import reached
+from ops.jobs.listing import listed
 from tests.conftest import FAST
 from tests.integration.secured_redis import SecuredRedis
 from tests.integration.workshop import until
@@ -186,6 +188,14 @@ async def test_jobs_run_under_rq_send_recordings_and_read_results(secured: Secur
         SimpleWorker([queue], connection=client).work(burst=True)
         assert secured.refusals() == []
         assert job.return_value() == 4
+
+
+def test_who_may_not_use_the_jobs_is_told_so(secured: SecuredRedis) -> None:
+    with (
+        pytest.raises(RedisUnusable, match="does not permit"),
+        reached(Settings(redis=secured.settings("viewer"))) as client,
+    ):
+        listed(client)
 
 
 @pytest.mark.parametrize("role", ["admin", "jobs"])
