@@ -89,6 +89,8 @@ class Access:
     async def _refusal(self, scope: Scope, receive: Receive, *, is_guest: bool) -> Response | None:
         """The answer in place of the app's, if it is not allowed (or is the login itself)."""
         visitor = HTTPConnection(scope)
+        if _is_unreadable(visitor):
+            return JSONResponse({"error": "the Host or Origin header cannot be read"}, 400)
         if why := self._foreign(visitor, is_guest=is_guest):
             return JSONResponse({"error": why}, 403)
         if is_guest and scope["method"] == "OPTIONS":
@@ -173,6 +175,16 @@ async def _body(request: Request) -> bytes:
         if len(body) > LOGIN_MAX_BYTES:
             return b""
     return body
+
+
+def _is_unreadable(visitor: HTTPConnection) -> bool:
+    """Whether it says where it comes from in what is no address, which no browser does."""
+    try:
+        urlsplit(f"//{visitor.headers.get('host', '')}")
+        urlsplit(visitor.headers.get("origin", ""))
+    except ValueError:
+        return True
+    return False
 
 
 def _is_this_machine(host: str) -> bool:

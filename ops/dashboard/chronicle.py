@@ -102,12 +102,9 @@ class Chronicle:
             chosen[key] = None
         return self._told(self._turns[key] for key in self._turns if key in chosen)
 
-    def session(self, session: str, *, before: Key | None, limit: int) -> list[str]:
-        """Events of a session's newest turns, of those before `before` if it is given."""
-        turns = list(self._sessions.get(session, {}).values())
-        if before is not None:
-            turns = [turn for turn in turns if turn.key < before]
-        return self._told(turns[-limit:])
+    def session(self, session: str, *, limit: int) -> list[str]:
+        """Events of a session's newest turns."""
+        return self._told(list(self._sessions.get(session, {}).values())[-limit:])
 
     def search(self, words: str, limit: int) -> list[str]:
         """Events of the newest turns in which `words` were said or answered, oldest first."""

@@ -86,6 +86,16 @@ def test_a_forged_cookie_is_worth_nothing(http: httpx.Client) -> None:
         assert answer.status_code == 401
 
 
+@pytest.mark.parametrize("headers", [{"Host": "["}, {"Origin": "http://["}])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_is_no_address_is_refused(
+    headers: dict[str, str], method: str, http: httpx.Client
+) -> None:
+    answer = http.request(method, "/api/overview", headers=BEARER | headers)
+    assert answer.status_code == 400
+    assert "cannot be read" in answer.json()["error"]
+
+
 def test_with_the_token_a_program_reads(http: httpx.Client) -> None:
     answer = http.get("/api/overview", headers=BEARER)
     assert answer.status_code == 200
@@ -226,3 +236,6 @@ def test_a_taken_port_and_a_wrong_redis_are_one_sentence(
     taken = DashboardProcess(tmp_path, server.url, {"EARSHOT_DASHBOARD__PORT": port})
     with pytest.raises(AssertionError, match=r"the dashboard cannot listen on 127\.0\.0\.1"):
         taken.start()
+    nameless = {"EARSHOT_DASHBOARD__HOST": "a..b", "EARSHOT_DASHBOARD__TOKEN": TOKEN}
+    with pytest.raises(AssertionError, match=r"earshot: the dashboard cannot listen on a\.\.b"):
+        DashboardProcess(tmp_path, server.url, nameless).start()

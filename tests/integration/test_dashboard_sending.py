@@ -3,13 +3,17 @@ what is too large, or no audio, is refused with a sentence."""
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Final
 
 import httpx
 import numpy as np
 import soundfile
+from starlette.websockets import WebSocketDisconnect
 from websockets.sync.client import connect
 
 from common.utterance import Utterance
+from ops.dashboard.sending import Sending
 from producer.outbox import Outbox
 from tests.browser.chromium import DashboardProcess
 from tests.integration.pipeline import wait_until
@@ -81,4 +85,30 @@ def test_too_much_is_refused(tmp_path: Path) -> None:
         assert answer.status_code == 400
         assert "more than 0.01 MB" in answer.json()["error"]
         assert http.post("/api/recordings?name=../../../a", content=b"").status_code == 400
+        long = "\u8a9e" * 100  # 300 bytes
+        assert http.post(f"/api/recordings?name={long}.wav", content=b"").status_code == 400
         assert http.get("/api/recordings/web-00000000").status_code == 400
+
+
+class Gone:
+    """A page that has left before the first word."""
+
+    query_params: Final[dict[str, str]] = {}
+
+    async def accept(self) -> None:
+        pass
+
+    async def send_text(self, text: str) -> None:
+        raise WebSocketDisconnect(1006)
+
+
+async def test_a_page_that_left_at_once_is_not_listened_to_for_ever() -> None:
+    begun: list[Any] = []
+    producing: Any = SimpleNamespace(
+        frame_ms=30,
+        find=lambda session: None,
+        begin=lambda source, session, over: begun.append(source),
+    )
+    page: Any = Gone()
+    await Sending(producing, max_mb=1).speak(page)
+    assert list(begun[0]) == [], "it has ended"
