@@ -101,8 +101,14 @@ def _spread(times: list[float]) -> dict[str, float]:
     return {
         "turns": len(times),
         "median": round(statistics.median(times), 1),
-        "p95": round(statistics.quantiles(times, n=20, method="inclusive")[-1], 1),
+        "p95": round(_p95(times), 1),
     }
+
+
+def _p95(times: list[float]) -> float:
+    if len(times) == 1:
+        return times[0]
+    return statistics.quantiles(times, n=20, method="inclusive")[-1]
 
 
 async def measure(load: Load, *, say: Callable[[str], None] = lambda _: None) -> Measured:

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from common.configuration import load
+from common.errors import BadInput
 from ops.chaos.judge import Findings, judge
 from ops.chaos.plan import Plan
 from ops.chaos.pool import Deaths, Pool
@@ -137,7 +138,10 @@ async def run(options: Options, *, folder: Path | None = None, say: Say = to_std
     async with AsyncExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="earshot-chaos-")))
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"{folder} cannot be used: {error.strerror}") from None
         redis = stack.enter_context(EmbeddedRedis(folder / "redis", fsync="always"))
         proxy = await stack.enter_async_context(Proxy(redis.socket))
         values = values_of(options, redis.settings | {"url": proxy.url}, port)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from common.errors import BadInput, NoMicrophone
-from ops.options import setting, settings_and_logs
+from ops.options import overrides, setting, settings_and_logs
 
 
 @click.command("devices")
@@ -33,6 +33,8 @@ def command(ctx: click.Context, as_json: bool, level: bool, seconds: float | Non
         with suppress(KeyboardInterrupt):
             _meter(ctx, seconds)
         return
+    if seconds is not None or overrides(ctx):
+        raise BadInput("--seconds and --device go with --level")
     from producer.devices import list_devices
 
     devices = list_devices()

@@ -14,13 +14,15 @@ from common.settings import Settings
 from common.subscriber import Subscriber
 from ops.conversation import Conversation
 from ops.machine import Machine, configured, machine
-from ops.options import log_options, overrides, redis_options, setting, settings_and_logs
+from ops.options import log_options, overrides, setting, settings_and_logs
 from ops.running import run_role
 from ops.supervisor import StopRequested, to_stderr
 
 ANNOUNCED = "Dashboard: "
 """How the dashboard says where it is."""
 
+SERVER_HELP = "Your LLM server.  [default: a stand-in without a model]"
+REDIS_HELP = "Your Redis.  [default: an embedded one]"
 COUNT = click.IntRange(min=0)
 LOUD = re.compile(r'"level": "(warning|error|critical)"|\[(warning|error|critical)')
 """A log line that a person is to see, as JSON and as it is for a terminal."""
@@ -34,11 +36,11 @@ LOUD = re.compile(r'"level": "(warning|error|critical)"|\[(warning|error|critica
 @click.option("--no-dashboard", is_flag=True, help="No web page.")
 @click.option("--verbose", is_flag=True, help="Also what the processes log.")
 @setting("--model", "stt.model", metavar="NAME|FOLDER|demo")
-@setting("--base-url", "llm.base_url", metavar="URL")
+@setting("--base-url", "llm.base_url", metavar="URL", says=SERVER_HELP)
 @setting("--persona", "llm.persona", metavar="NAME|FILE")
 @setting("--session", "listen.session", metavar="ID")
 @setting("--device", "listen.device", metavar="INDEX|NAME")
-@redis_options
+@setting("--redis-url", "redis.url", metavar="URL", says=REDIS_HELP)
 @log_options
 @click.pass_context
 def command(
