@@ -27,7 +27,7 @@ class Line:
 
 
 class Conversation:
-    """Turns events into lines, and counts how turns end.
+    """Turns events into lines.
 
     With `sessions` the session stands before each line; with `timings` milliseconds since the
     end of speech stand behind it.

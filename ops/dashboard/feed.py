@@ -58,7 +58,7 @@ class _Page:
 
 
 class Feed:
-    """Follows the results. `notes` are told each event once, for whoever counts them.
+    """Follows the results. `note` is told each event once, for whoever counts them.
 
     `history_s` seconds of the past are read first; `caught_up` is set when that is done.
     """

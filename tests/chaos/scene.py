@@ -45,7 +45,7 @@ class Scene:
         return findings
 
     async def rest_of(self, plan: Plan, patience_s: float = PATIENCE_S) -> Findings:
-        """The same for a plan that producers carried out, and without judging it."""
+        """The same for a plan that producers carried out: what is broken is the caller's to judge."""
         stage = self.stage
         await stage.rest(plan.utterances, patience_s)
         findings = await judge(stage.store, plan.said(), stage.settings.llm, InstantEngine.name)
