@@ -4,8 +4,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -104,11 +103,3 @@ class Fleet:
     ) -> None:
         for node in self.nodes:
             node.close()
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    """Blocks until it holds."""
-    deadline = time.monotonic() + START_S
-    while not condition():
-        assert time.monotonic() < deadline, "the servers did not get ready"
-        time.sleep(0.05)

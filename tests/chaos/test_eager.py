@@ -12,8 +12,9 @@ from typing import Any
 from common.events import Ending, Event, Heard, Reply, Skipped, Transcript, parse_event
 from ops.chaos.speech import text_of
 from tests.chaos.eager_speaker import BLOCK, DEATHS, Death, Diary, death_in, resumes, run_speaker
-from tests.chaos.scene import Scene, scene, until
+from tests.chaos.scene import Scene, scene
 from tests.integration.redis_server import RedisServer
+from tests.waiting import until
 
 SPEAKERS = 3
 UTTERANCES = 2 * len(DEATHS)  # of each speaker: every death, with and without a resumption

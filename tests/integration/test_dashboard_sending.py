@@ -16,9 +16,9 @@ from common.utterance import Utterance
 from ops.dashboard.sending import Sending
 from producer.outbox import Outbox
 from tests.browser.chromium import DashboardProcess
-from tests.integration.pipeline import wait_until
 from tests.integration.redis_server import RedisServer
 from tests.speechlike import speechlike
+from tests.waiting import until_sync
 
 SPEECH = np.concatenate((speechlike(1.5), np.zeros(24_000, np.int16)))
 WEBRTC = {"EARSHOT_LISTEN__VAD": "webrtc"}  # it hears speech in what is made by rule
@@ -43,7 +43,7 @@ def test_what_redis_could_not_take_is_sent_after_a_restart(tmp_path: Path) -> No
                 "session"
             ]
         outboxes = tmp_path / "outbox" / "dashboard"
-        wait_until(lambda: '"utterance_heard"' in board.log, bool)
+        until_sync(lambda: '"utterance_heard"' in board.log, bool)
         assert board.stop() == 0, board.log
         assert [path.stem for path in outboxes.glob("*.sqlite3")] == [session]
         with Outbox(outboxes, "web-00000000", max_bytes=2**20, max_age_s=1e9) as parked:
@@ -52,10 +52,10 @@ def test_what_redis_could_not_take_is_sent_after_a_restart(tmp_path: Path) -> No
             parked.park(1, "Redis refused it")
         server.start()
         board.start()
-        (utterance,) = wait_until(lambda: _heard(server), bool)
+        (utterance,) = until_sync(lambda: _heard(server), bool)
         assert utterance[b"session"].decode() == session
         assert utterance[b"source"] == b"a.wav"
-        wait_until(lambda: list(outboxes.iterdir()), lambda left: not left)
+        until_sync(lambda: list(outboxes.iterdir()), lambda left: not left)
 
 
 def test_what_was_said_before_the_page_left_is_sent(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_what_was_said_before_the_page_left_is_sent(tmp_path: Path) -> None:
             audio = SPEECH[:30_000].tobytes()
             for start in range(0, len(audio), 3_000):
                 socket.send(audio[start : start + 3_000])
-        (utterance,) = wait_until(lambda: _heard(server), bool)
+        (utterance,) = until_sync(lambda: _heard(server), bool)
         assert utterance[b"session"] == b"web-0a1b2c3d"
         assert 1_200 < int(utterance[b"speech_ms"]) < 1_900
         with connect(url.replace("web-0a1b2c3d", "kitchen"), proxy=None) as socket:

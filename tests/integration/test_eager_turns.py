@@ -16,7 +16,8 @@ from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import text_of, utterance_of
 from ops.eager_bench import clips, measure
 from tests.integration.redis_server import RedisServer
-from tests.integration.workshop import Shop, until, workshop
+from tests.integration.workshop import Shop, workshop
+from tests.waiting import until
 
 MODEL = "instant"
 

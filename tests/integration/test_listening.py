@@ -9,8 +9,9 @@ import soundfile
 from numpy.typing import NDArray
 
 from ops.demo.recording_file import AUDIO, Sentence, normalised, sentences
-from tests.integration.pipeline import pipeline, wait_until
+from tests.integration.pipeline import pipeline
 from tests.integration.virtual_microphone import VirtualMicrophone
+from tests.waiting import until_sync
 
 MARGIN_S = 0.5
 LEAD_S = 3
@@ -26,7 +27,7 @@ def said(sentence: Sentence) -> NDArray[np.int16]:
 
 
 def wait_for_log(folder: Path, event: str) -> None:
-    wait_until(
+    until_sync(
         lambda: [path.read_text() for path in folder.glob("listen-*.log")],
         lambda logs: any(f'"{event}"' in log for log in logs),
     )

@@ -10,8 +10,9 @@ from common.errors import Transient
 from ops.chaos.plan import Kind
 from tests.integration.redis_server import RedisServer
 from tests.integration.test_loop_outcomes import failing
-from tests.integration.workshop import FOREVER_S, Engine, Shop, until, workshop
+from tests.integration.workshop import FOREVER_S, Engine, Shop, workshop
 from tests.metric_samples import Growth, growth, sample
+from tests.waiting import until
 from workers.loop import Loop
 from workers.stt import SttHandler
 

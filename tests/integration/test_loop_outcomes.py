@@ -14,7 +14,8 @@ from common.keys import HANDED_BACK
 from ops.chaos.plan import Kind
 from ops.chaos.speech import text_of
 from tests.integration.redis_server import RedisServer
-from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, until, workshop
+from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, workshop
+from tests.waiting import until
 
 
 @pytest.fixture
