@@ -13,8 +13,8 @@ from typing import Any, Final, Self
 
 from playwright.sync_api import BrowserContext, sync_playwright
 
-from tests.integration.pipeline import earshot
-from tests.waiting import until_sync
+from tests.support.pipeline import earshot
+from tests.support.waiting import until_sync
 
 STOP_S: Final = 30.0
 ADDRESS: Final = re.compile(r"^Dashboard: (http://\S+)$", re.MULTILINE)

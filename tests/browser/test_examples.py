@@ -15,8 +15,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.actor import Actor
 from tests.browser.chromium import DashboardProcess
-from tests.integration.redis_server import RedisServer
-from tests.waiting import until_sync
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until_sync
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 TOKEN = "a token"

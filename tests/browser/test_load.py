@@ -15,8 +15,8 @@ import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
 from tests.browser.chromium import DashboardProcess
-from tests.integration.redis_server import RedisServer
-from tests.waiting import until_sync
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until_sync
 
 SESSIONS: Final = 1_000
 RATE: Final = 200

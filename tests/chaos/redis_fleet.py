@@ -16,7 +16,7 @@ from redis.retry import Retry
 
 from ops.chaos.stage import free_port
 from ops.die_with_parent import die_with_parent
-from tests.integration.redis_server import EXECUTABLES
+from tests.support.redis_server import EXECUTABLES
 
 START_S: Final = 30.0
 # What the docs advise: a master that no replica follows closely accepts nothing.

@@ -13,7 +13,7 @@ from ops.chaos.plan import Plan
 from ops.chaos.stage import free_port
 from tests.chaos.redis_fleet import DURABLE, START_S, Fleet, Node
 from tests.chaos.scene import scene
-from tests.waiting import until_sync
+from tests.support.waiting import until_sync
 
 MASTERS = 3
 SHARDS = 6

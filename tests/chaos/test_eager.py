@@ -13,8 +13,8 @@ from common.events import Ending, Event, Heard, Reply, Skipped, Transcript, pars
 from ops.chaos.speech import text_of
 from tests.chaos.eager_speaker import BLOCK, DEATHS, Death, Diary, death_in, resumes, run_speaker
 from tests.chaos.scene import Scene, scene
-from tests.integration.redis_server import RedisServer
-from tests.waiting import until
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 SPEAKERS = 3
 UTTERANCES = 2 * len(DEATHS)  # of each speaker: every death, with and without a resumption

@@ -7,8 +7,8 @@ import pytest
 
 from common.keys import LLM_GROUP, STT_GROUP
 from tests.chaos.scene import Scene, log_lines, scene
-from tests.integration.redis_server import RedisServer
-from tests.waiting import until
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 HOLDING = {"stt": {"stt": 2, "slow_s": 1.0}, "llm": {"llm": 2, "tokens_per_s": 20.0}}
 

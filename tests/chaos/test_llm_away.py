@@ -11,7 +11,7 @@ import pytest
 from common.keys import LLM_GROUP
 from ops.chaos.stage import LLM_SERVER
 from tests.chaos.scene import scene
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 
 @pytest.mark.parametrize(

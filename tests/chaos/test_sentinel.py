@@ -11,7 +11,7 @@ import pytest
 from ops.chaos.plan import Plan
 from tests.chaos.redis_fleet import CAREFUL, DURABLE, Fleet
 from tests.chaos.scene import scene
-from tests.waiting import until_sync
+from tests.support.waiting import until_sync
 
 SERVICE = "earshot"
 SENTINELS = 3

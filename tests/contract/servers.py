@@ -18,8 +18,8 @@ import httpx
 
 from common.closing import Closing
 from tests.contract import tiny_model
-from tests.integration.standin_server import ROOT, StandIn
-from tests.waiting import until_sync
+from tests.support.standin_server import ROOT, StandIn
+from tests.support.waiting import until_sync
 
 TINY: Final = "tiny"
 WINDOW: Final = 2_048

@@ -18,8 +18,8 @@ from common.store import Store
 from common.transitions.answering import Message
 from common.transitions.claims import Settled
 from tests.contract.servers import KEY, TINY, WINDOW, Served
-from tests.integration.room import SESSION, Room
-from tests.waiting import until
+from tests.support.room import SESSION, Room
+from tests.support.waiting import until
 from workers.asking import Asking
 from workers.llm_errors import ContextTooLong, SystemRoleRefused
 from workers.llm_server import Finished, LlmServer

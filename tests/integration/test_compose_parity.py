@@ -29,7 +29,7 @@ from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import utterance_of
 from ops.demo.recording_file import AUDIO, sentences
 from tests.integration.compose_natively import House
-from tests.integration.test_listening import LEAD_S, RATE, said
+from tests.integration.said import LEAD_S, RATE, said
 from tests.integration.virtual_microphone import VirtualMicrophone
 
 PATIENCE_S: Final = 150.0

@@ -21,10 +21,10 @@ from redis.exceptions import RedisError
 
 from common.settings import PREFIX
 from ops.demo.recording_file import AUDIO
-from tests.compose_file import environment, mounts, services
-from tests.integration.redis_server import RedisServer
-from tests.integration.standin_server import StandIn
-from tests.waiting import until_sync
+from tests.support.compose_file import environment, mounts, services
+from tests.support.redis_server import RedisServer
+from tests.support.standin_server import StandIn
+from tests.support.waiting import until_sync
 
 DEADLINE_S: Final = 60.0
 ENV: Final = {"EARSHOT_STT__MODEL": "demo", "EARSHOT_LISTEN__SESSION": "kitchen"}

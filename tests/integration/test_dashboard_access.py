@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 
 from tests.browser.actor import Actor
 from tests.browser.chromium import DashboardProcess
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 TOKEN = "correct horse"
 GUEST = "http://wall.example:8000"

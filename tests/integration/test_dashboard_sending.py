@@ -16,9 +16,9 @@ from common.utterance import Utterance
 from ops.dashboard.sending import Sending
 from producer.outbox import Outbox
 from tests.browser.chromium import DashboardProcess
-from tests.integration.redis_server import RedisServer
-from tests.speechlike import speechlike
-from tests.waiting import until_sync
+from tests.support.redis_server import RedisServer
+from tests.support.speechlike import speechlike
+from tests.support.waiting import until_sync
 
 SPEECH = np.concatenate((speechlike(1.5), np.zeros(24_000, np.int16)))
 WEBRTC = {"EARSHOT_LISTEN__VAD": "webrtc"}  # it hears speech in what is made by rule

@@ -15,9 +15,9 @@ from common.store import Store
 from common.transitions.publishing import publish
 from common.transitions.transcribing import Claim, bury_utterance
 from common.utterance import Utterance
-from tests.command_line import InProcess, Processes
 from tests.integration.conftest import with_store
-from tests.integration.redis_server import RedisServer
+from tests.support.command_line import InProcess, Processes
+from tests.support.redis_server import RedisServer
 
 SHARD = Shard(0)
 AUDIO = (np.sin(np.arange(8_000) / 10) * 8_000).astype(np.int16)

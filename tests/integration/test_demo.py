@@ -7,7 +7,7 @@ import subprocess
 
 from common.events import EVENTS
 from ops.demo.recording_file import normalised, sentences
-from tests.integration.pipeline import DEADLINE_S, earshot
+from tests.support.pipeline import DEADLINE_S, earshot
 
 # no network, how to reach another Redis, and settings that do not say which model or server
 ELSEWHERE = {

@@ -15,9 +15,9 @@ from ops.hearing.scenes import ROOM_RMS
 from ops.hearing.voices import Clip, recorded, speak
 from ops.hearing.voices import _levelled as levelled
 from ops.hearing.voices import _trimmed as trimmed
-from tests.integration.pipeline import pipeline
 from tests.integration.virtual_microphone import VirtualMicrophone
-from tests.waiting import until_sync
+from tests.support.pipeline import pipeline
+from tests.support.waiting import until_sync
 from workers.whisper import Whisper, load
 
 SENTENCES = 20

@@ -24,10 +24,10 @@ from common.utterance import Utterance
 from ops.standin.protocol import Message
 from ops.standin.wit.replies import reply_to
 from tests.conftest import FAST
-from tests.integration.redis_server import RedisServer
-from tests.integration.room import PATIENCE_S, SESSION, WORKER, Room
-from tests.integration.standin_server import StandIn
-from tests.waiting import until
+from tests.support.redis_server import RedisServer
+from tests.support.room import PATIENCE_S, SESSION, WORKER, Room
+from tests.support.standin_server import StandIn
+from tests.support.waiting import until
 from workers import tokenizer
 from workers.persona import Personas
 from workers.tokenizer import Tokenizer

@@ -20,8 +20,8 @@ from common.store import Store
 from common.transitions.publishing import publish
 from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import InstantEngine, utterance_of
-from tests.integration.redis_server import RedisServer
-from tests.waiting import until_sync
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until_sync
 
 PATIENCE_S = 60.0
 SHARD = Shard(0)

@@ -3,7 +3,7 @@ waits for a server never: not buried, not counted, and done when the server is b
 """
 
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,26 +13,15 @@ from common.events import Error, Transcript
 from common.keys import HANDED_BACK
 from ops.chaos.plan import Kind
 from ops.chaos.speech import text_of
-from tests.integration.redis_server import RedisServer
-from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, workshop
-from tests.waiting import until
+from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, failing, workshop
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 
 @pytest.fixture
 async def shop(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
     async with workshop(redis_server, monkeypatch) as shop:
         yield shop
-
-
-def failing(error: Exception, times: int) -> Callable[[], None]:
-    """A hook that raises so often, and then lets pass."""
-    left = [error] * times
-
-    def hook() -> None:
-        if left:
-            raise left.pop()
-
-    return hook
 
 
 async def test_broken_audio_is_buried_at_once_and_the_next_is_heard(shop: Shop) -> None:

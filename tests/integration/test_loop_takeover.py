@@ -12,9 +12,9 @@ import pytest
 from common.events import Transcript
 from common.keys import shard_of
 from ops.chaos.speech import text_of
-from tests.integration.redis_server import RedisServer
 from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, Worker, workshop
-from tests.waiting import until
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
 JOB_S = 0.03

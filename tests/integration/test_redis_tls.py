@@ -16,9 +16,9 @@ from common.store import Store
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
 from tests.chaos.redis_fleet import Fleet
-from tests.integration.redis_server import free_port
-from tests.integration.secured_redis import SecuredRedis, make_secrets
-from tests.waiting import until, until_sync
+from tests.support.redis_server import free_port
+from tests.support.secured_redis import SecuredRedis, make_secrets
+from tests.support.waiting import until, until_sync
 
 SERVICE: Final = "earshot"
 FILES: Final = {"cert_file": "crt", "key_file": "key"}

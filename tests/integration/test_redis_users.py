@@ -31,10 +31,10 @@ from ops.dashboard.holdings import holdings
 from ops.jobs.connection import reached
 from ops.jobs.listing import listed
 from tests.conftest import FAST
-from tests.integration.secured_redis import SecuredRedis
 from tests.model.role_users import OWNERS, RoleUsers
 from tests.model.run import run_seed
-from tests.waiting import until
+from tests.support.secured_redis import SecuredRedis
+from tests.support.waiting import until
 from workers.caretaker import Caretaker
 from workers.reader import Reader
 from workers.register import Register

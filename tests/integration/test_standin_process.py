@@ -18,8 +18,8 @@ from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
 from ops.standin import READY
-from tests.integration.standin_server import ROOT, StandIn
-from tests.waiting import until_sync
+from tests.support.standin_server import ROOT, StandIn
+from tests.support.waiting import until_sync
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello."}]
 COMMAND = [sys.executable, "-m", "ops.standin"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command_line import Processes, finish
+from tests.support.command_line import Processes, finish
 
 
 @pytest.fixture

@@ -26,8 +26,8 @@ from common.store import Store
 from common.transitions.publishing import Verdict, publish
 from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import InstantEngine, heard_in, text_of, utterance_of
-from tests.integration.redis_server import RedisServer
-from tests.waiting import until
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 from workers import reader
 from workers.loop import Loop
 from workers.stt import SttHandler
@@ -229,6 +229,17 @@ class Shop:
         await asyncio.gather(*(worker.task for worker in self.workers), return_exceptions=True)
         for store in (self.store, *(worker.store for worker in self.workers)):
             await store.redis.aclose()
+
+
+def failing(error: Exception, times: int) -> Callable[[], None]:
+    """A hook that raises so often, and then lets pass."""
+    left = [error] * times
+
+    def hook() -> None:
+        if left:
+            raise left.pop()
+
+    return hook
 
 
 @asynccontextmanager

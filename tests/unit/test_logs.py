@@ -10,7 +10,7 @@ import structlog
 
 from common import logs
 from common.settings import LogSettings
-from tests.unit.environments import own_logging
+from tests.support.environments import own_logging
 
 
 @pytest.fixture(autouse=True)

@@ -15,8 +15,8 @@ from common.configuration import load
 from ops import machine
 from ops.embedded_redis import EmbeddedRedis, find_server
 from ops.machine import Machine, keep
-from tests.unit.environments import clean
-from tests.waiting import until
+from tests.support.environments import clean
+from tests.support.waiting import until
 
 
 class Spawned:

@@ -10,7 +10,7 @@ from common import otlp
 from common.otlp import OtlpRecorder
 from common.spans import Span
 from common.traceparent import TraceParent, begin, parse
-from tests.integration.otlp_receiver import OtlpReceiver, Received
+from tests.support.otlp_receiver import OtlpReceiver, Received
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = Span(

@@ -9,7 +9,7 @@ import pytest
 from common.errors import BadInput
 from common.settings import JobSettings, Settings
 from ops.recordings.request import Request, asked, found
-from tests.unit.environments import clean
+from tests.support.environments import clean
 
 
 @pytest.fixture

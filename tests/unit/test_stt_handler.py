@@ -23,7 +23,7 @@ from common.transitions.claims import Settled
 from common.transitions.publishing import publish
 from common.transitions.transcribing import Claim
 from common.utterance import Utterance
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 from workers.stt import SttHandler
 from workers.whisper import Segment, Transcription
 from workers.work import Handler, Work

@@ -20,7 +20,7 @@ from ops.supervisor import (
     role_command,
     to_stderr,
 )
-from tests.waiting import until
+from tests.support.waiting import until
 
 DEADLINE_S = 30.0
 

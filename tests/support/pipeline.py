@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.integration.redis_server import RedisServer
-from tests.integration.standin_server import StandIn
-from tests.waiting import until_sync
+from tests.support.redis_server import RedisServer
+from tests.support.standin_server import StandIn
+from tests.support.waiting import until_sync
 
 DEADLINE_S: Final = 120.0
 
