@@ -36,6 +36,14 @@ OnLine = Callable[[str, str], None]
 log = structlog.get_logger(__name__)
 
 
+def free_port() -> int:
+    """A TCP port that is free now, for a server that keeps it over restarts."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 @dataclass(slots=True)
 class Machine:
     """The parts, once they run. `settings` are those that the roles were started with."""
@@ -147,9 +155,7 @@ async def keep(redis: EmbeddedRedis) -> None:
 
 async def _start_stand_in(supervisor: Supervisor, stop: asyncio.Event, lines: "_Lines") -> str:
     """Start the stand-in LLM on a free port, which it keeps when it is started again."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     argv = [sys.executable, "-P", "-m", "ops.standin", "--port", str(port), "--no-steerable"]
     await supervisor.spawn("stand-in", argv, inherited())
     await supervisor.until(lines.stand_in.wait(), stop=stop, timeout_s=STAND_IN_START_S)

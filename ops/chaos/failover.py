@@ -15,8 +15,9 @@ from common.transitions.publishing import publish
 from ops.chaos.plan import Kind, Planned
 from ops.chaos.run import READY_S, staged
 from ops.chaos.speech import InstantEngine, utterance_of
-from ops.chaos.stage import Say, Stage, free_port, llm_values, steer_llm_server, to_stderr
+from ops.chaos.stage import Say, Stage, llm_values, steer_llm_server, to_stderr
 from ops.embedded_redis import EmbeddedRedis
+from ops.machine import free_port
 from ops.supervisor import NotReady
 
 WORKERS: Final = 2  # of each role

@@ -17,9 +17,10 @@ from ops.chaos.plan import Plan
 from ops.chaos.pool import Deaths, Pool
 from ops.chaos.proxy import Proxy
 from ops.chaos.speech import InstantEngine
-from ops.chaos.stage import Say, Stage, free_port, llm_values, to_stderr
+from ops.chaos.stage import Say, Stage, llm_values, to_stderr
 from ops.chaos.storm import Dealt, Storm, schedule
 from ops.embedded_redis import EmbeddedRedis
+from ops.machine import free_port
 from ops.running import link_of, opened
 
 FIRST_TOKEN_MS: Final = 5.0

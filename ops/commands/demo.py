@@ -85,7 +85,7 @@ class Show:
             case Skipped(data=data) if data.reason == "merged":
                 self._answered.add(event.turn)
         if self._as_json:
-            click.echo(event.model_dump_json(exclude_none=True))
+            click.echo(event.as_line())
             return
         for line in self._conversation.lines(event):
             click.echo(line)

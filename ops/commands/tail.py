@@ -126,7 +126,7 @@ async def _print(subscriber: Subscriber, conversation: Conversation, as_json: bo
     async with aclosing(subscriber.events()) as events:
         async for received in events:
             if as_json:
-                click.echo(received.event.model_dump_json(exclude_none=True))
+                click.echo(received.event.as_line())
                 continue
             for line in conversation.lines(received.event):
                 click.echo(line)

@@ -57,7 +57,6 @@ class Access:
         port: int,
         origins: Collection[str],
         login_page: Callable[[bool], Response],
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._app = app
         self._token = token.encode()
@@ -65,7 +64,6 @@ class Access:
         self._cookie = f"earshot_{port}"
         self._origins = frozenset(origins)
         self._login_page = login_page
-        self._clock = clock
         self._guessing = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -144,7 +142,7 @@ class Access:
             return False
         expected = self._signed(expires)
         return hmac.compare_digest(cookie.encode(), expected.encode()) and (
-            int(expires) > self._clock()
+            int(expires) > time.time()
         )
 
     async def _login(self, request: Request) -> Response:
@@ -158,7 +156,7 @@ class Access:
         answer = RedirectResponse("/", 303)
         answer.set_cookie(
             self._cookie,
-            self._signed(str(round(self._clock()) + COOKIE_AGE_S)),
+            self._signed(str(round(time.time()) + COOKIE_AGE_S)),
             max_age=COOKIE_AGE_S,
             httponly=True,
             samesite="strict",

@@ -10,7 +10,8 @@ from ops.chaos.judge import Findings, judge
 from ops.chaos.plan import Kind, Plan, Planned
 from ops.chaos.run import READY_S, staged
 from ops.chaos.speech import InstantEngine, utterance_of
-from ops.chaos.stage import Stage, free_port, llm_values
+from ops.chaos.stage import Stage, llm_values
+from ops.machine import free_port
 
 PATIENCE_S: Final = 90.0
 CLAIM_S: Final = 0.6

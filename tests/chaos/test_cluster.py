@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ops.chaos.plan import Plan
-from ops.chaos.stage import free_port
+from ops.machine import free_port
 from tests.chaos.redis_fleet import DURABLE, START_S, Fleet, Node
 from tests.chaos.scene import scene
 from tests.support.waiting import until_sync

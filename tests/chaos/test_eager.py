@@ -69,7 +69,7 @@ async def test_every_turn_ends_once_and_nothing_unconfirmed_is_shown(
 
     turns: dict[tuple[str, int, int], list[Event]] = defaultdict(list)
     for event in events:
-        turns[event.session, event.epoch, event.turn].append(event)
+        turns[event.key].append(event)
     for turn in turns.values():
         assert isinstance(turn[0], Heard)
         assert isinstance(turn[-1], Ending)

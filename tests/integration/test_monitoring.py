@@ -24,10 +24,10 @@ from common.traceparent import begin, trace_of
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from ops.demo.recording_file import AUDIO, sentences
+from ops.machine import free_port
 from tests.support.monitoring_files import named_metrics
 from tests.support.otlp_receiver import OtlpReceiver, Received
 from tests.support.pipeline import Pipeline, earshot, pipeline
-from tests.support.redis_server import free_port
 from tests.support.waiting import until_sync
 
 FOREIGN: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"

@@ -65,11 +65,6 @@ def test_sessions_stand_before_the_line_where_there_may_be_several() -> None:
     assert list(Conversation(sessions=True).lines(event)) == ["[kitchen] User: Hello."]
 
 
-def test_timings_can_be_left_out() -> None:
-    event = _event("reply", {"text": "Hi", "interrupted": True, "timings": {"done": 5}})
-    assert list(Conversation(timings=False).lines(event)) == ["AI  : Hi"]
-
-
 @given(events())
 def test_no_event_makes_more_than_one_line_or_moves_the_cursor(event: Event) -> None:
     for line in Conversation(sessions=True).lines(event):

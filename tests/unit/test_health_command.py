@@ -11,9 +11,9 @@ from structlog.testing import capture_logs
 
 from common.monitoring import served
 from common.settings import MetricsSettings
+from ops.machine import free_port
 from tests.support.command_line import InProcess
 from tests.support.environments import clean, own_logging
-from tests.support.redis_server import free_port
 
 
 @pytest.fixture
