@@ -9,7 +9,7 @@ from typing import Final
 import click
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from common import logs
@@ -99,7 +99,15 @@ def shown(census: Census) -> RenderableType:
     if not census.workers:
         nobody = "No worker is running: start `earshot stt` and `earshot llm`."
         return Group(table, Text(counts), Text(nobody))
-    workers = Table("worker", "role", "state", "in hand", "up", box=None, pad_edge=False)
+    workers = Table(
+        Column("worker", no_wrap=True),
+        "role",
+        Column("state", overflow="fold"),
+        "in hand",
+        "up",
+        box=None,
+        pad_edge=False,
+    )
     for worker in census.workers:
         cells = (
             worker["name"],

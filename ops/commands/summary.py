@@ -8,7 +8,6 @@ import click
 from common.errors import BadInput
 from common.keys import check_session_id
 from common.settings import Settings
-from ops.jobs.installed import check_installed
 from ops.options import redis_options, setting, settings_and_logs
 from ops.running import reachable
 
@@ -27,7 +26,6 @@ def command(ctx: click.Context, session: str) -> None:
     settings = settings_and_logs(ctx)
     check_session_id(session)
     epoch, turn = asyncio.run(_extent(settings, session))
-    check_installed()
     from ops.jobs.asking import ask_and_wait
 
     seen = ask_and_wait(
@@ -47,7 +45,8 @@ async def _extent(settings: Settings, session: str) -> tuple[int, int]:
     """Epoch and last turn of a conversation; raises BadInput if there is none."""
     async with reachable(settings) as store:
         redis: Any = store.redis
-        epoch, last = await redis.hmget(store.shard(session).session(session), "epoch", "last")
+        key = store.shard(session).session(session)
+        epoch, last = await redis.hget(key, "epoch"), await redis.hget(key, "last")
     if epoch is None or last is None:
         raise BadInput(
             f"there is no conversation {session!r} (any more): a quiet one is forgotten after"

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from common.connection import is_no_group, now_ms
 from common.keys import HANDED_BACK, LLM_GROUP, STT_GROUP
@@ -59,5 +59,8 @@ async def _claims(redis: Any, stream: str, group: str) -> list[dict[str, Any]]:
 
 
 async def _session(redis: Any, stream: str, entry: bytes) -> list[str]:
-    rows = await redis.xrange(stream, entry, entry, 1)
+    try:
+        rows = await redis.xrange(stream, entry, entry, 1)
+    except NoPermissionError:
+        return []  # a viewer counts only
     return [fields.get(b"session", b"").decode("utf-8", "replace") for _, fields in rows]

@@ -16,8 +16,8 @@ from common.transitions.claims import Claim, Settled
 from common.transitions.publishing import publish
 from common.transitions.transcribing import bury_utterance, settle_skip, settle_transcript
 from common.utterance import Utterance
-from tests.integration.redis_server import RedisServer
-from tests.speechlike import speechlike
+from tests.support.redis_server import RedisServer
+from tests.support.speechlike import speechlike
 
 Answer = TypeVar("Answer")
 

@@ -15,8 +15,9 @@ from common.utterance import Utterance
 from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import text_of, utterance_of
 from ops.eager_bench import clips, measure
-from tests.integration.redis_server import RedisServer
-from tests.integration.workshop import Shop, until, workshop
+from tests.integration.workshop import Shop, workshop
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 MODEL = "instant"
 

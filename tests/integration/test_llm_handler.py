@@ -25,10 +25,11 @@ from common.utterance import Utterance
 from ops.standin.protocol import Message
 from ops.standin.wit.replies import reply_to
 from tests.conftest import FAST
-from tests.integration.redis_server import RedisServer
-from tests.integration.room import PATIENCE_S, SESSION, WORKER, Room
-from tests.integration.standin_server import StandIn
 from tests.integration.test_llm_server import listening, response
+from tests.support.redis_server import RedisServer
+from tests.support.room import PATIENCE_S, SESSION, WORKER, Room
+from tests.support.standin_server import StandIn
+from tests.support.waiting import until
 from workers import llm, tokenizer
 from workers.persona import Personas
 from workers.tokenizer import Tokenizer
@@ -279,7 +280,7 @@ async def test_newer_speech_ends_the_reply(room: ChattyRoom) -> None:
     room.standin.control(reply=TEN_WORDS, tokens_per_s=2)
     await room.hears("tell me about numbers", interrupt=True)
     answering = asyncio.create_task(room.answer())
-    await room.until(room.deltas)
+    await until(room.deltas)
     await room.hears("stop")
     assert await answering is Settled.OK
     listing = await asyncio.to_thread(room.standin.wait_for, lambda listing: not listing.active)
@@ -339,7 +340,7 @@ async def test_a_session_that_does_not_want_it_is_not_interrupted(room: ChattyRo
     room.standin.control(reply=TEN_WORDS, tokens_per_s=50)
     await room.hears("tell me about numbers")
     answering = asyncio.create_task(room.answer())
-    await room.until(room.deltas)
+    await until(room.deltas)
     await room.hears("stop")
     assert await answering is Settled.OK
     (reply,) = await room.events(Reply)
@@ -565,7 +566,7 @@ async def test_whoever_lost_the_session_stops_and_changes_nothing(room: ChattyRo
     await room.hears("tell me about numbers")
     slow = await room.wake_up()
     answering = asyncio.create_task(room.handler.handle(slow, room.desk))
-    await room.until(room.deltas)
+    await until(room.deltas)
     room.standin.control(reply="quick", tokens_per_s=2000)
     await room.redis.xclaim(room.shard.turns, LLM_GROUP, "llm-2", 0, [slow.claim.entry])
     claim = Claim(room.shard, room.shard.turns, slow.claim.entry, "llm-2")
@@ -585,7 +586,7 @@ async def test_cancelling_stops_the_server_and_leaves_the_turn(room: ChattyRoom)
     await room.hears("hello")
     work = await room.wake_up()
     answering = asyncio.create_task(room.handler.handle(work, room.desk))
-    await room.until(room.deltas)
+    await until(room.deltas)
     answering.cancel()
     with pytest.raises(asyncio.CancelledError):
         await answering
@@ -604,7 +605,7 @@ async def test_a_reply_outlives_an_outage_of_redis(standin: StandIn) -> None:
             standin.control(reply=TEN_WORDS, tokens_per_s=20)
             await room.hears("tell me about numbers")
             answering = asyncio.create_task(room.answer())
-            await room.until(room.deltas)
+            await until(room.deltas)
             redis_server.kill()
             await asyncio.to_thread(standin.wait_for, lambda listing: not listing.active)
             assert not answering.done()

@@ -17,7 +17,7 @@ from common.errors import BadSetting, EarshotError, Permanent, Transient
 from common.settings import LlmSettings
 from common.transitions.answering import Message
 from ops.standin.ledger import Listing
-from tests.integration.standin_server import StandIn
+from tests.support.standin_server import StandIn
 from workers import tokenizer
 from workers.llm_errors import ContextTooLong, SystemRoleRefused
 from workers.llm_server import Finished, LlmServer

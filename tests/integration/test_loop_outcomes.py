@@ -4,7 +4,7 @@ waits for a server never: not buried, not counted, and done when the server is b
 
 import math
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -18,9 +18,10 @@ from common.transitions.claims import Claim, Settled
 from common.transitions.transcribing import bury_utterance
 from ops.chaos.plan import Kind
 from ops.chaos.speech import text_of
-from tests.integration.redis_server import RedisServer
-from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, until, workshop
-from tests.metric_samples import growth
+from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, failing, workshop
+from tests.support.metric_samples import growth
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 from workers import attempts, stt
 
 
@@ -28,17 +29,6 @@ from workers import attempts, stt
 async def shop(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
     async with workshop(redis_server, monkeypatch) as shop:
         yield shop
-
-
-def failing(error: Exception, times: int) -> Callable[[], None]:
-    """A hook that raises so often, and then lets pass."""
-    left = [error] * times
-
-    def hook() -> None:
-        if left:
-            raise left.pop()
-
-    return hook
 
 
 async def test_broken_audio_is_buried_at_once_and_the_next_is_heard(shop: Shop) -> None:

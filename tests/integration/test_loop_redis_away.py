@@ -13,8 +13,9 @@ from common.errors import RedisUnusable
 from common.events import Heard
 from common.keys import HANDED_BACK, STT_GROUP
 from ops.chaos.proxy import Proxy
-from tests.integration.redis_server import RedisServer
-from tests.integration.workshop import CLAIM_S, Engine, Shop, until, workshop
+from tests.integration.workshop import CLAIM_S, Engine, Shop, workshop
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
 

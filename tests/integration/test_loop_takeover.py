@@ -16,9 +16,10 @@ from common.keys import shard_of
 from common.transitions.claims import Settled, heartbeat
 from common.transitions.transcribing import settle_transcript
 from ops.chaos.speech import text_of
-from tests.integration.redis_server import RedisServer
-from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, Worker, until, workshop
-from tests.metric_samples import growth
+from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, Worker, workshop
+from tests.support.metric_samples import growth
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 from workers import hand, stt
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}

@@ -33,10 +33,10 @@ from ops.demo.recording_file import AUDIO
 from producer import shipper as shipping
 from producer.outbox import Outbox
 from producer.shipper import Shipper
-from tests.command_line import DEADLINE_S, Processes, finish
 from tests.integration.deaf_proxy import DeafProxy
-from tests.integration.redis_server import RedisServer
-from tests.waiting import until
+from tests.support.command_line import DEADLINE_S, Processes, finish
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 SHARD = Shard(0)
 

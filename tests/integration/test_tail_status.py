@@ -21,9 +21,9 @@ from common.transitions.claims import Claim
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from ops.event_schema import schema
-from tests.command_line import DEADLINE_S, InProcess, Processes
 from tests.integration.conftest import with_store
-from tests.integration.redis_server import RedisServer
+from tests.support.command_line import DEADLINE_S, InProcess, Processes
+from tests.support.redis_server import RedisServer
 
 SHARD = Shard(0)
 VALIDATOR = Draft202012Validator(schema())

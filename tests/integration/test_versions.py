@@ -27,10 +27,11 @@ from common.utterance import SCHEMA, Utterance
 from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import InstantEngine, text_of, utterance_of
 from ops.dead_letters import dead_letters
-from tests.integration.redis_server import RedisServer
-from tests.integration.room import Desk
-from tests.integration.workshop import until, workshop
+from tests.integration.workshop import workshop
 from tests.recorded.record import SESSION, file_of, raw
+from tests.support.redis_server import RedisServer
+from tests.support.room import Desk
+from tests.support.waiting import until
 from workers.llm import LlmHandler
 from workers.wake_up import session_of
 from workers.work import Work

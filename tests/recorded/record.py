@@ -25,7 +25,7 @@ from common.utterance import SCHEMA, Utterance
 from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import InstantEngine, utterance_of
 from tests.conftest import FAST
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 FOLDER: Final = Path(__file__).parent
 SHARD: Final = Shard(0)

@@ -26,7 +26,7 @@ from common.settings import (
     RedisSettings,
     Settings,
 )
-from tests.unit.environments import clean
+from tests.support.environments import clean
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ from ops.hearing.voices import SPEECH_RMS, Clip, recorded
 from ops.hearing.whole_path import Comparison, WholePath
 from ops.hearing.words import word_errors
 from producer.presets import PRESETS
-from tests.unit.test_ear import FRAME, Loudness
+from tests.unit.scripted import FRAME, Loudness
 
 COMMAND = PRESETS["command"]
 

@@ -11,8 +11,8 @@ from producer.mute import Mutable, Mute
 from producer.presets import PRESETS
 from producer.segmenter import Segmenter, Utterance
 from producer.source import Framer
-from tests.speechlike import speechlike
-from tests.unit.test_ear import FRAME, Script
+from tests.support.speechlike import speechlike
+from tests.unit.scripted import FRAME, Script
 
 
 def constant(value: int, count: int) -> list[NDArray[np.int16]]:

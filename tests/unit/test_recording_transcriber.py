@@ -27,8 +27,8 @@ from ops.recordings import transcriber as module
 from ops.recordings.transcriber import Run, Transcriber
 from ops.recordings.transcript import Transcript
 from producer.audio_file import AudioFileSource
-from tests.speechlike import room, speechlike
-from tests.waiting import until
+from tests.support.speechlike import room, speechlike
+from tests.support.waiting import until
 
 SHARD = Shard(0)
 RUN = Run("0123456789abcdef", "talk.01234567", "0-0")

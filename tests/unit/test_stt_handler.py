@@ -22,7 +22,7 @@ from common.store import Store
 from common.transitions.claims import Claim, Settled
 from common.transitions.publishing import publish
 from common.utterance import Utterance
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 from workers.stt import SttHandler
 from workers.whisper import Segment, Transcription
 from workers.work import Handler, Work

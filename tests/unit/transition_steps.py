@@ -20,7 +20,7 @@ from common.transitions.transcribing import (
     settle_transcript,
 )
 from common.utterance import Utterance
-from tests.integration.redis_server import EXECUTABLES
+from tests.support.redis_server import EXECUTABLES
 
 SHARD: Final = Shard(0)
 ADA: Final = "ada"

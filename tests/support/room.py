@@ -1,7 +1,6 @@
 """A handler of the LLM worker on a real Redis and an LLM server over HTTP, without the loop."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import count
@@ -86,12 +85,6 @@ class Room:
     async def nothing_waits(self) -> bool:
         pending = await self.redis.xpending(self.shard.turns, LLM_GROUP)
         return not pending["pending"] and not await self.redis.xlen(self.shard.turns)
-
-    async def until(self, condition: Callable[[], Awaitable[object]]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while not await condition():
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.005)
 
     @classmethod
     @asynccontextmanager
