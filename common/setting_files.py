@@ -35,7 +35,10 @@ def _is_setting(model: Any, parts: list[str]) -> bool:
 
 
 class EnvironmentSource(EnvSettingsSource):
-    """The environment's values, without the variables that name a file."""
+    """The environment's values, without the variables that name a file.
+
+    One that is empty beside such a file is none: so Compose takes back what its `.env` says.
+    """
 
     def __call__(self) -> dict[str, Any]:
         values = super().__call__()
@@ -44,6 +47,8 @@ class EnvironmentSource(EnvSettingsSource):
             for part in sections:
                 section = section.get(part, {})
             section.pop(f"{leaf}{SUFFIX.lower()}", None)
+            if section.get(leaf) == "":
+                del section[leaf]
         return values
 
 

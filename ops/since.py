@@ -10,14 +10,16 @@ from common.store import Store
 UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
-def age(since: str) -> float | None:
-    """Seconds; None: whatever is kept. Raises BadInput."""
-    if since in {"now", "all"}:
-        return 0 if since == "now" else None
-    match = re.fullmatch(r"([0-9]{1,9})([smhd])", since)
-    if match is None:
-        raise BadInput(f"--since {since!r} is none of: now, all, or an age such as 90s, 15m, 24h")
-    return int(match[1]) * UNITS[match[2]]
+def age(since: str, *, now: bool = True) -> float | None:
+    """Seconds; None: whatever is kept. Raises BadInput, also for no time at all without `now`."""
+    if since == "all":
+        return None
+    match = re.fullmatch(r"([0-9]{1,9})([smhd])", "0s" if since == "now" else since)
+    seconds = int(match[1]) * UNITS[match[2]] if match else None
+    if seconds is None or not (seconds or now):
+        words = "now, all" if now else "all"
+        raise BadInput(f"--since {since!r} is none of: {words}, or an age such as 90s, 15m, 24h")
+    return seconds
 
 
 async def start(store: Store, link: Link, age_s: float | None) -> str:

@@ -25,6 +25,17 @@ _MAX_CHANNELS: Final = 64
 """More than any recorder has; a header that claims more is damaged."""
 
 
+_CUT_SHORT_S: Final = 1.0
+"""An MP3 may end before its header says by what its encoder padded, never by so much."""
+
+_LENGTH_TAGS: Final = (b"Xing", b"Info", b"VBRI")
+"""One of them stands in an MP3's first frame if that tells how long it is; without, libsndfile
+guesses by the bit rate of the beginning, and may be far off."""
+
+_FIRST_FRAME: Final = 2_048
+"""Bytes; none is longer."""
+
+
 class _Recording(soundfile.SoundFile):  # type: ignore[misc] # soundfile ships no types
     """Read straight on from its beginning.
 
@@ -52,9 +63,26 @@ class _Recording(soundfile.SoundFile):  # type: ignore[misc] # soundfile ships n
                     f"({error.error_string}); what came before was used"
                 ) from error
             if not len(block):
-                return
+                break
             done += len(block)
             yield block
+        # libsndfile takes an MP3 that was cut off, or that it cannot read on, for one that ends
+        if (self.frames - done) / self.samplerate > _CUT_SHORT_S and _tells_length(Path(self.name)):
+            raise BadInput(
+                f"{self.name} is damaged: it ends after {done / self.samplerate:.1f} s"
+                f" of {self.duration_s:.1f} s; what came before was used"
+            )
+
+
+def _tells_length(path: Path) -> bool:
+    """Whether it is an MP3 that states its length."""
+    with path.open("rb") as file:
+        head = file.read(10)
+        is_tagged = head[:3] == b"ID3"
+        tag = sum((byte & 0x7F) << 7 * place for place, byte in enumerate(reversed(head[6:])))
+        file.seek(10 + tag if is_tagged else 0)  # https://id3.org/id3v2.3.0, "ID3v2 header"
+        first = file.read(_FIRST_FRAME)
+    return first[:1] == b"\xff" and any(tag in first for tag in _LENGTH_TAGS)
 
 
 class AudioFileSource:

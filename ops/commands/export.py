@@ -37,11 +37,19 @@ from ops.since import age, start
     type=click.Path(dir_okay=False, path_type=Path),
     help="Have `earshot jobs` write this file, whole, instead of printing.",
 )
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 @setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
 @setting("--folder", "jobs.folder", metavar="FOLDER")
 @redis_options
 @click.pass_context
-def command(ctx: click.Context, since: str, kind: str, session: str, output: Path | None) -> None:
+def command(
+    ctx: click.Context,
+    since: str,
+    kind: str,
+    session: str,
+    output: Path | None,
+    overwrite: bool,
+) -> None:
     """Print what happened, or have it written to a file.
 
     Results stay for EARSHOT_LIMITS__RESULTS_AGE_S, a day by default.
@@ -49,14 +57,14 @@ def command(ctx: click.Context, since: str, kind: str, session: str, output: Pat
     settings = settings_and_logs(ctx)
     if session:
         check_session_id(session)
-    age_s = age(since)
-    if age_s == 0:
-        raise BadInput("--since now leaves nothing to export; give an age such as 24h, or all")
+    age_s = age(since, now=False)
     if output is None:
         asyncio.run(_print(settings, age_s, kind, session))
         return
+    if output.exists() and not overwrite:
+        raise BadInput(f"{output} is there already: --overwrite replaces it")
     begin = asyncio.run(_start(settings, age_s))
-    ctx.exit(_by_job(settings, begin, kind, session, output))
+    ctx.exit(_by_job(settings, since, begin, kind, session, output))
 
 
 async def _start(settings: Settings, age_s: float | None) -> str:
@@ -79,7 +87,9 @@ async def _print(settings: Settings, age_s: float | None, kind: str, session: st
                 click.echo(row(received.event), nl=False)
 
 
-def _by_job(settings: Settings, begin: str, kind: str, session: str, output: Path) -> int:
+def _by_job(
+    settings: Settings, since: str, begin: str, kind: str, session: str, output: Path
+) -> int:
     from ops.jobs.asking import ask_and_wait
     from ops.jobs.folder import told
 
@@ -89,7 +99,8 @@ def _by_job(settings: Settings, begin: str, kind: str, session: str, output: Pat
         "since": begin,
         "session": session,
     }
-    what = [arguments["output"], kind, session]
+    # how far back, as it was said: where that begins is another place each time
+    what = [arguments["output"], kind, session, since]
     seen = ask_and_wait(settings, "export", output.name, what, arguments)
     if not seen.done:
         return 1

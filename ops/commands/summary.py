@@ -46,6 +46,7 @@ async def _extent(settings: Settings, session: str) -> tuple[int, int]:
     async with reachable(settings) as store:
         redis: Any = store.redis
         key = store.shard(session).session(session)
+        # not HMGET, which no role but this one would need a right for
         epoch, last = await redis.hget(key, "epoch"), await redis.hget(key, "last")
     if epoch is None or last is None:
         raise BadInput(

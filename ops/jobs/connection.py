@@ -28,6 +28,11 @@ def url_of(settings: Settings) -> str:
     return settings.jobs.redis_url or settings.redis.url
 
 
+def why(error: Exception, settings: Settings) -> str:
+    """What a person should know about an error of RQ's Redis."""
+    return sentence(error, settings.redis.model_copy(update={"url": url_of(settings)}))
+
+
 def connect(settings: Settings, *, patient: bool = False) -> "Redis":
     """A client that connects on first use; a `patient` one outlasts a minute without Redis.
 

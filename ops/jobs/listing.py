@@ -1,11 +1,15 @@
 """The jobs there are, and stopping one."""
 
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from redis import Redis
+from rq import Worker
 from rq.command import send_stop_job_command
-from rq.exceptions import InvalidJobOperation
+from rq.exceptions import DeserializationError, InvalidJobOperation
 from rq.job import JobStatus
 from rq.registry import (
     CanceledJobRegistry,
@@ -20,8 +24,9 @@ from common.errors import BadInput
 from ops.conversation import one_line
 from ops.jobs.known import KnownJob
 from ops.jobs.queues import ENDED, RECORDINGS, UPKEEP, find, queue
-from ops.jobs.watching import WORDS, why_of
+from ops.jobs.watching import POLL_S, WORDS, why_of
 
+STOPPED: Final = frozenset({JobStatus.STOPPED, JobStatus.CANCELED})
 REGISTRIES = (
     ScheduledJobRegistry,
     StartedJobRegistry,
@@ -50,6 +55,8 @@ class Listed:
         """One line for each of: job, of what, state, how far, asked."""
         done, total = self.progress.get("done_s", 0.0), self.progress.get("duration_s")
         far = f"{min(done / total, 1):.0%}" if total else str(self.progress.get("said", ""))
+        if waits_for := self.progress.get("waits_for"):
+            far = f"{far}, waits: {waits_for}" if far else f"waits: {waits_for}"
         what, asked = self.what.rpartition("/")[2], self.asked_at[:16].replace("T", " ")
         return [one_line(text) for text in (self.job, what, self.state, far, asked)]
 
@@ -62,8 +69,11 @@ def listed(connection: "Redis") -> list[Listed]:
         ids |= dict.fromkeys(of.get_job_ids())
         for registry in REGISTRIES:
             ids |= dict.fromkeys(registry(queue=of, job_class=KnownJob).get_job_ids(cleanup=False))
-    jobs = KnownJob.fetch_many(list(ids), connection=connection, serializer=JSONSerializer)
-    found = [_listed(job) for job in jobs if isinstance(job, KnownJob)]
+    found = []
+    for identity in ids:
+        with suppress(DeserializationError):  # something else's, in RQ's own pickle
+            if (job := find(connection, identity)) is not None:
+                found.append(_listed(job))
     return sorted(found, key=lambda job: job.asked_at)
 
 
@@ -84,22 +94,35 @@ def _listed(job: KnownJob) -> Listed:
     )
 
 
-def cancel(connection: "Redis", identity: str) -> str:
+def cancel(
+    connection: "Redis", identity: str, *, sleep: Callable[[float], None] = time.sleep
+) -> str:
     """Stop a job; the session that it was working for, if it is a recording.
 
-    Raises BadInput if there is no such job, or if it has ended.
+    Waits until its worker has stopped it, or counts as dead. Raises BadInput if there is no such
+    job, or if it has ended.
     """
-    job = find(connection, identity)
-    if job is None:
-        raise BadInput(f"there is no job {identity!r}: `earshot jobs list` shows those there are")
-    status = job.get_status(refresh=False)
-    if status in ENDED:
-        raise BadInput(f"job {identity} is {WORDS.get(status, status.value)} already")
-    if status is JobStatus.STARTED:
-        try:
+    asked = False
+    while True:
+        job = find(connection, identity)
+        if job is None:
+            raise BadInput(
+                f"there is no job {identity!r}: `earshot jobs list` shows those there are"
+            )
+        status = job.get_status(refresh=False)
+        if asked and status in STOPPED:
+            break
+        if status in ENDED:
+            raise BadInput(f"job {identity} is {WORDS.get(status, status.value)} already")
+        if status is not JobStatus.STARTED or not _has_its_worker(connection, job):
+            job.cancel()
+            break
+        with suppress(InvalidJobOperation):  # it has just ended
             send_stop_job_command(connection, identity, serializer=JSONSerializer)
-        except InvalidJobOperation:
-            raise BadInput(f"job {identity} has just ended") from None
-    else:
-        job.cancel()
+        asked = True
+        sleep(POLL_S)
     return str(job.kwargs.get("session", "")) if job.func_name == "transcribe" else ""
+
+
+def _has_its_worker(connection: "Redis", job: KnownJob) -> bool:
+    return bool(connection.exists(f"{Worker.redis_worker_namespace_prefix}{job.worker_name}"))

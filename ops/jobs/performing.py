@@ -58,11 +58,15 @@ def perform(job: "KnownJob", module: str, **arguments: Any) -> Any:
     """
     structlog.contextvars.bind_contextvars(job=job.id)
     began = time.monotonic()
+    if job.meta.get("progress", {}).pop("waits_for", ""):  # that was the last try
+        job.save_meta()  # type: ignore[no-untyped-call]  # RQ's
     try:
         result = asyncio.run(_run(job, module, arguments))
     except Transient as error:
         job.retries_left = (job.retries_left or 0) + 1
         job.retry_intervals = [AGAIN_S]
+        job.meta["progress"] = job.meta.get("progress", {}) | {"waits_for": str(error)}
+        job.save_meta()  # type: ignore[no-untyped-call]  # RQ's
         log.warning("job_waits", why=str(error), again_in_s=AGAIN_S)
         raise JobFailed(str(error)) from None
     except EarshotError as error:

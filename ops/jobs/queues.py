@@ -2,11 +2,12 @@
 
 import hashlib
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, Literal
 
-from redis import Redis
+from redis import Redis, WatchError
 from rq import Queue, Retry
-from rq.exceptions import DuplicateJobError
+from rq.exceptions import DuplicateJobError, NoSuchJobError
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 from rq.worker_registration import get_keys
@@ -85,9 +86,25 @@ def enqueue(
 
 def find(connection: "Redis", identity: str) -> KnownJob | None:
     """A job by its id; None if there is none (any more)."""
-    found = KnownJob.fetch_many([identity], connection=connection, serializer=JSONSerializer)[0]
+    try:
+        found = KnownJob.fetch_many([identity], connection=connection, serializer=JSONSerializer)[0]
+    except NoSuchJobError:
+        _delete_remains(connection, identity)
+        return None
     assert found is None or isinstance(found, KnownJob)
     return found
+
+
+def _delete_remains(connection: "Redis", identity: str) -> None:
+    """A job's hash without the job in it, which RQ cannot read and would not enqueue over: its
+    process told how far it was when it had been forgotten, or something else wrote there."""
+    key = KnownJob.key_for(identity)
+    with connection.pipeline() as pipeline, suppress(WatchError):
+        pipeline.watch(key)  # type: ignore[no-untyped-call]  # redis-py's
+        if not pipeline.hexists(key, "data"):  # unless somebody has asked for it anew meanwhile
+            pipeline.multi()
+            pipeline.delete(key)
+            pipeline.execute()
 
 
 def has_worker(kind: str, connection: "Redis") -> bool:

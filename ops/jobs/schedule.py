@@ -20,6 +20,7 @@ from common.link import Link
 from common.settings import Settings
 from common.store import Store
 from common.subscriber import Subscriber
+from ops.jobs.connection import why
 from ops.jobs.queues import RECORDINGS, UPKEEP, enqueue, job_id
 from ops.jobs.quiet import Ended, QuietSessions
 from ops.since import start
@@ -32,7 +33,7 @@ log = structlog.get_logger(__name__)
 
 
 class Schedule:
-    """Runs beside the workers, on every host that has some."""
+    """Runs beside the workers, on every host that has some. `trouble`: why it stands still."""
 
     def __init__(
         self,
@@ -49,6 +50,7 @@ class Schedule:
         self._connection = connection
         self._wall = wall
         self._swept = -1
+        self.trouble = ""
         self._quiet = QuietSessions(1000 * settings.jobs.summary_quiet_s)
         self._scheduler = RQScheduler(
             [RECORDINGS, UPKEEP], connection, logging_level="ERROR", serializer=JSONSerializer
@@ -62,12 +64,29 @@ class Schedule:
         await asyncio.gather(*tasks)
 
     async def _tick_on(self) -> None:
+        redis: Any = self._store.redis
         while True:
-            try:
-                await asyncio.to_thread(self.tick)
-            except (RedisError, OSError) as error:
-                log.debug("schedule_waits", why=str(error))  # the workers say it aloud
+            # without summaries nothing else asks, and the link would never know that Redis is away
+            await self._link.lasting(redis.time)
+            await self._tick_or_tell()
             await asyncio.sleep(TICK_S)
+
+    async def _tick_or_tell(self) -> None:
+        """A tick; why there was none is told once, as long as it stays the same."""
+        before, now = self.trouble, ""
+        try:
+            await asyncio.to_thread(self.tick)
+        except (RedisError, OSError) as error:
+            now = why(error, self._settings)
+            if now != before:
+                log.warning("schedule_waits", why=now)
+        except Exception as error:  # what somebody wrote into a shared Redis must not end all jobs
+            now = f"the schedule stumbles: {error!r}"
+            if now != before:
+                log.exception("schedule_stumbled")
+        if before and not now:
+            log.info("schedule_goes_on")
+        self.trouble = now
 
     def tick(self) -> None:
         """Enqueue what is due; blocks. Raises RedisError while RQ's Redis is away."""
@@ -104,5 +123,5 @@ class Schedule:
                     await asyncio.to_thread(self._enqueue, "summary", identity, one._asdict())
                     ended.pop(0)
             except (RedisError, OSError) as error:
-                log.debug("schedule_waits", why=str(error))
+                log.debug("summaries_wait", why=str(error))
             await asyncio.sleep(TICK_S)

@@ -2,14 +2,17 @@
 
 import asyncio
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
+from redis import Redis
+from redis.exceptions import RedisError
 
 from common.monitoring import monitored
 from common.settings import Settings
-from ops.jobs.connection import connect, reached
-from ops.jobs.queues import RECORDINGS, UPKEEP
+from ops.jobs.connection import connect, reached, why
+from ops.jobs.queues import RECORDINGS, UPKEEP, has_worker
 from ops.jobs.schedule import Schedule
 from ops.running import link_of, meet, opened, unless
 from ops.supervisor import Supervisor, role_environment
@@ -37,26 +40,49 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             for number, queue in enumerate(names):
                 argv = [sys.executable, "-P", "-m", "ops.jobs.worker", queue]
                 await supervisor.spawn(f"{queue}-{number}", argv, variables)
-            log.info("ready", role="jobs", recordings=settings.jobs.recordings)
+            planned = Schedule(settings, store, link, connect(settings))
+            asking = connect(settings)
 
             async def unready() -> str:
-                return link.unreachable
+                return (
+                    link.unreachable
+                    or planned.trouble
+                    or await asyncio.to_thread(_workerless, asking, settings)
+                )
 
-            schedule = asyncio.create_task(
-                Schedule(settings, store, link, connect(settings)).run(), name="schedule"
-            )
+            schedule = asyncio.create_task(planned.run(), name="schedule")
+            telling = asyncio.create_task(_tell_ready(unready, settings), name="ready")
             try:
                 async with monitored(settings.metrics, ready=unready):
                     await unless(stop, schedule)
             finally:
                 schedule.cancel()
-                await asyncio.gather(schedule, return_exceptions=True)
+                telling.cancel()
+                await asyncio.gather(schedule, telling, return_exceptions=True)
     log.info("left")
 
 
 def _check(settings: Settings) -> None:
     with reached(settings):
         pass
+
+
+async def _tell_ready(unready: Callable[[], Awaitable[str]], settings: Settings) -> None:
+    while await unready():  # noqa: ASYNC110  # the workers are other processes
+        await asyncio.sleep(LOOK_S)
+    log.info("ready", role="jobs", recordings=settings.jobs.recordings)
+
+
+def _workerless(connection: "Redis", settings: Settings) -> str:
+    """Which queue no worker looks after, in a sentence; empty if each has one."""
+    queues = {"sweep": UPKEEP} | ({"transcribe": RECORDINGS} if settings.jobs.recordings else {})
+    try:
+        for kind, name in queues.items():
+            if not has_worker(kind, connection):
+                return f"no worker of the queue {name} gives a sign of life"
+    except (RedisError, OSError) as error:
+        return why(error, settings)
+    return ""
 
 
 def _pass_on(_name: str, line: str) -> None:

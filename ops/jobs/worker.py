@@ -13,17 +13,19 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
+from redis.client import Pipeline
+from redis.exceptions import AuthenticationError, NoPermissionError
 from rq import Queue, Worker
 from rq.job import Job
 from rq.registry import FailedJobRegistry, FinishedJobRegistry, StartedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.utils import now
-from rq.worker_registration import clean_worker_registry
+from rq.worker_registration import clean_worker_registry, register
 
 from common import logs
 from common.configuration import load
 from ops.die_with_parent import die_with_parent
-from ops.jobs.connection import connect
+from ops.jobs.connection import connect, why
 from ops.jobs.known import KnownJob
 from ops.jobs.performing import JobFailed
 from ops.jobs.queues import queue
@@ -60,6 +62,10 @@ class JobWorker(Worker):
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         return BEATS_MISSED * int(self.job_monitoring_interval)
+
+    def heartbeat(self, timeout: int | None = None, pipeline: "Pipeline | None" = None) -> None:
+        super().heartbeat(timeout, pipeline)
+        register(self, pipeline)  # a Redis that came back empty knows of no worker
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         self._arm = die_with_parent(signal.SIGKILL)
@@ -106,8 +112,12 @@ def main() -> None:
     settings = load()
     of = queue(sys.argv[1], connect(settings, patient=True))
     logs.set_up(settings.log, queue=of.name)
-    worker = JobWorker(of, beat_s=settings.jobs.beat_s, keep_s=settings.jobs.keep_s)
-    worker.work(logging_level="ERROR")
+    try:
+        worker = JobWorker(of, beat_s=settings.jobs.beat_s, keep_s=settings.jobs.keep_s)
+        worker.work(logging_level="ERROR")
+    except (AuthenticationError, NoPermissionError) as error:
+        log.error("worker_refused", why=why(error, settings))
+        sys.exit(1)
     # RQ also leaves, without a status, when Redis was away for too long
     sys.exit(0 if worker.asked_to_leave else 1)
 

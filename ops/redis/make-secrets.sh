@@ -6,6 +6,7 @@
 #   ca.crt ca.key   a certificate authority of your own; ca.key leaves this machine never
 #   redis.crt .key  the server's certificate, for HOST... beside redis, localhost and 127.0.0.1
 #   llm_api_key     the key between the LLM workers and vLLM
+#   dashboard_token, grafana_password      what their pages ask for; Grafana's user is admin
 #
 #   make-secrets.sh [--folder FOLDER] [--client NAME]... [HOST]...
 #
@@ -61,6 +62,8 @@ for role in $roles; do
   secret "redis_$role"
 done
 secret llm_api_key
+secret dashboard_token
+secret grafana_password
 
 if [ ! -s ca.key ]; then
   openssl ecparam -name prime256v1 -genkey -noout -out ca.key

@@ -1,5 +1,5 @@
 """What `earshot jobs` does for other commands: exports, summaries, bulk replays; and what can be
-seen and stopped of it."""
+seen and stopped of it. All on a secured Redis, with the rights of the user `jobs`."""
 
 import csv
 import json
@@ -13,7 +13,7 @@ from ops.demo.recording_file import AUDIO
 from ops.jobs.summary import INSTRUCTION
 from ops.jobs.watching import look
 from tests.support.command_line import Processes
-from tests.support.redis_server import RedisServer
+from tests.support.secured_redis import SecuredRedis
 from tests.support.standin_server import StandIn
 from tests.support.waiting import until_sync
 
@@ -27,10 +27,10 @@ def llm() -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def earshot(redis_server: RedisServer, llm: StandIn, tmp_path: Path) -> Iterator[Processes]:
+def earshot(secured: SecuredRedis, llm: StandIn, tmp_path: Path) -> Iterator[Processes]:
     processes = Processes(
         tmp_path,
-        EARSHOT_REDIS__URL=redis_server.url,
+        **secured.variables("jobs"),
         EARSHOT_LLM__BASE_URL=llm.base_url,
         EARSHOT_JOBS__BEAT_S="1",
         EARSHOT_JOBS__FOLDER=str(tmp_path),
@@ -41,7 +41,7 @@ def earshot(redis_server: RedisServer, llm: StandIn, tmp_path: Path) -> Iterator
     processes.close()
 
 
-def ended(server: RedisServer, kind: bytes) -> int:
+def ended(server: SecuredRedis, kind: bytes) -> int:
     with server.sync_client() as client:
         events = client.xrange(SHARD.results)
         assert isinstance(events, list)
@@ -49,19 +49,19 @@ def ended(server: RedisServer, kind: bytes) -> int:
 
 
 def test_jobs_for_other_commands(
-    redis_server: RedisServer, earshot: Processes, llm: StandIn, tmp_path: Path
+    secured: SecuredRedis, earshot: Processes, llm: StandIn, tmp_path: Path
 ) -> None:
     earshot.start("jobs")
-    earshot.start("llm")
-    with redis_server.sync_client() as client:
+    earshot.start("llm", **secured.variables("llm"))
+    with secured.sync_client() as client:
         for number in range(5):  # more than a session may have unanswered
             letter = {"v": 1, "session": "s", "id": f"u{number}", "text": f"number {number}"}
             client.xadd(SHARD.dead, letter | {"reason": "poison"})
         client.xadd(SHARD.dead, {"session": "s", "id": "x", "text": "other", "reason": "bad"})
     status, out, err = earshot.run("dead", "replay", "--all", "--reason", "poison", "--job")
     assert (status, out) == (0, "5 replayed\n"), err
-    until_sync(lambda: ended(redis_server, b"reply") + ended(redis_server, b"skipped") == 5)
-    with redis_server.sync_client() as client:
+    until_sync(lambda: ended(secured, b"reply") + ended(secured, b"skipped") == 5)
+    with secured.sync_client() as client:
         assert client.xlen(SHARD.dead) == 1
 
     status, out, err = earshot.run("summary", "s")
@@ -86,21 +86,27 @@ def test_jobs_for_other_commands(
         rows = list(csv.DictReader(file))
     assert [row["type"] for row in rows] == [event["type"] for event in events]
 
+    status, _, err = earshot.run("export", "-o", "e.csv")
+    assert (status, "e.csv is there already: --overwrite" in err) == (2, True)
+    status, _, err = earshot.run("export", "-o", "e.csv", "--format", "csv", "--overwrite")
+    assert status == 0, err
+
     (tmp_path / "talk.flac").write_bytes(AUDIO.read_bytes())
     status, _, err = earshot.run("transcribe", "talk.flac", "--detach")
     assert status == 0, err
     job = err.splitlines()[0].rpartition(" ")[2]
 
-    with redis_server.sync_client() as client:
+    with secured.sync_client() as client:
         until_sync(lambda: "no STT worker" in str(look(client, job, "transcribe").progress))
     assert earshot.run("jobs", "cancel", job)[0] == 0
-    with redis_server.sync_client() as client:
+    with secured.sync_client() as client:
         until_sync(lambda: look(client, job, "transcribe").state == "cancelled")
         assert client.xlen(SHARD.recordings) == 0, "nothing of it is transcribed any more"
     status, _, err = earshot.run("jobs", "cancel", job)
     assert (status, "is cancelled already" in err) == (2, True)
     assert not (tmp_path / "talk.txt").exists()
     _, out, _ = earshot.run("jobs", "list", "--json")
-    assert {json.loads(line)["kind"] for line in out.splitlines()} == {
-        "replay", "summary", "export", "transcribe", "sweep",
-    }  # fmt: skip
+    kinds = [json.loads(line)["kind"] for line in out.splitlines()]
+    assert set(kinds) == {"replay", "summary", "export", "transcribe", "sweep"}
+    assert kinds.count("export") == 2, "how far back an export goes makes it another one"
+    assert secured.refusals() == []

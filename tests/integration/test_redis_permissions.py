@@ -9,7 +9,7 @@ from typing import Any, Final
 import pytest
 from redis import AuthenticationError, Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from common.connection import is_hopeless
@@ -60,6 +60,7 @@ SERVER: Final = (
     "MONITOR",
     "DEBUG SLEEP 1",
     "CLIENT KILL TYPE normal",
+    "CLIENT TRACKING on BCAST",
     "ACL SETUSER x on",
     "ACL LIST",
     "REPLICAOF a 1",
@@ -117,6 +118,15 @@ def test_nobody_manages_the_server(role: str, secured: SecuredRedis) -> None:
             assert not _permits(client, role, *command.split()), command
 
 
+def test_everybody_chooses_a_database_and_names_the_client_library(secured: SecuredRedis) -> None:
+    with secured.sync_client() as client:
+        for role in ROLES:
+            assert _permits(client, role, "select", "1"), role
+            for name in client.acl_cat("connection"):
+                if name == "client|setinfo":  # from 7.2 on
+                    assert _permits(client, role, name, "lib-name", "redis-py"), role
+
+
 @pytest.mark.parametrize("role", sorted(set(ROLES) - {"viewer"}))
 def test_a_script_of_ones_own_opens_no_door(role: str, secured: SecuredRedis) -> None:
     """What a script declares as its keys is free; what it does to them is not."""
@@ -135,5 +145,21 @@ def test_a_script_of_ones_own_opens_no_door(role: str, secured: SecuredRedis) ->
 
 def test_without_credentials_there_is_nothing(secured: SecuredRedis) -> None:
     stranger = Redis(unix_socket_path=str(secured.socket), retry=Retry(NoBackoff(), 0))
-    with stranger as client, pytest.raises(AuthenticationError):
-        client.ping()
+    with stranger as client:
+        for command in ("PING", "GET x", "HELLO 3", "EVAL return 1 0"):
+            with pytest.raises(AuthenticationError):
+                client.execute_command(*command.split())
+
+
+@pytest.mark.parametrize("login", ["AUTH default {}", "AUTH {}", "HELLO 3 AUTH default {}"])
+@pytest.mark.parametrize("password", ["", "x", "default"])
+def test_nobody_gets_in_as_the_default_user(
+    login: str, password: str, secured: SecuredRedis
+) -> None:
+    stranger = Redis(unix_socket_path=str(secured.socket), retry=Retry(NoBackoff(), 0))
+    words = [word.format(password) for word in login.split()]
+    with stranger as client:
+        with pytest.raises(RedisError):
+            client.execute_command(*words)
+        with pytest.raises(AuthenticationError):
+            client.get(SHARDS)

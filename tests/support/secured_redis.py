@@ -21,6 +21,7 @@ USERS: Final = {
     "say": "producer",
     "stt": "stt",
     "llm": "llm",
+    "jobs": "jobs",
     "tail": "viewer",
     "status": "viewer",
     "dead": "admin",

@@ -234,3 +234,38 @@ def test_a_recording_damaged_further_on_is_used_up_to_there(tmp_path: Path) -> N
     audio = np.concatenate(heard)
     assert len(audio) > 3 * SAMPLE_RATE
     assert np.array_equal(audio, noise[: len(audio)])
+
+
+def quiet_then_loud(path: Path) -> bytes:
+    """Ten seconds of MP3 whose bit rate at the beginning is far below that of the whole."""
+    random = np.random.default_rng(0)
+    sound = np.concatenate([random.normal(0, level, 5 * SAMPLE_RATE) for level in (3, 6_000)])
+    how = {"format": "MP3", "bitrate_mode": "VARIABLE", "compression_level": 0.5}
+    with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1, **how) as file:
+        file.write(sound.astype(np.int16))
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("tag", [b"", b"ID3\x04\0\0\0\0\x02\x01" + bytes(257)])
+def test_an_mp3_that_was_cut_off_is_used_up_to_there(tmp_path: Path, tag: bytes) -> None:
+    path = tmp_path / "cut.mp3"
+    data = tag + quiet_then_loud(path)
+    path.write_bytes(data)
+    assert read(path)[1] == 10 * SAMPLE_RATE
+    path.write_bytes(data[: len(data) // 2])
+    heard: list[NDArray[np.int16]] = []
+    with (
+        pytest.raises(BadInput, match=r"cut.mp3 is damaged: it ends after \d\.\d s of 10\.0 s"),
+        AudioFileSource(path) as source,
+    ):
+        heard.extend(source)
+    assert heard
+
+
+def test_an_mp3_that_does_not_say_how_long_it_is_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "stream.mp3"
+    data = quiet_then_loud(path)
+    path.write_bytes(data[data.index(data[:2], 40) :])  # without its first frame
+    with AudioFileSource(path) as source:
+        assert source.duration_s > 11, "a guess"
+    assert read(path)[1] == pytest.approx(10 * SAMPLE_RATE, abs=5_000)

@@ -209,6 +209,7 @@ def test_a_bug_is_not_hidden(run: InProcess, monkeypatch: pytest.MonkeyPatch) ->
         (["say", "hi", "--persona", "a\nb"], "listen.persona (EARSHOT_LISTEN__PERSONA)"),
         (["tail", "--session", "{0}"], "session id '{0}' is not usable"),
         (["tail", "--since", "yesterday"], "none of: now, all, or an age"),
+        (["export", "--since", "now"], "'now' is none of: all, or an age"),
         (["tail", "--since", "-5m"], "none of: now, all, or an age"),
         (["tail", "--log-level", "loud"], "EARSHOT_LOG__LEVEL"),
         (["status", "--redis-url", "http://h"], "starts with one of redis://"),

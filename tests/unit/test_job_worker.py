@@ -21,6 +21,7 @@ from rq.job import JobStatus
 
 from common.settings import PREFIX, JobSettings
 from ops.jobs.known import KnownJob
+from ops.jobs.listing import cancel, listed
 from ops.jobs.queues import UPKEEP, enqueue, find, has_worker, queue
 from ops.jobs.watching import look
 from tests.support.redis_server import RedisServer
@@ -137,6 +138,47 @@ def test_a_job_goes_on_elsewhere_when_its_worker_is_killed_or_leaves(
     assert left is not None
     assert left.get_status(refresh=False) is JobStatus.QUEUED
     assert left.retries_left == SETTINGS.retries - 1, "leaving in good order cost a try"
+
+
+def test_a_job_whose_worker_died_is_cancelled_when_that_is_known(
+    redis_server: RedisServer, client: "Redis", tmp_path: Path
+) -> None:
+    held_up(client, "long")
+    with worker(redis_server, tmp_path) as dies:
+        until_sync(lambda: "unanswered" in str(look(client, "long", "replay").progress.get("said")))
+        dies.kill()
+        dies.wait()
+    found = find(client, "long")
+    assert found is not None
+    waited: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        """Its signs of life expire, which they do by themselves some seconds later."""
+        waited.append(seconds)
+        client.delete(f"rq:worker:{found.worker_name}")
+
+    cancel(client, "long", sleep=sleep)
+    assert len(waited) == 1, "it might have been alive"
+    assert look(client, "long", "replay").state == "cancelled"
+    with worker(redis_server, tmp_path):
+        ask(client, "next")
+        until_sync(lambda: status(client, "next") is JobStatus.FINISHED)
+    assert look(client, "long", "replay").state == "cancelled", "nobody takes it up again"
+
+
+def test_a_job_that_waits_for_the_llm_server_says_so(
+    redis_server: RedisServer, client: "Redis", tmp_path: Path
+) -> None:
+    said: dict[Any, Any] = {"session": "s", "epoch": 1, "turn": 1, "id": "u", "at": 1}
+    said |= {"v": 1, "type": "transcript", "data": '{"text": "Hello."}'}
+    client.xadd("earshot:{0}:results", said)
+    ask(client, "sum", "summary", session="s", epoch=1, turn=1)
+    with worker(redis_server, tmp_path, EARSHOT_LLM__BASE_URL="http://127.0.0.1:1/v1"):
+        until_sync(lambda: look(client, "sum", "summary").state == "waits to run again")
+    waits_for = look(client, "sum", "summary").progress["waits_for"]
+    assert "127.0.0.1:1" in waits_for
+    (job,) = listed(client)
+    assert job.cells()[3] == f"waits: {waits_for}"
 
 
 def test_the_same_job_is_in_the_queue_once(client: "Redis") -> None:

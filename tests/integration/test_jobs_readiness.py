@@ -1,0 +1,72 @@
+"""`earshot jobs` is ready when its workers are, and only while Redis is there and lets them."""
+
+import signal
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.command_line import Processes, finish
+from tests.support.redis_server import RedisServer, free_port
+from tests.support.secured_redis import SecuredRedis
+from tests.support.waiting import until_sync
+
+
+@pytest.fixture
+def earshot(tmp_path: Path) -> Iterator[Processes]:
+    processes = Processes(
+        tmp_path,
+        EARSHOT_METRICS__PORT=str(free_port()),
+        EARSHOT_JOBS__BEAT_S="1",
+        EARSHOT_LISTEN__OUTBOX=str(tmp_path / "outbox"),
+    )
+    yield processes
+    processes.close()
+
+
+def why_not(earshot: Processes) -> str | None:
+    """Why it is not ready; empty if it is, None if nobody answers."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    page = f"http://127.0.0.1:{earshot.variables['EARSHOT_METRICS__PORT']}/readyz"
+    try:
+        with opener.open(page, timeout=10):
+            return ""
+    except urllib.error.HTTPError as error:
+        said: str = error.read().decode()
+        return said
+    except OSError:
+        return None
+
+
+def test_an_absence_of_redis_is_seen(redis_server: RedisServer, earshot: Processes) -> None:
+    process = earshot.start("jobs", EARSHOT_REDIS__URL=redis_server.url)
+    until_sync(lambda: why_not(earshot) == "")
+    redis_server.kill()
+    until_sync(lambda: "cannot be reached" in (why_not(earshot) or ""))
+    redis_server.start()
+    until_sync(lambda: why_not(earshot) == "")
+    process.send_signal(signal.SIGTERM)
+    status, _, logged = finish(process)
+    assert status == 0
+    assert [logged.count(event) for event in ("redis_is_away", "redis_is_back")] == [1, 1], logged
+
+
+def test_a_user_that_may_not_run_jobs_is_told_and_is_never_ready(
+    secured: SecuredRedis, earshot: Processes
+) -> None:
+    process = earshot.start("jobs", **secured.variables("stt"))
+    until_sync(lambda: "does not permit what this role needs" in (why_not(earshot) or ""))
+    assert process.stderr is not None
+    logged = ""
+    while "worker_refused" not in logged:
+        line = process.stderr.readline()
+        assert line, logged
+        logged += line
+    process.send_signal(signal.SIGTERM)
+    status, _, rest = finish(process)
+    assert status == 0
+    logged += rest
+    assert '"event": "ready"' not in logged
+    assert "Traceback" not in logged
