@@ -6,7 +6,6 @@ Every worker answers the same, so rules and panels take `max` over them, never `
 import asyncio
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import TimeoutError as NoAnswer
 from typing import Final
 
 import structlog
@@ -14,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from common.census import Census, take_census
-from common.connection import is_away, is_hopeless
+from common.connection import is_unusable
 from common.link import Link
 from common.monitoring import from_thread
 from common.store import Store
@@ -60,10 +59,8 @@ class BacklogCollector(Collector):
     def _take(self) -> Census | None:
         try:
             return from_thread(self._loop, self._ask, CENSUS_S)
-        except NoAnswer:
-            return None
-        except Exception as error:
-            if not (is_away(error) or is_hopeless(error)):
+        except Exception as error:  # no answer in time looks like a Redis that is away, too
+            if not is_unusable(error):
                 log.exception("census_failed")
             return None
 

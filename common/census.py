@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from redis.exceptions import NoPermissionError, ResponseError
 
+from common.connection import is_no_group, now_ms
 from common.keys import LLM_GROUP, STT_GROUP, WORKERS, worker_key
 from common.store import Store
 
@@ -42,8 +43,7 @@ class Census:
 async def take_census(store: Store) -> Census:
     """Ask Redis; XLEN and XPENDING only, since XINFO STREAM would carry audio along."""
     redis: Any = store.redis
-    seconds, micros = await redis.time()
-    now_ms = seconds * 1000 + micros // 1000
+    now = await now_ms(redis)
     shards = store.all_shards()
     stages = {}
     for name, group in (
@@ -51,7 +51,7 @@ async def take_census(store: Store) -> Census:
         ("recordings", STT_GROUP),
         ("turns", LLM_GROUP),
     ):
-        parts = [await _stage(redis, getattr(shard, name), group, now_ms) for shard in shards]
+        parts = [await _stage(redis, getattr(shard, name), group, now) for shard in shards]
         stages[name] = Stage(
             sum(part.waiting for part in parts),
             sum(part.in_hand for part in parts),
@@ -65,23 +65,30 @@ async def take_census(store: Store) -> Census:
     )
 
 
-async def _stage(redis: Any, stream: str, group: str, now_ms: int) -> Stage:
+async def pending(redis: Any, stream: str, group: str) -> tuple[int, bytes | None]:
+    """How many entries of a stream are in hand, and the oldest of them."""
+    try:
+        summary = await redis.xpending(stream, group)
+    except ResponseError as error:
+        if not is_no_group(error):
+            raise
+        return 0, None  # no worker has ever started
+    return int(summary["pending"]), summary["min"]
+
+
+async def _stage(redis: Any, stream: str, group: str, now: int) -> Stage:
     length = await redis.xlen(stream)
     if length == 0:
         return Stage(0, 0, 0.0)
-    try:
-        pending = await redis.xpending(stream, group)
-    except ResponseError:
-        pending = {"pending": 0, "min": None}  # no group yet: no worker has ever started
-    oldest = pending["min"]
+    in_hand, oldest = await pending(redis, stream, group)
     if oldest is None:
         try:
             rows = await redis.xrange(stream, count=1)
         except NoPermissionError:
             return Stage(length, 0, None)
         oldest = rows[0][0] if rows else None
-    age_s = 0.0 if oldest is None else (now_ms - int(oldest.split(b"-")[0])) / 1000
-    return Stage(max(0, length - pending["pending"]), pending["pending"], max(0.0, age_s))
+    age_s = 0.0 if oldest is None else (now - int(oldest.split(b"-")[0])) / 1000
+    return Stage(max(0, length - in_hand), in_hand, max(0.0, age_s))
 
 
 def _oldest(ages_s: Iterable[float | None]) -> float | None:

@@ -17,14 +17,25 @@ from common.utterance import Codec
 SAMPLE_RATE: Final = 16_000
 """Hz. What Whisper hears, and the highest rate at which WebRTC's detector gains anything."""
 
+MS_PER_SAMPLE: Final = 1000 / SAMPLE_RATE
+
+FULL_SCALE: Final = 32_768
+"""What stands for 1.0 in int16, where the largest value is one less."""
+
 CODECS: Final[tuple[str, ...]] = get_args(Codec)
 
 _FLAC_MAX_SAMPLES: Final = 2**36
 """The header's field for the length has 36 bits (RFC 9639, section 8.2); 0 means unknown."""
 
 
-def encode(samples: NDArray[np.int16], codec: Codec = "flac", rate: int = SAMPLE_RATE) -> bytes:
-    """Mono int16 samples at `rate` Hz as bytes; raises `BadAudio` for anything else, or nothing."""
+def as_int16(audio: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Samples between -1 and 1 in 16 bits; what lies outside is clipped."""
+    scaled: NDArray[np.float32] = np.rint(audio * np.float32(FULL_SCALE))
+    return scaled.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
+
+
+def encode(samples: NDArray[np.int16], codec: Codec = "flac") -> bytes:
+    """Mono int16 samples at 16 kHz as bytes; raises `BadAudio` for anything else, or nothing."""
     if samples.dtype != np.int16 or samples.ndim != 1 or not len(samples):
         raise BadAudio(
             f"only mono int16 audio of at least one sample can be encoded, not {samples.dtype} of "
@@ -35,7 +46,7 @@ def encode(samples: NDArray[np.int16], codec: Codec = "flac", rate: int = SAMPLE
     if codec != "flac":
         raise _unknown(codec)
     target = io.BytesIO()
-    soundfile.write(target, samples, rate, format="FLAC", subtype="PCM_16")
+    soundfile.write(target, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     return target.getvalue()
 
 

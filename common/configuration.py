@@ -12,11 +12,11 @@ from pydantic import SecretStr, ValidationError
 from pydantic_settings import SettingsError, TomlConfigSettingsSource
 
 from common.errors import BadSetting
+from common.masking import MASK, mask_password
 from common.setting_files import EnvironmentSource, FileSettingsSource
 from common.settings import PREFIX, Settings
 
 TOML: Final = "earshot.toml"
-MASK: Final = "********"
 
 # What Kubernetes sets for services whose name begins with "earshot", and the stand-in LLM's key.
 NOT_SETTINGS: Final = re.compile(
@@ -187,17 +187,6 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield from _flatten(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-def mask_password(url: str) -> str:
-    """The URL without the password in it, for logs and people; other texts as they are."""
-    scheme, separator, rest = url.partition("://")
-    if not separator:
-        return url
-    rest = re.sub(r"([?&]password=)[^&#]*", rf"\1{MASK}", rest)
-    credentials, at, host = rest.rpartition("@")
-    user, colon, _ = credentials.partition(":")
-    return f"{scheme}{separator}{user}{colon}{MASK if colon else ''}{at}{host}"
 
 
 def environment(settings: Settings) -> dict[str, str]:

@@ -32,9 +32,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from common import tls
-from common.configuration import mask_password
 from common.errors import BadSetting, RedisUnusable
 from common.keys import SHARDS
+from common.masking import mask_password
 from common.redis_url import CLUSTER, SENTINEL, Address, parse
 from common.settings import RedisSettings
 
@@ -190,9 +190,20 @@ def is_away(error: BaseException) -> bool:
     )
 
 
+def is_unusable(error: BaseException) -> bool:
+    """Whether the server cannot be used now, be it time or a person that mends it."""
+    return is_away(error) or is_hopeless(error)
+
+
 def is_no_group(error: BaseException) -> bool:
     """Whether a consumer group was lost (a flush, a rollback, a fresh server)."""
     return isinstance(error, ResponseError) and "NOGROUP" in str(error)
+
+
+async def now_ms(redis: AnyRedis) -> int:
+    """The server's clock: the only one that all hosts share."""
+    seconds, micros = await redis.time()
+    return int(seconds) * 1000 + int(micros) // 1000
 
 
 async def check_server(redis: AnyRedis, settings: RedisSettings, shards: int) -> None:

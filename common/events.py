@@ -123,6 +123,10 @@ class DeltaData(_Frozen):
     text: str
 
 
+# (session, epoch, turn)
+TurnKey = tuple[str, int, int]
+
+
 class _Event(_Frozen):
     v: int
     session: str
@@ -130,6 +134,15 @@ class _Event(_Frozen):
     turn: int
     id: str
     at: int
+
+    @property
+    def key(self) -> TurnKey:
+        """The turn that it tells of."""
+        return self.session, self.epoch, self.turn
+
+    def as_line(self) -> str:
+        """As JSON on one line, without what is not set and without a line end."""
+        return self.model_dump_json(exclude_none=True)
 
 
 class Heard(_Event):

@@ -11,7 +11,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from common.connection import AnyRedis, is_away, is_hopeless, sentence
+from common.connection import AnyRedis, is_hopeless, is_unusable, sentence
 from common.metrics import REDIS_RECONNECTS, REDIS_UP
 from common.settings import RedisSettings
 
@@ -81,7 +81,7 @@ class Link:
         try:
             answer = await command(*args, **kwargs)
         except Exception as error:
-            if is_away(error) or is_hopeless(error):
+            if is_unusable(error):
                 await self._failed(error)
             if _cancellations() > cancellations:
                 raise asyncio.CancelledError from error
@@ -99,7 +99,7 @@ class Link:
             try:
                 return await self.call(command, *args, **kwargs)
             except Exception as error:
-                if not (is_away(error) or is_hopeless(error)):
+                if not is_unusable(error):
                     raise
             await self.pause()
 

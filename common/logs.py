@@ -15,32 +15,40 @@ _WITHOUT_VALUES: Final = structlog.tracebacks.ExceptionDictTransformer(show_loca
 def set_up(settings: LogSettings, **bound: Any) -> None:
     """Log to stderr; `bound` values (role, worker) stand on every line.
 
-    Libraries that use the standard library's logging are heard from `warning` on.
+    Libraries that use the standard library's logging are heard from `warning` on, in the same form.
     """
     as_json = settings.format == "json" or (settings.format == "auto" and not sys.stderr.isatty())
     level = logging.getLevelNamesMapping()[settings.level.upper()]
-    processors: list[structlog.types.Processor] = [
+    noting: list[structlog.types.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso" if as_json else "%H:%M:%S", utc=as_json),
     ]
+    rendering: list[structlog.types.Processor]
     if as_json:
-        processors += [
+        rendering = [
             structlog.processors.ExceptionRenderer(_WITHOUT_VALUES),
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ]
     else:
-        processors.append(
+        rendering = [
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             )
-        )
+        ]
     structlog.configure(
-        processors=processors,
+        processors=noting + rendering,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**bound)
-    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, force=True)
+    foreign = logging.StreamHandler(sys.stderr)
+    foreign.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*noting, structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
+        )
+    )
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[foreign], force=True)

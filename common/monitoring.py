@@ -17,7 +17,6 @@ A port that is taken costs the page, not the process: it is said once in the log
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Sequence
-from concurrent.futures import TimeoutError as NoAnswer
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -108,7 +107,7 @@ def from_thread(
     future = asyncio.run_coroutine_threadsafe(ask(), loop)
     try:
         return future.result(limit_s)
-    except NoAnswer:
+    except TimeoutError:
         future.cancel()
         raise
 
@@ -121,7 +120,7 @@ def _asked(
 ) -> str:
     try:
         return from_thread(loop, ask, limit_s)
-    except NoAnswer:
+    except TimeoutError:
         return no_answer
 
 

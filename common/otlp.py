@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.status import Status, StatusCode
 
-from common.configuration import mask_password
+from common.masking import mask_password
 from common.spans import Span
 from common.traceparent import SAMPLED
 

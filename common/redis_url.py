@@ -54,6 +54,11 @@ def parse(url: str) -> Address:
         raise ValueError(f"it cannot be read{HINT}") from None
     if parts.fragment:
         raise ValueError(f"nothing may stand behind a #{HINT}")
+    if options and scheme in (*SENTINEL, *CLUSTER):
+        raise ValueError(
+            "nothing may stand behind a ? here: credentials go before the @, a database last in"
+            " the path"
+        )
     if unknown := sorted({name for name, _ in options} - OPTIONS):
         raise ValueError(f"it has no option {unknown[0]!r}, only {', '.join(sorted(OPTIONS))}")
     text, _, hosts = parts.netloc.rpartition("@")

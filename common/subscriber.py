@@ -5,20 +5,21 @@ the server went back in time (restored from an older copy, failed over to a repl
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
+from common.connection import is_away, is_hopeless
 from common.errors import BadEntry
 from common.events import Event, parse_event
 from common.keys import Shard
 from common.link import Link
 from common.store import Store
 
-BLOCK_MS: Final = 1_000  # well under redis-py's socket timeout; how soon a filter change is seen
+BLOCK_MS: Final = 1_000  # well under redis-py's socket timeout
 BATCH: Final = 200
 CHECK_AFTER_EMPTY: Final = 5
 
@@ -43,7 +44,8 @@ class Subscriber:
 
     `cursors` maps a stream to the last entry id that was read; a stream that is missing there
     starts at `since` ("0-0": everything that is kept, "$": only what is new, or an entry id).
-    Without `follow` it ends when it has read what there is.
+    Without `follow` it ends when it has read what there is. Unless it is `patient` it raises what
+    only a person can mend (a user who may not read, say), for commands that one waits for.
     """
 
     store: Store
@@ -52,6 +54,7 @@ class Subscriber:
     deltas: bool = True
     session: str | None = None
     follow: bool = True
+    patient: bool = True
     cursors: dict[str, str] = field(default_factory=dict)
 
     async def events(self) -> AsyncGenerator[Received, None]:
@@ -102,7 +105,7 @@ class Subscriber:
                 outages, empty = self.link.outages, 0
                 for stream in streams:
                     await self._check_time(stream)
-            answer = await self.link.lasting(
+            answer = await self._ask(
                 self._redis.xread,
                 {stream: self.cursors[stream] for stream in streams},
                 BATCH,
@@ -122,6 +125,17 @@ class Subscriber:
     def _redis(self) -> Any:
         return self.store.redis
 
+    async def _ask(self, command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        if self.patient:
+            return await self.link.lasting(command, *args)
+        while True:
+            try:
+                return await self.link.call(command, *args)
+            except Exception as error:
+                if is_hopeless(error) or not is_away(error):
+                    raise
+            await self.link.pause()
+
     async def _start(self, stream: str) -> None:
         if stream in self.cursors:
             await self._check_time(stream)
@@ -130,12 +144,14 @@ class Subscriber:
             self.cursors[stream] = await self._last_id(stream)
         else:
             # a moment that the server has not reached yet is no sign that it went back
-            self.cursors[stream] = min(self.since, await self._last_id(stream), key=_number)
+            self.cursors[stream] = min(self.since, await self._last_id(stream), key=place)
 
     async def _last_id(self, stream: str) -> str:
         """`last-generated-id`, by way of XINFO: results carry no audio."""
         try:
-            info = await self.link.lasting(self._redis.xinfo_stream, stream)
+            info = await self._ask(self._redis.xinfo_stream, stream)
+        except NoPermissionError:
+            raise
         except ResponseError:
             return "0-0"  # no such stream yet
         last: bytes | str = info["last-generated-id"]
@@ -145,7 +161,7 @@ class Subscriber:
         """Start over at the server's end when it is behind our cursor: it went back in time."""
         last = await self._last_id(stream)
         cursor = self.cursors[stream]
-        if cursor != "$" and _number(cursor) > _number(last):
+        if place(cursor) > place(last):
             log.warning("server_went_back", stream=stream, cursor=cursor, server=last)
             self.cursors[stream] = last
 
@@ -158,6 +174,7 @@ class Subscriber:
         return event if self.session in (None, event.session) else None
 
 
-def _number(entry: str) -> tuple[int, int]:
+def place(entry: str) -> tuple[int, int]:
+    """An entry's id as numbers, which sort as its stream does."""
     milliseconds, _, sequence = entry.partition("-")
     return int(milliseconds), int(sequence or 0)

@@ -5,8 +5,9 @@ import ssl
 from pathlib import Path
 from typing import Any, Final
 
-from common.configuration import mask_password, variable_of
+from common.configuration import variable_of
 from common.errors import BadSetting
+from common.masking import mask_password
 from common.redis_url import Address
 from common.settings import RedisSettings
 
@@ -28,8 +29,11 @@ def options(settings: RedisSettings, address: Address) -> dict[str, Any]:
                 f"{variable} is set, and {mask_password(settings.url)} is without TLS: write"
                 " rediss://, or rediss+sentinel:// or rediss+cluster://"
             )
-        if path and not Path(path).is_file():
-            raise BadSetting(f"{variable}={path} names no file")
+        try:
+            if path and not Path(path).is_file():
+                raise BadSetting(f"{variable}={path} names no file")
+        except OSError as error:
+            raise BadSetting(f"{variable}={path} cannot be read: {error.strerror}") from None
     if not address.has_tls:
         return {}
     _check_files(settings)

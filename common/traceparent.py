@@ -16,7 +16,7 @@ from typing import Final
 
 SAMPLED: Final = 1
 
-_FORM: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})\Z")
+FORM: Final = r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})"
 _NEITHER: Final = frozenset({"0" * 32, "0" * 16})  # ids that the specification forbids
 
 current: ContextVar[str] = ContextVar("traceparent", default="")
@@ -42,7 +42,7 @@ class TraceParent:
 
 def parse(text: str) -> TraceParent | None:
     """None for what is no usable trace context, which the specification has us ignore."""
-    form = _FORM.match(text)
+    form = re.fullmatch(FORM, text)
     if form is None or form[1] == "ff" or _NEITHER & {form[2], form[3]}:
         return None
     return TraceParent(form[2], form[3], int(form[4], 16))

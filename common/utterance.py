@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from common.errors import BadEntry
 from common.keys import SESSION_ID, UTTERANCE_ID
 from common.schema import check_version
+from common.traceparent import FORM
 
 SCHEMA: Final = 1
-TRACEPARENT: Final = r"^([0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2})?$"
+TRACEPARENT: Final = rf"^({FORM})?$"
 NAME: Final = r"^[^\x00-\x1f\x7f]*$"
 LANGUAGE: Final = r"^[A-Za-z-]*$"
 

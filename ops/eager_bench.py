@@ -7,7 +7,7 @@ a draft is made for nothing.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,6 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from common.census import take_census
 from common.codecs import SAMPLE_RATE
 from common.configuration import load
 from common.events import Transcript, parse_event
@@ -30,8 +29,9 @@ from common.store import Store
 from ops.demo.recording_file import AUDIO, sentences
 from ops.eager_figures import MODES, Measured, Mode, Turn
 from ops.embedded_redis import EmbeddedRedis
-from ops.machine import is_serving
+from ops.machine import ready_workers
 from ops.running import link_of, meet, opened
+from ops.supervisor import NotReady
 from producer.audio_file import AudioFileSource
 from producer.detector import WebRtcDetector
 from producer.listen import listen
@@ -46,7 +46,7 @@ from workers.whisper import load as load_engine
 ROOM_S: Final = 0.3  # around a sentence of the recording
 PAUSE_S: Final = 0.5  # inside a pair: an eager pause, but no end; less than twice the room
 REST_S: Final = 0.5  # after the silence that ends a turn
-READY_S: Final = 60.0
+READY_S: Final = 600.0  # a model may have to be fetched first
 TRANSCRIPT_S: Final = 60.0
 LOOK_S: Final = 0.02
 
@@ -184,12 +184,11 @@ async def measure(
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="earshot-eager-")))
         redis = stack.enter_context(EmbeddedRedis(folder / "redis"))
-        settings = load({"redis": {"url": redis.url}, "stt": {"model": model}, "shards": 1})
+        settings = load({"redis": redis.settings, "stt": {"model": model}, "shards": 1})
         store = await stack.enter_async_context(opened(settings))
         link = link_of(store, settings)
         await meet(link, store, settings)
-        engines = await _worker(stack, settings)
-        await _until(partial(_serves, store))
+        engines = await _worker(stack, settings, ready_workers(link, store, 1))
         setting = _Setting(settings, store, link, folder, engines)
         silence_s = endpointing(settings.listen.preset).silence_s
         measured = Measured(model, 1000 * silence_s, settings.listen.eager_pause_s)
@@ -202,8 +201,13 @@ async def measure(
         return measured
 
 
-async def _worker(stack: AsyncExitStack, settings: Settings) -> list[_Counting]:
-    """An STT worker in this process, until the stack is left; its engine, once it is loaded."""
+async def _worker(
+    stack: AsyncExitStack, settings: Settings, ready: Coroutine[Any, Any, None]
+) -> list[_Counting]:
+    """An STT worker in this process, until the stack is left; its engine.
+
+    Raises what ends the worker before it is `ready`, NoModel above all, and NotReady.
+    """
     engines: list[_Counting] = []
 
     def counting(stt: SttSettings) -> Engine:
@@ -220,8 +224,13 @@ async def _worker(stack: AsyncExitStack, settings: Settings) -> list[_Counting]:
         await running
 
     stack.push_async_callback(leave)
+    waiting = asyncio.create_task(ready)
+    done, _ = await asyncio.wait(
+        {running, waiting}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED
+    )
+    waiting.cancel()
+    for task in done:
+        task.result()
+    if not done:
+        raise NotReady(f"the STT worker is not ready after {READY_S:g} s")
     return engines
-
-
-async def _serves(store: Store) -> bool:
-    return any(is_serving(worker) for worker in (await take_census(store)).workers)

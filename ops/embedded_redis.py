@@ -45,6 +45,11 @@ SHUTDOWN_S: Final = 15.0
 
 POLL_S: Final = 0.02
 
+WITHOUT_CREDENTIALS: Final = dict.fromkeys(
+    ("username", "password", "ca_file", "cert_file", "key_file"), ""
+)
+"""Over what is set for another server."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -83,6 +88,11 @@ class EmbeddedRedis(Closing):
     def url(self) -> str:
         """`unix://` and the socket's path, as EARSHOT_REDIS__URL takes it."""
         return f"unix://{quote(str(self.socket))}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The section `redis` for who uses it."""
+        return {"url": self.url} | WITHOUT_CREDENTIALS
 
     @property
     def pid(self) -> int:

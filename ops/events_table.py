@@ -17,7 +17,7 @@ COLUMNS: Final = (
 
 
 def jsonl(event: Event) -> str:
-    return event.model_dump_json(exclude_none=True) + "\n"
+    return event.as_line() + "\n"
 
 
 def csv_row(event: Event) -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Final
@@ -17,9 +16,6 @@ from producer.speaking import Speaking
 
 MUTE_KEYS: Final = ("m", "M", " ")
 
-COUNTED_EVERY_S: Final = 0.5
-"""How often the outbox is asked what waits in it: it is on the disk, and the line is not."""
-
 
 class Listening:
     """One run of the producer, to look at and to mute."""
@@ -31,8 +27,6 @@ class Listening:
         self._outbox = outbox
         self._shipper: Shipper | None = None
         self._has_keys = False
-        self._waiting = 0
-        self._count_due = 0.0
 
     def follow(self, shipper: Shipper) -> None:
         """Show what this shipper has sent."""
@@ -44,7 +38,7 @@ class Listening:
             level_dbfs=self._source.level_dbfs,
             speaking_s=self._speaking.seconds,
             sent=self._shipper.sent if self._shipper else 0,
-            waiting=self._count(),
+            waiting=len(self._outbox),
             is_muted=self._mute.is_on,
             has_keys=self._has_keys,
         )
@@ -75,12 +69,6 @@ class Listening:
             yield
         finally:
             loop.remove_signal_handler(number)
-
-    def _count(self) -> int:
-        if time.monotonic() >= self._count_due:
-            self._waiting = len(self._outbox)
-            self._count_due = time.monotonic() + COUNTED_EVERY_S
-        return self._waiting
 
     def _pressed(self, key: str) -> None:
         if key in MUTE_KEYS:

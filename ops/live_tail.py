@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from common.events import Ending, Event, ReplyDelta
+from common.events import Ending, Event, ReplyDelta, TurnKey
 from ops.conversation import LABELS, Conversation, Line
 
 REDRAWN_HZ: Final = 10
@@ -27,8 +27,6 @@ SESSION_COLOURS: Final = (
     "bright_magenta",
     "bright_green",
 )
-
-Turn = tuple[str, int, int]
 
 
 def coloured(line: Line) -> Text:
@@ -51,7 +49,7 @@ class LiveTail:
     def __init__(self, console: Console, conversation: Conversation) -> None:
         self._console = console
         self._conversation = conversation
-        self._drafts: dict[Turn, tuple[ReplyDelta, str]] = {}
+        self._drafts: dict[TurnKey, tuple[ReplyDelta, str]] = {}
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -69,7 +67,7 @@ class LiveTail:
 
     def tell(self, event: Event) -> None:
         """Show an event."""
-        turn = (event.session, event.epoch, event.turn)
+        turn = event.key
         if isinstance(event, ReplyDelta):
             self._grow(turn, event)
             return
@@ -92,7 +90,7 @@ class LiveTail:
         """Characters of a draft that fit."""
         return DRAFT_LINES * max(20, self._console.width - 40)
 
-    def _grow(self, turn: Turn, event: ReplyDelta) -> None:
+    def _grow(self, turn: TurnKey, event: ReplyDelta) -> None:
         before = self._drafts.get(turn)
         if before is not None:
             old, text = before

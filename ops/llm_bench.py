@@ -23,8 +23,7 @@ from common.events import Event, Heard, Reply, ReplyDelta, parse_event
 from common.store import Store
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
-from ops.chaos.stage import free_port
-from ops.machine import Machine, machine
+from ops.machine import Machine, free_port, machine
 from ops.standin import MODEL
 
 ASK_S: Final = 30.0
@@ -101,8 +100,14 @@ def _spread(times: list[float]) -> dict[str, float]:
     return {
         "turns": len(times),
         "median": round(statistics.median(times), 1),
-        "p95": round(statistics.quantiles(times, n=20, method="inclusive")[-1], 1),
+        "p95": round(_p95(times), 1),
     }
+
+
+def _p95(times: list[float]) -> float:
+    if len(times) == 1:
+        return times[0]
+    return statistics.quantiles(times, n=20, method="inclusive")[-1]
 
 
 async def measure(load: Load, *, say: Callable[[str], None] = lambda _: None) -> Measured:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +12,20 @@ from typing import Any, Final
 import structlog
 
 from common.census import take_census
-from common.configuration import environment, inherited, load
+from common.configuration import explain_origins, inherited, load
 from common.link import Link
 from common.settings import Settings
 from common.store import Store
-from ops.embedded_redis import EmbeddedRedis
-from ops.running import link_of, meet, opened
+from ops.embedded_redis import EmbeddedRedis, NoEmbeddedRedis
+from ops.running import link_of, meet, opened, unless
 from ops.standin import MODEL, READY
-from ops.supervisor import Supervisor, role_command
+from ops.supervisor import (
+    MAX_PAUSE_S,
+    StopRequested,
+    Supervisor,
+    role_command,
+    role_environment,
+)
 
 POLL_S: Final = 0.1
 LOOK_AFTER_S: Final = 1.0
@@ -28,6 +34,14 @@ STAND_IN_START_S: Final = 30.0
 OnLine = Callable[[str, str], None]
 
 log = structlog.get_logger(__name__)
+
+
+def free_port() -> int:
+    """A TCP port that is free now, for a server that keeps it over restarts."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @dataclass(slots=True)
@@ -54,7 +68,7 @@ class Machine:
         await self.supervisor.spawn(
             name,
             role_command(role, *arguments),
-            inherited() | environment(self._own_port(self.settings)),
+            role_environment(self._own_port(self.settings)),
             restart=restart,
         )
 
@@ -70,19 +84,22 @@ class Machine:
 
     async def ready(self, timeout_s: float | None) -> None:
         """Wait until every worker has its model and reads; raises as Supervisor.until does."""
-        await self.supervisor.until(self._all_ready(), stop=self.stop, timeout_s=timeout_s)
-
-    async def _all_ready(self) -> None:
-        while True:
-            census = await self.link.lasting(take_census, self.store)
-            if sum(is_serving(worker) for worker in census.workers) >= self._workers:
-                return
-            await asyncio.sleep(POLL_S)
+        serving = ready_workers(self.link, self.store, self._workers)
+        await self.supervisor.until(serving, stop=self.stop, timeout_s=timeout_s)
 
 
-def is_serving(worker: dict[str, Any]) -> bool:
-    """Whether a worker has started; one that waits for its LLM server has."""
-    return worker["state"] in {"ready", "waiting"}
+async def ready_workers(link: Link, store: Store, count: int) -> None:
+    """Until so many workers have started; one that waits for its LLM server has."""
+    while True:
+        census = await link.lasting(take_census, store)
+        if sum(worker["state"] in {"ready", "waiting"} for worker in census.workers) >= count:
+            return
+        await asyncio.sleep(POLL_S)
+
+
+def configured(settings: Settings, values: Mapping[str, Any]) -> set[str]:
+    """The settings that somebody chose, as `section.name`; `values` as for `load`."""
+    return {row.name for row in explain_origins(settings, values) if row.origin != "default"}
 
 
 @asynccontextmanager
@@ -98,13 +115,13 @@ async def machine(
     """Bring up Redis (`own_redis`) and the stand-in (`stand_in`), and end all roles at the end.
 
     `values` are settings of this machine, nested as the tree is; `redis_folder` None means a
-    temporary one.
+    temporary one. Raises StopRequested when `stop` is set before all of that is there.
     """
     async with AsyncExitStack() as stack:
         if own_redis:
             redis = stack.enter_context(EmbeddedRedis(redis_folder))
-            values["redis"] = {"url": redis.url}
-            keeping = asyncio.create_task(_keep(redis))
+            values["redis"] = redis.settings
+            keeping = asyncio.create_task(keep(redis))
             stack.callback(keeping.cancel)
         lines = _Lines(on_line)
         supervisor = await stack.enter_async_context(Supervisor(lines))
@@ -114,24 +131,31 @@ async def machine(
         settings = load(values)
         store = await stack.enter_async_context(opened(settings))
         link = link_of(store, settings)
-        await meet(link, store, settings)
+        await unless(stop, meet(link, store, settings))
+        if stop.is_set():
+            raise StopRequested
         yield Machine(settings, supervisor, store, link, stop)
 
 
-async def _keep(redis: EmbeddedRedis) -> None:
+async def keep(redis: EmbeddedRedis) -> None:
     """Start the embedded Redis again, on its data, should it die."""
+    pause_s = LOOK_AFTER_S
     while True:
-        await asyncio.sleep(LOOK_AFTER_S)
-        if not redis.running:
-            log.warning("embedded_redis_restarts", folder=str(redis.folder))
+        await asyncio.sleep(pause_s)
+        if redis.running:
+            pause_s = LOOK_AFTER_S
+            continue
+        log.warning("embedded_redis_restarts", folder=str(redis.folder))
+        try:
             redis.start()
+        except NoEmbeddedRedis as error:  # its disk is full, say: a person can mend it meanwhile
+            pause_s = min(2 * pause_s, MAX_PAUSE_S)
+            log.error("embedded_redis_not_started", why=str(error), again_in_s=pause_s)
 
 
 async def _start_stand_in(supervisor: Supervisor, stop: asyncio.Event, lines: "_Lines") -> str:
     """Start the stand-in LLM on a free port, which it keeps when it is started again."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     argv = [sys.executable, "-P", "-m", "ops.standin", "--port", str(port), "--no-steerable"]
     await supervisor.spawn("stand-in", argv, inherited())
     await supervisor.until(lines.stand_in.wait(), stop=stop, timeout_s=STAND_IN_START_S)

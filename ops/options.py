@@ -14,8 +14,14 @@ Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 KEY: Final = "earshot.overrides"
 
 
-def setting(flag: str, name: str, **options: Any) -> Callable[[Decorated], Decorated]:
-    """A click option for the setting `section.name`; its help is the setting's description."""
+def setting(
+    flag: str, name: str, *, says: str = "", **options: Any
+) -> Callable[[Decorated], Decorated]:
+    """A click option for the setting `section.name`.
+
+    Its help is the setting's description, or what it `says` where a command takes the setting for
+    something else.
+    """
 
     def store(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
         if value is None:
@@ -27,7 +33,7 @@ def setting(flag: str, name: str, **options: Any) -> Callable[[Decorated], Decor
         target[leaf] = value
 
     return click.option(
-        flag, expose_value=False, callback=store, help=_description(name), **options
+        flag, expose_value=False, callback=store, help=says or _description(name), **options
     )
 
 
@@ -38,7 +44,7 @@ def _description(name: str) -> str:
         model = model.model_fields[section].annotation
     field = model.model_fields[leaf]
     default = field.default
-    shown = "" if default in {None, ""} or leaf == "password" else f"  [default: {default}]"
+    shown = "" if default in {None, ""} else f"  [default: {default}]"
     return f"{field.description}{shown}"
 
 

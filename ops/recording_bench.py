@@ -15,9 +15,8 @@ from typing import Any, Final
 import numpy as np
 import soundfile
 
-from common.census import take_census
 from common.codecs import SAMPLE_RATE, encode
-from common.configuration import environment, inherited, load
+from common.configuration import load
 from common.events import Transcript
 from common.link import Link
 from common.store import Store
@@ -27,13 +26,13 @@ from common.utterance import Utterance
 from ops.demo.recording_file import AUDIO, sentences
 from ops.eager_bench import clips
 from ops.embedded_redis import EmbeddedRedis
-from ops.machine import is_serving
+from ops.machine import ready_workers
 from ops.running import link_of, meet, opened
-from ops.supervisor import Supervisor, role_command
+from ops.supervisor import Supervisor, role_command, role_environment
 from producer.identity import new_utterance_id
 
 SEED: Final = 1
-READY_S: Final = 120.0
+READY_S: Final = 600.0  # a model may have to be fetched first
 LOOK_S: Final = 0.25
 HISS: Final = 10.0
 """Standard deviation of the room's noise, of 32,768."""
@@ -125,7 +124,8 @@ async def measure(options: Options) -> Measured:
         redis = stack.enter_context(EmbeddedRedis(folder / "redis"))
         # a thread each: two workers that each use all cores slow each other down
         values = {
-            "redis": {"url": redis.url},
+            "redis": redis.settings,
+            "shards": 1,
             "stt": {"model": options.model, "cpu_threads": 1},
             "log": {"level": "error"},
         }
@@ -133,15 +133,14 @@ async def measure(options: Options) -> Measured:
         store = await stack.enter_async_context(opened(settings))
         link = link_of(store, settings)
         await meet(link, store, settings)
-        variables = inherited() | environment(settings)
+        variables = role_environment(settings)
         supervisor = await stack.enter_async_context(Supervisor())
         for number in range(options.workers):
             takes = "false" if number < options.kept_for_live else "true"
             of_its_own = variables | {"EARSHOT_STT__RECORDINGS": takes}
             await supervisor.spawn(f"stt-{number}", role_command("stt"), of_its_own)
-        async with asyncio.timeout(READY_S):
-            while not await _serve(store, options.workers):  # noqa: ASYNC110  # Redis tells nobody
-                await asyncio.sleep(LOOK_S)
+        serving = ready_workers(link, store, options.workers)
+        await supervisor.until(serving, stop=asyncio.Event(), timeout_s=READY_S)
         recording, target = folder / "recording.flac", folder / "recording.txt"
         measured.sentences = await asyncio.to_thread(
             make_recording, recording, options.hours, options.sentence_every_s
@@ -161,10 +160,6 @@ async def measure(options: Options) -> Measured:
         if target.exists():
             measured.lines = len(target.read_text().splitlines())
     return measured
-
-
-async def _serve(store: Store, workers: int) -> bool:
-    return sum(map(is_serving, (await take_census(store)).workers)) == workers
 
 
 def _run(argv: list[str], variables: dict[str, str], measured: Measured) -> None:

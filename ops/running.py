@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, NoReturn
 
@@ -77,11 +77,27 @@ async def reachable(settings: Settings) -> AsyncIterator[Store]:
     async with opened(settings) as store:
         try:
             await check_server(store.redis, settings.redis, settings.shards)
-            yield store
-        except BrokenPipeError:
-            raise  # the command's own: whoever read its output has gone
         except (RedisError, RedisClusterException, OSError) as error:
             raise RedisUnusable(sentence(error, settings.redis)) from None
+        try:
+            yield store
+        # an OSError is the command's own: its output's reader has gone, or its disk is full
+        except (RedisError, RedisClusterException) as error:
+            raise RedisUnusable(sentence(error, settings.redis)) from None
+
+
+async def unless(stop: asyncio.Event, work: Awaitable[object]) -> None:
+    """Until it is done, or `stop` is set; raises what it raises."""
+    task = asyncio.ensure_future(work)
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            await task
+    finally:
+        task.cancel()
+        stopping.cancel()
+        await asyncio.gather(task, stopping, return_exceptions=True)
 
 
 def link_of(store: Store, settings: Settings) -> Link:

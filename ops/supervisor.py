@@ -13,7 +13,9 @@ from typing import Final, Self, TypeVar
 
 import structlog
 
+from common.configuration import environment, inherited
 from common.errors import EarshotError
+from common.settings import Settings
 from ops.child import Child
 
 FIRST_PAUSE_S: Final = 0.5
@@ -44,6 +46,18 @@ def role_command(role: str, *arguments: str) -> list[str]:
     -P keeps a folder named `common` or `ops` in the person's working directory out of the way.
     """
     return [sys.executable, "-P", "-m", "ops.cli", role, *arguments]
+
+
+def role_environment(settings: Settings) -> dict[str, str]:
+    """The whole environment of a role with these settings.
+
+    It logs into a pipe, and yet for whom this process logs for: `auto` is decided here.
+    """
+    if settings.log.format == "auto":
+        form = "console" if sys.stderr.isatty() else "json"
+        log_settings = settings.log.model_copy(update={"format": form})
+        settings = settings.model_copy(update={"log": log_settings})
+    return inherited() | environment(settings)
 
 
 def to_stderr(name: str, line: str) -> None:

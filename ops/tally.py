@@ -1,19 +1,17 @@
 """How turns ended: the summary of a run, counted from the results alone."""
 
-from common.events import Error, Event, Heard, Reply, Skipped
-
-Turn = tuple[str, int, int]
+from common.events import Error, Event, Heard, Reply, Skipped, TurnKey
 
 
 class Tally:
     """Counts the endings of the turns that were heard."""
 
     def __init__(self) -> None:
-        self._heard: dict[Turn, str] = {}
-        self._endings: dict[Turn, str] = {}
+        self._heard: dict[TurnKey, str] = {}
+        self._endings: dict[TurnKey, str] = {}
 
     def add(self, event: Event) -> None:
-        turn = (event.session, event.epoch, event.turn)
+        turn = event.key
         match event:
             case Heard():
                 self._heard[turn] = event.id

@@ -162,10 +162,11 @@ class AudioFileSource:
 
 
 def _open(path: Path) -> _Recording | MediaFile:
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder; name one audio file in it")
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise BadInput(f"{path} is a folder; name one audio file in it")
+        if not stat.S_ISREG(mode):
             raise BadInput(f"{path} is not a regular file; pipe raw samples into `--input -`")
         with path.open("rb") as file:
             is_empty = not file.read(1)

@@ -1,6 +1,6 @@
 """Tells speech from everything else, one frame at a time."""
 
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import webrtcvad
@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 from common.codecs import SAMPLE_RATE
 from common.errors import BadInput
+from common.settings import ListenSettings
 from producer.energy_gate import EnergyGate
 from producer.source import DEFAULT_FRAME_MS, frame_samples
 
-DEFAULT_MODE = 2
+DEFAULT_MODE: Final = ListenSettings().vad_mode
 
 
 class Detector(Protocol):

@@ -5,23 +5,25 @@ their order, and it keeps out of the way of a Redis that is away or of workers t
 What becomes of a draft is decided by the shipper alone, when the utterance is in the outbox.
 """
 
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
 from redis.exceptions import ResponseError
 
-from common.connection import is_away, is_hopeless
+from common.census import pending
+from common.connection import is_unusable
 from common.errors import Refused
 from common.keys import STT_GROUP
 from common.link import Link
 from common.store import Store
-from common.transitions.publishing import keep_open, publish
+from common.transitions.publishing import Verdict, keep_open, publish
 from producer.drafts import Draft
 
 # Signs of life per turn_timeout: two may be lost.
 SIGNS_PER_TIMEOUT: Final = 3
+
+TAKEN: Final = (Verdict.ACCEPTED, Verdict.REVISED)
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +42,7 @@ class Eager:
         *,
         max_backlog: int,
         wake: Callable[[], None],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._link = link
@@ -90,12 +92,12 @@ class Eager:
             self._done_with(draft)  # the outbox says why, when the utterance is there
             return
         except Exception as error:
-            if not (is_away(error) or is_hopeless(error)):
+            if not is_unusable(error):
                 raise
             await self._link.pause()
             return
         self._done_with(draft)
-        self.sent += 1
+        self.sent += answer.verdict in TAKEN
         log.debug(
             "sent_early",
             session=utterance.session,
@@ -126,13 +128,13 @@ class Eager:
         """Live utterances of the session's shard that no worker has taken."""
         redis: Any = self._store.redis
         stream = self._store.shard(session).utterances
-        length = int(await redis.xlen(stream))
         try:
-            taken = int((await redis.xpending(stream, STT_GROUP))["pending"])
+            length = int(await redis.xlen(stream))
+            taken, _ = await pending(redis, stream, STT_GROUP)
         except ResponseError as error:
-            if not str(error).startswith("NOGROUP"):  # no worker has come yet
+            if is_unusable(error):
                 raise
-            taken = 0
+            return 0  # a foreign key is in the way, and publish says so
         return max(0, length - taken)
 
     async def keep_open(self) -> None:
@@ -145,5 +147,5 @@ class Eager:
         try:
             await self._link.call(keep_open, self._store, session, utterance)
         except Exception as error:
-            if not (is_away(error) or is_hopeless(error) or isinstance(error, Refused)):
+            if not (is_unusable(error) or isinstance(error, Refused)):
                 raise

@@ -3,11 +3,10 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final
 
 import structlog
 
-from common.codecs import SAMPLE_RATE, encode
+from common.codecs import MS_PER_SAMPLE, SAMPLE_RATE, encode
 from common.metrics import SKIPS
 from common.settings import ListenSettings
 from common.traceparent import begin
@@ -16,13 +15,11 @@ from producer import segmenter as cut
 from producer.detector import Detector
 from producer.drafts import Draft, Drafts, EarlyPost, Name
 from producer.identity import new_utterance_id, shown_name
-from producer.metrics import OUTBOX_DROPPED, SPEECH
+from producer.metrics import SPEECH, tell_dropped
 from producer.outbox import Outbox
 from producer.presets import rules_of
 from producer.segmenter import Segmenter, SegmentEvent
 from producer.source import Source
-
-MS_PER_SAMPLE: Final = 1000 / SAMPLE_RATE
 
 log = structlog.get_logger(__name__)
 
@@ -163,8 +160,7 @@ class Ear:
             self._early.withdraw()
         dropped = self._outbox.add(utterance, age_s=self._age_s(piece))
         if dropped is not None:
-            OUTBOX_DROPPED.inc(dropped.count)
-            log.error("outbox_dropped_oldest", count=dropped.count, why=dropped.why)
+            tell_dropped(dropped)
         self.heard.utterances += 1
         log.info(
             "utterance_heard",

@@ -6,7 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-FULL_SCALE: Final = 32_768
+from common.codecs import FULL_SCALE
+
 QUIETEST_DBFS: Final = -96.0
 """Digital silence counts as this: one step of 16 bits, 20 log10(1 / 32768), is about -90."""
 

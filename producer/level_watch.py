@@ -15,7 +15,7 @@ SILENT_PEAK: Final = 2
 flickers in its last bit; the quietest room with a working microphone is louder."""
 SILENT_S: Final = 10.0
 """Silence this long is told: nobody holds a microphone to nothing for that long."""
-FULL_SCALE: Final = 32_700
+CLIPPED_FROM: Final = 32_700
 """Samples from here on (of 32768) are clipped; resampling may bend a clipped top a little."""
 CLIPPED_SHARE: Final = 0.001
 """Of a second: below it nobody hears it. 16 samples, one cut-off top of a vowel or two."""
@@ -38,7 +38,7 @@ class LevelWatch:
         """Takes what the device recorded: not what stands in for a device that is away."""
         largest = np.abs(frame.astype(np.int32))
         self._watch_silence(len(frame), int(largest.max(initial=0)))
-        self._watch_clipping(len(frame), int(np.count_nonzero(largest >= FULL_SCALE)))
+        self._watch_clipping(len(frame), int(np.count_nonzero(largest >= CLIPPED_FROM)))
 
     def _watch_silence(self, count: int, peak: int) -> None:
         if peak > SILENT_PEAK:

@@ -3,12 +3,15 @@
 from collections.abc import Iterable
 from typing import Final
 
+import structlog
 from prometheus_client import Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from common.errors import BadInput
-from producer.outbox import Depth, Outbox
+from producer.outbox import Depth, Dropped, Outbox
+
+log = structlog.get_logger(__name__)
 
 SPEECH: Final = Gauge("earshot_speech_active", "Whether somebody speaks: 1 or 0.")
 MUTED: Final = Gauge("earshot_muted", "Whether the microphone is muted: 1 or 0.")
@@ -34,6 +37,12 @@ for _at in ("device", "queue"):
     AUDIO_LOST.labels(_at)
 for _verdict in ("accepted", "revised", "duplicate", "closed", "full", "refused"):
     PUBLISHED.labels(_verdict)
+
+
+def tell_dropped(dropped: Dropped) -> None:
+    """Count and say what an outbox had to let go of."""
+    OUTBOX_DROPPED.inc(dropped.count)
+    log.error("outbox_dropped_oldest", count=dropped.count, why=dropped.why)
 
 
 class OutboxCollector(Collector):

@@ -1,15 +1,15 @@
 """The microphone as a source of 16 kHz mono frames."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.codecs import SAMPLE_RATE
-from producer.capture import Block, Capture, Format, Overflows
+from common.codecs import FULL_SCALE, SAMPLE_RATE
+from producer.capture import Block, Capture, Format
 from producer.level_watch import LevelWatch
 from producer.mute import Mute
 from producer.resample import Resampler
@@ -42,7 +42,6 @@ class Microphone:
         frame_ms: int = DEFAULT_FRAME_MS,
         *,
         mute: Mute | None = None,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.frame_samples = frame_samples(frame_ms)
         self.name = "default" if device is None or device == "" else str(device)
@@ -50,18 +49,12 @@ class Microphone:
         self._mute = mute or Mute()
         self._capture = Capture(device, self._mute)
         self._watch = LevelWatch()
-        self._clock = clock
         self._resampler: Resampler | None = None
         self._format: Format | None = None
 
     @property
     def samples(self) -> int:
         return self._framer.samples
-
-    @property
-    def overflows(self) -> Overflows:
-        """What was lost on the way here; also logged, once per change of state."""
-        return self._capture.overflows
 
     @property
     def is_away(self) -> bool:
@@ -86,11 +79,11 @@ class Microphone:
         self._capture.stop()
 
     def __iter__(self) -> Iterator[NDArray[np.int16]]:
-        heard_until = self._clock()
+        heard_until = time.monotonic()
         while True:
             block = self._capture.take(_POLL_S)
             if block is not None:
-                heard_until = self._clock()
+                heard_until = time.monotonic()
                 audio = self._convert(block)
                 if not self._mute.is_on:
                     self._watch.push(audio)
@@ -98,8 +91,8 @@ class Microphone:
             elif self._capture.is_stopping:
                 break
             elif self._capture.is_away:
-                gap_s = min(self._clock() - heard_until, _LONGEST_GAP_S)
-                heard_until = self._clock()
+                gap_s = min(time.monotonic() - heard_until, _LONGEST_GAP_S)
+                heard_until = time.monotonic()
                 yield from self._framer.push(self._drain())
                 yield from self._framer.push(np.zeros(int(gap_s * SAMPLE_RATE), np.int16))
         yield from self._framer.push(self._drain())
@@ -110,7 +103,7 @@ class Microphone:
         if self._resampler is None:
             self._resampler, self._format = Resampler(block.format.rate), block.format
         samples = np.frombuffer(block.data, np.int16).reshape(-1, block.format.channels)
-        audio = self._resampler.push(samples.astype(np.float32) / np.float32(32_768))
+        audio = self._resampler.push(samples.astype(np.float32) / np.float32(FULL_SCALE))
         return np.concatenate((before, audio)) if len(before) else audio
 
     def _drain(self) -> NDArray[np.int16]:

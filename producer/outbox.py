@@ -88,6 +88,7 @@ class Outbox(Closing):
         self._monotonic = monotonic
         self._offset = wall() - monotonic()
         self._lock = threading.Lock()
+        self._growth = 0  # of what waits, in the transaction that is open
         self._folder = folder
         with self._explained(), ExitStack() as opened:
             folder.mkdir(parents=True, exist_ok=True)
@@ -99,6 +100,7 @@ class Outbox(Closing):
             self._db.execute("PRAGMA synchronous=FULL")
             with self._db:
                 self._db.execute(SCHEMA)
+                self._waiting = _count(self._db)
             self._close = opened.pop_all().close
 
     @contextmanager
@@ -110,8 +112,11 @@ class Outbox(Closing):
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._explained(), self._db:
-            yield self._db
+        with self._lock, self._explained():
+            self._growth = 0
+            with self._db:
+                yield self._db
+            self._waiting += self._growth
 
     def _claim(self, session: str) -> None:
         try:
@@ -137,6 +142,7 @@ class Outbox(Closing):
                 "INSERT INTO waiting (spoken_at, meta, audio) VALUES (?, ?, ?)",
                 (self._now() - age_s, meta, utterance.audio),
             )
+            self._growth += 1
             stale = self._delete_stale(db)
             row = db.execute(
                 "SELECT max(place) FROM (SELECT place, sum(length(audio))"
@@ -145,7 +151,7 @@ class Outbox(Closing):
             ).fetchone()
             if row[0] is None:
                 return stale
-            count = db.execute("DELETE FROM waiting WHERE place <= ?", (row[0],)).rowcount
+            count = self._delete(db, "place <= ?", row[0])
         why = f"more than {self._max_bytes / 2**20:.0f} MB"
         return (
             Dropped(count + stale.count, f"{stale.why}, or {why}") if stale else Dropped(count, why)
@@ -158,8 +164,12 @@ class Outbox(Closing):
 
     def _delete_stale(self, db: sqlite3.Connection) -> Dropped | None:
         oldest = self._now() - self._max_age_s
-        count = db.execute("DELETE FROM waiting WHERE spoken_at < ?", (oldest,)).rowcount
+        count = self._delete(db, "spoken_at < ?", oldest)
         return Dropped(count, f"older than {self._max_age_s:.0f} s") if count else None
+
+    def _delete(self, db: sqlite3.Connection, which: str, value: float) -> int:
+        self._growth -= _count(db, which, value)
+        return db.execute(f"DELETE FROM waiting WHERE {which}", (value,)).rowcount
 
     def first(self) -> Waiting | None:
         """The oldest that is not parked, with the time since its end of speech as `hold_ms`."""
@@ -185,11 +195,12 @@ class Outbox(Closing):
     def forget(self, place: int) -> None:
         """Let go of an utterance that Redis has acknowledged."""
         with self._transaction() as db:
-            db.execute("DELETE FROM waiting WHERE place = ?", (place,))
+            self._delete(db, "place = ?", place)
 
     def park(self, place: int, why: str) -> None:
         """Set aside what Redis will never accept, for a person to look at."""
         with self._transaction() as db:
+            self._growth -= _count(db, "place = ?", place)
             db.execute("UPDATE waiting SET parked = ? WHERE place = ?", (why, place))
 
     def rename(self, place: int, utterance: str) -> None:
@@ -202,10 +213,9 @@ class Outbox(Closing):
             )
 
     def __len__(self) -> int:
-        """How many wait (without those that are parked)."""
-        with self._transaction() as db:
-            row = db.execute("SELECT count(*) FROM waiting WHERE parked IS NULL").fetchone()
-        return int(row[0])
+        """How many wait (without those that are parked); does not look at the disk, nor wait for
+        whoever does."""
+        return self._waiting
 
     def depth(self) -> Depth:
         """What is in it now."""
@@ -217,3 +227,9 @@ class Outbox(Closing):
             ).fetchone()
         oldest_s = 0.0 if oldest is None else max(0.0, self._now() - oldest)
         return Depth(waiting, parked, size, self._max_bytes, oldest_s)
+
+
+def _count(db: sqlite3.Connection, which: str = "true", *values: float) -> int:
+    """Those that wait among some rows."""
+    row = db.execute(f"SELECT count(*) FROM waiting WHERE {which} AND parked IS NULL", values)
+    return int(row.fetchone()[0])

@@ -11,12 +11,10 @@ from typing import Any
 from common.errors import BadInput
 from common.settings import ListenSettings
 
-DEFAULT_PRESET = "conversation"
-
 
 def _refuse_unless(good: bool, sentence: str) -> None:
     if not good:
-        raise BadInput(f"{sentence}")
+        raise BadInput(sentence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +54,8 @@ class Endpointing:
             value = getattr(self, field.name)
             if value is None and field.name == "eager_pause_s":
                 continue
-            _refuse_unless(math.isfinite(value), f"{field.name} must be a number of seconds")
-            unit = " s" if field.name.endswith("_s") else ""
+            unit, measure = (" s", " of seconds") if field.name.endswith("_s") else ("", "")
+            _refuse_unless(math.isfinite(value), f"{field.name} must be a number{measure}")
             positive = field.name not in ("min_speech_s", "pre_roll_s", "tail_s")
             _refuse_unless(
                 value > 0 if positive else value >= 0,
@@ -94,7 +92,7 @@ PRESETS: dict[str, Endpointing] = {
 }
 
 
-def endpointing(preset: str = DEFAULT_PRESET, **overrides: float | None) -> Endpointing:
+def endpointing(preset: str, **overrides: float | None) -> Endpointing:
     """The preset with single values replaced; an override of None keeps the preset's value.
 
     Raises `BadInput` for an unknown preset or field, and for values that `Endpointing` refuses.

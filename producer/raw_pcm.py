@@ -4,8 +4,7 @@ import io
 import os
 import select
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import BinaryIO, Final, Self
 
 import numpy as np
@@ -44,18 +43,13 @@ class RawPcmSource(Closing):
         stream: BinaryIO,
         frame_ms: int = DEFAULT_FRAME_MS,
         *,
-        name: str = "stdin",
         realtime: bool = False,
-        clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] | None = None,
     ) -> None:
         self._stream = stream
         self._framer = Framer(frame_samples(frame_ms))
         self._realtime = realtime
-        self._clock = clock
-        self._sleep = sleep
         self._closed = threading.Event()
-        self.name = name
+        self.name = "stdin"
         self.frame_samples = frame_samples(frame_ms)
 
     @property
@@ -76,7 +70,7 @@ class RawPcmSource(Closing):
     def __iter__(self) -> Iterator[NDArray[np.int16]]:
         frames = self._frames()
         if self._realtime:
-            return paced(frames, self._closed, clock=self._clock, sleep=self._sleep)
+            return paced(frames, self._closed)
         return frames
 
     def _frames(self) -> Iterator[NDArray[np.int16]]:

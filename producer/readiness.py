@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final, Protocol, runtime_checkable
 
-from common.connection import is_away, is_hopeless
+from common.connection import is_unusable
 from common.link import Link
 
 ANSWER_S: Final = 2.0
@@ -31,7 +31,7 @@ async def unready(source: object, link: Link) -> str:
     except TimeoutError:
         return f"Redis has not answered for {ANSWER_S:g} s"
     except Exception as error:
-        if not (is_away(error) or is_hopeless(error)):
+        if not is_unusable(error):
             raise
         return link.why
     return ""

@@ -1,9 +1,8 @@
 """A whole recording, cut by the detector and the segmenter that cut live speech."""
 
 from collections.abc import Iterator
-from typing import Final
 
-from common.codecs import SAMPLE_RATE, encode
+from common.codecs import MS_PER_SAMPLE, SAMPLE_RATE, encode
 from common.errors import BadInput
 from common.settings import ListenSettings
 from common.utterance import Utterance
@@ -13,8 +12,6 @@ from producer.presets import rules_of
 from producer.segmenter import Segmenter, SegmentEvent
 from producer.segmenter import Utterance as Piece
 from producer.source import Source
-
-MS_PER_SAMPLE: Final = 1000 / SAMPLE_RATE
 
 
 class Cutting:
@@ -40,7 +37,8 @@ class Cutting:
     def __iter__(self) -> Iterator[Piece]:
         try:
             for frame in self._source:
-                yield from _pieces(self._segmenter.push(frame, self._detector.is_speech(frame)))
+                is_speech = self._detector.is_speech(frame)
+                yield from _pieces(self._segmenter.push(frame, is_speech, self._detector.is_sure))
         except BadInput as error:
             self.damage = str(error)
         yield from _pieces(self._segmenter.finish())

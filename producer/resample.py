@@ -4,7 +4,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from common.codecs import SAMPLE_RATE
+from common.codecs import SAMPLE_RATE, as_int16
 
 
 class Resampler:
@@ -31,5 +31,4 @@ class Resampler:
     def _convert(self, mono: NDArray[np.float32], *, last: bool) -> NDArray[np.int16]:
         finite = np.nan_to_num(mono)
         audio = finite if self._soxr is None else self._soxr.resample_chunk(finite, last=last)
-        scaled: NDArray[np.float32] = np.rint(audio * np.float32(32_768))
-        return scaled.clip(-32_768, 32_767).astype(np.int16)
+        return as_int16(audio)

@@ -7,8 +7,8 @@
 Speech is `start_speech_s` of voiced frames within `start_window_s`: fewer are a click, which
 neither opens an utterance nor puts off its end. An utterance holds its pre-roll, everything
 between its first and last voiced frame, and a tail of the silence after it. No sample is handed
-out twice; positions count samples since the stream began. A segment is doubtful when the detector
-was sure of no frame in it.
+out twice; positions count samples since the stream began. A segment is doubtful unless the
+detector was sure of `start_speech_s` of it, in whatever places.
 """
 
 import math
@@ -60,9 +60,6 @@ class Paused:
 class Resumed:
     """Speech went on after a `Paused`: what was handed out then is incomplete."""
 
-    at: int
-    """Position right after the frame that told so, in samples."""
-
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
@@ -75,7 +72,7 @@ class Skipped:
     end_of_speech: int
     """Position right after its last voiced frame, in samples."""
     is_doubtful: bool
-    """The detector was sure of no frame in it, however long it is."""
+    """The detector was sure of hardly any of it, however long it is."""
 
 
 SegmentEvent = SpeechStarted | Paused | Resumed | Utterance | Skipped
@@ -114,9 +111,7 @@ class Segmenter:
         self._heard: deque[NDArray[np.int16]] = deque(maxlen=self._pre_roll + self._start_window)
         self._open: _Open | None = None
 
-    def push(
-        self, frame: NDArray[np.int16], is_speech: bool, is_sure: bool = True
-    ) -> list[SegmentEvent]:
+    def push(self, frame: NDArray[np.int16], is_speech: bool, is_sure: bool) -> list[SegmentEvent]:
         """Takes the next frame (`frame_samples` int16) and whether it is speech, for sure; what it
         brings about, in order.
 
@@ -151,7 +146,7 @@ class Segmenter:
             list(self._heard)[-kept:],
             voiced,
             self._position,
-            is_sure=any(self._recently_sure),
+            sure=sum(self._recently_sure),
         )
         return SpeechStarted(onset * self._size)
 
@@ -160,9 +155,9 @@ class Segmenter:
         open_.end_of_speech = self._position
         if open_.paused:
             open_.paused = False
-            events.append(Resumed(self._position * self._size))
+            events.append(Resumed())
         while open_.end_of_speech - open_.first > self._max:
-            if not open_.is_sure:
+            if not self._is_sure(open_):
                 return [*events, self._close(open_)]
             events.append(self._cut(open_))
         return events
@@ -186,7 +181,7 @@ class Segmenter:
                 minimum_s=self._endpointing.min_speech_s,
                 start=open_.onset * self._size,
                 end_of_speech=open_.end_of_speech * self._size,
-                is_doubtful=not open_.is_sure,
+                is_doubtful=not self._is_sure(open_),
             )
         length = self._length(open_)
         self._shipped = open_.first + length
@@ -210,7 +205,10 @@ class Segmenter:
     def _is_utterance(self, open_: "_Open") -> bool:
         minimum = self._endpointing.min_speech_s * SAMPLE_RATE
         enough = open_.continues or self._voiced(open_, len(open_.frames)) >= minimum
-        return open_.is_sure and enough
+        return self._is_sure(open_) and enough
+
+    def _is_sure(self, open_: "_Open") -> bool:
+        return open_.sure >= self._start_speech
 
     def _utterance(self, open_: "_Open", length: int, *, continued: bool = False) -> Utterance:
         voiced = open_.voiced[:length]
@@ -235,8 +233,8 @@ class _Open:
     frames: list[NDArray[np.int16]]
     voiced: list[bool]
     end_of_speech: int
-    is_sure: bool
-    """Whether the detector was sure of any frame, parts that were cut off included."""
+    sure: int
+    """Of how many frames the detector was sure, those of parts that were cut off included."""
     paused: bool = False
     pauses: int = 0
     continues: bool = False
@@ -244,7 +242,7 @@ class _Open:
     def add(self, frame: NDArray[np.int16], is_voiced: bool, is_sure: bool) -> None:
         self.frames.append(frame)
         self.voiced.append(is_voiced)
-        self.is_sure |= is_sure
+        self.sure += is_sure
 
     def drop(self, count: int) -> None:
         """Forgets the first `count` frames: the rest is its continuation."""

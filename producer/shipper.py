@@ -5,11 +5,13 @@ it is committed, and published whole if that draft never arrived or its turn has
 """
 
 import asyncio
+import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
 
-from common.connection import is_away, is_hopeless
+from common.connection import is_unusable
 from common.errors import Refused
 from common.link import Link, jittered
 from common.store import Store
@@ -17,7 +19,7 @@ from common.transitions.publishing import Commitment, Published, Verdict, commit
 from common.utterance import Utterance
 from producer.eager import Eager
 from producer.identity import new_utterance_id
-from producer.metrics import OUTBOX_DROPPED, PUBLISHED
+from producer.metrics import PUBLISHED, tell_dropped
 from producer.outbox import Outbox, Waiting
 
 FULL_PAUSE_S: Final = 1.0
@@ -30,7 +32,8 @@ class Shipper:
     """Publishes what waits in the outbox, oldest first.
 
     A publish is idempotent by utterance id, so an answer that was lost, or a process that was
-    killed between publish and forget, costs a `duplicate` and nothing else.
+    killed between publish and forget, costs a `duplicate` and nothing else. By `clock` (s) drafts
+    are dated.
     """
 
     def __init__(
@@ -39,16 +42,17 @@ class Shipper:
         link: Link,
         outbox: Outbox,
         *,
-        recording: bool = False,
         eager_backlog: int = 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._link = link
         self._outbox = outbox
-        self._recording = recording
         self._added = asyncio.Event()
         self._idle = asyncio.Event()
-        self.eager = Eager(store, link, max_backlog=eager_backlog, wake=self._added.set)
+        self.eager = Eager(
+            store, link, max_backlog=eager_backlog, wake=self._added.set, clock=clock
+        )
         self._full_pause_s = FULL_PAUSE_S
         self._held_up = False
         self.sent = 0
@@ -90,8 +94,7 @@ class Shipper:
 
     def _first(self) -> Waiting | None:
         if (dropped := self._outbox.drop_stale()) is not None:
-            OUTBOX_DROPPED.inc(dropped.count)
-            log.error("outbox_dropped_oldest", count=dropped.count, why=dropped.why)
+            tell_dropped(dropped)
         return self._outbox.first()
 
     async def _ship(self, waiting: Waiting) -> None:
@@ -104,7 +107,7 @@ class Shipper:
             await asyncio.to_thread(self._outbox.park, waiting.place, str(error))
             return
         except Exception as error:
-            if not (is_away(error) or is_hopeless(error)):
+            if not is_unusable(error):
                 raise
             await self._link.pause()  # and read it again: it is older then
             return
@@ -135,13 +138,16 @@ class Shipper:
 
     async def _hand_over(self, utterance: Utterance) -> Published:
         if not utterance.final:
-            match await commit(self._store, utterance.session, utterance.id, utterance.revision):
+            committed = await commit(
+                self._store, utterance.session, utterance.id, utterance.revision
+            )
+            match committed.outcome:
                 case Commitment.OK:
-                    return Published(Verdict.REVISED)
+                    return Published(Verdict.REVISED, committed.turn)
                 case Commitment.CLOSED:
                     return Published(Verdict.CLOSED)
             utterance = utterance.model_copy(update={"final": True})
-        return await publish(self._store, utterance, recording=self._recording)
+        return await publish(self._store, utterance)
 
     async def _wait_for_room(self, answer: Published) -> None:
         if not self._held_up:

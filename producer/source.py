@@ -6,16 +6,16 @@ WebRTC's detector takes.
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.codecs import SAMPLE_RATE
 from common.errors import BadInput
+from common.settings.listen import FRAME_MS, ListenSettings
 
-FRAME_MS = (10, 20, 30)
-DEFAULT_FRAME_MS = 30
+DEFAULT_FRAME_MS: Final = ListenSettings().frame_ms
 
 
 def frame_samples(frame_ms: int) -> int:

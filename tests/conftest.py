@@ -9,8 +9,8 @@ import structlog
 
 from common.settings import LimitSettings
 from common.store import Store
-from tests.integration.redis_server import EXECUTABLES, RedisServer
-from tests.integration.secured_redis import make_secrets
+from tests.support.redis_server import EXECUTABLES, RedisServer
+from tests.support.secured_redis import make_secrets
 
 # Timeouts so short that a test can have them pass, limits so low that a test can reach them.
 FAST = LimitSettings(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import structlog
 
 from common.settings import LlmSettings
-from workers.llm_errors import ContextTooLong, SystemRoleRefused
+from workers.llm_errors import ContextTooLong, SystemRoleRefused, WindowFull
 from workers.llm_server import Finished, LlmServer
 from workers.prompt import Prompt
 from workers.window import Window
@@ -30,12 +30,14 @@ class Asking:
         self._shrunk = False
 
     async def pieces(self) -> AsyncGenerator[str, None]:
-        """The reply's text as it comes; raises Transient and Permanent.
+        """The reply's text as it comes; raises Transient and Permanent, WindowFull among them.
 
         Rounds that do not fit the model's window are left out beforehand. A model that takes no
         system role gets its system prompt in the first question, a prompt that is too long
-        nevertheless loses its oldest rounds, and in the end all of them.
+        nevertheless loses its oldest rounds, and in the end all of them. Nothing is asked again
+        once a piece has come: what was given out would be there twice.
         """
+        begun = False
         self._prompt = await self._window.fitted(self._prompt, self._max_tokens)
         while self.finished is None:
             with_role = self._server.takes_system_role
@@ -50,13 +52,18 @@ class Asking:
                             self._window.learn(self._prompt, len(messages), part.usage)
                             self.finished = part
                         else:
+                            begun = True
                             yield part
             except SystemRoleRefused as refusal:
-                if not (with_role and self._prompt.system):
+                if begun or not (with_role and self._prompt.system):
                     raise
                 self._server.give_up_system_role(refusal)
             except ContextTooLong as refusal:
                 self._server.learn_window(refusal.window)
+                if begun:
+                    raise WindowFull(
+                        str(refusal), window=refusal.window, prompt_tokens=refusal.prompt_tokens
+                    ) from None
                 if not self._prompt.rounds:
                     raise
                 self._prompt = await self._shorter(refusal)

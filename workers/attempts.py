@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import structlog
+from redis.exceptions import RedisClusterException, RedisError
 
-from common.connection import is_away, is_hopeless
+from common.connection import is_unusable
 from common.errors import (
     BadEntry,
     BadInput,
@@ -21,14 +22,18 @@ from common.settings import WorkerSettings
 from common.transitions.claims import Settled
 from workers.breaker import Breaker
 from workers.hand import Hand, Held
-from workers.metrics import BURIED, DELIVERIES, RETRIES, SETTLED
+from workers.metrics import BURIED, DELIVERIES, RETRIES, SETTLED, BurialReason
 from workers.reader import Reader
 from workers.register import Register
-from workers.work import Desk, Handler
+from workers.work import Desk, Handler, Work
 
 Answer = TypeVar("Answer")
 
 FIRST_RETRY_S: Final = 0.5
+LONGEST_RETRY_S: Final = 300.0
+"""A server may wish for more (or for nonsense): somebody waits for the answer."""
+
+REDIS_ERRORS: Final = (RedisError, RedisClusterException)
 
 log = structlog.get_logger(__name__)
 
@@ -42,12 +47,18 @@ class LoopDesk:
         self._held = held
 
     async def lasting(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
-        async def while_held() -> Answer:
-            if self._held is not None and self._held.lost:
-                raise Lost("the claim passed to another worker")
-            return await transition()
+        if self._held is None:
+            return await self._link.lasting(transition)
+        if self._held.lost:
+            raise Lost("the claim passed to another worker")
+        self._held.in_transition = True
+        try:
+            return await self._link.lasting(transition)
+        finally:
+            self._held.in_transition = False
 
-        return await self._link.lasting(while_held)
+    async def once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+        return await self._link.call(transition)
 
     def says(self, **state: Any) -> None:
         self._register.says(**state)
@@ -77,6 +88,7 @@ class Attempts:
         desk = LoopDesk(self._link, self._register, held)
         limit = self._settings.max_deliveries
         pause_s = FIRST_RETRY_S
+        self._count_delivery(held.work)
         while True:
             work = held.work
             if work.deliveries > limit:
@@ -103,11 +115,13 @@ class Attempts:
                     await self._hand.give_back(work)
                     return
                 self._count_retry("transient")
-                wait_s = error.retry_after or jittered(pause_s)
+                # in this order, for a wish that is no number
+                wait_s = min(LONGEST_RETRY_S, error.retry_after or jittered(pause_s))
                 log.warning("trying_again", why=str(error), in_s=round(wait_s, 1))
                 await asyncio.sleep(wait_s)
             except Exception as error:
-                if is_away(error) or is_hopeless(error):
+                # an OSError of the handler's own is no sign of Redis
+                if isinstance(error, REDIS_ERRORS) and is_unusable(error):
                     self._count_retry("redis")
                     await self._link.pause()
                     continue
@@ -121,15 +135,19 @@ class Attempts:
                 if again is None:
                     self._say_lost(held, "the claim passed to another worker")
                     return
-                DELIVERIES.labels(self._handler.role, again.kind).inc()
+                self._count_delivery(again)
                 held.work = again
             else:
+                self._hand.release(held)  # before the next heartbeat, which would miss it
                 self._breaker.succeeded()
                 SETTLED.labels(self._handler.role, settled.value).inc()
                 if settled is not Settled.OK:
                     self._say_lost(held, f"the result was {settled.value} and changed nothing")
                 return
             pause_s = min(pause_s * 2, self._settings.backoff_max_s)
+
+    def _count_delivery(self, work: Work) -> None:
+        DELIVERIES.labels(self._handler.role, work.kind).inc()
 
     def _count_retry(self, reason: str) -> None:
         RETRIES.labels(self._handler.role, reason).inc()
@@ -139,21 +157,33 @@ class Attempts:
             held.lost = True
             log.warning("claim_lost", why=why)
 
-    async def _bury(self, held: Held, desk: Desk, reason: str, error: str) -> None:
+    async def _bury(self, held: Held, desk: Desk, reason: BurialReason, error: str) -> None:
         work = held.work
-        BURIED.labels(self._handler.role, reason).inc()
-        log.error("buried", reason=reason, error=error, deliveries=work.deliveries)
         try:
-            await self._handler.bury(work, desk, reason=reason, error=error)
+            settled = await self._handler.bury(work, desk, reason=reason, error=error)
         except Lost as lost:
             self._say_lost(held, str(lost))
+            return
         except Refused as refusal:
-            log.error("cannot_bury", why=str(refusal))
+            log.error("cannot_bury", why=str(refusal), reason=reason, error=error)
+            return
+        self._hand.release(held)
+        if settled is Settled.LOST:
+            self._say_lost(held, "the claim passed to another worker")
+            return
+        BURIED.labels(self._handler.role, reason).inc()
+        log.error("buried", reason=reason, error=error, deliveries=work.deliveries)
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, Permanent):
-        return "permanent"
-    if isinstance(error, NewerSchema):
-        return "newer_schema"
-    return "bad_audio" if isinstance(error, BadInput) else "bad_entry"
+def _reason(error: Permanent | BadEntry | BadInput | Refused) -> BurialReason:
+    match error:
+        case Permanent():
+            return "permanent"
+        case Refused():
+            return "refused"
+        case NewerSchema():
+            return "newer_schema"
+        case BadInput():
+            return "bad_audio"
+        case _:
+            return "bad_entry"

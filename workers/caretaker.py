@@ -7,7 +7,7 @@ from typing import Any, Final
 import structlog
 from redis.exceptions import ResponseError
 
-from common.connection import is_away, is_hopeless
+from common.connection import is_unusable
 from common.errors import Refused
 from common.keys import HANDED_BACK, LLM_GROUP, STT_GROUP, Shard
 from common.link import Link, jittered
@@ -52,7 +52,7 @@ class Caretaker:
                         for stream in (shard.utterances, shard.recordings):
                             await self.sweep(stream, STT_GROUP)
                 except Exception as error:
-                    if not (is_away(error) or is_hopeless(error)):
+                    if not is_unusable(error):
                         log.exception("tending_failed", shard=shard.number)
 
     async def tend(self, shard: Shard) -> None:

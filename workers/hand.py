@@ -9,7 +9,6 @@ import structlog
 from common.link import Link
 from common.store import Store
 from common.transitions.claims import hand_back, heartbeat
-from workers.metrics import DELIVERIES
 from workers.work import Work
 
 log = structlog.get_logger(__name__)
@@ -19,13 +18,15 @@ log = structlog.get_logger(__name__)
 class Held:
     """One entry in hand. `lost` is set when the claim turned out to be another's.
 
-    `alone`: it was suspicious when it came, and runs without neighbours.
+    `alone`: it was suspicious when it came, and runs without neighbours. `in_transition`: Redis is
+    being told what becomes of it, and its answer says whose it is.
     """
 
     work: Work
     alone: bool
     task: "asyncio.Task[None] | None" = None
     lost: bool = False
+    in_transition: bool = False
 
 
 @dataclass(slots=True)
@@ -51,7 +52,6 @@ class Hand:
         key = (work.claim.stream, work.claim.entry)
         if key in self.held:
             return None
-        DELIVERIES.labels(self.group, work.kind).inc()
         self.held[key] = Held(work, work.is_suspicious)
         return self.held[key]
 
@@ -86,9 +86,12 @@ class Hand:
             raise failure
 
     def lose(self, stream: str, entry: str) -> None:
-        """Stop the work on an entry whose claim passed on: its result would change nothing."""
+        """Stop the work on an entry whose claim passed on: its result would change nothing.
+
+        One that is just being settled is no longer ours either, and not lost.
+        """
         held = self.held.get((stream, entry))
-        if held is None or held.lost:
+        if held is None or held.lost or held.in_transition:
             return
         held.lost = True
         log.warning("claim_lost", stream=stream, entry=entry, note="another worker has it")

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import structlog
 
-from common.connection import is_away, is_hopeless, is_no_group
-from common.link import Link
+from common.connection import is_no_group, is_unusable
+from common.link import FIRST_PAUSE_S, Link, jittered
 from workers.hand import Hand, Held
 from workers.reader import Reader
 from workers.work import Work
@@ -20,6 +21,14 @@ ROOM_EVERY_S: Final = 0.25
 LINE_S: Final = 0.5
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Trouble:
+    """What keeps failing, though Redis is there: told once, and tried ever more seldom."""
+
+    told: str = ""
+    pause_s: float = FIRST_PAUSE_S
 
 
 class Intake:
@@ -40,12 +49,14 @@ class Intake:
         *,
         limit: Callable[[], int],
         begin: Callable[[Reader, Held], None],
+        max_pause_s: float,
     ) -> None:
         self._readers = readers
         self._hand = hand
         self._link = link
         self._limit = limit
         self._begin = begin
+        self._max_pause_s = max_pause_s
         self._line = asyncio.Lock()
         self._room = asyncio.Event()
         self._stopping = False
@@ -82,26 +93,30 @@ class Intake:
         return False
 
     async def _read(self, reader: Reader) -> None:
+        trouble = Trouble()
         while not self._stopping:
-            if await self._in_line(reader, reader.waiting):
+            if await self._in_line(reader, reader.waiting, trouble):
                 continue
             if self._space() > 0:
-                await self._keep(reader, await self._attempt(reader, reader.next))
+                await self._keep(reader, await self._attempt(reader, reader.next, trouble))
 
     async def _reclaim(self, reader: Reader) -> None:
+        trouble = Trouble()
         while not self._stopping:
-            if not await self._in_line(reader, partial(self._left_behind, reader)):
+            if not await self._in_line(reader, partial(self._left_behind, reader), trouble):
                 await asyncio.sleep(RECLAIM_EVERY_S)
 
     async def _left_behind(self, reader: Reader) -> list[Work]:
         return await reader.left_behind(max(1, self._space()))
 
-    async def _in_line(self, reader: Reader, read: Callable[[], Awaitable[list[Work]]]) -> bool:
+    async def _in_line(
+        self, reader: Reader, read: Callable[[], Awaitable[list[Work]]], trouble: Trouble
+    ) -> bool:
         """One read when it is its turn and there is room; whether it brought anything."""
         async with self._line:
             if not await self._wait_for_room():
                 return False
-            reading = asyncio.create_task(self._attempt(reader, read))
+            reading = asyncio.create_task(self._attempt(reader, read, trouble))
             try:
                 await asyncio.wait({reading}, timeout=LINE_S)
                 if reading.done():
@@ -112,19 +127,30 @@ class Intake:
         return await self._keep(reader, await reading)
 
     async def _attempt(
-        self, reader: Reader, read: Callable[[], Awaitable[list[Work]]]
+        self, reader: Reader, read: Callable[[], Awaitable[list[Work]]], trouble: Trouble
     ) -> list[Work]:
         """One read; what goes wrong is waited out, never spun on."""
         try:
-            return await read()
+            works = await read()
         except Exception as error:
             if is_no_group(error):
                 log.warning("group_lost", streams=list(reader.streams))
-                return await self._attempt(reader, partial(self._heal, reader))
-            if not (is_away(error) or is_hopeless(error)):
-                log.exception("read_failed")
-            await self._link.pause()
+                return await self._attempt(reader, partial(self._heal, reader), trouble)
+            if is_unusable(error):
+                await self._link.pause()
+            else:
+                await self._sit_out(reader, error, trouble)
             return []
+        trouble.told, trouble.pause_s = "", FIRST_PAUSE_S
+        return works
+
+    async def _sit_out(self, reader: Reader, error: Exception, trouble: Trouble) -> None:
+        what = f"{type(error).__name__}: {error}"
+        if what != trouble.told:
+            trouble.told = what
+            log.error("read_failed", streams=list(reader.streams), exc_info=error)
+        await asyncio.sleep(jittered(trouble.pause_s))
+        trouble.pause_s = min(trouble.pause_s * 2, self._max_pause_s)
 
     async def _heal(self, reader: Reader) -> list[Work]:
         await self._link.pause()

@@ -8,8 +8,8 @@ from typing import Any, Final
 from uuid import uuid4
 
 import structlog
-from redis.exceptions import RedisError
 
+from common.connection import is_unusable
 from common.errors import BadEntry, Lost, Permanent
 from common.keys import LLM_GROUP, Shard
 from common.settings import LlmSettings
@@ -30,6 +30,7 @@ from common.transitions.claims import Settled
 from workers.asking import Asking
 from workers.attempt_traces import AttemptTraces
 from workers.coalescing import coalesced
+from workers.llm_errors import WindowFull
 from workers.llm_server import Finished, LlmServer
 from workers.persona import Personas
 from workers.prompt import Prompt, history_of, prompt_of
@@ -56,7 +57,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A reply as far as it was published. Times by the handler's clock, s."""
+    """A reply as far as it was published. Times by the monotonic clock, s."""
 
     text: str
     finished: Finished
@@ -75,7 +76,6 @@ class Overtaken(Exception):
 class LlmHandler:
     """Answers one session's turns per entry (a wake-up).
 
-    `token` makes the token that fences an attempt, `clock` measures durations (s).
     Raises BadSetting for a server address, a key or a persona that cannot be used.
     """
 
@@ -87,8 +87,6 @@ class LlmHandler:
         store: Store,
         settings: LlmSettings,
         *,
-        token: Callable[[], str] = lambda: uuid4().hex,
-        clock: Callable[[], float] = time.monotonic,
         traces: Recorder = OFF,
     ) -> None:
         self.concurrency = settings.concurrency
@@ -97,9 +95,7 @@ class LlmHandler:
         self._personas = Personas(settings)
         self._server = LlmServer(settings)
         self._window = Window(self._server)
-        self._token = token
-        self._clock = clock
-        self._traces = AttemptTraces(traces, clock)
+        self._traces = AttemptTraces(traces, time.monotonic)
 
     def streams(self, shard: Shard) -> Sequence[str]:
         """The wake-ups."""
@@ -122,9 +118,10 @@ class LlmHandler:
         session = session_of(work.fields)
         # one by one if one of them may be what kills workers: it is buried without the others
         merge = 1 if work.is_suspicious else self._settings.max_merge
+        history = 2 * self._personas.most_rounds
         turns = 0
         while True:
-            attempt = await self._take(work, desk, session, merge)
+            attempt = await self._take(work, desk, session, merge, history)
             if isinstance(attempt, NotTaken):
                 return UNTAKEN[attempt]
             # asking anew is worth it only as long as it makes the attempt grow
@@ -136,10 +133,14 @@ class LlmHandler:
             except Overtaken:
                 log.info("merging", session=session, turn=attempt.turns[-1].turn)
             except Permanent as error:
-                if turns == 1:
+                if history and isinstance(error, WindowFull):
+                    log.warning("answering_without_history", session=session, why=str(error))
+                    history = 0
+                elif turns > 1:
+                    log.warning("answering_singly", session=session, turns=turns, why=str(error))
+                    merge = 1
+                else:
                     raise
-                log.warning("answering_singly", session=session, turns=turns, why=str(error))
-                merge = 1
 
     async def bury(self, work: Work, desk: Desk, *, reason: str, error: str) -> Settled:
         """Give the session's next turn up: that one only, whatever else is ready by now.
@@ -152,11 +153,11 @@ class LlmHandler:
         except BadEntry:
             answer = await desk.lasting(
                 lambda: take_turn(
-                    self._store, work.claim, NO_SESSION, token=self._token(), max_merge=1, history=0
+                    self._store, work.claim, NO_SESSION, token=uuid4().hex, max_merge=1, history=0
                 )
             )
             return Settled.LOST if answer is NotTaken.LOST else Settled.OK
-        attempt = await self._take(work, desk, session, 1, expiring=False)
+        attempt = await self._take(work, desk, session, 1, 0, expiring=False)
         if isinstance(attempt, NotTaken):
             return UNTAKEN[attempt]
         return await desk.lasting(
@@ -171,16 +172,23 @@ class LlmHandler:
         )
 
     async def _take(
-        self, work: Work, desk: Desk, session: str, merge: int, *, expiring: bool = True
+        self,
+        work: Work,
+        desk: Desk,
+        session: str,
+        merge: int,
+        history: int,
+        *,
+        expiring: bool = True,
     ) -> Attempt | NotTaken:
         return await desk.lasting(
             lambda: take_turn(
                 self._store,
                 work.claim,
                 session,
-                token=self._token(),
+                token=uuid4().hex,
                 max_merge=merge,
-                history=2 * self._personas.most_rounds,
+                history=history,
                 max_answer_age_s=self._settings.max_answer_age_s if expiring else 0,
             )
         )
@@ -190,7 +198,7 @@ class LlmHandler:
         prompt = prompt_of(persona, attempt.history, (turn.text for turn in attempt.turns))
         for _ in range(EMPTY_TRIES):
             asking = Asking(self._server, self._window, persona, prompt)
-            draft = await self._draft(attempt, asking, may_grow=may_grow)
+            draft = await self._draft(desk, attempt, asking, may_grow=may_grow)
             if draft.text:
                 break
             log.warning("empty_reply", session=attempt.session, turn=attempt.turns[-1].turn)
@@ -207,7 +215,9 @@ class LlmHandler:
         )
         return settled
 
-    async def _draft(self, attempt: Attempt, asking: Asking, *, may_grow: bool) -> Draft:
+    async def _draft(
+        self, desk: Desk, attempt: Attempt, asking: Asking, *, may_grow: bool
+    ) -> Draft:
         """Have the server answer, and publish what it says as it comes.
 
         Raises Overtaken, Lost, Transient and Permanent; whatever ends it closes the stream.
@@ -219,29 +229,24 @@ class LlmHandler:
         async with aclosing(coalesced(asking.pieces(), interval_s)) as batches:
             async for text in batches:
                 if first_token_at is None:
-                    first_token_at = self._clock()
-                    if interruptible and may_grow and await self._newer(attempt):
+                    first_token_at = time.monotonic()
+                    if interruptible and may_grow and await self._newer(desk, attempt):
                         raise Overtaken
-                newer = await self._publish(attempt, len(published), text)
+                newer = await self._publish(desk, attempt, len(published), text)
                 published.append(text)
                 if newer and interruptible and asking.finished is None:
                     finished = Finished(INTERRUPTED, self._server.model)
-                    return Draft("".join(published), finished, first_token_at, self._clock())
+                    return Draft("".join(published), finished, first_token_at, time.monotonic())
         assert asking.finished is not None, "a stream that does not raise ends with its result"
-        return Draft("".join(published), asking.finished, first_token_at, self._clock())
+        return Draft("".join(published), asking.finished, first_token_at, time.monotonic())
 
-    async def _newer(self, attempt: Attempt) -> bool:
+    async def _newer(self, desk: Desk, attempt: Attempt) -> bool:
         """Whether newer speech waits already; raises Lost."""
-        return self._heard(await _unless_away(newer_speech(self._store, attempt)))
+        return _heard(await _unless_away(desk, lambda: newer_speech(self._store, attempt)))
 
-    async def _publish(self, attempt: Attempt, index: int, text: str) -> bool:
+    async def _publish(self, desk: Desk, attempt: Attempt, index: int, text: str) -> bool:
         """Send a delta; whether newer speech waits. Raises Lost."""
-        return self._heard(await _unless_away(delta(self._store, attempt, index, text)))
-
-    def _heard(self, answer: DeltaAnswer) -> bool:
-        if not answer.held:
-            raise Lost("the session's turns are being answered by another attempt")
-        return answer.newer_speech
+        return _heard(await _unless_away(desk, lambda: delta(self._store, attempt, index, text)))
 
     async def _settle(
         self, work: Work, attempt: Attempt, persona: LlmSettings, prompt: Prompt, draft: Draft
@@ -256,24 +261,32 @@ class LlmHandler:
         }
         if finished.usage is not None:
             detail["usage"] = finished.usage
-        since_s = None if draft.first_token_at is None else self._clock() - draft.first_token_at
+        since_s = None if draft.first_token_at is None else time.monotonic() - draft.first_token_at
         return await settle_turn(
             self._store,
             attempt,
             text=draft.text,
             detail=detail,
             first_token_ms=None if since_s is None else ms(since_s),
-            last_token_ms=ms(self._clock() - draft.over_at),
+            last_token_ms=ms(time.monotonic() - draft.over_at),
             keep=2 * persona.rounds,
             messages=history_of(prompt.question, draft.text),
         )
 
 
-async def _unless_away(asking: Awaitable[DeltaAnswer]) -> DeltaAnswer:
+def _heard(answer: DeltaAnswer) -> bool:
+    if not answer.held:
+        raise Lost("the session's turns are being answered by another attempt")
+    return answer.newer_speech
+
+
+async def _unless_away(desk: Desk, ask: Callable[[], Awaitable[DeltaAnswer]]) -> DeltaAnswer:
     """A delta's answer. With Redis away there is none: deltas are a convenience, the reply is
     settled when Redis is back."""
     try:
-        return await asking
-    except (RedisError, OSError) as error:
+        return await desk.once(ask)
+    except Exception as error:
+        if not is_unusable(error):
+            raise
         log.debug("delta_left_out", why=str(error))
         return DeltaAnswer(held=True, newer_speech=False)

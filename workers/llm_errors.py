@@ -49,6 +49,10 @@ class ContextTooLong(Permanent):
         self.prompt_tokens = prompt_tokens
 
 
+class WindowFull(ContextTooLong):
+    """The window turned out too small in the middle of a reply, of which nothing may be kept."""
+
+
 class SystemRoleRefused(Permanent):
     """The model's chat template takes no system message."""
 

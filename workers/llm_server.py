@@ -15,8 +15,8 @@ import structlog
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from common import traceparent
-from common.configuration import mask_password
 from common.errors import BadSetting, Permanent, Transient
+from common.masking import mask_password
 from common.settings import LlmSettings
 from common.transitions.answering import Message
 from workers.llm_errors import Explainer, SystemRoleRefused, listing

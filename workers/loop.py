@@ -12,9 +12,10 @@ from contextlib import suppress
 from typing import Final
 
 import structlog
+from redis.exceptions import ResponseError
 
 from common.backlog import BacklogCollector
-from common.connection import check_server, is_away, is_hopeless, sentence
+from common.connection import check_server, is_away, is_hopeless, is_unusable, sentence
 from common.errors import RedisUnusable, Transient
 from common.link import Link
 from common.monitoring import monitored
@@ -71,7 +72,12 @@ class Loop:
             handler, self._hand, self._link, self._register, self._breaker, worker
         )
         self._intake = Intake(
-            self._readers, self._hand, self._link, limit=self._limit, begin=self._begin
+            self._readers,
+            self._hand,
+            self._link,
+            limit=self._limit,
+            begin=self._begin,
+            max_pause_s=worker.backoff_max_s,
         )
         metrics.begin(handler.role)
         metrics.IN_HAND.labels(handler.role).set_function(lambda: len(self._hand))
@@ -143,7 +149,9 @@ class Loop:
                 await self._link.call(self._register.publish)
                 return
             except Exception as error:
-                if is_hopeless(error):
+                # a foreign key where a stream should be, say
+                refused = isinstance(error, ResponseError) and not is_away(error)
+                if is_hopeless(error) or refused:
                     raise RedisUnusable(sentence(error, self._settings.redis)) from None
                 if not is_away(error):
                     raise
@@ -197,7 +205,7 @@ class Loop:
                 await self._hand.beat()
                 await self._link.call(self._register.publish)
             except Exception as error:
-                if is_away(error) or is_hopeless(error):
+                if is_unusable(error):
                     await self._link.pause()
                     continue
                 log.exception("heartbeat_failed")
@@ -231,7 +239,7 @@ class Loop:
                         await leave(self._store, stream, self._handler.group, self._name)
                 await self._register.remove()
         except Exception as error:
-            if not (is_away(error) or is_hopeless(error) or isinstance(error, TimeoutError)):
+            if not (is_unusable(error) or isinstance(error, TimeoutError)):
                 raise
             log.warning("left_without_goodbye", why="Redis is away", unfinished=len(unfinished))
             return

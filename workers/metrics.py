@@ -1,6 +1,6 @@
 """What a worker counts beside its turns, for Prometheus; see `common/metrics.py`."""
 
-from typing import Final, get_args
+from typing import Final, Literal, get_args
 
 from prometheus_client import Counter, Gauge
 
@@ -40,7 +40,9 @@ BURIED: Final = Counter(
 
 RETRY_REASONS: Final = ("transient", "server", "redis", "failed")
 OUTCOMES: Final = ("ok", "stale", "lost")
-BURIAL_REASONS: Final = ("permanent", "bad_audio", "bad_entry", "max_deliveries", "failed")
+BurialReason = Literal[
+    "permanent", "bad_audio", "bad_entry", "newer_schema", "refused", "max_deliveries", "failed"
+]
 
 
 def begin(stage: str) -> None:
@@ -49,7 +51,7 @@ def begin(stage: str) -> None:
         (DELIVERIES, get_args(Kind)),
         (RETRIES, RETRY_REASONS),
         (SETTLED, OUTCOMES),
-        (BURIED, BURIAL_REASONS),
+        (BURIED, get_args(BurialReason)),
     ):
         for value in values:
             counter.labels(stage, value)

@@ -43,9 +43,14 @@ def locate(model: str, models_dir: str = "") -> ModelFolder:
     """
     if model == DEMO:
         return ModelFolder(DEMO, _bundled())
-    folder = Path(model).expanduser()
-    if (folder / WEIGHTS).is_file() or _looks_like_path(model):
-        return ModelFolder(folder.resolve().name, _given(folder))
+    folder = Path(model)
+    try:
+        if (folder / WEIGHTS).is_file() or _looks_like_path(model):
+            return ModelFolder(folder.resolve().name, _given(folder))
+    except OSError as error:
+        raise NoModel(
+            f"the model folder {folder} cannot be read ({error.strerror}): {WAY_OUT}"
+        ) from None
     return ModelFolder(model, _from_hub(model, models_dir))
 
 
@@ -94,7 +99,7 @@ def _from_hub(model: str, models_dir: str) -> Path:
         )
     # what it warns of (no token, no symbolic links) is nothing that a user of earshot can mend
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    where = str(Path(models_dir).expanduser()) if models_dir else None
+    where = models_dir or None
     try:
         # first without asking the hub: a start must not hang on a network that is away
         kept = Path(download_model(model, cache_dir=where, local_files_only=True))

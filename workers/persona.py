@@ -82,7 +82,7 @@ class Personas:
 
     def _default(self, chosen: str) -> LlmSettings:
         if "/" in chosen or chosen.endswith(SUFFIX):
-            path = Path(chosen).expanduser()
+            path = Path(chosen)
             self._by_name[_key(path.stem)] = self._read(path, chosen)
             return self._by_name[_key(path.stem)]
         if _key(chosen) not in self._by_name:
@@ -122,7 +122,12 @@ def _files(folder: str) -> Iterable[tuple[str, Traversable | Path]]:
             yield file.name.removesuffix(SUFFIX), file
     if not folder:
         return
-    own = sorted(Path(folder).expanduser().glob(f"*{SUFFIX}"))
+    try:
+        own = sorted(Path(folder).glob(f"*{SUFFIX}"))
+    except OSError as error:
+        raise BadSetting(
+            f"the folder {folder} ({variable_of('llm.personas')}) cannot be read: {error.strerror}"
+        ) from None
     if not own:
         raise BadSetting(
             f"the folder {folder} ({variable_of('llm.personas')}) holds no persona: no file there"

@@ -8,8 +8,7 @@ import structlog
 from common.keys import HANDED_BACK, Shard
 from common.link import Link
 from common.store import Store, ms
-from common.transitions.claims import drop_vanished, make_group
-from common.transitions.transcribing import Claim
+from common.transitions.claims import Claim, drop_vanished, make_group
 from workers.work import Kind, Work
 
 BLOCK_MS: Final = 2_000  # well under redis-py's socket timeout of 5 s

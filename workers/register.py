@@ -7,7 +7,7 @@ import socket
 import time
 from typing import Any, Final
 
-from common.connection import AnyRedis
+from common.connection import AnyRedis, now_ms
 from common.keys import WORKERS, worker_key
 
 # A worker that has given no sign of life for this long is no longer listed.
@@ -47,7 +47,7 @@ class Register:
     async def publish(self) -> None:
         """Write the state; it vanishes by itself when the worker does."""
         await self._redis.set(worker_key(self.name), json.dumps(self.state), px=self._ttl_ms)
-        now = time.time()
+        now = await now_ms(self._redis) / 1000
         await self._redis.zadd(WORKERS, {self.name: now})
         await self._redis.zremrangebyscore(WORKERS, 0, now - PRUNE_AFTER_S)
         await self._redis.expire(WORKERS, PRUNE_AFTER_S)

@@ -10,13 +10,11 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from common.codecs import SAMPLE_RATE
+from common.codecs import FULL_SCALE, SAMPLE_RATE
 from common.errors import BadSetting, NoModel, Transient
 from common.settings import SttSettings
 from workers.model_folder import NOT_INSTALLED, ModelFolder, locate
 from workers.noise import is_noise
-
-FULL_SCALE: Final = 32_768
 
 # What suits each device when EARSHOT_STT__COMPUTE_TYPE is `default`.
 PREFERRED: Final = {"cpu": "int8", "cuda": "float16"}

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 from common.keys import Shard
-from common.transitions.claims import Settled
-from common.transitions.transcribing import Claim
+from common.transitions.claims import Claim, Settled
 
 Answer = TypeVar("Answer")
 
@@ -40,6 +39,10 @@ class Desk(Protocol):
 
         Raises Lost when the claim passed on meanwhile, and whatever else the transition raises.
         """
+        ...
+
+    async def once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+        """Run a transition that the work can do without; every error passes on."""
         ...
 
     def says(self, **state: Any) -> None:

@@ -9,12 +9,9 @@ local foreign = foreign_key(session_keys({ [KEYS[7]] = 'stream' }))
 if foreign then
   return { 'refused', foreign }
 end
-local token = redis.call('HGET', SESSION, 'token')
-if not token then
-  return { 'stale' }
-end
-if token ~= ARGV[4] then
-  return { 'lost' }
+local void = voided(ARGV[4])
+if void then
+  return void
 end
 local taken = number('taken')
 remove_entry(TURNS, 'llm', redis.call('HGET', SESSION, 'wake'))

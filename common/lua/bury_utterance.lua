@@ -37,9 +37,5 @@ end
 record.entry, record.stream = nil, nil
 record.error = { stage = 'stt', reason = ARGV[8], error = ARGV[9],
   deliveries = tonumber(ARGV[10]) }
-if record.final then
-  reveal(turn, record)
-end
-put_record(turn, record)
-advance()
+conclude(turn, record)
 return marked({ 'ok' })

@@ -2,9 +2,9 @@
 -- include: publishing
 -- replay: a dead letter becomes a new utterance at the end of its session, in one step.
 --
--- KEYS[7] stream it will wait in  KEYS[8] seen (of the new id)  KEYS[9] dead
+-- KEYS[7] utterances             KEYS[8] seen (of the new id)  KEYS[9] dead
 -- ARGV[4] dead letter (entry id)  ARGV[5] new utterance id      ARGV[6] seen_ttl (ms)
--- ARGV[7] max_backlog             ARGV[8] max_unanswered        ARGV[9] which stream KEYS[7] is
+-- ARGV[7] max_backlog             ARGV[8] max_unanswered
 --
 -- One that has a text keeps it: there is no second STT. Answers as publish; {gone}: no such letter.
 local dead = KEYS[9]
@@ -49,7 +49,7 @@ local answer = publish(KEYS[7], KEYS[8], {
     answer = tonumber(letter.answer), interrupt = tonumber(letter.interrupt),
     traceparent = known(letter.traceparent), replay_of = letter.id,
   },
-  stream_name = ARGV[9], text = letter.text, fields = fields,
+  stream_name = 'utterances', text = letter.text, fields = fields,
 })
 if answer[1] == 'accepted' then
   redis.call('XDEL', dead, ARGV[4])

@@ -188,7 +188,20 @@ local function end_attempt()
   redis.call('HDEL', SESSION, 'token', 'taken', 'wake', 'started')
 end
 
--- Ends every script: moves the cursor over tombstones, wakes an LLM worker if the next turn is
+-- What keeps the holder of a token from ending its attempt, as the answer of the script: a later
+-- attempt has begun, or none is going on. Nil if it may.
+local function voided(token)
+  local present = redis.call('HGET', SESSION, 'token')
+  if not present then
+    return { 'stale' }
+  end
+  if present ~= token then
+    return { 'lost' }
+  end
+  return nil
+end
+
+-- Ends every script that may change which turn is next: moves the cursor over tombstones, wakes an LLM worker if the next turn is
 -- ready, keeps the TTLs and `open`.
 local function advance()
   if redis.call('EXISTS', SESSION) == 0 then
@@ -230,4 +243,13 @@ local function advance()
     end
   end
   redis.call('ZADD', OPEN, NOW + TEND_AFTER, ID)
+end
+
+-- Ends a script that put a text or a tombstone into a turn's record: says so, if it is certain.
+local function conclude(turn, record)
+  if record.final then
+    reveal(turn, record)
+  end
+  put_record(turn, record)
+  advance()
 end

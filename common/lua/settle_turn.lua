@@ -12,12 +12,9 @@ if foreign then
   return { 'refused', foreign }
 end
 local data = cjson.decode(ARGV[6])
-local token = redis.call('HGET', SESSION, 'token')
-if not token then
-  return { 'stale' }
-end
-if token ~= ARGV[4] then
-  return { 'lost' }
+local void = voided(ARGV[4])
+if void then
+  return void
 end
 local taken = number('taken')
 local attempt, started = number('attempt'), number('started')

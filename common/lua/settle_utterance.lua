@@ -32,9 +32,5 @@ else
   record.skip = ARGV[9]
 end
 mark('transcribed', turn, record)
-if record.final then
-  reveal(turn, record)
-end
-put_record(turn, record)
-advance()
+conclude(turn, record)
 return marked({ 'ok' })

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from common.settings.fields import Count, Seconds, Section
+from common.settings.fields import Count, HostPath, Seconds, Section
 
 
 class JobSettings(Section):
@@ -15,7 +15,7 @@ class JobSettings(Section):
         description="RQ's own Redis, where EARSHOT_REDIS__URL is a Cluster, which RQ cannot use;"
         " empty: the same server.",
     )
-    folder: str = Field(
+    folder: HostPath = Field(
         "",
         description="The folder of recordings as this host sees it. What lies in it is named by"
         " its place there, so that another host, or a container, may see it under another path;"

@@ -26,7 +26,7 @@ class LimitSettings(Section):
         100, description="The same for the unanswered turns of one session."
     )
     max_entry_bytes: Count = Field(
-        4 * 2**20, description="Audio of one entry: 30 s of 48 kHz PCM take under 3 MiB."
+        4 * 2**20, description="Audio of one entry: the 120 s of max_audio_s take 3.7 MiB as PCM."
     )
     max_audio_s: Seconds = Field(
         120, description="Decoded length of one entry: the longest utterance is 30 s by default."

@@ -1,17 +1,19 @@
 """The producer: microphone, detector, segmenter, outbox."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from platformdirs import user_data_path
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from common.settings.fields import Seconds, Section
+from common.settings.fields import HostPath, Seconds, Section
 from common.utterance import LANGUAGE, NAME, Codec
+
+FRAME_MS: Final = (10, 20, 30)
 
 
 def _webrtc_frame(frame_ms: int) -> int:
-    if frame_ms not in {10, 20, 30}:
+    if frame_ms not in FRAME_MS:
         raise ValueError("webrtcvad takes frames of 10, 20 or 30 ms")
     return frame_ms
 
@@ -93,7 +95,7 @@ class ListenSettings(Section):
         description="While more utterances than this wait for an STT worker, nothing is sent"
         " early: all workers are busy then, and it would only add to their work.",
     )
-    outbox: str = Field(
+    outbox: HostPath = Field(
         "", description="Folder for utterances that wait for Redis; empty: the user's data folder."
     )
     outbox_max_mb: Annotated[float, Field(gt=0, le=1e9)] = Field(

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
-from common.settings.fields import Count, Seconds, Section
+from common.settings.fields import Count, HostPath, Seconds, Section
 
 
 class LlmSettings(Section):
@@ -17,13 +17,13 @@ class LlmSettings(Section):
         "", description="The served name; empty: the only model that the server lists."
     )
     api_key: SecretStr = Field(SecretStr(""), description="Sent as a bearer token if set.")
-    persona: Annotated[str, Field(min_length=1)] = Field(
+    persona: Annotated[HostPath, Field(min_length=1)] = Field(
         "assistant",
         description="Who answers where neither the session nor the producer chose: a name, or a"
         " file that ends in .toml. Bundled are assistant, customer-support, fitness-coach and"
         " tour-guide (docs/conversation.md).",
     )
-    personas: str = Field(
+    personas: HostPath = Field(
         "", description="Folder with further personas, NAME.toml each; they go over bundled ones."
     )
     system_prompt: str = Field(

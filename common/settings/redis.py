@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, SecretStr
 
-from common.settings.fields import Section
+from common.settings.fields import HostPath, Section
 
 
 class RedisSettings(Section):
@@ -20,6 +20,8 @@ class RedisSettings(Section):
     password: SecretStr = Field(
         SecretStr(""), description="Password, if it is not part of the URL."
     )
-    ca_file: str = Field("", description="CA certificate for TLS; empty: the system's.")
-    cert_file: str = Field("", description="Client certificate, where the server asks for one.")
-    key_file: str = Field("", description="Key of the client certificate.")
+    ca_file: HostPath = Field("", description="CA certificate for TLS; empty: the system's.")
+    cert_file: HostPath = Field(
+        "", description="Client certificate, where the server asks for one."
+    )
+    key_file: HostPath = Field("", description="Key of the client certificate.")

@@ -4,13 +4,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from common.settings.fields import Count, Finite, Section
+from common.settings.fields import Count, Finite, HostPath, Section
 
 
 class SttSettings(Section):
     """Speech to text with faster-whisper."""
 
-    model: Annotated[str, Field(min_length=1)] = Field(
+    model: Annotated[HostPath, Field(min_length=1)] = Field(
         "small.en",
         description="A model name that faster-whisper fetches on first use, a folder, or `demo`"
         " (the small bundled model: it knows the demo's sentences only). small.en is the largest"
@@ -25,7 +25,9 @@ class SttSettings(Section):
     cpu_threads: Annotated[int, Field(ge=0, le=1_024)] = Field(
         0, description="0: CTranslate2 decides."
     )
-    models_dir: str = Field("", description="Where fetched models are kept; empty: the HF cache.")
+    models_dir: HostPath = Field(
+        "", description="Where fetched models are kept; empty: the HF cache."
+    )
     no_speech_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
         0.6, description="Whisper's: above it, and with a low average log probability, it is noise."
     )

@@ -8,8 +8,7 @@ from typing import Any, Final
 
 from common.script import Script
 from common.store import Store, ms
-from common.transitions.claims import Settled
-from common.transitions.transcribing import Claim
+from common.transitions.claims import Claim, Settled
 
 TAKE: Final = Script("take_turn")
 DELTA: Final = Script("delta")
@@ -27,7 +26,6 @@ class TakenTurn:
     utterance: str
     text: str
     persona: str = ""
-    language: str = ""
     interrupt: bool = False
     traceparent: str = ""
 
@@ -115,7 +113,6 @@ def _taken(turn: int, record: Mapping[str, Any]) -> TakenTurn:
         utterance=record["id"],
         text=record["text"],
         persona=record.get("persona", ""),
-        language=record.get("language", ""),
         interrupt=bool(record.get("interrupt")),
         traceparent=record.get("traceparent", ""),
     )

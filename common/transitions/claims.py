@@ -1,9 +1,12 @@
-"""Transitions of every worker over the entries it holds: heartbeat, hand_back, leave."""
+"""Claims on entries, and every worker's transitions over them: heartbeat, hand_back, leave,
+make_group, drop_vanished."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from common.keys import Shard
 from common.script import Script
 from common.store import Store
 
@@ -12,6 +15,16 @@ HAND_BACK: Final = Script("hand_back")
 LEAVE: Final = Script("leave")
 MAKE_GROUP: Final = Script("make_group")
 DROP_VANISHED: Final = Script("drop_vanished")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An entry of a work stream in the hands of a consumer."""
+
+    shard: Shard
+    stream: str
+    entry: str
+    consumer: str
 
 
 class Settled(Enum):

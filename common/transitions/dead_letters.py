@@ -26,7 +26,6 @@ async def replay(
         ms(store.limits.seen_ttl_s),
         store.limits.max_backlog,
         store.limits.max_unanswered,
-        "utterances",
         keys=[shard.utterances, shard.seen(utterance), shard.dead],
         shard=shard,
     )

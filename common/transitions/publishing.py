@@ -92,7 +92,15 @@ class Commitment(Enum):
     UNKNOWN = "unknown"
 
 
-async def commit(store: Store, session: str, utterance: str, revision: int) -> Commitment:
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """`turn` is 0 unless the outcome is OK."""
+
+    outcome: Commitment
+    turn: int = 0
+
+
+async def commit(store: Store, session: str, utterance: str, revision: int) -> Committed:
     """Make the waiting revision of an utterance final. Idempotent.
 
     CLOSED: the turn ended without it, publish whole under a new id. UNKNOWN: the revision never
@@ -106,7 +114,8 @@ async def commit(store: Store, session: str, utterance: str, revision: int) -> C
         ms(store.limits.seen_ttl_s),
         keys=[store.shard(session).seen(utterance)],
     )
-    return Commitment(answer[0].decode())
+    outcome = Commitment(answer[0].decode())
+    return Committed(outcome, int(answer[1]) if outcome is Commitment.OK else 0)
 
 
 async def keep_open(store: Store, session: str, utterance: str) -> bool:

@@ -1,9 +1,10 @@
-"""Looking after what nobody holds: tend, trim, forget."""
+"""Looking after what nobody holds: due_sessions, unfinished, tend, trim, forget."""
 
 import json
 from dataclasses import dataclass
 from typing import Any, Final
 
+from common.connection import now_ms
 from common.keys import Shard
 from common.script import Script
 from common.store import Store, ms
@@ -15,8 +16,7 @@ FORGET: Final = Script("forget")
 
 async def due_sessions(store: Store, shard: Shard, limit: int) -> list[str]:
     """Sessions with unfinished turns that nobody has touched for `tend_after_s`."""
-    seconds, micros = await store.redis.time()
-    now = seconds * 1000 + micros // 1000
+    now = await now_ms(store.redis)
     rows = await store.redis.zrangebyscore(shard.open, 0, now, start=0, num=limit)
     return [row.decode() for row in rows if isinstance(row, bytes)]
 

@@ -2,26 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
-from common.keys import Shard
 from common.script import Script
 from common.store import Store
-from common.transitions.claims import Settled
+from common.transitions.claims import Claim, Settled
 
 SETTLE: Final = Script("settle_utterance")
 BURY: Final = Script("bury_utterance")
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """An entry of a work stream in the hands of a consumer."""
-
-    shard: Shard
-    stream: str
-    entry: str
-    consumer: str
 
 
 async def settle_transcript(

@@ -15,8 +15,10 @@ from common.transitions.publishing import publish
 from ops.chaos.plan import Kind, Planned
 from ops.chaos.run import READY_S, staged
 from ops.chaos.speech import InstantEngine, utterance_of
-from ops.chaos.stage import Say, Stage, free_port, llm_values, steer_llm_server, to_stderr
+from ops.chaos.stage import Say, Stage, llm_values, steer_llm_server, to_stderr
 from ops.embedded_redis import EmbeddedRedis
+from ops.machine import free_port
+from ops.supervisor import NotReady
 
 WORKERS: Final = 2  # of each role
 ALLOWED_S: Final = 2.0
@@ -78,7 +80,7 @@ async def measure(kills: int, claim_idle_s: float, *, say: Say = to_stderr) -> F
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="earshot-failover-")))
         redis = stack.enter_context(EmbeddedRedis(folder / "redis"))
         values = {
-            "redis": {"url": redis.url},
+            "redis": redis.settings,
             "worker": {"claim_idle_s": claim_idle_s, "drain_timeout_s": 1},
             "stt": {"model": InstantEngine.name, "concurrency": 1},
             "llm": llm_values(port) | {"token_timeout_s": 30},
@@ -98,22 +100,27 @@ async def measure(kills: int, claim_idle_s: float, *, say: Say = to_stderr) -> F
 
 
 async def _one(stage: Stage, role: str, number: int, port: int) -> float:
-    """Seconds from the kill to the reply; raises TimeoutError when none comes."""
+    """Seconds from the kill to the reply; raises NotReady when none comes."""
     loop = asyncio.get_running_loop()
     planned = Planned(number, f"session-{number}", 0.0, Kind.SPEECH)
     patience_s = PATIENCE_CLAIMS * stage.settings.worker.claim_idle_s + READY_S
     slow = SLOW_TOKENS_PER_S if role == "llm" else FAST_TOKENS_PER_S
     await asyncio.to_thread(steer_llm_server, port, {"tokens_per_s": slow})
-    async with asyncio.timeout(patience_s):
-        await publish(stage.store, utterance_of(planned, InstantEngine.name))
-        victim = await _holder(stage, role, planned)
-        os.kill(victim, signal.SIGKILL)
-        killed_at = loop.time()
-        await asyncio.to_thread(steer_llm_server, port, {"tokens_per_s": FAST_TOKENS_PER_S})
-        await stage.ended(planned.id)
-        time_s = loop.time() - killed_at
-        # the next kill finds the pool at strength, and nobody in the middle of anything
-        await stage.workers_ready(2 * WORKERS, READY_S)
+    try:
+        async with asyncio.timeout(patience_s):
+            await publish(stage.store, utterance_of(planned, InstantEngine.name))
+            victim = await _holder(stage, role, planned)
+            os.kill(victim, signal.SIGKILL)
+            killed_at = loop.time()
+            await asyncio.to_thread(steer_llm_server, port, {"tokens_per_s": FAST_TOKENS_PER_S})
+            await stage.ended(planned.id)
+            time_s = loop.time() - killed_at
+    except TimeoutError:
+        raise NotReady(
+            f"{role} worker killed: no reply within {patience_s:g} s ({stage.last_words()})"
+        ) from None
+    # the next kill finds the pool at strength, and nobody in the middle of anything
+    await stage.workers_ready(2 * WORKERS, READY_S)
     return time_s
 
 

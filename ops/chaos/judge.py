@@ -6,11 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from common.events import Ending, Error, Event, Heard, Reply, Skipped, Transcript, parse_event
+from common.events import (
+    Ending,
+    Error,
+    Event,
+    Heard,
+    Reply,
+    Skipped,
+    Transcript,
+    TurnKey,
+    parse_event,
+)
 from common.keys import LLM_GROUP, SHARDS, STT_GROUP, Shard
 from common.settings import LlmSettings
 from common.store import Store
-from ops.chaos.plan import PLANTED, Kind, Planned
+from ops.chaos.plan import Kind, Planned, planted
 from ops.chaos.speech import InstantEngine, text_of
 from ops.demo.recording_file import normalised, sentences
 from ops.standin.protocol import Message
@@ -18,7 +28,6 @@ from ops.standin.wit.replies import reply_to
 from workers.persona import Personas
 from workers.prompt import history_of, prompt_of, question_of
 
-Turn = tuple[str, int, int]
 Conversation = tuple[str, int]
 PAGE: Final = 1_000
 SHOWN: Final = 20
@@ -69,9 +78,9 @@ async def judge(
         of_shard = [event async for event in _results(store, shard)]
         _check_order(findings, of_shard)
         events += of_shard
-    turns: dict[Turn, list[Event]] = defaultdict(list)
+    turns: dict[TurnKey, list[Event]] = defaultdict(list)
     for event in events:
-        turns[event.session, event.epoch, event.turn].append(event)
+        turns[event.key].append(event)
     endings = _check_turns(findings, turns)
     _check_utterances(findings, turns, said)
     _check_words(findings, turns, endings, said, model)
@@ -101,9 +110,9 @@ def _check_order(findings: Findings, events: Iterable[Event]) -> None:
             latest[event.session, event.epoch] = event.turn
 
 
-def _check_turns(findings: Findings, turns: Mapping[Turn, list[Event]]) -> dict[Turn, Ending]:
+def _check_turns(findings: Findings, turns: Mapping[TurnKey, list[Event]]) -> dict[TurnKey, Ending]:
     """Each turn that was heard has one ending, and its other events once, in their order."""
-    endings: dict[Turn, Ending] = {}
+    endings: dict[TurnKey, Ending] = {}
     for turn, events in turns.items():
         kinds = [event.type for event in events]
         ends = [event for event in events if isinstance(event, Ending)]
@@ -131,15 +140,15 @@ def _check_turns(findings: Findings, turns: Mapping[Turn, list[Event]]) -> dict[
 
 
 def _check_utterances(
-    findings: Findings, turns: Mapping[Turn, list[Event]], said: Sequence[Planned]
+    findings: Findings, turns: Mapping[TurnKey, list[Event]], said: Sequence[Planned]
 ) -> None:
     """Everything that was said was heard, once, in the session's order."""
-    places: dict[str, list[Turn]] = defaultdict(list)
+    places: dict[str, list[TurnKey]] = defaultdict(list)
     for turn, events in turns.items():
         for event in events:
             if isinstance(event, Heard):
                 places[event.id].append(turn)
-    before: dict[str, Turn] = {}
+    before: dict[str, TurnKey] = {}
     for one in said:
         found = places.pop(one.id, [])
         if not found:
@@ -157,8 +166,8 @@ def _check_utterances(
 
 def _check_words(
     findings: Findings,
-    turns: Mapping[Turn, list[Event]],
-    endings: Mapping[Turn, Ending],
+    turns: Mapping[TurnKey, list[Event]],
+    endings: Mapping[TurnKey, Ending],
     said: Sequence[Planned],
     model: str,
 ) -> None:
@@ -185,20 +194,20 @@ def _is_right(text: str, one: Planned, model: str) -> bool:
 
 
 def _check_errors(
-    findings: Findings, endings: Mapping[Turn, Ending], said: Sequence[Planned]
+    findings: Findings, endings: Mapping[TurnKey, Ending], said: Sequence[Planned]
 ) -> None:
     """What was planted ended in an error, and nothing else."""
-    planted = {one.id for one in said if one.kind in PLANTED}
-    wrong = {ending.id for ending in endings.values() if isinstance(ending, Error)} ^ planted
+    expected = planted(said)
+    wrong = {ending.id for ending in endings.values() if isinstance(ending, Error)} ^ expected
     for utterance in sorted(wrong):
-        how = "was planted and ended otherwise" if utterance in planted else "ended in an error"
+        how = "was planted and ended otherwise" if utterance in expected else "ended in an error"
         findings.blame("wrong_errors", f"{utterance} {how}")
 
 
 def _check_replies(
     findings: Findings,
-    turns: Mapping[Turn, list[Event]],
-    endings: Mapping[Turn, Ending],
+    turns: Mapping[TurnKey, list[Event]],
+    endings: Mapping[TurnKey, Ending],
     persona: LlmSettings,
 ) -> dict[Conversation, list[dict[str, str]]]:
     """Each reply is what the stand-in says to exactly these words after exactly this history.

@@ -1,7 +1,6 @@
 """What is said in a run: who says what when, and what is wrong with it. Same seed, same plan."""
 
 import random
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -105,7 +104,3 @@ class Plan:
 def planted(said: Sequence[Planned]) -> set[str]:
     """The ids of what can only end in `error`."""
     return {one.id for one in said if one.kind in PLANTED}
-
-
-def count_kinds(said: Sequence[Planned]) -> Counter[Kind]:
-    return Counter(one.kind for one in said)

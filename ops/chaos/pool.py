@@ -43,7 +43,6 @@ class Deaths:
 
     poisoned: int = 0
     killed: int = 0
-    left: int = 0
     crashed: int = 0
 
 
@@ -100,9 +99,7 @@ class Pool:
             self.deaths.poisoned += 1
         elif status == -signal.SIGKILL:
             self.deaths.killed += 1
-        elif status == 0:
-            self.deaths.left += 1
-        else:
+        elif status != 0:
             self.deaths.crashed += 1
 
     def names(self, prefix: str = "") -> list[str]:

@@ -11,14 +11,16 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from common.configuration import load
+from common.errors import BadInput
 from ops.chaos.judge import Findings, judge
 from ops.chaos.plan import Plan
 from ops.chaos.pool import Deaths, Pool
 from ops.chaos.proxy import Proxy
 from ops.chaos.speech import InstantEngine
-from ops.chaos.stage import Say, Stage, free_port, llm_values, to_stderr
+from ops.chaos.stage import Say, Stage, llm_values, to_stderr
 from ops.chaos.storm import Dealt, Storm, schedule
 from ops.embedded_redis import EmbeddedRedis
+from ops.machine import free_port
 from ops.running import link_of, opened
 
 FIRST_TOKEN_MS: Final = 5.0
@@ -92,10 +94,10 @@ class Report:
         }
 
 
-def values_of(options: Options, redis_url: str, llm_port: int) -> dict[str, Any]:
+def values_of(options: Options, redis: dict[str, str], llm_port: int) -> dict[str, Any]:
     """The settings of a run's processes."""
     return {
-        "redis": {"url": redis_url},
+        "redis": redis,
         "worker": {
             "claim_idle_s": options.claim_idle_s,
             "max_deliveries": options.max_deliveries,
@@ -137,10 +139,13 @@ async def run(options: Options, *, folder: Path | None = None, say: Say = to_std
     async with AsyncExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="earshot-chaos-")))
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"{folder} cannot be used: {error.strerror}") from None
         redis = stack.enter_context(EmbeddedRedis(folder / "redis", fsync="always"))
         proxy = await stack.enter_async_context(Proxy(redis.socket))
-        values = values_of(options, proxy.url, port)
+        values = values_of(options, redis.settings | {"url": proxy.url}, port)
         stage = await stack.enter_async_context(staged(values, redis.url, folder, say))
         stage.start_llm_server(port, first_token_ms=FIRST_TOKEN_MS, tokens_per_s=TOKENS_PER_S)
         stage.start_workers(stt=options.stt_workers, llm=options.llm_workers)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import socket
 import sys
 import time
 from collections.abc import Callable
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.request import Request, urlopen
 
-from common.census import take_census
 from common.events import Error, Heard, Reply, Skipped
 from common.keys import LLM_GROUP, STT_GROUP
 from common.link import Link
@@ -21,10 +19,11 @@ from ops.chaos.plan import Plan
 from ops.chaos.pool import Pool
 from ops.chaos.producer import run_producer
 from ops.chaos.worker import run_worker
-from ops.machine import is_serving
+from ops.machine import ready_workers
 from ops.standin import MODEL
 from ops.standin.faults import Control
 from ops.standin.server import listen, serve
+from ops.supervisor import NotReady
 
 LOOK_EVERY_S: Final = 0.25
 SAY_EVERY_S: Final = 5.0
@@ -36,14 +35,6 @@ Say = Callable[[str], None]
 
 def to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def free_port() -> int:
-    """A TCP port that is free now, for a server that keeps it over restarts."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def run_stand_in(port: int, first_token_ms: float, tokens_per_s: float) -> None:
@@ -114,13 +105,21 @@ class Stage:
             )
 
     async def workers_ready(self, count: int, timeout_s: float) -> None:
-        """Wait until this many workers read; raises TimeoutError."""
-        async with asyncio.timeout(timeout_s):
-            while True:
-                census = await self.link.lasting(take_census, self.store)
-                if sum(is_serving(worker) for worker in census.workers) >= count:
-                    return
-                await asyncio.sleep(LOOK_EVERY_S)
+        """Wait until this many workers read; raises NotReady."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await ready_workers(self.link, self.store, count)
+        except TimeoutError:
+            raise NotReady(f"not ready after {timeout_s:g} s: {self.last_words()}") from None
+
+    def last_words(self) -> str:
+        """The last line that each process has written."""
+        said = []
+        for name in self.pool.names():
+            log = self._folder / f"{name}.log"
+            lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+            said += [f"{name} said {line!r}" for line in lines[-1:]]
+        return "; ".join(said) or "no process has said anything"
 
     def follow(self) -> None:
         """Begin to read the results."""

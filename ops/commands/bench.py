@@ -28,7 +28,13 @@ command.add_command(recording)
 @command.command("chaos")
 @click.option("--utterances", default=5000, show_default=True, type=click.IntRange(min=20))
 @click.option("--sessions", default=50, show_default=True, type=click.IntRange(min=1))
-@click.option("--seconds", default=120.0, show_default=True, help="How long the storm rages.")
+@click.option(
+    "--seconds",
+    default=120.0,
+    show_default=True,
+    type=click.FloatRange(min=1),
+    help="How long the storm rages.",
+)
 @click.option("--seed", default=1, show_default=True, help="The same faults for the same seed.")
 @click.option(
     "--stt-engine",
@@ -98,7 +104,13 @@ def _chaos_summary(result: dict[str, Any]) -> str:
 
 @command.command("failover")
 @click.option("--kills", default=20, show_default=True, type=click.IntRange(min=1))
-@click.option("--claim-idle", default=10.0, show_default=True, help="Seconds.")
+@click.option(
+    "--claim-idle",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
 def failover(ctx: click.Context, kills: int, claim_idle: float, as_json: bool) -> None:

@@ -29,7 +29,13 @@ NOISES = ("white", "pink", "hum", "clicks", "babble")
 @click.option("--detector", "detectors", multiple=True, type=click.Choice(DETECTORS))
 @click.option("--preset", "presets", multiple=True, type=click.Choice(PRESETS))
 @click.option("--noise", "noises", multiple=True, type=click.Choice(NOISES))
-@click.option("--snr", "snrs", multiple=True, type=float, help="dB; default 20, 10, 5 and 0.")
+@click.option(
+    "--snr",
+    "snrs",
+    multiple=True,
+    type=click.FloatRange(-20, 60),
+    help="dB; default 20, 10, 5 and 0.",
+)
 @click.option("--sentences", default=29, show_default=True, type=click.IntRange(min=1))
 @click.option(
     "--word-sentences",
@@ -39,7 +45,18 @@ NOISES = ("white", "pink", "hum", "clicks", "babble")
     help="Sentences to count words in, clean and at 20 dB.",
 )
 @click.option(
-    "--noise-minutes", default=10.0, show_default=True, type=click.FloatRange(min=0), help="Alone."
+    "--word-draws",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How often to say them, each time in other noise: narrows the interval of the difference.",
+)
+@click.option(
+    "--noise-minutes",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(0, 10_000),
+    help="Alone.",
 )
 @click.option(
     "--model",
@@ -57,6 +74,7 @@ def hearing(
     snrs: tuple[float, ...],
     sentences: int,
     word_sentences: int,
+    word_draws: int,
     noise_minutes: float,
     model: str | None,
     no_words: bool,
@@ -83,6 +101,7 @@ def hearing(
         snrs_db=snrs or Plan().snrs_db,
         sentences=sentences,
         word_sentences=word_sentences,
+        word_draws=word_draws,
         noise_minutes=noise_minutes,
         wer_preset=(presets or ("conversation",))[-1],
         seed=seed,

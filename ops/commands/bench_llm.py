@@ -13,8 +13,20 @@ from common.settings import LogSettings
 @click.command("llm")
 @click.option("--sessions", default=64, show_default=True, type=click.IntRange(min=2))
 @click.option("--repeats", default=3, show_default=True, type=click.IntRange(min=1))
-@click.option("--seconds", default=15.0, show_default=True, help="Of each run; two a repeat.")
-@click.option("--tokens-per-s", default=15.0, show_default=True, help="The stand-in's speed.")
+@click.option(
+    "--seconds",
+    default=15.0,
+    show_default=True,
+    type=click.FloatRange(min=1),
+    help="Of each run; two a repeat.",
+)
+@click.option(
+    "--tokens-per-s",
+    default=15.0,
+    show_default=True,
+    type=click.FloatRange(min=1),
+    help="The stand-in's speed.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @click.pass_context
 def llm(
@@ -32,8 +44,8 @@ def llm(
     """
     from ops.llm_bench import Load, measure
 
-    logs.set_up(LogSettings(level="error"))
     load = Load(sessions=sessions, repeats=repeats, seconds=seconds, tokens_per_s=tokens_per_s)
+    logs.set_up(LogSettings(level="error"))
     measured = asyncio.run(measure(load, say=lambda line: click.echo(line, err=True)))
     result = measured.as_dict()
     click.echo(json.dumps(result) if as_json else _summary(result))

@@ -12,9 +12,19 @@ from common.settings import LogSettings
 @click.command("recording")
 @click.option("--hours", default=3.0, show_default=True, type=click.FloatRange(min=0.01))
 @click.option(
-    "--sentence-every", default=60.0, show_default=True, help="Seconds between its sentences."
+    "--sentence-every",
+    default=60.0,
+    show_default=True,
+    type=click.FloatRange(min=5),
+    help="Seconds between its sentences.",
 )
-@click.option("--live-every", default=5.0, show_default=True, help="Seconds, the mean.")
+@click.option(
+    "--live-every",
+    default=5.0,
+    show_default=True,
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds, the mean.",
+)
 @click.option("--stt", default=2, show_default=True, type=click.IntRange(min=1), help="Workers.")
 @click.option(
     "--kept-for-live", default=1, show_default=True, type=click.IntRange(min=0), help="Of them."

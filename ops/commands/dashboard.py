@@ -4,7 +4,6 @@ import asyncio
 
 import click
 
-from common.errors import BadInput
 from common.settings import Settings
 from ops.options import log_options, redis_options, setting, settings_and_logs
 from ops.running import run_role
@@ -27,8 +26,6 @@ def command(ctx: click.Context) -> None:
 
 
 async def _run(settings: Settings, stop: asyncio.Event) -> None:
-    try:
-        from ops.dashboard.run import run
-    except ModuleNotFoundError as error:
-        raise BadInput(f"{error.name} is not installed: pip install 'earshot[dashboard]'") from None
+    from ops.dashboard.run import run
+
     await run(settings, stop, lambda url: click.echo(f"Dashboard: {url}"))

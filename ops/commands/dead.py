@@ -13,8 +13,7 @@ from common.errors import BadInput, Refused
 from common.settings import Settings
 from common.store import Store
 from ops.conversation import one_line
-from ops.jobs.installed import check_installed
-from ops.options import redis_options, settings_and_logs
+from ops.options import redis_options, setting, settings_and_logs
 from ops.running import reachable
 
 # these bring NumPy, libsndfile and Rich along, which --help must not wait for
@@ -35,18 +34,28 @@ def command() -> None:
 @redis_options
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool, reason: str | None) -> None:
-    """List them, oldest first."""
+    """List them, the oldest of each shard first."""
     asyncio.run(_list(settings_and_logs(ctx), as_json, reason))
 
 
 async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
     from ops.dead_letters import dead_letters
 
-    table = Table("letter", "age", "session", "turn", "stage", "reason", "error", box=None)
+    # a letter's id is there to be copied; the rest is folded where it does not fit, and never cut
+    table = Table(
+        Column("letter", no_wrap=True),
+        "age",
+        Column("session", overflow="fold"),
+        "turn",
+        "stage",
+        Column("reason", overflow="fold"),
+        Column("error", overflow="fold"),
+        box=None,
+    )
     count = 0
     async with reachable(settings) as store:
         async for letter in dead_letters(store, reason):
@@ -109,6 +118,7 @@ async def _show(settings: Settings, entry: str, save: Path | None) -> None:
 @click.option("--all", "everything", is_flag=True, help="All of them, instead of LETTERS.")
 @click.option("--reason", help="With --all: only those with this reason.")
 @click.option("--job", is_flag=True, help="With --all: by `earshot jobs`, as fast as room allows.")
+@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
 @redis_options
 @click.pass_context
 def replay_(
@@ -130,7 +140,6 @@ def replay_(
 
 
 def _replay_by_job(settings: Settings, reason: str | None) -> int:
-    check_installed()
     from ops.jobs.asking import ask_and_wait
 
     seen = ask_and_wait(settings, "replay", "dead letters", [reason], {"reason": reason})

@@ -11,13 +11,15 @@ from typing import Any
 import click
 
 from common import logs
-from common.configuration import load, mask_password
+from common.configuration import load
 from common.events import Event, Reply, Skipped, Transcript
+from common.masking import mask_password
 from common.settings import LogSettings
 from common.subscriber import Subscriber
 from ops.conversation import Conversation
 from ops.demo.recording_file import AUDIO, normalised, sentences
-from ops.machine import Machine, machine
+from ops.embedded_redis import WITHOUT_CREDENTIALS
+from ops.machine import Machine, configured, machine
 from ops.running import INTERRUPTED, run_role
 from ops.supervisor import NotReady, RoleEnded, StopRequested
 from ops.tally import Tally
@@ -84,7 +86,7 @@ class Show:
             case Skipped(data=data) if data.reason == "merged":
                 self._answered.add(event.turn)
         if self._as_json:
-            click.echo(event.model_dump_json(exclude_none=True))
+            click.echo(event.as_line())
             return
         for line in self._conversation.lines(event):
             click.echo(line)
@@ -118,17 +120,18 @@ class Show:
 
 
 async def _demo(show: Show, stop: asyncio.Event) -> None:
-    configured = load()
+    settings = load({"redis": WITHOUT_CREDENTIALS})
+    chosen = configured(settings, {})
     values: dict[str, Any] = {
         "shards": 1,
         "stt": {"model": "demo"},
         "listen": {"session": SESSION},
         "log": {"format": "console"},
     }
-    stand_in = "base_url" not in configured.llm.model_fields_set
-    if "model" in configured.stt.model_fields_set:
-        values["stt"] = {"model": configured.stt.model}
-    llm = "stand-in, its wit is canned" if stand_in else mask_password(configured.llm.base_url)
+    stand_in = "llm.base_url" not in chosen
+    if "stt.model" in chosen:
+        values["stt"] = {"model": settings.stt.model}
+    llm = "stand-in, its wit is canned" if stand_in else mask_password(settings.llm.base_url)
     show.note(
         "Setting up: an embedded Redis, 2 STT workers"
         f" (model {values['stt']['model']}), 1 LLM worker ({llm})..."

@@ -7,10 +7,10 @@ from dataclasses import asdict
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from common.errors import BadInput, NoMicrophone
-from ops.options import setting, settings_and_logs
+from ops.options import overrides, setting, settings_and_logs
 
 
 @click.command("devices")
@@ -33,6 +33,8 @@ def command(ctx: click.Context, as_json: bool, level: bool, seconds: float | Non
         with suppress(KeyboardInterrupt):
             _meter(ctx, seconds)
         return
+    if seconds is not None or overrides(ctx):
+        raise BadInput("--seconds and --device go with --level")
     from producer.devices import list_devices
 
     devices = list_devices()
@@ -41,7 +43,16 @@ def command(ctx: click.Context, as_json: bool, level: bool, seconds: float | Non
         return
     if not devices:
         raise NoMicrophone("there is no input device on this host: is a microphone plugged in?")
-    table = Table("index", "name", "host API", "channels", "rate", "", box=None, pad_edge=False)
+    table = Table(
+        "index",
+        Column("name", overflow="fold"),
+        "host API",
+        "channels",
+        "rate",
+        "",
+        box=None,
+        pad_edge=False,
+    )
     for device in devices:
         table.add_row(
             str(device.index),

@@ -10,7 +10,6 @@ import click
 from common.errors import BadInput
 from common.keys import check_session_id
 from common.settings import Settings
-from ops.jobs.installed import check_installed
 from ops.options import redis_options, setting, settings_and_logs
 from ops.running import link_of, reachable
 from ops.since import age, start
@@ -80,7 +79,8 @@ async def _print(settings: Settings, age_s: float | None, kind: str, session: st
     header, row = FORMATS[kind]
     async with reachable(settings) as store:
         link = link_of(store, settings)
-        reading = events_of(store, link, await start(store, link, age_s), session)
+        since = await start(store, link, age_s)
+        reading = events_of(store, link, since, session, patient=False)
         click.echo(header, nl=False)
         async with aclosing(reading.events()) as events:
             async for received in events:
@@ -90,7 +90,6 @@ async def _print(settings: Settings, age_s: float | None, kind: str, session: st
 def _by_job(
     settings: Settings, since: str, begin: str, kind: str, session: str, output: Path
 ) -> int:
-    check_installed()
     from ops.jobs.asking import ask_and_wait
     from ops.jobs.folder import told
 

@@ -2,7 +2,8 @@
 
 import urllib.error
 import urllib.request
-from typing import Final
+from http.client import HTTPException
+from typing import Any, Final
 
 import click
 
@@ -13,6 +14,8 @@ from ops.options import setting, settings_of
 TIMEOUT_S: Final = 15.0
 """Longer than the process takes to find out that it is stuck."""
 
+ONE_LINE: Final = 10_000  # bytes
+
 ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
 
@@ -22,8 +25,8 @@ class Unwell(EarshotError):
 
 @click.command("health")
 @click.option("--ready", is_flag=True, help="Whether it can work now, not only whether it lives.")
-@setting("--host", "metrics.host", metavar="ADDRESS")
-@setting("--port", "metrics.port", metavar="PORT")
+@setting("--host", "metrics.host", metavar="ADDRESS", says="Where the process listens.")
+@setting("--port", "metrics.port", metavar="PORT", says="The port that it serves its pages on.")
 @click.pass_context
 def command(ctx: click.Context, ready: bool) -> None:
     """Ask the process that serves EARSHOT_METRICS__PORT how it is: for health checks.
@@ -43,8 +46,16 @@ def ask(settings: Settings, page: str) -> str:
     url = f"http://{ANYWHERE.get(host, host)}:{port}/{page}"
     try:
         with opener.open(url, timeout=TIMEOUT_S) as answer:
-            return str(answer.read().decode().strip())
+            return _said(answer, url)
     except urllib.error.HTTPError as error:
-        raise Unwell(error.read().decode(errors="replace").strip() or str(error)) from None
-    except OSError as error:
+        raise Unwell(_said(error, url)) from None
+    except (OSError, HTTPException, UnicodeError) as error:
         raise Unwell(f"{url} does not answer ({error})") from None
+
+
+def _said(answer: Any, url: str) -> str:
+    """The sentence on a page of earshot; raises Unwell for another server's page."""
+    if answer.headers.get_content_type() != "text/plain":
+        raise Unwell(f"what answers at {url} is not earshot: it says {answer.status}")
+    text: str = answer.read(ONE_LINE).decode(errors="replace")
+    return next(iter(text.splitlines()), f"it says {answer.status}")

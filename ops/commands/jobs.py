@@ -8,7 +8,6 @@ import click
 from common.settings import Settings
 from common.transitions.tending import forget
 from ops.conversation import one_line
-from ops.jobs.installed import check_installed
 from ops.options import log_options, redis_options, setting, settings_and_logs
 from ops.running import reachable, run_role
 
@@ -29,7 +28,6 @@ def command(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is not None:
         return
     settings = settings_and_logs(ctx, role="jobs")
-    check_installed()
     from ops.jobs.serving import serve
 
     run_role(lambda stop: serve(settings, stop))
@@ -42,17 +40,16 @@ def command(ctx: click.Context) -> None:
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
     """List the jobs there are, and what became of those that ended."""
-    settings = _settings(ctx)
+    settings = settings_and_logs(ctx)
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    from ops.jobs.connection import check, connect
+    from ops.jobs.connection import reached
     from ops.jobs.listing import listed
 
-    connection = connect(settings)
-    check(connection, settings)
-    jobs = listed(connection)
+    with reached(settings) as connection:
+        jobs = listed(connection)
     if as_json:
         for job in jobs:
             click.echo(json.dumps(job.as_dict()))
@@ -60,7 +57,15 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     if not jobs:
         click.echo("No jobs.")
         return
-    table = Table("job", "of", "state", "how far", "asked (UTC)", box=None, pad_edge=False)
+    table = Table(
+        Column("job", no_wrap=True),
+        Column("of", overflow="fold"),
+        "state",
+        "how far",
+        "asked (UTC)",
+        box=None,
+        pad_edge=False,
+    )
     for job in jobs:
         table.add_row(*(Text(cell) for cell in job.cells()))
     Console().print(table)
@@ -76,13 +81,12 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def cancel_(ctx: click.Context, job: str) -> None:
     """Stop a job, or take it out of the queue; nothing of it is written."""
-    settings = _settings(ctx)
-    from ops.jobs.connection import check, connect
+    settings = settings_and_logs(ctx)
+    from ops.jobs.connection import reached
     from ops.jobs.listing import cancel
 
-    connection = connect(settings)
-    check(connection, settings)
-    session = cancel(connection, job)
+    with reached(settings) as connection:
+        session = cancel(connection, job)
     if session:
         asyncio.run(_forget(settings, session))
     click.echo(f"{job}: cancelled", err=True)
@@ -92,9 +96,3 @@ async def _forget(settings: Settings, session: str) -> None:
     """What of a recording waits for an STT worker is not to be transcribed any more."""
     async with reachable(settings) as store:
         await forget(store, session)
-
-
-def _settings(ctx: click.Context) -> Settings:
-    settings = settings_and_logs(ctx)
-    check_installed()
-    return settings

@@ -81,24 +81,18 @@ def _mute(settings: Settings) -> "Mute":
 
 
 def _source(settings: Settings, input_: str | None, realtime: bool, mute: "Mute") -> "Source":
-    """The source that was asked for; raises BadInput where its part is not installed."""
     frame_ms = settings.listen.frame_ms
-    try:
-        if input_ is None:
-            from producer.microphone import Microphone
+    if input_ is None:
+        from producer.microphone import Microphone
 
-            return Microphone(settings.listen.device, frame_ms, mute=mute)
-        if input_ == "-":
-            from producer.raw_pcm import RawPcmSource
+        return Microphone(settings.listen.device, frame_ms, mute=mute)
+    if input_ == "-":
+        from producer.raw_pcm import RawPcmSource
 
-            return RawPcmSource(sys.stdin.buffer, frame_ms, realtime=realtime)
-        from producer.audio_file import AudioFileSource
+        return RawPcmSource(sys.stdin.buffer, frame_ms, realtime=realtime)
+    from producer.audio_file import AudioFileSource
 
-        return AudioFileSource(Path(input_), frame_ms, realtime=realtime)
-    except ModuleNotFoundError as error:
-        raise BadInput(
-            f"{error.name} is not installed: pip install 'earshot[mic]' on the mic host"
-        ) from None
+    return AudioFileSource(Path(input_), frame_ms, realtime=realtime)
 
 
 async def _listen(
@@ -118,7 +112,9 @@ async def _listen(
     detector = Speaking(detector_for(options))
     heard = Mutable(source, mute)
     async with AsyncExitStack() as stack:
-        stack.enter_context(heard)
+        # a sound system may take half a minute to answer, and Ctrl+C is to be heard meanwhile
+        await asyncio.to_thread(heard.__enter__)
+        stack.push(heard)
         session = check_session_id(options.session or default_session(Path(source.name).stem))
         outbox = stack.enter_context(
             Outbox(

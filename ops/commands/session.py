@@ -58,11 +58,20 @@ async def _list(settings: Settings, as_json: bool) -> None:
 
 def _print(found: Sequence["Session"]) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
     from rich.text import Text
 
-    names = ("session", "began", "turns", "unanswered", "remembers", "persona", "forgotten")
-    table = Table(*names, box=None, pad_edge=False)
+    table = Table(
+        Column("session", overflow="fold"),
+        "began",
+        "turns",
+        "unanswered",
+        "remembers",
+        Column("persona", overflow="fold"),
+        "forgotten",
+        box=None,
+        pad_edge=False,
+    )
     for session in found:
         cells = (
             session.session,
@@ -102,10 +111,12 @@ async def _show(settings: Settings, name: str, as_json: bool) -> None:
 
 def _lines(found: "Conversation") -> list[str]:
     session = found.session
+    kept = session.expires_in_s is None
+    end = "kept until it is answered" if kept else f"forgotten {_end(session)}"
     label = {"user": "User", "assistant": "AI  "}
     return [
         f"Session {session.session}, begun {_span(session.began_s)} ago: {session.turns} turns,"
-        f" {session.unanswered} unanswered; forgotten {_end(session)}.",
+        f" {session.unanswered} unanswered; {end}.",
         f"Persona: {one_line(session.persona) or 'whom the producer names, or the default'}",
         *(
             f"{label.get(message['role'], message['role'])}: {one_line(message['content'])}"
@@ -190,5 +201,5 @@ def _span(seconds: float) -> str:
 
 def _end(session: "Session") -> str:
     if session.expires_in_s is None:
-        return "when it was answered"
+        return "not before it is answered"
     return f"in {_span(session.expires_in_s)} if it stays quiet"

@@ -9,12 +9,12 @@ from typing import Final
 import click
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from common import logs
 from common.census import Census, take_census
-from common.connection import is_away, is_hopeless, sentence
+from common.connection import is_unusable, sentence
 from common.settings import Settings
 from common.store import Store
 from ops.conversation import one_line
@@ -78,7 +78,7 @@ async def _looks(store: Store, settings: Settings) -> AsyncIterator[Census | str
         try:
             yield await link.call(take_census, store)
         except Exception as error:
-            if not (is_away(error) or is_hopeless(error)):
+            if not is_unusable(error):
                 raise
             yield sentence(error, settings.redis)
         await asyncio.sleep(LOOK_EVERY_S)
@@ -99,7 +99,15 @@ def shown(census: Census) -> RenderableType:
     if not census.workers:
         nobody = "No worker is running: start `earshot stt` and `earshot llm`."
         return Group(table, Text(counts), Text(nobody))
-    workers = Table("worker", "role", "state", "in hand", "up", box=None, pad_edge=False)
+    workers = Table(
+        Column("worker", no_wrap=True),
+        "role",
+        Column("state", overflow="fold"),
+        "in hand",
+        "up",
+        box=None,
+        pad_edge=False,
+    )
     for worker in census.workers:
         cells = (
             worker["name"],

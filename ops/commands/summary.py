@@ -8,7 +8,6 @@ import click
 from common.errors import BadInput
 from common.keys import check_session_id
 from common.settings import Settings
-from ops.jobs.installed import check_installed
 from ops.options import redis_options, setting, settings_and_logs
 from ops.running import reachable
 
@@ -27,7 +26,6 @@ def command(ctx: click.Context, session: str) -> None:
     settings = settings_and_logs(ctx)
     check_session_id(session)
     epoch, turn = asyncio.run(_extent(settings, session))
-    check_installed()
     from ops.jobs.asking import ask_and_wait
 
     seen = ask_and_wait(

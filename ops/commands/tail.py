@@ -10,6 +10,7 @@ from contextlib import aclosing, suppress
 import click
 
 from common import logs
+from common.errors import BadInput
 from common.keys import check_session_id
 from common.settings import LogSettings, Settings
 from common.subscriber import Subscriber
@@ -47,6 +48,8 @@ def command(
 
     With --json each line is one event: v, type, session, epoch, turn, id, at, data.
     """
+    if deltas and not as_json:
+        raise BadInput("--deltas goes with --json: a terminal shows replies as they stream anyway")
     settings = settings_and_logs(ctx)
     age_s = age(since)
     if session is not None:
@@ -76,9 +79,10 @@ async def _tail(
             store,
             link,
             since=await start(store, link, age_s),
-            deltas=is_live or (deltas and as_json),
+            deltas=is_live or deltas,
             session=session,
             follow=follow,
+            patient=follow,
         )
         printing = asyncio.create_task(
             _show(subscriber, conversation, settings.log)
@@ -122,7 +126,7 @@ async def _print(subscriber: Subscriber, conversation: Conversation, as_json: bo
     async with aclosing(subscriber.events()) as events:
         async for received in events:
             if as_json:
-                click.echo(received.event.model_dump_json(exclude_none=True))
+                click.echo(received.event.as_line())
                 continue
             for line in conversation.lines(received.event):
                 click.echo(line)

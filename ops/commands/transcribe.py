@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from common.connection import now_ms
 from common.errors import BadInput, EarshotError
 from common.settings import Settings
-from ops.jobs.installed import check_installed
 from ops.options import log_options, redis_options, setting, settings_and_logs
-from ops.running import INTERRUPTED, link_of, reachable, run_role
+from ops.running import INTERRUPTED, link_of, reachable, run_role, unless
 
 # these bring NumPy and RQ along, which --help must not wait for
 if TYPE_CHECKING:
@@ -86,16 +86,20 @@ async def _asked(
     from ops.recordings.request import asked
 
     targets = [_target(file, kind, output, len(files)) for file in files]
-    if len({target for target, _ in targets}) < len(targets):
+    if len({target.resolve() for target, _ in targets}) < len(targets):
         raise BadInput("two of these recordings would be written to the same transcript")
+    recordings = {file.resolve() for file in files}
     for target, _ in targets:
+        if target.resolve() in recordings:
+            raise BadInput(f"{target} is a recording: give the transcript another name (--output)")
         if target.exists() and not overwrite:
             raise BadInput(f"{target} is there already: --overwrite replaces it")
+        if not target.parent.is_dir():
+            raise BadInput(f"{target} cannot be written: there is no folder {target.parent}")
     async with reachable(settings) as store:
-        redis: Any = store.redis
-        seconds, micros = await redis.time()
+        now = await now_ms(store.redis)
     return [
-        asked(file, target, form, settings, seconds * 1000 + micros // 1000)
+        asked(file, target, form, settings, now)
         for file, (target, form) in zip(files, targets, strict=True)
     ]
 
@@ -113,42 +117,36 @@ def _target(
     if output is not None and not into_folder:
         return output, form
     name = file.with_suffix(f".{form}")
-    target = name if output is None else output / name.name
-    if target == file:
-        raise BadInput(f"{file} is a transcript already, not a recording")
-    return target, form
+    return name if output is None else output / name.name, form
 
 
 def _enqueue(settings: Settings, requests: Sequence["Request"], detach: bool) -> int:
-    check_installed()
-    from ops.jobs.connection import check, connect
+    from ops.jobs.connection import reached
     from ops.jobs.queues import enqueue, job_id
 
-    connection = connect(settings)
-    check(connection, settings)
     names: dict[str, str] = {}
-    for request in requests:
-        # the run is new each time; what makes it the same job is what is wanted
-        wanted = request.model_dump(exclude={"run", "session", "since"})
-        identity = job_id(KIND, *wanted.values())
-        arguments = request.model_dump()
-        job, is_new = enqueue(connection, settings.jobs, KIND, identity, arguments, again="always")
-        names[job.id] = Path(request.file).name
-        click.echo(f"{request.file}: job {job.id}{'' if is_new else ', in work already'}", err=True)
+    with reached(settings) as redis:
+        for request in requests:
+            # the run is new each time; what makes it the same job is what is wanted
+            wanted = request.model_dump(exclude={"run", "session", "since"})
+            identity = job_id(KIND, *wanted.values())
+            arguments = request.model_dump()
+            job, is_new = enqueue(redis, settings.jobs, KIND, identity, arguments, again="always")
+            names[job.id] = Path(request.file).name
+            known = "" if is_new else ", in work already"
+            click.echo(f"{request.file}: job {job.id}{known}", err=True)
     return 0 if detach else _watch(settings, names)
 
 
 def _watch(settings: Settings, names: dict[str, str]) -> int:
     from ops.jobs.bars import Bars
-
-    check_installed()
-    from ops.jobs.connection import connect
+    from ops.jobs.connection import reached
     from ops.jobs.watching import watch
 
     try:
-        with Bars(names) as bars:
+        with reached(settings) as redis, Bars(names) as bars:
             ended = watch(
-                connect(settings),
+                redis,
                 dict.fromkeys(names, KIND),
                 lambda identity, seen: bars.show(identity, seen.state, seen.progress),
             )
@@ -185,16 +183,12 @@ def _here(settings: Settings, requests: Sequence["Request"]) -> int:
     async def role(stop: asyncio.Event) -> None:
         nonlocal failed
         task = asyncio.create_task(_each_here(settings, requests))
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not task.done():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await unless(stop, task)
+        if task.cancelled():
             click.echo("Given up; nothing was written.", err=True)
             failed = INTERRUPTED
-            return
-        failed = task.result()
+        else:
+            failed = task.result()
 
     run_role(role)
     return failed

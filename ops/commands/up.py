@@ -1,39 +1,46 @@
 """`earshot up`: all of it on this machine."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
 import click
 from platformdirs import user_data_path
 
-from common.configuration import mask_password
 from common.errors import BadSetting
+from common.masking import mask_password
 from common.settings import Settings
 from common.subscriber import Subscriber
 from ops.conversation import Conversation
-from ops.machine import Machine, machine
-from ops.options import log_options, overrides, redis_options, setting, settings_and_logs
+from ops.machine import Machine, configured, machine
+from ops.options import log_options, overrides, setting, settings_and_logs
 from ops.running import run_role
 from ops.supervisor import StopRequested, to_stderr
 
 ANNOUNCED = "Dashboard: "
 """How the dashboard says where it is."""
 
+SERVER_HELP = "Your LLM server.  [default: a stand-in without a model]"
+REDIS_HELP = "Your Redis.  [default: an embedded one]"
+COUNT = click.IntRange(min=0)
+LOUD = re.compile(r'"level": "(warning|error|critical)"|\[(warning|error|critical)')
+"""A log line that a person is to see, as JSON and as it is for a terminal."""
+
 
 @click.command("up")
-@click.option("--stt", "stt", default=1, show_default=True, help="STT worker processes.")
-@click.option("--llm", "llm", default=1, show_default=True, help="LLM worker processes.")
+@click.option("--stt", default=1, show_default=True, type=COUNT, help="STT worker processes.")
+@click.option("--llm", default=1, show_default=True, type=COUNT, help="LLM worker processes.")
 @click.option("--input", "input_", metavar="FILE", help="An audio file instead of the microphone.")
 @click.option("--no-listen", is_flag=True, help="No producer: only Redis and the workers.")
 @click.option("--no-dashboard", is_flag=True, help="No web page.")
 @click.option("--verbose", is_flag=True, help="Also what the processes log.")
 @setting("--model", "stt.model", metavar="NAME|FOLDER|demo")
-@setting("--base-url", "llm.base_url", metavar="URL")
+@setting("--base-url", "llm.base_url", metavar="URL", says=SERVER_HELP)
 @setting("--persona", "llm.persona", metavar="NAME|FILE")
 @setting("--session", "listen.session", metavar="ID")
 @setting("--device", "listen.device", metavar="INDEX|NAME")
-@redis_options
+@setting("--redis-url", "redis.url", metavar="URL", says=REDIS_HELP)
 @log_options
 @click.pass_context
 def command(
@@ -58,7 +65,7 @@ def command(
     def on_line(name: str, line: str) -> None:
         if line.startswith(ANNOUNCED):
             click.echo(line, err=True)
-        elif verbose or '"error"' in line or "[error" in line or "[warning" in line:
+        elif verbose or LOUD.search(line):
             to_stderr(name, line)
 
     web = not no_dashboard
@@ -75,8 +82,8 @@ async def _up(
     on_line: Callable[[str, str], None],
     stop: asyncio.Event,
 ) -> None:
-    own_redis = "url" not in settings.redis.model_fields_set
-    stand_in = "base_url" not in settings.llm.model_fields_set
+    chosen = configured(settings, values)
+    own_redis, stand_in = "redis.url" not in chosen, "llm.base_url" not in chosen
     folder = user_data_path("earshot") / "redis"
     try:
         async with machine(

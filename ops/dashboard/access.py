@@ -57,7 +57,6 @@ class Access:
         port: int,
         origins: Collection[str],
         login_page: Callable[[bool], Response],
-        clock: Callable[[], float] = time.time,
     ) -> None:
         self._app = app
         self._token = token.encode()
@@ -65,7 +64,6 @@ class Access:
         self._cookie = f"earshot_{port}"
         self._origins = frozenset(origins)
         self._login_page = login_page
-        self._clock = clock
         self._guessing = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -89,6 +87,8 @@ class Access:
     async def _refusal(self, scope: Scope, receive: Receive, *, is_guest: bool) -> Response | None:
         """The answer in place of the app's, if it is not allowed (or is the login itself)."""
         visitor = HTTPConnection(scope)
+        if _is_unreadable(visitor):
+            return JSONResponse({"error": "the Host or Origin header cannot be read"}, 400)
         if why := self._foreign(visitor, is_guest=is_guest):
             return JSONResponse({"error": why}, 403)
         if is_guest and scope["method"] == "OPTIONS":
@@ -142,7 +142,7 @@ class Access:
             return False
         expected = self._signed(expires)
         return hmac.compare_digest(cookie.encode(), expected.encode()) and (
-            int(expires) > self._clock()
+            int(expires) > time.time()
         )
 
     async def _login(self, request: Request) -> Response:
@@ -156,7 +156,7 @@ class Access:
         answer = RedirectResponse("/", 303)
         answer.set_cookie(
             self._cookie,
-            self._signed(str(round(self._clock()) + COOKIE_AGE_S)),
+            self._signed(str(round(time.time()) + COOKIE_AGE_S)),
             max_age=COOKIE_AGE_S,
             httponly=True,
             samesite="strict",
@@ -173,6 +173,16 @@ async def _body(request: Request) -> bytes:
         if len(body) > LOGIN_MAX_BYTES:
             return b""
     return body
+
+
+def _is_unreadable(visitor: HTTPConnection) -> bool:
+    """Whether it says where it comes from in what is no address, which no browser does."""
+    try:
+        urlsplit(f"//{visitor.headers.get('host', '')}")
+        urlsplit(visitor.headers.get("origin", ""))
+    except ValueError:
+        return True
+    return False
 
 
 def _is_this_machine(host: str) -> bool:

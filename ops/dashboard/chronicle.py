@@ -5,10 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from common.events import DeltaData, Ending, Event, Reply, ReplyDelta, Transcript
-
-# (session, epoch, turn)
-Key = tuple[str, int, int]
+from common.events import DeltaData, Ending, Event, Reply, ReplyDelta, Transcript, TurnKey
 
 OVERVIEW_TURNS: Final = 60
 """The newest turns over all sessions that an overview has: about three screens of them."""
@@ -18,7 +15,7 @@ OVERVIEW_TURNS: Final = 60
 class Turn:
     """One turn: its events as JSON, as far as they have come."""
 
-    key: Key
+    key: TurnKey
     at: int
     lines: list[str] = field(default_factory=list)
     words: str = ""
@@ -31,7 +28,7 @@ class Turn:
         """Its events, those of a reply in the making as one `reply.delta` that holds all of it."""
         yield from self.lines
         if self.draft is not None:
-            yield self.draft.model_dump_json(exclude_none=True)
+            yield self.draft.as_line()
 
 
 class Chronicle:
@@ -43,13 +40,13 @@ class Chronicle:
     def __init__(self, *, history_ms: int, max_turns: int) -> None:
         self._history_ms = history_ms
         self._max_turns = max_turns
-        self._turns: OrderedDict[Key, Turn] = OrderedDict()  # by when they were first heard of
-        self._sessions: dict[str, dict[Key, Turn]] = {}
-        self._open: dict[Key, Turn] = {}
+        self._turns: OrderedDict[TurnKey, Turn] = OrderedDict()  # by when they were first heard of
+        self._sessions: dict[str, dict[TurnKey, Turn]] = {}
+        self._open: dict[TurnKey, Turn] = {}
 
     def add(self, event: Event, line: str) -> None:
         """Note an event; `line` is its JSON. A piece of a reply counts only while it is made."""
-        key = (event.session, event.epoch, event.turn)
+        key = event.key
         turn = self._turns.get(key)
         if isinstance(event, ReplyDelta):
             if turn is not None and not turn.is_over:
@@ -64,7 +61,7 @@ class Chronicle:
             turn.is_over, turn.draft = True, None
             self._open.pop(key, None)
 
-    def _begin(self, key: Key, at: int) -> Turn:
+    def _begin(self, key: TurnKey, at: int) -> Turn:
         turn = self._turns[key] = self._open[key] = Turn(key, at, words=key[0].casefold())
         turns = self._sessions.setdefault(key[0], {})
         last = next(reversed(turns), None)
@@ -102,12 +99,9 @@ class Chronicle:
             chosen[key] = None
         return self._told(self._turns[key] for key in self._turns if key in chosen)
 
-    def session(self, session: str, *, before: Key | None, limit: int) -> list[str]:
-        """Events of a session's newest turns, of those before `before` if it is given."""
-        turns = list(self._sessions.get(session, {}).values())
-        if before is not None:
-            turns = [turn for turn in turns if turn.key < before]
-        return self._told(turns[-limit:])
+    def session(self, session: str, *, limit: int) -> list[str]:
+        """Events of a session's newest turns."""
+        return self._told(list(self._sessions.get(session, {}).values())[-limit:])
 
     def search(self, words: str, limit: int) -> list[str]:
         """Events of the newest turns in which `words` were said or answered, oldest first."""

@@ -11,11 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from common.errors import BadInput
 from common.keys import check_session_id
 from common.link import Link
 from common.store import Store
-from ops.dashboard.chronicle import Key
 from ops.dashboard.cursors import Cursors, decode
 from ops.dashboard.feed import Feed, is_wanted
 
@@ -64,13 +62,11 @@ class Conversations:
         )
 
     async def session(self, request: Request) -> Response:
-        """Events of a session's newest turns; `before=EPOCH.TURN` for those before one."""
+        """Events of a session's newest turns."""
         if refusal := await self._not_yet():
             return refusal
         session = check_session_id(request.path_params["session"])
-        before = _before(session, request.query_params.get("before"))
-        lines = self._feed.chronicle.session(session, before=before, limit=TURNS)
-        return _with_events(lines)
+        return _with_events(self._feed.chronicle.session(session, limit=TURNS))
 
     async def search(self, request: Request) -> Response:
         """Events of the newest turns that hold the words `q`, in what was said or answered."""
@@ -128,12 +124,3 @@ def _with_events(lines: Sequence[str], **fields: Any) -> Response:
     head = json.dumps(fields)[:-1]
     body = f'{head}{", " if fields else ""}"events": [{",".join(lines)}]}}'
     return Response(body, media_type="application/json")
-
-
-def _before(session: str, word: str | None) -> Key | None:
-    if word is None:
-        return None
-    epoch, _, turn = word.partition(".")
-    if not (epoch + turn).isdecimal() or len(word) > 40:
-        raise BadInput("before is EPOCH.TURN, as in the events")
-    return session, int(epoch), int(turn or 0)

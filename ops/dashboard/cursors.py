@@ -11,6 +11,7 @@ from typing import Final
 
 from common.errors import BadInput
 from common.store import Store
+from common.subscriber import place
 
 # stream -> the last entry id that was read of it
 Cursors = dict[str, str]
@@ -42,9 +43,4 @@ def decode(word: str, store: Store) -> Cursors:
 
 def is_before(entry: str, other: str) -> bool:
     """Whether a stream entry comes before another one of the same stream, or is the same."""
-    return _number(entry) <= _number(other)
-
-
-def _number(entry: str) -> tuple[int, int]:
-    milliseconds, _, sequence = entry.partition("-")
-    return int(milliseconds), int(sequence or 0)
+    return place(entry) <= place(other)

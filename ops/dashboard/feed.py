@@ -58,7 +58,7 @@ class _Page:
 
 
 class Feed:
-    """Follows the results. `notes` are told each event once, for whoever counts them.
+    """Follows the results. `note` is told each event once, for whoever counts them.
 
     `history_s` seconds of the past are read first; `caught_up` is set when that is done.
     """
@@ -71,13 +71,11 @@ class Feed:
         *,
         history_s: float,
         note: Callable[[Event], None],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._link = link
         self._history_s = history_s
         self._note = note
-        self._clock = clock
         self._offset_ms = 0.0
         self._pages: set[_Page] = set()
         self._closed = False
@@ -88,7 +86,7 @@ class Feed:
     @property
     def now_ms(self) -> int:
         """The Redis server's clock, as far as this process knows it."""
-        return round(1000 * self._clock() + self._offset_ms)
+        return round(1000 * time.monotonic() + self._offset_ms)
 
     @property
     def place(self) -> str:
@@ -99,7 +97,7 @@ class Feed:
         """Until cancelled; outlasts every absence of Redis."""
         redis: Any = self._store.redis
         seconds, micros = await self._link.lasting(redis.time)
-        self._offset_ms = seconds * 1000 + micros / 1000 - 1000 * self._clock()
+        self._offset_ms = seconds * 1000 + micros / 1000 - 1000 * time.monotonic()
         since = f"{max(0, round(self.now_ms - 1000 * self._history_s))}-0"
         past = Subscriber(self._store, self._link, since=since, follow=False)
         await self._follow(past)
@@ -120,7 +118,7 @@ class Feed:
             log.warning("pages_cut_off", why="the server went back in time")
             self._cut_all()
         self.cursors[stream] = entry
-        line = event.model_dump_json(exclude_none=True)
+        line = event.as_line()
         self.chronicle.add(event, line)
         self._note(event)
         told = Told(event, stream, entry, line)
@@ -137,7 +135,7 @@ class Feed:
                 async with aclosing(missed.events()) as past:
                     async for received in past:
                         place[received.stream] = received.entry
-                        line = received.event.model_dump_json(exclude_none=True)
+                        line = received.event.as_line()
                         yield self._told(
                             Told(received.event, received.stream, received.entry, line), place
                         )

@@ -3,8 +3,9 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from redis.exceptions import ResponseError
+from redis.exceptions import NoPermissionError, ResponseError
 
+from common.connection import is_no_group, now_ms
 from common.keys import HANDED_BACK, LLM_GROUP, STT_GROUP
 from common.store import Store
 
@@ -27,8 +28,7 @@ class Holding:
 async def holdings(store: Store) -> dict[str, dict[str, Any]]:
     """By worker. Sessions are named for the LLM stage only: STT's entries carry audio along."""
     redis: Any = store.redis
-    seconds, micros = await redis.time()
-    now_ms = seconds * 1000 + micros // 1000
+    now = await now_ms(redis)
     found: dict[str, Holding] = {}
     for shard in store.all_shards():
         for stream, group in (
@@ -42,7 +42,7 @@ async def holdings(store: Store) -> dict[str, dict[str, Any]]:
                     continue
                 holding = found.setdefault(worker, Holding())
                 holding.count += 1
-                age_s = (now_ms - int(entry.split(b"-")[0])) / 1000
+                age_s = (now - int(entry.split(b"-")[0])) / 1000
                 holding.oldest_s = max(holding.oldest_s, age_s)
                 if group == LLM_GROUP and len(holding.sessions) < SESSIONS:
                     holding.sessions += await _session(redis, stream, entry)
@@ -52,10 +52,15 @@ async def holdings(store: Store) -> dict[str, dict[str, Any]]:
 async def _claims(redis: Any, stream: str, group: str) -> list[dict[str, Any]]:
     try:
         return list(await redis.xpending_range(stream, group, "-", "+", LOOKED_AT))
-    except ResponseError:
+    except ResponseError as error:
+        if not is_no_group(error):
+            raise
         return []  # no group yet: no worker has ever started
 
 
 async def _session(redis: Any, stream: str, entry: bytes) -> list[str]:
-    rows = await redis.xrange(stream, entry, entry, 1)
+    try:
+        rows = await redis.xrange(stream, entry, entry, 1)
+    except NoPermissionError:
+        return []  # a viewer counts only
     return [fields.get(b"session", b"").decode("utf-8", "replace") for _, fields in rows]

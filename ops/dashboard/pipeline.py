@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from common.census import take_census
-from common.connection import is_away, is_hopeless
+from common.connection import is_unusable
 from common.link import Link
 from common.store import Store
 from ops.dashboard.feed import Feed
@@ -24,20 +24,11 @@ FRESH_S: Final = 1.0
 class Pipeline:
     """The routes that show how the workers are."""
 
-    def __init__(
-        self,
-        store: Store,
-        link: Link,
-        feed: Feed,
-        rates: Rates,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, store: Store, link: Link, feed: Feed, rates: Rates) -> None:
         self._store = store
         self._link = link
         self._feed = feed
         self._rates = rates
-        self._clock = clock
         self._asking = asyncio.Lock()
         self._asked_at = float("-inf")
         self._census: dict[str, Any] | None = None
@@ -48,9 +39,9 @@ class Pipeline:
     async def pipeline(self, request: Request) -> Response:
         """The census as it is now (null while Redis is away); `?rates=1` adds the charts."""
         async with self._asking:
-            if self._clock() - self._asked_at > FRESH_S:
+            if time.monotonic() - self._asked_at > FRESH_S:
                 self._census = await self._ask()
-                self._asked_at = self._clock()
+                self._asked_at = time.monotonic()
         answer: dict[str, Any] = {
             "now": self._feed.now_ms,
             "redis": self._link.why,
@@ -65,7 +56,7 @@ class Pipeline:
             census = (await self._link.call(take_census, self._store)).as_dict()
             held = await self._link.call(holdings, self._store)
         except Exception as error:
-            if not (is_away(error) or is_hopeless(error)):
+            if not is_unusable(error):
                 raise
             return None
         for worker in census["workers"]:

@@ -127,12 +127,17 @@ class Producing:
             production.why = "that is an error of the dashboard itself: its log says more"
             log.exception("source_failed", session=session, source=source.name)
         finally:
-            self._put_away(outbox, session)
-            over()
+            try:
+                self._put_away(outbox, session)
+            except EarshotError as error:
+                log.error("outbox_not_put_away", session=session, why=str(error))
+            finally:
+                over()
 
     def _put_away(self, outbox: Outbox, session: str) -> None:
-        """Close an outbox, and delete it when nothing is in it."""
-        is_empty = len(outbox) == 0
+        """Close an outbox, and delete it when nothing is in it: what is parked is kept."""
+        depth = outbox.depth()
+        is_empty = not (depth.waiting or depth.parked)
         outbox.close()
         if is_empty:
             for suffix in (".sqlite3", ".sqlite3-wal", ".sqlite3-shm", ".lock"):
@@ -151,11 +156,14 @@ class Producing:
                 log.info("outbox_left_alone", path=str(path), why=str(error))
                 continue
             try:
-                await self._ship(outbox)
+                await self._ship(outbox, path.stem)
             finally:
                 self._put_away(outbox, path.stem)
 
-    async def _ship(self, outbox: Outbox) -> None:
+    async def _ship(self, outbox: Outbox, session: str) -> None:
+        # what is parked is never shipped: without this it would stay for ever
+        if (stale := outbox.drop_stale()) is not None:
+            log.error("outbox_dropped_oldest", session=session, count=stale.count, why=stale.why)
         if not len(outbox):
             return
         log.info("found_in_outbox", waiting=len(outbox))

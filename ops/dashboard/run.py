@@ -49,7 +49,7 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
                 [
                     *Conversations(feed, store, link).routes(),
                     *Pipeline(store, link, feed, rates).routes(),
-                    *Letters(store, link, settings).routes(),
+                    *Letters(store, settings).routes(),
                     *Sending(producing, max_mb=options.upload_max_mb).routes(),
                 ],
                 token=options.token.get_secret_value(),

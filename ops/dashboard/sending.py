@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -20,7 +20,8 @@ from ops.dashboard.producing import SESSION, Producing, new_session
 from producer.audio_file import AudioFileSource
 from producer.identity import shown_name
 
-NAME_MAX: Final = 100
+NAME_MAX: Final = 200
+"""Bytes of a file's name; file systems take 255."""
 
 
 class Sending:
@@ -43,7 +44,10 @@ class Sending:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="earshot-upload-")))
             path = folder / _file_name(request.query_params.get("name", ""))
-            await self._receive(request, path)
+            try:
+                await self._receive(request, path)
+            except ClientDisconnect:
+                return Response(status_code=400)  # which nobody waits for any more
             source = AudioFileSource(path, self._producing.frame_ms)
             try:
                 with source:
@@ -94,8 +98,8 @@ class Sending:
             await _tell(socket, error=str(error))
             await socket.close()
             return
-        await _tell(socket, session=session)
         try:
+            await _tell(socket, session=session)
             while True:
                 source.push(await socket.receive_bytes())
         except (WebSocketDisconnect, KeyError):  # KeyError: a text, which nobody sends
@@ -118,5 +122,5 @@ async def _tell(socket: WebSocket, **values: Any) -> None:
 
 def _file_name(name: str) -> str:
     """The visitor's name for a file, as a name of a file here."""
-    safe = shown_name(name).replace("/", "_").lstrip(".")[-NAME_MAX:]
-    return safe or "recording"
+    safe = shown_name(name).replace("/", "_").lstrip(".")
+    return safe.encode()[-NAME_MAX:].decode(errors="ignore") or "recording"

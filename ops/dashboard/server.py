@@ -51,9 +51,9 @@ def listen(host: str, port: int) -> socket.socket:
         family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         assert kind == socket.SOCK_STREAM
         return socket.create_server(where[:2], family=family, backlog=1024)
-    except OSError as error:
-        known = error.errno is not None and error.errno > 0
-        why = os.strerror(error.errno or 0) if known else error.strerror or str(error)
+    except (OSError, UnicodeError) as error:  # UnicodeError: it is no name of a host at all
+        errno = getattr(error, "errno", None) or 0
+        why = os.strerror(errno) if errno > 0 else getattr(error, "strerror", "") or str(error)
         raise BadSetting(
             f"the dashboard cannot listen on {host} port {port} ({why}):"
             f" {variable_of('dashboard.host')} has to be an address of this machine, and"

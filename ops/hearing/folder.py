@@ -10,13 +10,15 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from common.codecs import SAMPLE_RATE
+from common.codecs import SAMPLE_RATE, as_int16
 from common.errors import BadInput
 from ops.hearing.scenes import Scene, Turn
 
 BEFORE_S: Final = 1.0
 AFTER_S: Final = 3.0
 """Silence put around each recording: many are cut so close that nothing tells where they end."""
+_ROUNDING_S: Final = 0.05
+"""So much beyond the recording's end may a turn end: people round."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +38,8 @@ def recordings(folder: Path) -> list[Recording]:
 
     Raises BadInput where there is none, or where one cannot be read.
     """
-    paths = sorted(path for path in folder.iterdir() if path.suffix in {".wav", ".flac"})
+    suffixes = {".wav", ".flac"}
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
     if not paths:
         raise BadInput(f"{folder} holds no .wav and no .flac file")
     return [_recording(path) for path in paths]
@@ -48,29 +51,44 @@ def _recording(path: Path) -> Recording:
     except (OSError, RuntimeError) as error:
         raise BadInput(f"{path.name} cannot be read: {error}") from None
     mono = soxr.resample(samples.mean(axis=1), rate, SAMPLE_RATE)
-    whole = np.rint(mono * 32_768).clip(-32_768, 32_767).astype(np.int16)
+    whole = as_int16(mono)
     before = round(BEFORE_S * SAMPLE_RATE)
     audio: NDArray[np.int16] = np.pad(whole, (before, round(AFTER_S * SAMPLE_RATE)))
-    text = path.with_suffix(".txt")
-    turns = _turns(path.with_suffix(".json"), before)
+    turns = _turns(path.with_suffix(".json"), before, len(whole) / SAMPLE_RATE)
+    text = _beside(path.with_suffix(".txt"))
     return Recording(
         path.name,
         Scene(audio, turns or ()),
-        text.read_text(encoding="utf-8").strip() if text.exists() else None,
+        None if text is None else text.strip(),
         turns is not None,
     )
 
 
-def _turns(path: Path, offset: int) -> tuple[Turn, ...] | None:
-    if not path.exists():
+def _beside(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8") if path.exists() else None
+    except OSError as error:
+        raise BadInput(f"{path.name} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise BadInput(f"{path.name} is not text in UTF-8") from None
+
+
+def _turns(path: Path, offset: int, length_s: float) -> tuple[Turn, ...] | None:
+    text = _beside(path)
+    if text is None:
         return None
     try:
-        pairs = json.loads(path.read_text(encoding="utf-8"))
-        turns = [(float(start), float(end)) for start, end in pairs]
+        turns = [(float(start), float(end)) for start, end in json.loads(text)]
     except (TypeError, ValueError) as error:
         raise BadInput(
             f"{path.name} must be a list of turns in seconds, [[start, end], ...]: {error}"
         ) from None
+    for start, end in turns:
+        if not 0 <= start < end <= length_s + _ROUNDING_S:
+            raise BadInput(
+                f"{path.name} has a turn from {start:g} to {end:g} s; the recording lasts"
+                f" {length_s:.1f} s"
+            )
     return tuple(
         Turn(offset + round(start * SAMPLE_RATE), offset + round(end * SAMPLE_RATE), "")
         for start, end in turns

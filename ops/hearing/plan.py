@@ -12,6 +12,8 @@ DETECTORS: Final = ("webrtc", "silero", "cascade")
 KINDS: Final = ("white", "pink", "hum", "clicks", "babble")
 SNRS_DB: Final = (20.0, 10.0, 5.0, 0.0)
 CLEAN: Final = "clean"
+SENTENCES: Final = 29
+"""Each text and each sentence of the bundled recording once; their voices make the babble."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +24,11 @@ class Plan:
     presets: Sequence[str] = ("command", "conversation", "dictation")
     noises: Sequence[str] = KINDS
     snrs_db: Sequence[float] = SNRS_DB
-    sentences: int = 29
+    sentences: int = SENTENCES
     word_sentences: int = 209
     """Words are counted over so many: of 29, one word would be half a point."""
+    word_draws: int = 1
+    """So many times, each with other noise: what a small model mishears in noise is chance."""
     noise_minutes: float = 10.0
     wer_preset: str = "conversation"
     wer_least_snr_db: float = 20.0

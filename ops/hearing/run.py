@@ -1,6 +1,7 @@
 """One run of the evaluation: every detector and preset over the same scenes."""
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,17 @@ from common.settings import ListenSettings
 from ops.hearing import scenes
 from ops.hearing.folder import Recording, recordings
 from ops.hearing.judge import Judged, Score, Shipped, cut, judged, score
-from ops.hearing.plan import CLEAN, Plan, noises
-from ops.hearing.scenes import Scene
-from ops.hearing.voices import clips
-from ops.hearing.whole_path import Transcribe, WholePath
+from ops.hearing.plan import CLEAN, SENTENCES, Plan, noises
+from ops.hearing.scenes import Noise, Scene
+from ops.hearing.voices import Clip, clips
+from ops.hearing.whole_path import Comparison, Transcribe, WholePath, perfectly_cut
 from ops.hearing.words import word_errors
 from producer.detectors import detector_for, with_lag
 from producer.presets import Endpointing, endpointing
 from producer.source import frame_samples
 
 Row = dict[str, Any]
+Say = Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -39,14 +41,13 @@ class _Cpu:
         return {name: round(1000 * self.cpu_s[name] / self.audio_s[name], 2) for name in self.cpu_s}
 
 
-def run(plan: Plan, transcribe: Transcribe | None, say: Callable[[str], None]) -> dict[str, Any]:
+def run(plan: Plan, transcribe: Transcribe | None, say: Say) -> dict[str, Any]:
     """Measures the plan; `say` is told what goes on. Without `transcribe` no words are counted."""
     cpu = _Cpu()
     spoken = clips(plan.sentences)
-    kinds = noises(spoken)
+    kinds = noises(clips(SENTENCES))
     talk = scenes.talk(spoken, np.random.default_rng(plan.seed))
     more = clips(plan.word_sentences) if transcribe else []
-    for_words = scenes.talk(more, np.random.default_rng(plan.seed)) if more else None
     conditions: list[tuple[str, float | None]] = [(CLEAN, None)]
     conditions += [(kind, snr_db) for kind in plan.noises for snr_db in plan.snrs_db]
     rows: list[Row] = []
@@ -55,11 +56,8 @@ def run(plan: Plan, transcribe: Transcribe | None, say: Callable[[str], None]) -
         scene = scenes.mixed(talk, kinds.get(kind), snr_db, np.random.default_rng(plan.seed))
         where = {"noise": kind, "snr_db": snr_db}
         words: dict[str, Row] = {}
-        if transcribe and for_words and (snr_db is None or snr_db >= plan.wer_least_snr_db):
-            say("  its words")
-            noise = np.random.default_rng(plan.seed)
-            spoken_at_length = scenes.mixed(for_words, kinds.get(kind), snr_db, noise)
-            words = _words(plan, spoken_at_length, transcribe, cpu)
+        if transcribe and (snr_db is None or snr_db >= plan.wer_least_snr_db):
+            words = _words(plan, _drawn(plan, more, kinds.get(kind), snr_db, say), transcribe, cpu)
         for row in _rows(plan, scene, cpu):
             counted = row["preset"] == plan.wer_preset
             rows.append({**where, **row, **(words.get(row["detector"], {}) if counted else {})})
@@ -80,9 +78,7 @@ def run(plan: Plan, transcribe: Transcribe | None, say: Callable[[str], None]) -
     }
 
 
-def run_folder(
-    plan: Plan, folder: Path, transcribe: Transcribe | None, say: Callable[[str], None]
-) -> dict[str, Any]:
+def run_folder(plan: Plan, folder: Path, transcribe: Transcribe | None, say: Say) -> dict[str, Any]:
     """The same over a folder of recordings (see `ops.hearing.folder`); raises BadInput."""
     cpu = _Cpu()
     rows: list[Row] = []
@@ -111,6 +107,9 @@ def _file_row(
     if transcribe and recording.text is not None:
         errors = word_errors(recording.text, _text(shipped, transcribe))
         row |= {"words": errors.words, "word_errors": errors.errors}
+        if recording.has_turns:
+            perfect = perfectly_cut(recording.scene, recording.scene.turns, transcribe)
+            row["word_errors_perfectly_cut"] = word_errors(recording.text, perfect).errors
     return row
 
 
@@ -120,14 +119,26 @@ def _rows(plan: Plan, scene: Scene, cpu: _Cpu) -> Iterator[Row]:
         yield {"detector": detector, "preset": preset, **result.as_dict()}
 
 
-def _words(plan: Plan, scene: Scene, transcribe: Transcribe, cpu: _Cpu) -> dict[str, Row]:
-    """Word errors of the scene by detector."""
-    path = WholePath(scene, transcribe)
+def _drawn(
+    plan: Plan, spoken: list[Clip], kind: Noise | None, snr_db: float | None, say: Say
+) -> Iterator[Scene]:
+    """The sentences for words: as often as planned, each time in other noise after other gaps."""
+    for draw in range(plan.word_draws):
+        say(f"  its words, {draw + 1} of {plan.word_draws}")
+        seed = plan.seed + draw
+        talk = scenes.talk(spoken, np.random.default_rng(seed))
+        yield scenes.mixed(talk, kind, snr_db, np.random.default_rng(seed))
+
+
+def _words(plan: Plan, drawn: Iterable[Scene], transcribe: Transcribe, cpu: _Cpu) -> dict[str, Row]:
+    """Word errors of the scenes by detector."""
     only = replace(plan, presets=(plan.wer_preset,))
-    return {
-        detector: path.compared(cut(heard, rules)[0], rules)
-        for detector, _, heard, rules in _heard(only, scene, cpu)
-    }
+    compared: dict[str, Comparison] = defaultdict(Comparison)
+    for scene in drawn:
+        path = WholePath(scene, transcribe)
+        for detector, _, heard, rules in _heard(only, scene, cpu):
+            path.compare(cut(heard, rules)[0], rules, compared[detector])
+    return {detector: comparison.as_dict() for detector, comparison in compared.items()}
 
 
 def _heard(plan: Plan, scene: Scene, cpu: _Cpu) -> Iterator[tuple[str, str, Judged, Endpointing]]:

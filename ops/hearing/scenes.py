@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from common.codecs import SAMPLE_RATE
+from common.codecs import SAMPLE_RATE, as_int16
 from ops.hearing.voices import Clip, Samples
 
 Noise = Callable[[int, np.random.Generator], Samples]
@@ -84,7 +84,7 @@ def mixed(talk: Talk, noise: Noise | None, snr_db: float | None, rng: np.random.
         speech = np.concatenate([talk.samples[turn.start : turn.end] for turn in talk.turns])
         power = float(np.mean(speech[speech != 0] ** 2))
         under += noise(count, rng) * np.float32(np.sqrt(power / 10 ** (snr_db / 10)))
-    return Scene(_int16(talk.samples + under), talk.turns)
+    return Scene(as_int16(talk.samples + under), talk.turns)
 
 
 def alone(noise: Noise, seconds: float, rng: np.random.Generator) -> Scene:
@@ -94,13 +94,8 @@ def alone(noise: Noise, seconds: float, rng: np.random.Generator) -> Scene:
     for number, start in enumerate(range(0, len(samples), step)):
         level = NOISE_LEVELS_DBFS[number % len(NOISE_LEVELS_DBFS)]
         samples[start : start + step] *= np.float32(10 ** (level / 20))
-    return Scene(_int16(samples), ())
+    return Scene(as_int16(samples), ())
 
 
 def _silence(seconds: float) -> Samples:
     return np.zeros(round(seconds * SAMPLE_RATE), np.float32)
-
-
-def _int16(samples: Samples) -> NDArray[np.int16]:
-    scaled: Samples = np.rint(samples * np.float32(32_768))
-    return scaled.clip(-32_768, 32_767).astype(np.int16)

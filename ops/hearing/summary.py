@@ -51,11 +51,20 @@ def folder_totals(result: dict[str, Any]) -> list[Row]:
             "skipped": _sum(rows, "skipped"),
             "missed turns": _sum(rows, "missed"),
             "false": _sum(rows, "false_utterances"),
-            "word errors": _sum(rows, "word_errors"),
-            "words": _sum(rows, "words"),
+            **_folder_words(rows),
         }
         for (detector, preset), rows in grouped.items()
     ]
+
+
+def _folder_words(rows: list[Row]) -> Row:
+    counted = {"words": "words", "word errors": "word_errors"}
+    counted["perfectly cut"] = "word_errors_perfectly_cut"
+    return {
+        shown: _sum(rows, name)
+        for shown, name in counted.items()
+        if any(name in row for row in rows)
+    }
 
 
 def table(rows: list[Row]) -> str:

@@ -17,9 +17,6 @@ class WordErrors:
         """Word error rate; above 1 where more was heard than said. 0 when nothing was spoken."""
         return self.errors / self.words if self.words else 0.0
 
-    def __add__(self, other: "WordErrors") -> "WordErrors":
-        return WordErrors(self.errors + other.errors, self.words + other.words)
-
 
 def word_errors(spoken: str, heard: str) -> WordErrors:
     """Levenshtein's distance between the words, whatever their case and punctuation."""

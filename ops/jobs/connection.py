@@ -1,5 +1,7 @@
 """RQ's connection: its own kind of client (blocking), and never to a Cluster."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 from redis import Redis
@@ -9,9 +11,9 @@ from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from common import tls
-from common.configuration import mask_password
 from common.connection import SOCKET_TIMEOUT_S, sentence
 from common.errors import BadSetting, RedisUnusable
+from common.masking import mask_password
 from common.redis_url import CLUSTER, SENTINEL, parse
 from common.settings import Settings
 
@@ -79,12 +81,13 @@ def _credentials(settings: Settings) -> dict[str, str]:
     return {name: value for name, value in given.items() if value}
 
 
-def check(connection: "Redis", settings: Settings) -> None:
-    """Raises RedisUnusable with a sentence when RQ's Redis does not answer."""
+@contextmanager
+def reached(settings: Settings) -> Iterator["Redis"]:
+    """RQ's Redis for a short command: raises RedisUnusable when it is away, or refuses."""
     try:
-        connection.ping()
-    except (RedisError, OSError) as error:
-        raise RedisUnusable(
-            f"the Redis of the jobs at {mask_password(url_of(settings))} cannot be used"
-            f" ({str(error).rstrip('.')}): is it running, and the URL right?"
-        ) from None
+        with connect(settings) as connection:
+            connection.ping()
+            yield connection
+    except RedisError as error:
+        where = settings.redis.model_copy(update={"url": url_of(settings)})
+        raise RedisUnusable(f"for the jobs: {sentence(error, where)}") from None

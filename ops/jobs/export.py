@@ -30,9 +30,19 @@ class Request(BaseModel):
     session: Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]{1,64})?$")] = ""
 
 
-def events_of(store: Store, link: Link, since: str, session: str) -> Subscriber:
-    """What there is by now, and no more."""
-    return Subscriber(store, link, since=since, deltas=False, session=session or None, follow=False)
+def events_of(
+    store: Store, link: Link, since: str, session: str, *, patient: bool = True
+) -> Subscriber:
+    """What there is by now, and no more; `patient` as in Subscriber."""
+    return Subscriber(
+        store,
+        link,
+        since=since,
+        deltas=False,
+        session=session or None,
+        follow=False,
+        patient=patient,
+    )
 
 
 async def run(office: Office, arguments: Mapping[str, Any]) -> dict[str, Any]:

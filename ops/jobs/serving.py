@@ -3,20 +3,19 @@
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
-from common.configuration import environment, inherited
 from common.monitoring import monitored
 from common.settings import Settings
-from ops.jobs.connection import check, connect, why
+from ops.jobs.connection import connect, reached, why
 from ops.jobs.queues import RECORDINGS, UPKEEP, has_worker
 from ops.jobs.schedule import Schedule
-from ops.running import link_of, meet, opened
-from ops.supervisor import Supervisor
+from ops.running import link_of, meet, opened, unless
+from ops.supervisor import Supervisor, role_environment
 
 LOOK_S: Final = 1.0
 
@@ -28,15 +27,15 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
     Raises RedisUnusable or BadSetting when waiting cannot help.
     """
-    connection = connect(settings)  # first, since a Cluster is for a person to mend
+    connect(settings)  # first, since a Cluster is for a person to mend
     async with opened(settings) as store:
         link = link_of(store, settings)
-        await _unless(stop, meet(link, store, settings))
+        await unless(stop, meet(link, store, settings))
         if stop.is_set():
             return
-        await asyncio.to_thread(check, connection, settings)
+        await asyncio.to_thread(_check, settings)
         async with Supervisor(_pass_on) as supervisor:
-            variables = inherited() | environment(settings) | _log_format(settings)
+            variables = role_environment(settings)
             names = [UPKEEP, *[RECORDINGS] * settings.jobs.recordings]
             for number, queue in enumerate(names):
                 argv = [sys.executable, "-P", "-m", "ops.jobs.worker", queue]
@@ -55,12 +54,17 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             telling = asyncio.create_task(_tell_ready(unready, settings), name="ready")
             try:
                 async with monitored(settings.metrics, ready=unready):
-                    await _unless(stop, schedule)
+                    await unless(stop, schedule)
             finally:
                 schedule.cancel()
                 telling.cancel()
                 await asyncio.gather(schedule, telling, return_exceptions=True)
     log.info("left")
+
+
+def _check(settings: Settings) -> None:
+    with reached(settings):
+        pass
 
 
 async def _tell_ready(unready: Callable[[], Awaitable[str]], settings: Settings) -> None:
@@ -81,26 +85,5 @@ def _workerless(connection: "Redis", settings: Settings) -> str:
     return ""
 
 
-async def _unless(stop: asyncio.Event, work: Any) -> None:
-    """Until it is done, or `stop` is set; raises what it raises."""
-    task = asyncio.ensure_future(work)
-    stopping = asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            await task
-    finally:
-        task.cancel()
-        stopping.cancel()
-        await asyncio.gather(task, stopping, return_exceptions=True)
-
-
 def _pass_on(_name: str, line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-def _log_format(settings: Settings) -> dict[str, str]:
-    """The workers write into a pipe, and for whom this process writes for."""
-    if settings.log.format != "auto":
-        return {}
-    return {"EARSHOT_LOG__FORMAT": "console" if sys.stderr.isatty() else "json"}

@@ -6,12 +6,14 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from common.errors import BadInput, NoModel
+from common.errors import BadInput
 from common.events import Event, Reply, Transcript
 from common.subscriber import Subscriber
 from common.transitions.answering import Message
 from common.utterance import explain
 from ops.jobs.performing import Office
+from workers.llm_errors import ContextTooLong
+from workers.llm_server import Finished, LlmServer
 
 INSTRUCTION: Final = (
     "Summarise the following conversation between a user and a voice assistant in a few plain"
@@ -68,11 +70,6 @@ async def run(office: Office, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 async def _summarise(office: Office, lines: list[str]) -> tuple[str, str]:
     """The summary and the model's name; of a conversation too long for it, of its later half."""
-    try:
-        from workers.llm_errors import ContextTooLong
-        from workers.llm_server import Finished, LlmServer
-    except ModuleNotFoundError as error:
-        raise NoModel(f"{error.name} is not installed: pip install 'earshot[jobs]'") from None
     server = LlmServer(office.settings.llm)
     try:
         while True:

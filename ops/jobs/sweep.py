@@ -31,10 +31,10 @@ def sweep_outboxes(settings: ListenSettings) -> int:
     """Drop what is too old from outboxes that no producer looks after; how many utterances."""
     dropped = 0
     folder = settings.outbox_folder()
-    for path in sorted(folder.glob("*.sqlite3")):
+    for path in sorted(folder.rglob("*.sqlite3")):  # the dashboard's lie in a folder of its own
         try:
             with Outbox(
-                folder,
+                path.parent,
                 path.stem,
                 max_bytes=round(settings.outbox_max_mb * 2**20),
                 max_age_s=settings.outbox_max_age_s,

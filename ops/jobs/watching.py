@@ -10,6 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq.job import JobStatus
 
+from common.connection import is_hopeless
 from ops.jobs.known import KnownJob
 from ops.jobs.queues import ENDED, find, has_worker
 
@@ -74,7 +75,10 @@ def watch(
     *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Look]:
-    """Show each job (id -> kind) until all have ended; how they ended."""
+    """Show each job (id -> kind) until all have ended; how they ended.
+
+    Raises RedisError for what only a person can mend.
+    """
     ended: dict[str, Look] = {}
     last: dict[str, Look] = {}
     while True:
@@ -83,7 +87,9 @@ def watch(
                 continue
             try:
                 seen = look(connection, identity, kind)
-            except (RedisConnectionError, RedisTimeoutError, OSError):
+            except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+                if is_hopeless(error):
+                    raise
                 before = last.get(identity, Look(AWAY))
                 seen = Look(AWAY, progress=before.progress)
             last[identity] = seen

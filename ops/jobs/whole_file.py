@@ -30,6 +30,15 @@ def whole_file(target: Path, job: str) -> Iterator[IO[str]]:
         part.unlink(missing_ok=True)
 
 
+def check_place(target: Path) -> None:
+    """Raises BadInput where `whole_file` would, for work that takes long before it writes."""
+    folder = target.parent
+    if not folder.is_dir():
+        raise BadInput(f"{target} cannot be written: there is no folder {folder}")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise BadInput(f"{target} cannot be written: nothing may be written into {folder}")
+
+
 def _sync(folder: Path) -> None:
     """A new name in a folder survives a power cut only if the folder was written."""
     opened = os.open(folder, os.O_RDONLY)

@@ -12,6 +12,7 @@ from common.errors import BadInput
 from common.settings import JobSettings, Settings
 from common.utterance import LANGUAGE, explain
 from ops.jobs.folder import here, told
+from ops.jobs.whole_file import check_place
 from ops.recordings.transcriber import Run
 
 FormatName = Literal["txt", "srt", "vtt", "json"]
@@ -81,7 +82,11 @@ def asked(
 
 
 def found(request: Request, settings: JobSettings) -> Paths:
-    """The files here. Raises BadInput when the recording is not here, or is another one."""
+    """The files here.
+
+    Raises BadInput when the recording is not here, or is another one, and when the transcript could
+    not be written in the end.
+    """
     file, output = here(request.file, settings), here(request.output, settings)
     try:
         size = file.stat().st_size
@@ -95,4 +100,5 @@ def found(request: Request, settings: JobSettings) -> Paths:
             f"{file} has {size} bytes where `earshot jobs` runs and {request.size} where it was"
             " asked for: it is another file, or was still being written"
         )
+    check_place(output)
     return Paths(file, output)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field
@@ -118,9 +118,6 @@ class Ledger:
             peak_active=self._peak,
             requests=list(self._entries),
         )
-
-    def __iter__(self) -> Iterator[Entry]:
-        return iter(self._entries)
 
     def _now_ms(self) -> float:
         return round((self._monotonic() - self._zero) * 1000, 3)

@@ -12,12 +12,12 @@ from common.keys import LLM_GROUP, STT_GROUP, Shard
 from common.settings import LimitSettings
 from common.store import Store
 from common.transitions.answering import Attempt, delta, settle_turn, take_turn
-from common.transitions.claims import Settled
+from common.transitions.claims import Claim, Settled
 from common.transitions.publishing import publish
-from common.transitions.transcribing import Claim, bury_utterance, settle_skip, settle_transcript
+from common.transitions.transcribing import bury_utterance, settle_skip, settle_transcript
 from common.utterance import Utterance
-from tests.integration.redis_server import RedisServer
-from tests.speechlike import speechlike
+from tests.support.redis_server import RedisServer
+from tests.support.speechlike import speechlike
 
 Answer = TypeVar("Answer")
 

@@ -13,7 +13,8 @@ from typing import Any, Final, Self
 
 from playwright.sync_api import BrowserContext, sync_playwright
 
-from tests.integration.pipeline import earshot, wait_until
+from tests.support.pipeline import earshot
+from tests.support.waiting import until_sync
 
 STOP_S: Final = 30.0
 ADDRESS: Final = re.compile(r"^Dashboard: (http://\S+)$", re.MULTILINE)
@@ -77,7 +78,7 @@ class DashboardProcess:
             self._process = subprocess.Popen(
                 earshot("dashboard"), env=self._env, cwd=self._folder, stdout=log, stderr=log
             )
-        found = wait_until(lambda: ADDRESS.search(self.log) or self._has_ended(), bool)
+        found = until_sync(lambda: ADDRESS.search(self.log) or self._has_ended(), bool)
         assert not self._has_ended(), self.log
         self.url = found[1]
         self._env["EARSHOT_DASHBOARD__PORT"] = self.url.rstrip("/").rpartition(":")[2]

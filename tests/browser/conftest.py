@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 from ops.demo.recording_file import AUDIO, sentences
 from tests.browser.actor import Actor
 from tests.browser.chromium import DashboardProcess, chromium
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 expect.set_options(timeout=60_000)  # a busy machine's patience
 

@@ -17,8 +17,8 @@ from common.keys import LLM_GROUP, Shard
 from common.settings import LimitSettings, RedisSettings
 from common.store import Store
 from common.transitions.answering import Attempt, delta, settle_turn, take_turn
+from common.transitions.claims import Claim
 from common.transitions.publishing import publish
-from common.transitions.transcribing import Claim
 from common.utterance import Utterance
 
 EVENTS_A_TURN: Final = 5

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, ViewportSize
 from ops.demo.recording_file import AUDIO
 from tests.browser.actor import SHARD
 from tests.browser.chromium import DashboardProcess, chromium
-from tests.integration.pipeline import Pipeline, pipeline
+from tests.support.pipeline import Pipeline, pipeline
 
 IMAGES: Final = Path(__file__).parents[2] / "docs" / "images"
 DESKTOP: Final = ViewportSize(width=1180, height=760)

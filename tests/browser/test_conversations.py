@@ -6,7 +6,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.actor import Actor
 from tests.browser.chromium import DashboardProcess
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 HTML = 'Hello <script>window.hit = 1</script><img src=x onerror="window.hit = 1"> & <b>bold</b>'
 ATTACK = "</script><script>window.hit = 1</script>"

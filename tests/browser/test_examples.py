@@ -15,8 +15,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.actor import Actor
 from tests.browser.chromium import DashboardProcess
-from tests.integration.pipeline import wait_until
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until_sync
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 TOKEN = "a token"
@@ -55,11 +55,11 @@ def test_from_python(server: RedisServer, actor: Actor, tmp_path: Path) -> None:
     with following(*client, log=log):
         actor.say("kitchen", "What time is it?")
         actor.answer("kitchen", "It is <b>late</b>.")
-        wait_until(log.read_text, lambda text: "told" in text)
+        until_sync(log.read_text, lambda text: "told" in text)
         server.restart()
         actor.speak("kitchen")
         actor.skip()
-        lines = wait_until(log.read_text, lambda text: "noise" in text).splitlines()
+        lines = until_sync(log.read_text, lambda text: "noise" in text).splitlines()
     assert lines == [
         "kitchen said: What time is it?",
         "kitchen was told: It is <b>late</b>.",
@@ -80,7 +80,7 @@ def test_from_a_shell(server: RedisServer, actor: Actor, tmp_path: Path) -> None
         return log.read_text()
 
     with following(str(EXAMPLES / "follow.sh"), "-p", str(server.port), log=log):
-        wait_until(ask, lambda text: text.count("Good day.") >= 2)
+        until_sync(ask, lambda text: text.count("Good day.") >= 2)
     shown = [line.split(" ", 2) for line in log.read_text().splitlines()]
     assert {line[0] for line in shown} == {"heard", "transcript", "reply"}
     assert all(line[1].startswith("17-") and line[2].startswith("{") for line in shown)

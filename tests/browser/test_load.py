@@ -15,8 +15,8 @@ import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
 from tests.browser.chromium import DashboardProcess
-from tests.integration.pipeline import wait_until
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until_sync
 
 SESSIONS: Final = 1_000
 RATE: Final = 200
@@ -138,7 +138,7 @@ def test_no_task_is_longer_than_200_ms(
                 published = _live(page, crowd)
         finally:
             crowd.kill()
-    wait_until(lambda: _shown(page), lambda text: f"number {published['last']} " in text)
+    until_sync(lambda: _shown(page), lambda text: f"number {published['last']} " in text)
     expect(page.locator(".replied.pending")).to_have_count(0)
     felt = page.evaluate("window.tasks")
     longest = tasks.milliseconds()

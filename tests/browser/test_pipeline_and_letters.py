@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from common.keys import WORKERS, worker_key
 from tests.browser.actor import LLM, STT, Actor
 from tests.browser.chromium import DashboardProcess
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 AWAY = "the LLM server at http://h:1/v1 cannot be reached <b>at all</b>"
 

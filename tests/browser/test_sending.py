@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from ops.demo.recording_file import AUDIO, normalised, sentences
 from tests.browser.chromium import DashboardProcess
-from tests.integration.pipeline import Pipeline, pipeline
+from tests.support.pipeline import Pipeline, pipeline
 
 
 @pytest.fixture(scope="module")

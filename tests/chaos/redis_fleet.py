@@ -4,8 +4,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -15,9 +14,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from ops.chaos.stage import free_port
 from ops.die_with_parent import die_with_parent
-from tests.integration.redis_server import EXECUTABLES
+from ops.machine import free_port
+from tests.support.redis_server import EXECUTABLES
 
 START_S: Final = 30.0
 # What the docs advise: a master that no replica follows closely accepts nothing.
@@ -104,11 +103,3 @@ class Fleet:
     ) -> None:
         for node in self.nodes:
             node.close()
-
-
-def wait_for(condition: Callable[[], object]) -> None:
-    """Blocks until it holds."""
-    deadline = time.monotonic() + START_S
-    while not condition():
-        assert time.monotonic() < deadline, "the servers did not get ready"
-        time.sleep(0.05)

@@ -1,7 +1,6 @@
 """A small earshot of processes for one test, on whatever Redis the test has."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +10,8 @@ from ops.chaos.judge import Findings, judge
 from ops.chaos.plan import Kind, Plan, Planned
 from ops.chaos.run import READY_S, staged
 from ops.chaos.speech import InstantEngine, utterance_of
-from ops.chaos.stage import Stage, free_port, llm_values
+from ops.chaos.stage import Stage, llm_values
+from ops.machine import free_port
 
 PATIENCE_S: Final = 90.0
 CLAIM_S: Final = 0.6
@@ -20,10 +20,14 @@ CLAIM_S: Final = 0.6
 class Scene:
     """A stage whose workers run. What is published here is what the judge expects."""
 
-    def __init__(self, stage: Stage, port: int) -> None:
+    def __init__(self, stage: Stage, port: int, tokens_per_s: float) -> None:
         self.stage = stage
         self.port = port
+        self._tokens_per_s = tokens_per_s
         self.said: list[Planned] = []
+
+    def start_llm_server(self) -> None:
+        self.stage.start_llm_server(self.port, first_token_ms=5, tokens_per_s=self._tokens_per_s)
 
     async def publish(self, session: str, kind: Kind = Kind.SPEECH) -> Planned:
         """Have the next number said."""
@@ -45,7 +49,7 @@ class Scene:
         return findings
 
     async def rest_of(self, plan: Plan, patience_s: float = PATIENCE_S) -> Findings:
-        """The same for a plan that producers carried out, and without judging it."""
+        """The same for a plan that producers carried out; what is broken is left to the caller."""
         stage = self.stage
         await stage.rest(plan.utterances, patience_s)
         findings = await judge(stage.store, plan.said(), stage.settings.llm, InstantEngine.name)
@@ -91,22 +95,15 @@ async def scene(
     port = free_port()
     values = settings_of(redis_url, port, sections) | {"shards": shards}
     async with staged(values, own_url or redis_url, folder, print) as stage:
-        stage.start_llm_server(port, first_token_ms=5, tokens_per_s=tokens_per_s)
+        scene = Scene(stage, port, tokens_per_s)
+        scene.start_llm_server()
         stage.start_workers(stt=stt, llm=llm, slow_s=slow_s)
         await stage.workers_ready(stt + llm, READY_S)
         stage.follow()
-        yield Scene(stage, port)
+        yield scene
 
 
 def log_lines(folder: Path, name: str, event: str) -> list[str]:
     """The log lines of a process that say `event`."""
     text = (folder / f"{name}.log").read_text(encoding="utf-8")
     return [line for line in text.splitlines() if f'"event": "{event}"' in line]
-
-
-async def until(look: Callable[[], Awaitable[Any]]) -> Any:
-    """Look until there is something to be seen; what it is."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not (seen := await look()):  # noqa: ASYNC110  # neither Redis nor a file tells
-            await asyncio.sleep(0.02)
-    return seen

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from tests.chaos.scene import scene
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 EVERYSEC = {"appendonly": "yes", "appendfsync": "everysec"}
 

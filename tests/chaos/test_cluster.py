@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from ops.chaos.plan import Plan
-from ops.chaos.stage import free_port
-from tests.chaos.redis_fleet import DURABLE, START_S, Fleet, Node, wait_for
+from ops.machine import free_port
+from tests.chaos.redis_fleet import DURABLE, START_S, Fleet, Node
 from tests.chaos.scene import scene
+from tests.support.waiting import until_sync
 
 MASTERS = 3
 SHARDS = 6
@@ -31,7 +32,7 @@ def nodes() -> Iterator[list[Node]]:
             fleet.add([*DURABLE, *CLUSTER, f"cluster-port {free_port()}"])
             for _ in range(2 * MASTERS)
         ]
-        wait_for(lambda: all(node.info("server") for node in nodes))
+        until_sync(lambda: all(node.info("server") for node in nodes))
         subprocess.run(
             [
                 "redis-cli",
@@ -46,7 +47,7 @@ def nodes() -> Iterator[list[Node]]:
             capture_output=True,
             timeout=START_S,
         )
-        wait_for(lambda: all(is_whole(node) for node in nodes))
+        until_sync(lambda: all(is_whole(node) for node in nodes))
         yield nodes
 
 
@@ -70,7 +71,9 @@ async def test_a_master_killed_under_load(nodes: list[Node], tmp_path: Path) -> 
         await asyncio.sleep(SECONDS / 3)
         victim = next(node for node in nodes if is_master(node))
         victim.kill()
-        await asyncio.to_thread(wait_for, lambda: sum(is_master(node) for node in nodes) == MASTERS)
+        await asyncio.to_thread(
+            until_sync, lambda: sum(is_master(node) for node in nodes) == MASTERS
+        )
         await asyncio.sleep(SECONDS / 3)
         victim.start()  # it comes back as a replica, with a past of its own
         findings = await on.rest_of(plan, patience_s=40)

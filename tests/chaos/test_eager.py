@@ -12,8 +12,9 @@ from typing import Any
 from common.events import Ending, Event, Heard, Reply, Skipped, Transcript, parse_event
 from ops.chaos.speech import text_of
 from tests.chaos.eager_speaker import BLOCK, DEATHS, Death, Diary, death_in, resumes, run_speaker
-from tests.chaos.scene import Scene, scene, until
-from tests.integration.redis_server import RedisServer
+from tests.chaos.scene import Scene, scene
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 SPEAKERS = 3
 UTTERANCES = 2 * len(DEATHS)  # of each speaker: every death, with and without a resumption
@@ -68,7 +69,7 @@ async def test_every_turn_ends_once_and_nothing_unconfirmed_is_shown(
 
     turns: dict[tuple[str, int, int], list[Event]] = defaultdict(list)
     for event in events:
-        turns[event.session, event.epoch, event.turn].append(event)
+        turns[event.key].append(event)
     for turn in turns.values():
         assert isinstance(turn[0], Heard)
         assert isinstance(turn[-1], Ending)

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from common.keys import LLM_GROUP, STT_GROUP
-from tests.chaos.scene import Scene, log_lines, scene, until
-from tests.integration.redis_server import RedisServer
+from tests.chaos.scene import Scene, log_lines, scene
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 HOLDING = {"stt": {"stt": 2, "slow_s": 1.0}, "llm": {"llm": 2, "tokens_per_s": 20.0}}
 

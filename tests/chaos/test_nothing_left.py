@@ -9,8 +9,9 @@ from typing import Any
 from common.keys import HANDED_BACK, LLM_GROUP, SHARDS, STT_GROUP, WORKERS
 from common.link import Link
 from ops.chaos.plan import Kind
-from tests.chaos.scene import Scene, scene, until
-from tests.integration.redis_server import RedisServer
+from tests.chaos.scene import Scene, scene
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 from workers.caretaker import Caretaker
 
 TTL = {"session_ttl_s": 3, "seen_ttl_s": 1}

@@ -6,7 +6,7 @@ import pytest
 
 from ops.chaos.plan import Kind
 from tests.chaos.scene import scene
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 MAX_DELIVERIES = {"max_deliveries": 3}
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from ops.chaos.plan import Plan
-from tests.chaos.redis_fleet import CAREFUL, DURABLE, Fleet, wait_for
+from tests.chaos.redis_fleet import CAREFUL, DURABLE, Fleet
 from tests.chaos.scene import scene
+from tests.support.waiting import until_sync
 
 SERVICE = "earshot"
 SENTINELS = 3
@@ -28,14 +29,14 @@ class Watched:
             fleet.add([*DURABLE, *CAREFUL, f"replicaof 127.0.0.1 {self.master.port}"])
             for _ in range(2)
         ]
-        wait_for(lambda: self.master.info("replication").get("connected_slaves") == 2)
+        until_sync(lambda: self.master.info("replication").get("connected_slaves") == 2)
         orders = [
             f"sentinel monitor {SERVICE} 127.0.0.1 {self.master.port} 2",
             f"sentinel down-after-milliseconds {SERVICE} 1000",
             f"sentinel failover-timeout {SERVICE} 5000",
         ]
         self.sentinels = [fleet.add(orders, "--sentinel") for _ in range(SENTINELS)]
-        wait_for(self._know_each_other)
+        until_sync(self._know_each_other)
 
     def _know_each_other(self) -> bool:
         seen = [str(node.info("sentinel").get("master0", "")) for node in self.sentinels]
@@ -63,7 +64,7 @@ async def test_a_failover_under_load(watched: Watched, tmp_path: Path) -> None:
         on.stage.start_producers(plan, 2)
         await asyncio.sleep(SECONDS / 3)
         watched.master.kill()
-        await asyncio.to_thread(wait_for, lambda: watched.has_new_master)
+        await asyncio.to_thread(until_sync, lambda: watched.has_new_master)
         await asyncio.sleep(SECONDS / 3)
         watched.master.start()  # it comes back as a replica, with a past of its own
         findings = await on.rest_of(plan, patience_s=40)

@@ -18,7 +18,8 @@ import httpx
 
 from common.closing import Closing
 from tests.contract import tiny_model
-from tests.integration.standin_server import ROOT, StandIn
+from tests.support.standin_server import ROOT, StandIn
+from tests.support.waiting import until_sync
 
 TINY: Final = "tiny"
 WINDOW: Final = 2_048
@@ -66,10 +67,7 @@ class Served(Closing):
 
     def wait_for(self, condition: Callable[[Self], object]) -> None:
         """Until it is true of this server; blocking."""
-        deadline = time.monotonic() + STOP_S
-        while not condition(self):
-            assert time.monotonic() < deadline, "it did not come to pass in time"
-            time.sleep(0.05)
+        until_sync(lambda: condition(self))
 
     def __enter__(self) -> Self:
         self.start()

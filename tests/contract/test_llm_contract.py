@@ -18,7 +18,8 @@ from common.store import Store
 from common.transitions.answering import Message
 from common.transitions.claims import Settled
 from tests.contract.servers import KEY, TINY, WINDOW, Served
-from tests.integration.room import SESSION, Room
+from tests.support.room import SESSION, Room
+from tests.support.waiting import until
 from workers.asking import Asking
 from workers.llm_errors import ContextTooLong, SystemRoleRefused
 from workers.llm_server import Finished, LlmServer
@@ -223,7 +224,7 @@ async def test_newer_speech_stops_the_server(served: Served, store: Store) -> No
         await room.hears("tell me about numbers", interrupt=True)
         with served.slowly():
             answering = asyncio.create_task(room.answer())
-            await room.until(room.deltas)
+            await until(room.deltas)
             await room.hears("stop")
             assert await answering is Settled.OK
             await idle(served)
@@ -244,7 +245,7 @@ async def test_a_server_killed_in_mid_stream(served: Served, store: Store) -> No
         work = await room.wake_up()
         with served.slowly():
             answering = asyncio.create_task(room.handler.handle(work, room.desk))
-            await room.until(room.deltas)
+            await until(room.deltas)
             await asyncio.to_thread(served.kill)
             with pytest.raises(Transient) as broken:
                 await answering

@@ -21,8 +21,8 @@ from redis import Redis
 
 from common.settings import PREFIX, RedisSettings
 from ops.die_with_parent import die_with_parent
-from tests.compose_file import ROOT, SECURE, environment, mounts, services
-from tests.integration.redis_server import free_port
+from ops.machine import free_port
+from tests.support.compose_file import ROOT, SECURE, environment, mounts, services
 
 METRICS: Final = 9464
 METRICS_PORT: Final = f"{PREFIX}METRICS__PORT"

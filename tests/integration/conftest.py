@@ -10,10 +10,10 @@ import pytest
 
 from common.settings import LimitSettings
 from common.store import Store
-from tests.command_line import InProcess
-from tests.integration.redis_server import RedisServer
-from tests.integration.secured_redis import SecuredRedis
-from tests.unit.environments import clean, own_logging
+from tests.support.command_line import InProcess
+from tests.support.environments import clean, own_logging
+from tests.support.redis_server import RedisServer
+from tests.support.secured_redis import SecuredRedis
 
 Answer = TypeVar("Answer")
 

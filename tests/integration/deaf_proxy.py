@@ -4,7 +4,7 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 CHUNK = 65_536
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from ops.demo.recording_file import AUDIO, sentences
-from tests.command_line import InProcess
+from tests.support.command_line import InProcess
 
 CASCADE = ("bench", "hearing", "--json", "--detector", "cascade")
 

@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from ops.chaos.proxy import Proxy
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 LARGE = b"x" * 2**20
 

@@ -20,9 +20,9 @@ from common.store import Store
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from ops.demo.recording_file import AUDIO
-from tests.command_line import DEADLINE_S, Processes, finish
-from tests.integration.redis_server import RedisServer
-from tests.waiting import until_sync
+from tests.support.command_line import DEADLINE_S, Processes, finish
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until_sync
 
 NOWHERE: Final = "redis://127.0.0.1:1/0"
 

@@ -20,7 +20,7 @@ import pytest
 
 from common.census import take_census
 from common.connection import connect
-from common.events import Ending, Heard, Transcript
+from common.events import Ending, Heard, Transcript, TurnKey
 from common.link import Link
 from common.settings import LimitSettings
 from common.store import Store
@@ -30,7 +30,7 @@ from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import utterance_of
 from ops.demo.recording_file import AUDIO, sentences
 from tests.integration.compose_natively import House
-from tests.integration.test_listening import LEAD_S, RATE, said
+from tests.integration.said import LEAD_S, RATE, said
 from tests.integration.virtual_microphone import VirtualMicrophone
 
 PATIENCE_S: Final = 150.0
@@ -47,22 +47,20 @@ SPOKEN: Final = 2
 LOAD: Final = 16  # utterances under way: each STT worker has one, and the others wait
 SESSIONS: Final = 6
 
-Turn = tuple[str, int, int]
-
 
 class Tally:
     """What the results stream tells, read with a viewer's credentials."""
 
     def __init__(self) -> None:
-        self.heard: Counter[Turn] = Counter()
-        self.ended: Counter[Turn] = Counter()
+        self.heard: Counter[TurnKey] = Counter()
+        self.ended: Counter[TurnKey] = Counter()
         self.kinds: Counter[str] = Counter()
         self.workers: set[str] = set()
 
     async def follow(self, store: Store, link: Link) -> None:
         async for received in Subscriber(store, link, since="0-0", deltas=False).events():
             event = received.event
-            turn = (event.session, event.epoch, event.turn)
+            turn = event.key
             if isinstance(event, Heard):
                 self.heard[turn] += 1
             elif isinstance(event, Transcript):

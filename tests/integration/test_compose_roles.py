@@ -10,7 +10,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,9 +21,10 @@ from redis.exceptions import RedisError
 
 from common.settings import PREFIX
 from ops.demo.recording_file import AUDIO
-from tests.compose_file import environment, mounts, services
-from tests.integration.redis_server import RedisServer
-from tests.integration.standin_server import StandIn
+from tests.support.compose_file import environment, mounts, services
+from tests.support.redis_server import RedisServer
+from tests.support.standin_server import StandIn
+from tests.support.waiting import until_sync
 
 DEADLINE_S: Final = 60.0
 ENV: Final = {"EARSHOT_STT__MODEL": "demo", "EARSHOT_LISTEN__SESSION": "kitchen"}
@@ -57,12 +57,12 @@ def _role(
 
 
 def _until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
+    def seen() -> bool:
         if process.poll() is not None:
             pytest.fail(f"it ended ({process.returncode}): {process.communicate()[1]}")
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        time.sleep(0.05)
+        return condition()
+
+    until_sync(seen)
 
 
 @pytest.mark.parametrize("role", ["stt", "llm"])

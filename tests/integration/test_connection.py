@@ -18,7 +18,7 @@ from common.settings import LimitSettings, RedisSettings
 from common.store import Store
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
-from tests.integration.redis_server import EXECUTABLES, RedisServer
+from tests.support.redis_server import EXECUTABLES, RedisServer
 
 BOTH = pytest.mark.parametrize("redis_server", ["installed", "embedded"], indirect=True)
 UTTERANCE = Utterance(id="u1", session="s1", audio=b"x" * 10, samples=5)

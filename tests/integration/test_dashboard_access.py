@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 
 from tests.browser.actor import Actor
 from tests.browser.chromium import DashboardProcess
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 TOKEN = "correct horse"
 GUEST = "http://wall.example:8000"
@@ -84,6 +84,16 @@ def test_a_forged_cookie_is_worth_nothing(http: httpx.Client) -> None:
         cookie = f"earshot_{port}={value}".encode()
         answer = http.get("/api/overview", headers={b"Cookie": cookie})
         assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("headers", [{"Host": "["}, {"Origin": "http://["}])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_what_is_no_address_is_refused(
+    headers: dict[str, str], method: str, http: httpx.Client
+) -> None:
+    answer = http.request(method, "/api/overview", headers=BEARER | headers)
+    assert answer.status_code == 400
+    assert "cannot be read" in answer.json()["error"]
 
 
 def test_with_the_token_a_program_reads(http: httpx.Client) -> None:
@@ -226,3 +236,6 @@ def test_a_taken_port_and_a_wrong_redis_are_one_sentence(
     taken = DashboardProcess(tmp_path, server.url, {"EARSHOT_DASHBOARD__PORT": port})
     with pytest.raises(AssertionError, match=r"the dashboard cannot listen on 127\.0\.0\.1"):
         taken.start()
+    nameless = {"EARSHOT_DASHBOARD__HOST": "a..b", "EARSHOT_DASHBOARD__TOKEN": TOKEN}
+    with pytest.raises(AssertionError, match=r"earshot: the dashboard cannot listen on a\.\.b"):
+        DashboardProcess(tmp_path, server.url, nameless).start()

@@ -12,12 +12,13 @@ from common.codecs import encode
 from common.events import Error, Heard, parse_event
 from common.keys import STT_GROUP, Shard
 from common.store import Store
+from common.transitions.claims import Claim
 from common.transitions.publishing import publish
-from common.transitions.transcribing import Claim, bury_utterance
+from common.transitions.transcribing import bury_utterance
 from common.utterance import Utterance
-from tests.command_line import InProcess, Processes
 from tests.integration.conftest import with_store
-from tests.integration.redis_server import RedisServer
+from tests.support.command_line import InProcess, Processes
+from tests.support.redis_server import RedisServer
 
 SHARD = Shard(0)
 AUDIO = (np.sin(np.arange(8_000) / 10) * 8_000).astype(np.int16)
@@ -113,6 +114,18 @@ def test_what_stands_in_one_is_no_markup_and_no_command_to_the_terminal(
     assert status == 0
     assert "[bold]fell over[/nothing]" in shown
     assert "\x1b" not in shown
+
+
+def test_nothing_is_cut_off_where_there_is_no_room(
+    server: RedisServer, earshot: InProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    (letter,) = _bury(server, "a", session="a-long-name-of-a-session-" + "x" * 39)
+    status, shown, _ = earshot("dead", "list")
+    assert status == 0
+    assert letter in shown
+    assert "…" not in shown
+    assert shown.count("x") == 39
 
 
 @pytest.mark.parametrize(

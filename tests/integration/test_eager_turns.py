@@ -15,8 +15,9 @@ from common.utterance import Utterance
 from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import text_of, utterance_of
 from ops.eager_bench import clips, measure
-from tests.integration.redis_server import RedisServer
-from tests.integration.workshop import Shop, until, workshop
+from tests.integration.workshop import Shop, workshop
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 MODEL = "instant"
 
@@ -57,7 +58,7 @@ async def test_nothing_is_shown_before_it_is_committed(shop: Shop) -> None:
     await publish(shop.store, said(7, "a", hold_ms=250))
     await transcribed(shop.store)
     assert await shop.transcripts() == []
-    assert await commit(shop.store, "s", "a", 1) is Commitment.OK
+    assert (await commit(shop.store, "s", "a", 1)).outcome is Commitment.OK
     [transcript] = await shop.events(Transcript)
     assert transcript.data.text == text_of(7)
     timings = transcript.data.timings
@@ -101,9 +102,9 @@ async def test_the_end_of_speech_is_that_of_the_last_revision(shop: Shop) -> Non
 async def test_a_commit_may_come_twice(shop: Shop) -> None:
     await shop.hire("w")
     await publish(shop.store, said(7, "a"))
-    assert await commit(shop.store, "s", "a", 1) is Commitment.OK
+    assert (await commit(shop.store, "s", "a", 1)).outcome is Commitment.OK
     await shop.transcribed(7)
-    assert await commit(shop.store, "s", "a", 1) is Commitment.OK
+    assert (await commit(shop.store, "s", "a", 1)).outcome is Commitment.OK
     assert await shop.transcripts() == [text_of(7)]
 
 

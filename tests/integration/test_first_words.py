@@ -15,8 +15,9 @@ from ops.hearing.scenes import ROOM_RMS
 from ops.hearing.voices import Clip, recorded, speak
 from ops.hearing.voices import _levelled as levelled
 from ops.hearing.voices import _trimmed as trimmed
-from tests.integration.pipeline import pipeline, wait_until
 from tests.integration.virtual_microphone import VirtualMicrophone
+from tests.support.pipeline import pipeline
+from tests.support.waiting import until_sync
 from workers.whisper import Whisper, load
 
 SENTENCES = 20
@@ -81,7 +82,7 @@ def test_every_first_word_is_heard(tmp_path: Path) -> None:
         pipeline(tmp_path) as parts,
         parts.running("listen", "--session", "words", env=microphone.env),
     ):
-        wait_until(
+        until_sync(
             lambda: [path.read_text() for path in tmp_path.glob("listen-*.log")],
             lambda logs: any("listening" in log for log in logs),
         )

@@ -12,10 +12,10 @@ from common.keys import Shard
 from ops.demo.recording_file import AUDIO
 from ops.jobs.summary import INSTRUCTION
 from ops.jobs.watching import look
-from tests.command_line import Processes
-from tests.integration.secured_redis import SecuredRedis
-from tests.integration.standin_server import StandIn
-from tests.waiting import until_sync
+from tests.support.command_line import Processes
+from tests.support.secured_redis import SecuredRedis
+from tests.support.standin_server import StandIn
+from tests.support.waiting import until_sync
 
 SHARD = Shard(0)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.command_line import Processes, finish
-from tests.integration.redis_server import RedisServer, free_port
-from tests.integration.secured_redis import SecuredRedis
-from tests.waiting import until_sync
+from ops.machine import free_port
+from tests.support.command_line import Processes, finish
+from tests.support.redis_server import RedisServer
+from tests.support.secured_redis import SecuredRedis
+from tests.support.waiting import until_sync
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from common import connection
 from common.connection import connect
 from common.link import Link
 from common.settings import RedisSettings
-from tests.integration.redis_server import RedisServer
-from tests.waiting import until
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 TASKS = 5
 

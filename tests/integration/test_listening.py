@@ -5,28 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
-from numpy.typing import NDArray
 
-from ops.demo.recording_file import AUDIO, Sentence, normalised, sentences
-from tests.integration.pipeline import pipeline, wait_until
+from ops.demo.recording_file import normalised, sentences
+from tests.integration.said import LEAD_S, RATE, said
 from tests.integration.virtual_microphone import VirtualMicrophone
-
-MARGIN_S = 0.5
-LEAD_S = 3
-RATE = 16_000
-
-
-def said(sentence: Sentence) -> NDArray[np.int16]:
-    """A sentence of the bundled recording and a second of silence."""
-    audio, _ = soundfile.read(AUDIO, dtype="int16")
-    start = round((sentence.start_s - MARGIN_S) * RATE)
-    end = round((sentence.end_s + MARGIN_S) * RATE)
-    return np.concatenate([audio[start:end], np.zeros(RATE, np.int16)])
+from tests.support.pipeline import pipeline
+from tests.support.waiting import until_sync
 
 
 def wait_for_log(folder: Path, event: str) -> None:
-    wait_until(
+    until_sync(
         lambda: [path.read_text() for path in folder.glob("listen-*.log")],
         lambda logs: any(f'"{event}"' in log for log in logs),
     )

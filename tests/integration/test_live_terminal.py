@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.browser.actor import Actor
-from tests.integration.pipeline import earshot
-from tests.integration.redis_server import RedisServer
 from tests.integration.terminal import in_terminal
+from tests.support.pipeline import earshot
+from tests.support.redis_server import RedisServer
 
 MAGENTA = "\x1b[1;35m"
 

@@ -4,30 +4,33 @@ The handler of the LLM worker on a real Redis and the stand-in over HTTP, withou
 """
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
+from redis.exceptions import RedisClusterException
 
 from common.errors import BadEntry, Lost, Permanent, Transient
 from common.events import Error, Reply, Skipped
 from common.keys import LLM_GROUP
 from common.settings import LlmSettings
 from common.store import Store
-from common.transitions.claims import Settled
+from common.transitions.claims import Claim, Settled
 from common.transitions.personas import set_persona
 from common.transitions.publishing import publish
-from common.transitions.transcribing import Claim
 from common.utterance import Utterance
 from ops.standin.protocol import Message
 from ops.standin.wit.replies import reply_to
 from tests.conftest import FAST
-from tests.integration.redis_server import RedisServer
-from tests.integration.room import PATIENCE_S, SESSION, WORKER, Room
-from tests.integration.standin_server import StandIn
-from workers import tokenizer
+from tests.integration.test_llm_server import listening, response
+from tests.support.redis_server import RedisServer
+from tests.support.room import PATIENCE_S, SESSION, WORKER, Room
+from tests.support.standin_server import StandIn
+from tests.support.waiting import until
+from workers import llm, tokenizer
 from workers.persona import Personas
 from workers.tokenizer import Tokenizer
 from workers.work import Work
@@ -277,7 +280,7 @@ async def test_newer_speech_ends_the_reply(room: ChattyRoom) -> None:
     room.standin.control(reply=TEN_WORDS, tokens_per_s=2)
     await room.hears("tell me about numbers", interrupt=True)
     answering = asyncio.create_task(room.answer())
-    await room.until(room.deltas)
+    await until(room.deltas)
     await room.hears("stop")
     assert await answering is Settled.OK
     listing = await asyncio.to_thread(room.standin.wait_for, lambda listing: not listing.active)
@@ -337,7 +340,7 @@ async def test_a_session_that_does_not_want_it_is_not_interrupted(room: ChattyRo
     room.standin.control(reply=TEN_WORDS, tokens_per_s=50)
     await room.hears("tell me about numbers")
     answering = asyncio.create_task(room.answer())
-    await room.until(room.deltas)
+    await until(room.deltas)
     await room.hears("stop")
     assert await answering is Settled.OK
     (reply,) = await room.events(Reply)
@@ -496,6 +499,56 @@ async def test_the_next_attempt_starts_the_text_again(room: ChattyRoom) -> None:
     assert "".join(delta.text for delta in second) == TEN_WORDS
 
 
+def event(**fields: Any) -> str:
+    return f"data: {json.dumps(fields)}\n\n"
+
+
+def word(text: str, finish_reason: str | None = None) -> str:
+    choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish_reason}
+    return event(id="x", object="chat.completion.chunk", created=0, model="m", choices=[choice])
+
+
+async def test_a_window_that_is_full_in_mid_reply_leaves_nothing_of_that_reply(
+    store: Store,
+) -> None:
+    """As llama.cpp says it."""
+    full = event(
+        error={"code": 400, "type": "exceed_context_size_error", "message": "context size"}
+    )
+    streams = [word("first.", "stop"), word("half a "), word("second.", "stop")]
+
+    def answer(head: bytes) -> bytes:
+        if not head.startswith(b"POST /v1/chat/completions"):
+            return response("404 Not Found", "{}")
+        stream = streams.pop(0)
+        end = full if "half" in stream else "data: [DONE]\n\n"
+        return response("200 OK", stream + end, kind="text/event-stream")
+
+    async with listening(answer) as address, Room.opened(store, address, model="m") as room:
+        for question in ("one", "two"):
+            await room.hears(question)
+            assert await room.answer() is Settled.OK
+        replies = await room.events(Reply)
+        assert [reply.data.text for reply in replies] == ["first.", "second."]
+        assert replies[1].data.attempt == 2
+        last = [delta.data for delta in await room.deltas() if delta.data.attempt == 2]
+        assert [piece.text for piece in last] == ["second."]
+
+
+@pytest.mark.parametrize("asked", ["delta", "newer_speech"])
+async def test_a_reply_needs_no_cluster_until_it_is_settled(
+    asked: str, room: ChattyRoom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    away = RedisClusterException("Redis Cluster cannot be connected")
+    monkeypatch.setattr(llm, asked, AsyncMock(side_effect=away))
+    room.standin.control(reply=TEN_WORDS)
+    await room.hears("tell me about numbers", interrupt=True)
+    assert await room.answer() is Settled.OK
+    (reply,) = await room.events(Reply)
+    assert (reply.data.text, reply.data.attempt) == (TEN_WORDS, 1)
+    assert len(room.standin.requests()) == 1
+
+
 async def test_a_server_that_is_away_buries_nothing(room: ChattyRoom) -> None:
     room.standin.control(fail={"status": 503, "count": 2})
     await room.hears("hello")
@@ -513,7 +566,7 @@ async def test_whoever_lost_the_session_stops_and_changes_nothing(room: ChattyRo
     await room.hears("tell me about numbers")
     slow = await room.wake_up()
     answering = asyncio.create_task(room.handler.handle(slow, room.desk))
-    await room.until(room.deltas)
+    await until(room.deltas)
     room.standin.control(reply="quick", tokens_per_s=2000)
     await room.redis.xclaim(room.shard.turns, LLM_GROUP, "llm-2", 0, [slow.claim.entry])
     claim = Claim(room.shard, room.shard.turns, slow.claim.entry, "llm-2")
@@ -533,7 +586,7 @@ async def test_cancelling_stops_the_server_and_leaves_the_turn(room: ChattyRoom)
     await room.hears("hello")
     work = await room.wake_up()
     answering = asyncio.create_task(room.handler.handle(work, room.desk))
-    await room.until(room.deltas)
+    await until(room.deltas)
     answering.cancel()
     with pytest.raises(asyncio.CancelledError):
         await answering
@@ -552,7 +605,7 @@ async def test_a_reply_outlives_an_outage_of_redis(standin: StandIn) -> None:
             standin.control(reply=TEN_WORDS, tokens_per_s=20)
             await room.hears("tell me about numbers")
             answering = asyncio.create_task(room.answer())
-            await room.until(room.deltas)
+            await until(room.deltas)
             redis_server.kill()
             await asyncio.to_thread(standin.wait_for, lambda listing: not listing.active)
             assert not answering.done()

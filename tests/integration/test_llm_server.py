@@ -3,6 +3,7 @@ nobody wants them any more. Against the stand-in, in a process of its own.
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing, asynccontextmanager
@@ -16,7 +17,7 @@ from common.errors import BadSetting, EarshotError, Permanent, Transient
 from common.settings import LlmSettings
 from common.transitions.answering import Message
 from ops.standin.ledger import Listing
-from tests.integration.standin_server import StandIn
+from tests.support.standin_server import StandIn
 from workers import tokenizer
 from workers.llm_errors import ContextTooLong, SystemRoleRefused
 from workers.llm_server import Finished, LlmServer
@@ -84,6 +85,8 @@ async def listening(answer: bytes | Callable[[bytes], bytes]) -> AsyncIterator[s
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        await reader.readexactly(int(length[1]) if length else 0)
         writer.write(answer if isinstance(answer, bytes) else answer(head))
         await writer.drain()
         writer.close()

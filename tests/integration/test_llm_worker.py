@@ -14,11 +14,11 @@ from common.keys import Shard
 from common.store import Store
 from common.transitions.publishing import publish
 from common.utterance import Utterance
-from tests.command_line import Processes
 from tests.conftest import FAST
-from tests.integration.redis_server import RedisServer
-from tests.integration.standin_server import StandIn
-from tests.waiting import until_sync
+from tests.support.command_line import Processes
+from tests.support.redis_server import RedisServer
+from tests.support.standin_server import StandIn
+from tests.support.waiting import until_sync
 
 SESSIONS = [f"session-{number}" for number in range(64)]
 RESULTS, DELTAS = Shard(0).results, Shard(0).deltas

@@ -7,8 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,8 @@ from common.store import Store
 from common.transitions.publishing import publish
 from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import InstantEngine, utterance_of
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until_sync
 
 PATIENCE_S = 60.0
 SHARD = Shard(0)
@@ -57,7 +57,7 @@ class Workers:
         )
         try:
             if ready:
-                self.until(lambda: str(process.pid) in self.said("ready"))
+                until_sync(lambda: str(process.pid) in self.said("ready"))
             yield process
         finally:
             process.kill()
@@ -68,13 +68,6 @@ class Workers:
         keys = self.redis.keys("earshot:worker:*")
         found = [raw.decode() for raw in self.redis.mget(keys) if raw] if keys else []
         return " ".join(one for one in found if f'"state": "{state}"' in one)
-
-    def until(self, condition: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + PATIENCE_S
-        while not (seen := condition()):
-            assert time.monotonic() < deadline, "it did not come to pass"
-            time.sleep(0.02)
-        return seen
 
     def publish(self, number: int) -> None:
         utterance = utterance_of(Planned(number, "s", 0.0, Kind.SPEECH), InstantEngine.name)
@@ -113,7 +106,7 @@ def workers(redis_server: RedisServer) -> Iterator[Workers]:
 def test_what_is_in_hand_is_finished_and_nothing_is_left_of_the_worker(workers: Workers) -> None:
     with workers.running(slow_s=1.0) as process:
         workers.publish(1)
-        workers.until(workers.in_hand)
+        until_sync(workers.in_hand)
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
     assert workers.endings() == ["transcript"]
@@ -126,21 +119,21 @@ def test_what_is_in_hand_is_finished_and_nothing_is_left_of_the_worker(workers: 
 def test_what_cannot_be_finished_in_time_is_done_by_another_at_once(workers: Workers) -> None:
     with workers.running(slow_s=30.0, drain_timeout_s=0.2) as slow:
         workers.publish(1)
-        workers.until(workers.in_hand)
+        until_sync(workers.in_hand)
         slow.send_signal(signal.SIGTERM)
         assert slow.wait(20) == 0, "it does not wait for its engine"
         assert workers.pending() == [(HANDED_BACK, 0)]
         with workers.running():
-            workers.until(workers.endings)
+            until_sync(workers.endings)
     assert workers.endings() == ["transcript"]
 
 
 def test_a_second_signal_makes_it_exit_now(workers: Workers) -> None:
     with workers.running(slow_s=30.0, drain_timeout_s=60.0) as process:
         workers.publish(1)
-        workers.until(workers.in_hand)
+        until_sync(workers.in_hand)
         process.send_signal(signal.SIGTERM)
-        workers.until(lambda: workers.said("draining"))
+        until_sync(lambda: workers.said("draining"))
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 130
     assert workers.in_hand(), "it is reclaimed after claim_idle"

@@ -8,10 +8,10 @@ import pytest
 
 from common.errors import Transient
 from ops.chaos.plan import Kind
-from tests.integration.redis_server import RedisServer
-from tests.integration.test_loop_outcomes import failing
-from tests.integration.workshop import FOREVER_S, Engine, Shop, until, workshop
-from tests.metric_samples import Growth, growth, sample
+from tests.integration.workshop import FOREVER_S, Engine, Shop, failing, workshop
+from tests.support.metric_samples import Growth, growth, sample
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 from workers.loop import Loop
 from workers.stt import SttHandler
 

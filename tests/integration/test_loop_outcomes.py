@@ -2,36 +2,33 @@
 waits for a server never: not buried, not counted, and done when the server is back.
 """
 
+import math
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from common.errors import Transient
 from common.events import Error, Transcript
-from common.keys import HANDED_BACK
+from common.keys import HANDED_BACK, STT_GROUP
+from common.store import Store
+from common.transitions.claims import Claim, Settled
+from common.transitions.transcribing import bury_utterance
 from ops.chaos.plan import Kind
 from ops.chaos.speech import text_of
-from tests.integration.redis_server import RedisServer
-from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, until, workshop
+from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, failing, workshop
+from tests.support.metric_samples import growth
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
+from workers import attempts, stt
 
 
 @pytest.fixture
 async def shop(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
     async with workshop(redis_server, monkeypatch) as shop:
         yield shop
-
-
-def failing(error: Exception, times: int) -> Callable[[], None]:
-    """A hook that raises so often, and then lets pass."""
-    left = [error] * times
-
-    def hook() -> None:
-        if left:
-            raise left.pop()
-
-    return hook
 
 
 async def test_broken_audio_is_buried_at_once_and_the_next_is_heard(shop: Shop) -> None:
@@ -68,6 +65,64 @@ async def test_a_bug_that_passes_buries_nothing(shop: Shop) -> None:
     await shop.transcribed(1)
     assert engine.calls == [1, 1, 1]
     assert await shop.dead() == []
+
+
+async def test_an_error_of_the_operating_system_is_a_bug_and_no_outage_of_redis(
+    shop: Shop,
+) -> None:
+    engine = Engine()
+    engine.hooks[1] = failing(FileNotFoundError("no such file"), times=99)
+    await shop.hire("w1", engine)
+    await shop.publish(1)
+    await until(shop.dead)
+    assert engine.calls == [1, 1, 1]
+    [letter] = await shop.dead()
+    assert (letter["reason"], letter["error"]) == ("failed", "FileNotFoundError: no such file")
+
+
+async def test_what_another_took_in_the_meantime_is_not_told_as_buried(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def seized_before(store: Store, claim: Claim, **letter: Any) -> Settled:
+        await store.redis.xclaim(claim.stream, STT_GROUP, "w2", 0, [claim.entry])
+        return await bury_utterance(store, claim, **letter)
+
+    monkeypatch.setattr(stt, "bury_utterance", seized_before)
+    counted = growth("earshot_dead_letters_total", stage="stt", reason="bad_audio")
+    with capture_logs() as lines:
+        await shop.publish(1, kind=Kind.BROKEN)
+        await shop.hire("w1")
+        await until(lambda: _true([line for line in lines if line["event"] == "claim_lost"]))
+    assert "buried" not in [line["event"] for line in lines]
+    assert counted() == 0
+    assert await shop.dead() == []
+
+
+async def test_what_cannot_be_buried_is_not_told_as_buried(shop: Shop) -> None:
+    await shop.store.redis.set(shop.store.all_shards()[0].dead, "a foreign value")
+    counted = growth("earshot_dead_letters_total", stage="stt", reason="bad_audio")
+    with capture_logs() as lines:
+        await shop.publish(1, kind=Kind.BROKEN)
+        await shop.hire("w1")
+        await until(lambda: _true([line for line in lines if line["event"] == "cannot_bury"]))
+    assert "buried" not in [line["event"] for line in lines]
+    assert counted() == 0
+    await shop.store.redis.delete(shop.store.all_shards()[0].dead)
+    await until(shop.dead)
+
+
+async def test_no_server_makes_a_worker_wait_for_ever(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "LONGEST_RETRY_S", 0.01)
+    engine = Engine()
+    for number, wish_s in enumerate((1e9, math.inf, math.nan), start=1):
+        engine.hooks[number] = failing(
+            Transient("later", retry_after=wish_s, opens_breaker=False), times=1
+        )
+        await shop.publish(number)
+    await shop.hire("w1", engine)
+    await shop.transcribed(1, 2, 3)
 
 
 async def test_what_only_has_to_wait_stays_with_its_worker_uncounted(shop: Shop) -> None:

@@ -9,11 +9,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from common import connection
+from common.errors import RedisUnusable
 from common.events import Heard
 from common.keys import HANDED_BACK, STT_GROUP
 from ops.chaos.proxy import Proxy
-from tests.integration.redis_server import RedisServer
-from tests.integration.workshop import CLAIM_S, Engine, Shop, until, workshop
+from tests.integration.workshop import CLAIM_S, Engine, Shop, workshop
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
 
@@ -90,6 +92,14 @@ async def test_a_worker_waits_for_a_redis_that_is_not_there_yet(
         await shop.says(worker, "ready")
         await shop.publish(1)
         await shop.transcribed(1)
+
+
+async def test_a_foreign_key_in_the_way_ends_the_start_with_a_sentence(shop: Shop) -> None:
+    stream = shop.store.all_shards()[0].recordings
+    await shop.store.redis.set(stream, "a foreign value")
+    worker = shop.hire_later("w1")
+    with pytest.raises(RedisUnusable, match="recordings holds a string, not a stream"):
+        await worker.task
 
 
 async def test_a_lost_group_is_made_again_and_skips_nothing(shop: Shop) -> None:

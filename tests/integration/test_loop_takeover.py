@@ -6,14 +6,21 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from common.events import Transcript
 from common.keys import shard_of
+from common.transitions.claims import Settled, heartbeat
+from common.transitions.transcribing import settle_transcript
 from ops.chaos.speech import text_of
-from tests.integration.redis_server import RedisServer
-from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, Worker, until, workshop
+from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, Worker, workshop
+from tests.support.metric_samples import growth
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
+from workers import hand, stt
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
 JOB_S = 0.03
@@ -196,3 +203,35 @@ async def test_each_utterance_is_transcribed_once_by_however_many(shop: Shop) ->
         by_session.setdefault(event.session, []).append(event.data.text)
     assert by_session["s3"] != []
     assert {text for texts in by_session.values() for text in texts} == set(map(text_of, numbers))
+
+
+async def test_a_heartbeat_beside_the_settling_takes_nothing_for_lost(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer of the one is on its way while the other finds nothing in hand."""
+    beats = 0
+
+    async def counted(*claims: Any) -> set[str]:
+        gone = await heartbeat(*claims)
+        nonlocal beats
+        beats += 1
+        return gone
+
+    async def answered_late(*claim: Any, **transcript: Any) -> Settled:
+        settled = await settle_transcript(*claim, **transcript)
+        before = beats
+        await until(lambda: _true(beats >= before + 2))
+        return settled
+
+    monkeypatch.setattr(hand, "heartbeat", counted)
+    monkeypatch.setattr(stt, "settle_transcript", answered_late)
+    settled = growth("earshot_settled_total", stage="stt", outcome="ok")
+    await shop.hire("w1")
+    with capture_logs() as lines:
+        await shop.publish(1)
+        await until(lambda: _true(settled()))
+    assert "claim_lost" not in [line["event"] for line in lines]
+
+
+async def _true(value: object) -> bool:
+    return bool(value)

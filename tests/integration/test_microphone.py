@@ -25,7 +25,7 @@ from producer.microphone import Microphone
 from producer.presets import PRESETS
 from producer.segmenter import Segmenter, Utterance
 from tests.integration.virtual_microphone import VirtualMicrophone
-from tests.speechlike import speechlike
+from tests.support.speechlike import speechlike
 
 DEADLINE_S = 60.0
 

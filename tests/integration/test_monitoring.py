@@ -24,10 +24,11 @@ from common.traceparent import begin, trace_of
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from ops.demo.recording_file import AUDIO, sentences
-from tests.integration.otlp_receiver import OtlpReceiver, Received
-from tests.integration.pipeline import Pipeline, earshot, pipeline, wait_until
-from tests.integration.redis_server import free_port
-from tests.monitoring_files import named_metrics
+from ops.machine import free_port
+from tests.support.monitoring_files import named_metrics
+from tests.support.otlp_receiver import OtlpReceiver, Received
+from tests.support.pipeline import Pipeline, earshot, pipeline
+from tests.support.waiting import until_sync
 
 FOREIGN: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 # Of the whole, at most this may be nobody's.
@@ -64,7 +65,7 @@ class Watched:
         return found
 
     def wait_until_ready(self, role: str) -> None:
-        wait_until(lambda: self.page(role, "readyz"), lambda answer: answer == (200, "ok\n"))
+        until_sync(lambda: self.page(role, "readyz"), lambda answer: answer == (200, "ok\n"))
 
     def port(self, role: str) -> dict[str, str]:
         return {"EARSHOT_METRICS__PORT": str(self.ports[role])}
@@ -225,7 +226,7 @@ def test_a_worker_without_its_llm_server_is_alive_and_not_ready(watched: Watched
     stand_in.kill()
     try:
         assert watched.parts.run("say", "hello", "--session", "lonely").returncode == 0
-        _, why = wait_until(lambda: watched.page("llm", "readyz"), lambda answer: answer[0] == 503)
+        _, why = until_sync(lambda: watched.page("llm", "readyz"), lambda answer: answer[0] == 503)
         assert stand_in.base_url in why
         assert watched.page("llm", "healthz") == (200, "ok\n")
         assert watched.page("stt", "readyz") == (200, "ok\n")

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.integration.pipeline import earshot
-from tests.integration.redis_server import RedisServer
 from tests.integration.terminal import DEADLINE_S, in_terminal
-from tests.speechlike import speechlike
+from tests.support.pipeline import earshot
+from tests.support.redis_server import RedisServer
+from tests.support.speechlike import speechlike
 
 
 @pytest.fixture

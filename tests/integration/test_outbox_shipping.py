@@ -24,18 +24,19 @@ from common.keys import STT_GROUP, Shard
 from common.link import Link
 from common.settings import LimitSettings, RedisSettings
 from common.store import Store
+from common.transitions.claims import Claim
 from common.transitions.publishing import publish
 from common.transitions.tending import tend
-from common.transitions.transcribing import Claim, settle_transcript
+from common.transitions.transcribing import settle_transcript
 from common.utterance import Utterance
 from ops.demo.recording_file import AUDIO
 from producer import shipper as shipping
 from producer.outbox import Outbox
 from producer.shipper import Shipper
-from tests.command_line import DEADLINE_S, Processes, finish
 from tests.integration.deaf_proxy import DeafProxy
-from tests.integration.redis_server import RedisServer
-from tests.waiting import until
+from tests.support.command_line import DEADLINE_S, Processes, finish
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 SHARD = Shard(0)
 
@@ -260,23 +261,6 @@ async def test_what_is_refused_is_parked_and_not_in_the_way(
     (parked,) = [line for line in logs if line["event"] == "utterance_parked"]
     assert parked["utterance"] == "b"
     assert "holds a list, not a string" in parked["why"]
-
-
-async def test_recordings_wait_behind_live_speech(
-    redis_server: RedisServer, outbox: Outbox
-) -> None:
-    _add(outbox, "a")
-    settings = RedisSettings(url=redis_server.url)
-    store = Store(connect(settings), 1, LimitSettings())
-    link = Link(store.redis, settings, max_pause_s=0.1)
-    task = asyncio.create_task(Shipper(store, link, outbox, recording=True).run())
-    await until(lambda: len(outbox) == 0)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await store.redis.aclose()
-    with redis_server.sync_client() as client:
-        assert client.xlen(SHARD.recordings) == 1
-        assert client.xlen(SHARD.utterances) == 0
 
 
 # -- the producer killed

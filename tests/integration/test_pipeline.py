@@ -12,8 +12,8 @@ import soundfile
 import soxr
 
 from ops.demo.recording_file import AUDIO, normalised, sentences
-from tests.integration.pipeline import Pipeline, endings, pipeline
-from tests.waiting import until_sync
+from tests.support.pipeline import Pipeline, endings, pipeline
+from tests.support.waiting import until_sync
 
 # The words are the speech model's business (ops/demo/training/evaluate.py); here enough of them
 # must come through that the audio was cut and carried well.

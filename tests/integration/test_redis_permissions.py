@@ -14,7 +14,7 @@ from redis.retry import Retry
 
 from common.connection import is_hopeless
 from common.keys import SHARDS, Shard
-from tests.integration.secured_redis import ROLES, SecuredRedis
+from tests.support.secured_redis import ROLES, SecuredRedis
 
 SHARD: Final = Shard(0)
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.redis_server import EXECUTABLES, RedisServer
+from tests.support.redis_server import EXECUTABLES, RedisServer
 
 DEADLINE_S = 10.0
 STARTS_ONE = """
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 server = RedisServer()
 print(server.pid, server.folder, flush=True)
 input()

@@ -15,10 +15,10 @@ from common.settings import LimitSettings, RedisSettings
 from common.store import Store
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
-from tests.chaos.redis_fleet import Fleet, wait_for
-from tests.integration.redis_server import free_port
-from tests.integration.secured_redis import SecuredRedis, make_secrets
-from tests.integration.workshop import until
+from ops.machine import free_port
+from tests.chaos.redis_fleet import Fleet
+from tests.support.secured_redis import SecuredRedis, make_secrets
+from tests.support.waiting import until, until_sync
 
 SERVICE: Final = "earshot"
 FILES: Final = {"cert_file": "crt", "key_file": "key"}
@@ -83,7 +83,7 @@ async def test_a_cluster_lets_a_role_in_over_tls(secrets: Path) -> None:
     with SecuredRedis(secrets, options=clustered) as server:
         with server.sync_client() as client:
             client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
-            wait_for(lambda: "cluster_state:ok" in str(client.execute_command("CLUSTER", "INFO")))
+            until_sync(lambda: "cluster_state:ok" in str(client.execute_command("CLUSTER", "INFO")))
         url = server.url.replace("rediss://", "rediss+cluster://")
         settings = server.settings("producer", url=url)
         await check(settings)

@@ -7,13 +7,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
+from unittest.mock import ANY
 
 import pytest
 
 from common.census import take_census
 from common.connection import check_server, connect
+from common.errors import RedisUnusable
 from common.keys import LLM_GROUP, SHARDS, STT_GROUP, Shard
 from common.link import Link
+from common.settings import Settings
 from common.store import Store
 from common.subscriber import Subscriber
 from common.transitions.claims import drop_vanished, hand_back, heartbeat
@@ -21,11 +24,17 @@ from common.transitions.dead_letters import DROP, drop, replay
 from common.transitions.publishing import KEEP_OPEN, Verdict, keep_open, publish
 from common.transitions.tending import due_sessions, forget, trim
 from common.utterance import Utterance
+from ops.commands.export import _print as print_export
+from ops.commands.summary import _extent as extent
+from ops.commands.tail import _tail as tail
+from ops.dashboard.holdings import holdings
+from ops.jobs.connection import reached
+from ops.jobs.listing import listed
 from tests.conftest import FAST
-from tests.integration.secured_redis import SecuredRedis
-from tests.integration.workshop import until
 from tests.model.role_users import OWNERS, RoleUsers
 from tests.model.run import run_seed
+from tests.support.secured_redis import SecuredRedis
+from tests.support.waiting import until
 from workers.caretaker import Caretaker
 from workers.reader import Reader
 from workers.register import Register
@@ -107,6 +116,26 @@ async def test_a_viewer_follows_and_counts(secured: SecuredRedis) -> None:
     assert census.stages["utterances"].oldest_s is None, "to see it is to read the audio"
 
 
+async def test_a_viewer_sees_who_holds_what_but_not_of_whom(secured: SecuredRedis) -> None:
+    await _spoken(secured, "u1", text="Hello", audio=b"")
+    with secured.sync_client() as tests:
+        tests.xgroup_create(SHARD.turns, LLM_GROUP, "0")
+        tests.xreadgroup(LLM_GROUP, "llm-1", {SHARD.turns: ">"})
+    async with _store(secured, "viewer") as store:
+        held = await holdings(store)
+    assert held["llm-1"]["count"] == 1
+    assert held["llm-1"]["sessions"] == []
+
+
+async def test_who_may_not_read_the_results_is_told_so(secured: SecuredRedis) -> None:
+    await _spoken(secured, "u1")
+    settings = Settings(redis=secured.settings("stt"))
+    with pytest.raises(RedisUnusable, match="does not permit"):
+        await tail(settings, False, None, None, False, False)
+    with pytest.raises(RedisUnusable, match="does not permit"):
+        await print_export(settings, None, "jsonl", "")
+
+
 async def test_a_viewer_may_be_first(secured: SecuredRedis) -> None:
     """Whoever writes notes the number of shards; a viewer does without."""
     async with _store(secured, "viewer") as store:
@@ -164,7 +193,16 @@ async def test_jobs_send_recordings_and_read_results(secured: SecuredRedis) -> N
         subscriber = Subscriber(store, link, since="0-0", follow=False)
         kinds = [received.event.type async for received in subscriber.events()]
         assert kinds == ["heard"]
+    assert await extent(Settings(redis=secured.settings("jobs")), "kitchen") == (ANY, 1)
     assert secured.refusals() == []
+
+
+def test_who_may_not_use_the_jobs_is_told_so(secured: SecuredRedis) -> None:
+    with (
+        pytest.raises(RedisUnusable, match="does not permit"),
+        reached(Settings(redis=secured.settings("viewer"))) as client,
+    ):
+        listed(client)
 
 
 @pytest.mark.parametrize("role", ["admin", "jobs"])

@@ -11,12 +11,12 @@ from common.events import Skipped, parse_event
 from common.keys import LLM_GROUP, Shard
 from common.store import Store
 from common.transitions.answering import Attempt, settle_turn, take_turn
+from common.transitions.claims import Claim
 from common.transitions.publishing import publish
-from common.transitions.transcribing import Claim
 from common.utterance import Utterance
-from tests.command_line import InProcess
 from tests.integration.conftest import with_store
-from tests.integration.redis_server import RedisServer
+from tests.support.command_line import InProcess
+from tests.support.redis_server import RedisServer
 
 SHARD = Shard(0)
 

@@ -16,7 +16,7 @@ import pytest
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
-from tests.integration.standin_server import StandIn
+from tests.support.standin_server import StandIn
 
 WINDOW = 512
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello."}]

@@ -12,7 +12,7 @@ import pytest
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
-from tests.integration.standin_server import StandIn
+from tests.support.standin_server import StandIn
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello."}]
 LONG = "word " * 200

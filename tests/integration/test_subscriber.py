@@ -21,8 +21,8 @@ from common.store import Store
 from common.subscriber import BATCH, Received, Subscriber
 from common.transitions.publishing import publish
 from common.utterance import Utterance
-from tests.integration.redis_server import RedisServer
-from tests.waiting import until
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 PATIENCE_S = 30.0
 SESSIONS = "abcdef"

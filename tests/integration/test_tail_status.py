@@ -17,13 +17,13 @@ from common.events import EVENTS, Event, Heard, ReplyDelta, Transcript
 from common.keys import LLM_GROUP, STT_GROUP, WORKERS, Shard, worker_key
 from common.store import Store
 from common.transitions.answering import Attempt, delta, settle_turn, take_turn
+from common.transitions.claims import Claim
 from common.transitions.publishing import publish
-from common.transitions.transcribing import Claim
 from common.utterance import Utterance
 from ops.event_schema import schema
-from tests.command_line import DEADLINE_S, InProcess, Processes
 from tests.integration.conftest import with_store
-from tests.integration.redis_server import RedisServer
+from tests.support.command_line import DEADLINE_S, InProcess, Processes
+from tests.support.redis_server import RedisServer
 
 SHARD = Shard(0)
 VALIDATOR = Draft202012Validator(schema())

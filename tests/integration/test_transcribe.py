@@ -15,9 +15,9 @@ from common.keys import Shard
 from ops.demo.recording_file import AUDIO, normalised, sentences
 from ops.jobs.known import KnownJob
 from ops.jobs.queues import find
-from tests.command_line import Processes, finish
-from tests.integration.redis_server import RedisServer
-from tests.waiting import until_sync
+from tests.support.command_line import Processes, finish
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until_sync
 
 LIMIT = 4
 RECORDINGS = Shard(0).recordings

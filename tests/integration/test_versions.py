@@ -20,17 +20,18 @@ from common.settings import LlmSettings, RedisSettings
 from common.store import Store
 from common.subscriber import Subscriber
 from common.transitions.answering import Attempt, take_turn
+from common.transitions.claims import Claim
 from common.transitions.dead_letters import replay
 from common.transitions.publishing import Verdict, publish
-from common.transitions.transcribing import Claim
 from common.utterance import SCHEMA, Utterance
 from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import InstantEngine, text_of, utterance_of
 from ops.dead_letters import dead_letters
-from tests.integration.redis_server import RedisServer
-from tests.integration.room import Desk
-from tests.integration.workshop import until, workshop
+from tests.integration.workshop import workshop
 from tests.recorded.record import SESSION, file_of, raw
+from tests.support.redis_server import RedisServer
+from tests.support.room import Desk
+from tests.support.waiting import until
 from workers.llm import LlmHandler
 from workers.wake_up import session_of
 from workers.work import Work

@@ -7,8 +7,7 @@ when an engine comes to a number: it blocks, fails, or takes its time.
 import asyncio
 import json
 import threading
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -27,7 +26,8 @@ from common.store import Store
 from common.transitions.publishing import Verdict, publish
 from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import InstantEngine, heard_in, text_of, utterance_of
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 from workers import reader
 from workers.loop import Loop
 from workers.stt import SttHandler
@@ -231,14 +231,15 @@ class Shop:
             await store.redis.aclose()
 
 
-async def until(look: Callable[[], Awaitable[Any]]) -> Any:
-    """Look until there is something to be seen; what it is."""
-    # no asyncio.timeout: a command of redis-py may swallow its cancellation (see `Link.call`)
-    deadline = time.monotonic() + PATIENCE_S
-    while not (seen := await look()):
-        assert time.monotonic() < deadline, "it did not come to pass in time"
-        await asyncio.sleep(0.01)
-    return seen
+def failing(error: Exception, times: int) -> Callable[[], None]:
+    """A hook that raises so often, and then lets pass."""
+    left = [error] * times
+
+    def hook() -> None:
+        if left:
+            raise left.pop()
+
+    return hook
 
 
 @asynccontextmanager

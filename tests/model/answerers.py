@@ -16,8 +16,7 @@ from common.transitions.answering import (
     settle_turn,
     take_turn,
 )
-from common.transitions.claims import Settled
-from common.transitions.transcribing import Claim
+from common.transitions.claims import Claim, Settled
 from tests.model.stage import ReplyLost
 from tests.model.workers import Fields, Worker
 from tests.model.world import SHARD

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import executable
-from tests.integration.redis_server import RedisServer
 from tests.model.direct import DirectRedis
+from tests.support.redis_server import RedisServer
 
 
 @pytest.fixture(scope="module")

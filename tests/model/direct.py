@@ -12,7 +12,7 @@ import redis
 from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 # What changes no session: reading, and the claims of consumer groups.
 HARMLESS: Final = frozenset(

@@ -14,6 +14,7 @@ from common.events import (
     ReplyDelta,
     Skipped,
     Transcript,
+    TurnKey,
     parse_event,
 )
 from tests.model.answerers import reply_to
@@ -21,15 +22,13 @@ from tests.model.stage import Violation
 from tests.model.workers import paired
 from tests.model.world import GROUPS, SESSIONS, SHARD, Truth, World
 
-Turn = tuple[str, int, int]  # session, epoch, turn
-
 
 def check_all(world: World) -> None:
     """After everything has come to rest; raises Violation with the first promise broken."""
     results = events(world, SHARD.results)
-    turns: dict[Turn, list[Event]] = defaultdict(list)
+    turns: dict[TurnKey, list[Event]] = defaultdict(list)
     for event in results:
-        turns[place(event)].append(event)
+        turns[event.key].append(event)
     endings = {turn: check_turn(turn, of_turn) for turn, of_turn in turns.items()}
     check_numbers(endings)
     check_order(results)
@@ -48,16 +47,12 @@ def events(world: World, stream: str) -> list[Event]:
     return [parse_event(paired(flat)) for _, flat in world.do("XRANGE", stream, "-", "+")]
 
 
-def place(event: Event) -> Turn:
-    return event.session, event.epoch, event.turn
-
-
 def require(holds: bool, sentence: str) -> None:
     if not holds:
         raise Violation(sentence)
 
 
-def check_turn(turn: Turn, of_turn: list[Event]) -> Ending:
+def check_turn(turn: TurnKey, of_turn: list[Event]) -> Ending:
     """Heard first and once, then at most one transcript, then exactly one ending."""
     kinds = [event.type for event in of_turn]
     shown = f"{turn}: {' '.join(kinds)}"
@@ -77,7 +72,7 @@ def ending_reason(ending: Ending) -> str:
     return "" if isinstance(ending, Reply) else ending.data.reason
 
 
-def check_numbers(turns: Iterable[Turn]) -> None:
+def check_numbers(turns: Iterable[TurnKey]) -> None:
     """Turns of a session count from 1 without a gap."""
     numbers = defaultdict(list)
     for session, epoch, turn in turns:
@@ -92,11 +87,11 @@ def check_order(results: list[Event]) -> None:
     for event in results:
         if isinstance(event, Reply):
             before = latest.get((event.session, event.epoch), 0)
-            require(event.turn > before, f"the reply to {place(event)} came after {before}'s")
+            require(event.turn > before, f"the reply to {event.key} came after {before}'s")
             latest[event.session, event.epoch] = event.turn
 
 
-def check_words(turns: dict[Turn, list[Event]], endings: dict[Turn, Ending]) -> None:
+def check_words(turns: dict[TurnKey, list[Event]], endings: dict[TurnKey, Ending]) -> None:
     """A reply answers exactly the turns it stands for, knowing every reply before it."""
     texts = {
         turn: event.data.text
@@ -125,7 +120,9 @@ def check_words(turns: dict[Turn, list[Event]], endings: dict[Turn, Ending]) -> 
             replies[turn[:2]] += 1
 
 
-def check_reason(truth: Truth, turn: Turn, ending: Ending, endings: dict[Turn, Ending]) -> None:
+def check_reason(
+    truth: Truth, turn: TurnKey, ending: Ending, endings: dict[TurnKey, Ending]
+) -> None:
     """Nothing ends for a reason that nobody gave."""
     told = truth.told[ending.id]
     reason = ending_reason(ending)
@@ -144,7 +141,7 @@ def check_reason(truth: Truth, turn: Turn, ending: Ending, endings: dict[Turn, E
 
 
 def check_utterances(
-    truth: Truth, turns: dict[Turn, list[Event]], endings: dict[Turn, Ending]
+    truth: Truth, turns: dict[TurnKey, list[Event]], endings: dict[TurnKey, Ending]
 ) -> None:
     """Each id has one turn, what was acknowledged has one, and only committed words are shown."""
     heard: set[str] = set()
@@ -181,12 +178,12 @@ def check_dead_letters(world: World, results: list[Event]) -> None:
         require(bool(letter.get(b"audio") or letter.get(b"text")), f"an empty letter: {letter}")
 
 
-def check_deltas(world: World, endings: dict[Turn, Ending]) -> None:
+def check_deltas(world: World, endings: dict[TurnKey, Ending]) -> None:
     """One attempt at a turn has one author, and the reply is by the author of its deltas."""
-    authors: dict[tuple[Turn, int], str] = {}
+    authors: dict[tuple[TurnKey, int], str] = {}
     for event in events(world, SHARD.deltas):
         assert isinstance(event, ReplyDelta)
-        attempt = place(event), event.data.attempt
+        attempt = event.key, event.data.attempt
         author = authors.setdefault(attempt, event.data.text)
         require(author == event.data.text, f"two authors of {attempt}")
     for turn, ending in endings.items():

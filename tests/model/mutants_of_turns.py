@@ -5,6 +5,14 @@ from typing import Final
 from tests.model.mutants import Edit, Mutant, without
 
 TOMBSTONE_LOOP: Final = "    if not head or not (head.final and is_tombstone(head)) then"
+ONLY_WITHOUT_ATTEMPT: Final = "if void and void[1] == 'stale' then"
+CONCLUDE: Final = "conclude(turn, record)\n"
+WITHOUT_ADVANCE: Final = """if record.final then
+  reveal(turn, record)
+end
+put_record(turn, record)
+"""
+REMOVE: Final = "remove_entry(stream, 'stt', entry)\n"
 READY_AGAIN: Final = """local taken = number('taken')
 while (function()
   local record = get_record(taken + 1)
@@ -23,8 +31,8 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
         TOMBSTONE_LOOP,
         "    if not head or not is_tombstone(head) then",
     ),
-    without("settle_utterance advances", "settle_utterance", "advance()\n"),
-    without("bury_utterance advances", "bury_utterance", "advance()\n"),
+    without("settle_utterance advances", "settle_utterance", CONCLUDE, WITHOUT_ADVANCE),
+    without("bury_utterance advances", "bury_utterance", CONCLUDE, WITHOUT_ADVANCE),
     without("settle_turn advances", "settle_turn", "advance()\n"),
     without("bury_turn advances", "bury_turn", "advance()\n"),
     without(
@@ -78,18 +86,14 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
         "finished: the history expires", "session", "redis.call('PEXPIRE', HISTORY, SESSION_TTL)"
     ),
     # trap 4: tokens, and `taken` frozen
-    without(
-        "settle_turn asks for the token", "settle_turn", "if token ~= ARGV[4] then", "if false then"
-    ),
+    without("settle_turn asks for the token", "settle_turn", "if void then", ONLY_WITHOUT_ATTEMPT),
     without(
         "settle_turn asks whether an attempt goes on",
         "settle_turn",
-        "if not token then\n  return { 'stale' }\nend\nif token ~= ARGV[4] then",
+        "if void then",
         "if false then",
     ),
-    without(
-        "bury_turn asks for the token", "bury_turn", "if token ~= ARGV[4] then", "if false then"
-    ),
+    without("bury_turn asks for the token", "bury_turn", "if void then", ONLY_WITHOUT_ATTEMPT),
     without(
         "delta asks for the token",
         "delta",
@@ -176,9 +180,7 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
         "settle_utterance deletes first",
         (
             Edit("settle_utterance", "remove_entry(stream, 'stt', entry)\n", ""),
-            Edit(
-                "settle_utterance", "advance()\n", "remove_entry(stream, 'stt', entry)\nadvance()\n"
-            ),
+            Edit("settle_utterance", CONCLUDE, f"{WITHOUT_ADVANCE}{REMOVE}advance()\n"),
         ),
     ),
     Mutant(

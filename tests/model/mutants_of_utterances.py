@@ -3,6 +3,7 @@
 from typing import Final
 
 from tests.model.mutants import Edit, Mutant, without
+from tests.model.mutants_of_turns import CONCLUDE
 
 RECORD_OF: Final = (
     Edit(
@@ -10,6 +11,8 @@ RECORD_OF: Final = (
     ),
     Edit("publishing", "if record and record.id == utterance then", "if record then"),
 )
+REVEALED_ANYWAY: Final = "reveal(turn, record)\nput_record(turn, record)\nadvance()\n"
+
 OF_UTTERANCES: Final[tuple[Mutant, ...]] = (
     # trap 5: an older revision
     without(
@@ -93,12 +96,10 @@ OF_UTTERANCES: Final[tuple[Mutant, ...]] = (
     without(
         "an uncommitted transcript is silent",
         "settle_utterance",
-        "if record.final then",
-        "if true then",
+        CONCLUDE,
+        REVEALED_ANYWAY,
     ),
-    without(
-        "an uncommitted burial is silent", "bury_utterance", "if record.final then", "if true then"
-    ),
+    without("an uncommitted burial is silent", "bury_utterance", CONCLUDE, REVEALED_ANYWAY),
     without("answer=0 is not answered", "session", "if record.answer == 0 then", "if false then"),
     # each turn ends once
     without(

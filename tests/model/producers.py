@@ -151,7 +151,8 @@ class Producer(Actor):
         world = self.world
         seen = world.do("GET", SHARD.seen(utterance.id))
         epoch = world.do("HGET", SHARD.session(self.session), "epoch")
-        answer = await commit(world.store, self.session, utterance.id, utterance.revision)
+        committed = await commit(world.store, self.session, utterance.id, utterance.revision)
+        answer = committed.outcome
         about = f"{utterance.id} r{utterance.revision} by {self.name}"
         world.answered("commit", answer.value, about)
         expected = expected_commitment(seen, epoch, utterance.revision)

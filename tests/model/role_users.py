@@ -9,8 +9,8 @@ from typing import Any, Final
 from common.keys import STT_GROUP
 from common.script import Script
 from common.transitions import answering, claims, dead_letters, publishing, tending, transcribing
-from tests.integration.secured_redis import ROLES, SecuredRedis
 from tests.model.direct import DirectRedis
+from tests.support.secured_redis import ROLES, SecuredRedis
 
 WORKERS: Final = ("stt", "llm")
 

@@ -14,9 +14,9 @@ from typing import Final
 
 import pytest
 
-from tests.integration.redis_server import EXECUTABLES
 from tests.model.direct import DirectRedis
 from tests.model.run import run_seed
+from tests.support.redis_server import EXECUTABLES
 
 A_FEW: Final = 100
 MANY: Final = 1_500

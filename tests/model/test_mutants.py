@@ -7,7 +7,6 @@ from typing import Final
 import pytest
 
 from common.script import source
-from tests.integration.redis_server import EXECUTABLES
 from tests.model.catches import CAUGHT_BY
 from tests.model.direct import DirectRedis
 from tests.model.mutants import Mutant, assemble, check_found, mutated, scripts
@@ -15,6 +14,7 @@ from tests.model.mutants_of_turns import OF_TURNS
 from tests.model.mutants_of_utterances import OF_UTTERANCES
 from tests.model.run import run_seed
 from tests.model.stage import Violation
+from tests.support.redis_server import EXECUTABLES
 
 MUTANTS: Final = (*OF_TURNS, *OF_UTTERANCES)
 A_FEW: Final = 300

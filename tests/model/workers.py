@@ -12,9 +12,8 @@ from typing import Any, TypeVar
 
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from common.transitions.claims import Settled, hand_back, heartbeat, leave
+from common.transitions.claims import Claim, Settled, hand_back, heartbeat, leave
 from common.transitions.transcribing import (
-    Claim,
     bury_utterance,
     settle_skip,
     settle_transcript,

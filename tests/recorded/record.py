@@ -18,13 +18,14 @@ from redis.exceptions import NoScriptError
 from common.keys import LLM_GROUP, Shard
 from common.store import Store
 from common.transitions.answering import Attempt, bury_turn, delta, settle_turn, take_turn
+from common.transitions.claims import Claim
 from common.transitions.publishing import commit, publish
-from common.transitions.transcribing import Claim, bury_utterance, settle_skip, settle_transcript
+from common.transitions.transcribing import bury_utterance, settle_skip, settle_transcript
 from common.utterance import SCHEMA, Utterance
 from ops.chaos.plan import Kind, Planned
 from ops.chaos.speech import InstantEngine, utterance_of
 from tests.conftest import FAST
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 FOLDER: Final = Path(__file__).parent
 SHARD: Final = Shard(0)

@@ -184,6 +184,7 @@ def make_nothing(path: Path) -> None:
     ("name", "make", "sentence"),
     [
         ("talk.wav", make_nothing, "there is no file .*talk.wav; check its name"),
+        ("t" * 300, make_nothing, "ttt cannot be read: File name too long"),
         ("talk", make_folder, "talk is a folder; name one audio file in it"),
         ("notes.txt", write_text, "notes.txt is no audio that can be read here; convert it"),
         ("notes.wav", write_text, "notes.wav is no audio that can be read here"),

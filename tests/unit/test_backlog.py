@@ -14,7 +14,7 @@ from common.settings import RedisSettings
 from common.store import Store
 from common.transitions.publishing import publish
 from common.utterance import Utterance
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 from tests.unit.transition_steps import bury, hear, read, redis
 
 

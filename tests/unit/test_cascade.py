@@ -1,14 +1,11 @@
 """The dear detector is asked only around what the cheap one takes for speech, and hears what came
 right before it."""
 
-from typing import cast
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from producer.cascade import LEAD_S, LINGER_S, CascadeDetector
-from producer.silero import SileroDetector
 from producer.source import frame_samples
 
 FRAME = frame_samples(30)
@@ -50,7 +47,7 @@ def second() -> Second:
 
 @pytest.fixture
 def cascade(second: Second) -> CascadeDetector:
-    return CascadeDetector(First(), cast(SileroDetector, second), FRAME)
+    return CascadeDetector(First(), second, FRAME)
 
 
 def hear(cascade: CascadeDetector, *values: int) -> list[bool]:
@@ -81,6 +78,13 @@ def test_it_is_asked_until_both_were_silent_for_a_while(
     assert second.asked == [0] * LEAD + [1]
 
 
+def test_it_is_asked_for_as_long_as_an_utterance_is_open() -> None:
+    second = Second()
+    cascade = CascadeDetector(First(), second, FRAME, silence_s=2.0)
+    hear(cascade, 2, *[0] * 1_000)
+    assert len(second.asked) == 1 + round(2.0 / 0.03)
+
+
 def test_it_is_as_sure_as_the_second(cascade: CascadeDetector) -> None:
     hear(cascade, 2)
     assert not cascade.is_sure
@@ -89,5 +93,5 @@ def test_it_is_as_sure_as_the_second(cascade: CascadeDetector) -> None:
 
 
 def test_speech_that_the_first_misses_keeps_it_awake(second: Second) -> None:
-    cascade = CascadeDetector(First(), cast(SileroDetector, Second(least=0)), FRAME)
+    cascade = CascadeDetector(First(), Second(least=0), FRAME)
     assert all(hear(cascade, 1, *[0] * 200))

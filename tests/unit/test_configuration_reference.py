@@ -8,7 +8,7 @@ import pytest
 
 from common.configuration import load, names, variable_of
 from ops.configuration_reference import PATH, rendered
-from tests.unit.environments import clean
+from tests.support.environments import clean
 
 
 def test_the_committed_page_is_up_to_date() -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 
 from common.events import EVENTS, Event
 from ops.conversation import Conversation, one_line
-from tests.unit.test_events import events, texts
+from tests.unit.any_event import events, texts
 
 
 def _event(kind: str, data: dict[str, Any], **changed: Any) -> Event:
@@ -63,11 +63,6 @@ def test_what_only_programs_need_is_left_out(kind: str, data: dict[str, Any]) ->
 def test_sessions_stand_before_the_line_where_there_may_be_several() -> None:
     event = _event("transcript", {"text": "Hello."}, session="kitchen")
     assert list(Conversation(sessions=True).lines(event)) == ["[kitchen] User: Hello."]
-
-
-def test_timings_can_be_left_out() -> None:
-    event = _event("reply", {"text": "Hi", "interrupted": True, "timings": {"done": 5}})
-    assert list(Conversation(timings=False).lines(event)) == ["AI  : Hi"]
 
 
 @given(events())

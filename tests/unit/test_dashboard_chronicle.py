@@ -96,16 +96,12 @@ def test_the_past_is_let_go_of_by_age_and_by_number() -> None:
     assert kept.overview() == []
 
 
-def test_a_session_is_read_backwards_page_by_page() -> None:
+def test_a_session_is_read_from_its_newest_turns() -> None:
     kept = chronicle()
     for turn in range(1, 6):
         hear(kept, turn)
-    assert shown(kept.session("s", before=None, limit=2)) == [("s", "heard", 4), ("s", "heard", 5)]
-    assert shown(kept.session("s", before=("s", 1, 4), limit=2)) == [
-        ("s", "heard", 2),
-        ("s", "heard", 3),
-    ]
-    assert kept.session("nobody", before=None, limit=2) == []
+    assert shown(kept.session("s", limit=2)) == [("s", "heard", 4), ("s", "heard", 5)]
+    assert kept.session("nobody", limit=2) == []
 
 
 def test_words_are_found_in_what_was_said_and_answered_and_in_the_name() -> None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from common.errors import BadInput
 from producer.detector import WebRtcDetector
 from producer.source import Framer, frame_samples
-from tests.speechlike import room, speechlike
+from tests.support.speechlike import room, speechlike
 
 
 def share_voiced(detector: WebRtcDetector, audio: NDArray[np.int16], frame_ms: int) -> float:

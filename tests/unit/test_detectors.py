@@ -11,7 +11,7 @@ from producer.cascade import CascadeDetector
 from producer.detector import Detector, GatedDetector
 from producer.detectors import detector_for, with_lag
 from producer.silero import SileroDetector
-from tests.speechlike import room, speechlike
+from tests.support.speechlike import room, speechlike
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,8 @@ def test_whatever_is_said(stretches: list[tuple[bool, int]]) -> None:
     sent: dict[str, list[tuple[Name, Utterance]]] = {}
 
     voiced = [flag for flag, count in stretches for _ in range(count)]
-    events = [event for flag in voiced for event in segmenter.push(np.zeros(FRAME, np.int16), flag)]
+    frame = np.zeros(FRAME, np.int16)
+    events = [event for flag in voiced for event in segmenter.push(frame, flag, flag)]
     events += segmenter.finish()
     for event in events:
         match event:

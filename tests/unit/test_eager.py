@@ -16,7 +16,7 @@ from common.errors import Refused
 from common.link import Link
 from common.settings import LimitSettings, RedisSettings
 from common.store import Store
-from common.transitions.publishing import Commitment, Published, Verdict
+from common.transitions.publishing import Commitment, Committed, Published, Verdict
 from common.utterance import Utterance
 from producer import eager as eager_module
 from producer import shipper as shipper_module
@@ -48,9 +48,7 @@ class Server:
             raise answer
         return answer
 
-    async def publish(
-        self, store: Store, utterance: Utterance, *, recording: bool = False
-    ) -> Published:
+    async def publish(self, store: Store, utterance: Utterance) -> Published:
         self.held.append(utterance.hold_ms)
         final = "" if utterance.final else " draft"
         answer: Published = self._note(
@@ -60,11 +58,11 @@ class Server:
         )
         return answer
 
-    async def commit(self, store: Store, session: str, utterance: str, revision: int) -> Commitment:
-        answer: Commitment = self._note(
+    async def commit(self, store: Store, session: str, utterance: str, revision: int) -> Committed:
+        outcome: Commitment = self._note(
             f"commit {utterance} {revision}", self.commitments, Commitment.OK
         )
-        return answer
+        return Committed(outcome, 7 if outcome is Commitment.OK else 0)
 
     async def keep_open(self, store: Store, session: str, utterance: str) -> bool:
         return bool(self._note(f"keep open {utterance}", [], True))
@@ -72,10 +70,10 @@ class Server:
     async def xlen(self, stream: str) -> int:
         return self.length
 
-    async def xpending(self, stream: str, group: str) -> dict[str, int]:
+    async def xpending(self, stream: str, group: str) -> dict[str, int | None]:
         if isinstance(self.taken, Exception):
             raise self.taken
-        return {"pending": self.taken}
+        return {"pending": self.taken, "min": None}
 
     async def until(self, *asked: str) -> None:
         """Wait until it was asked for just this."""
@@ -95,9 +93,10 @@ class Bench:
         self.now = 100.0
         self.link = Link(redis, RedisSettings(), max_pause_s=0.001)
         store = Store(redis, 1, LimitSettings())
-        self.shipper = Shipper(store, self.link, outbox, eager_backlog=MAX_BACKLOG)
+        self.shipper = Shipper(
+            store, self.link, outbox, eager_backlog=MAX_BACKLOG, clock=lambda: self.now
+        )
         self.eager = self.shipper.eager
-        self.eager._clock = lambda: self.now
 
     async def connect(self) -> None:
         async def ping() -> None:
@@ -157,6 +156,16 @@ async def test_a_draft_is_published_with_its_age_and_then_committed(bench: Bench
     assert bench.server.asked == ["publish a 1 draft", "commit a 1"]
     assert bench.server.held == [750]
     assert (bench.eager.sent, bench.shipper.sent) == (1, 1)
+
+
+async def test_what_was_sent_early_is_told_with_its_turn(bench: Bench) -> None:
+    bench.add("a", final=False)
+    with capture_logs() as logs:
+        async with bench.running():
+            await bench.server.until("commit a 1")
+            await bench.rest()
+    told = [(line["turn"], line["early"]) for line in logs if line["event"] == "utterance_sent"]
+    assert told == [(7, True)]
 
 
 async def test_what_waits_goes_first(bench: Bench) -> None:
@@ -312,6 +321,37 @@ async def test_before_the_first_worker_has_come_nothing_is_taken(bench: Bench) -
         bench.eager.offer(bench.draft("b"))
         await bench.rest()
     assert bench.server.asked == ["publish a 1 draft"]
+
+
+async def test_a_foreign_key_in_the_way_is_left_to_publish(bench: Bench) -> None:
+    bench.server.taken = ResponseError("WRONGTYPE Operation against a key of the wrong kind")
+    bench.server.answers = [Refused("the key holds a string"), Refused("the key holds a string")]
+    bench.eager.offer(bench.draft("a"))
+    async with bench.running():
+        await bench.server.until("publish a 1 draft")
+        bench.add("a")
+        await bench.server.until("publish a 1 draft", "publish a 1")
+        await bench.rest()
+    assert bench.outbox.depth().parked == 1
+
+
+@pytest.mark.parametrize(
+    ("verdict", "sent"),
+    [
+        (Verdict.ACCEPTED, 1),
+        (Verdict.REVISED, 1),
+        (Verdict.DUPLICATE, 0),
+        (Verdict.CLOSED, 0),
+        (Verdict.FULL, 0),
+    ],
+)
+async def test_what_was_not_taken_was_not_sent(bench: Bench, verdict: Verdict, sent: int) -> None:
+    bench.server.answers = [Published(verdict)]
+    bench.eager.offer(bench.draft("a"))
+    async with bench.running():
+        await bench.server.until("publish a 1 draft")
+        await bench.rest()
+    assert bench.eager.sent == sent
 
 
 async def test_a_sign_of_life_is_passed_on_once(bench: Bench) -> None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from producer.energy_gate import CLOSE_DB, FLOOR_WINDOW_S, LOWEST_FLOOR_DBFS, OPEN_DB, EnergyGate
 from producer.source import frame_samples
-from tests.speechlike import room, speechlike
+from tests.support.speechlike import room, speechlike
 
 FRAME = frame_samples(30)
 

@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from common.events import Event
 from ops.event_schema import PAGE, PATH, page, rendered, schema
-from tests.unit.test_events import events
+from tests.unit.any_event import events
 
 HEARD: dict[str, Any] = {
     "v": 1,

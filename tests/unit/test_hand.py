@@ -10,8 +10,7 @@ from common.keys import HANDED_BACK, STT_GROUP, Shard
 from common.link import Link
 from common.settings import RedisSettings
 from common.store import Store
-from common.transitions.claims import heartbeat
-from common.transitions.transcribing import Claim
+from common.transitions.claims import Claim, heartbeat
 from workers import hand as module
 from workers.hand import Hand
 from workers.work import Work

@@ -1,6 +1,9 @@
 """`earshot health` asks the process behind EARSHOT_METRICS__PORT: its exit status is the answer."""
 
+import socket
+import threading
 from collections.abc import Iterator
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from pathlib import Path
 
 import pytest
@@ -8,9 +11,9 @@ from structlog.testing import capture_logs
 
 from common.monitoring import served
 from common.settings import MetricsSettings
-from tests.command_line import InProcess
-from tests.integration.redis_server import free_port
-from tests.unit.environments import clean, own_logging
+from ops.machine import free_port
+from tests.support.command_line import InProcess
+from tests.support.environments import clean, own_logging
 
 
 @pytest.fixture
@@ -47,3 +50,33 @@ def test_without_a_port_nothing_can_be_asked(earshot: InProcess) -> None:
     status, _, told = earshot("health")
     assert status == 2
     assert "EARSHOT_METRICS__PORT is not set" in told
+
+
+@pytest.mark.parametrize("host", ["foo bar", "a..b"])
+def test_what_is_no_host_is_told(host: str, earshot: InProcess) -> None:
+    status, _, told = earshot("health", "--host", host, "--port", "1")
+    assert status == 1
+    assert "does not answer" in told
+    assert "Traceback" not in told
+
+
+def test_what_is_not_earshot_is_told(earshot: InProcess) -> None:
+    with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        status, _, told = earshot("health", "--port", str(other.server_port))
+        other.shutdown()
+    assert status == 1
+    assert "is not earshot" in told
+    assert "<" not in told
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=_mumble, args=(listener,), daemon=True).start()
+        status, _, told = earshot("health", "--port", str(listener.getsockname()[1]))
+    assert status == 1
+    assert "does not answer" in told
+
+
+def _mumble(listener: socket.socket) -> None:
+    """What a server says that speaks no HTTP."""
+    visitor, _ = listener.accept()
+    with visitor:
+        visitor.sendall(b"-ERR unknown command\r\n")

@@ -12,14 +12,14 @@ from common.codecs import SAMPLE_RATE
 from common.errors import BadInput
 from ops.hearing import noise, scenes
 from ops.hearing.folder import BEFORE_S, recordings
-from ops.hearing.judge import Score, cut, judged, score
+from ops.hearing.judge import Score, Shipped, cut, judged, score
 from ops.hearing.plan import KINDS, noises
 from ops.hearing.scenes import PAUSES_S, Scene, Turn, alone, mixed, talk
 from ops.hearing.voices import SPEECH_RMS, Clip, recorded
-from ops.hearing.whole_path import WholePath
+from ops.hearing.whole_path import Comparison, WholePath
 from ops.hearing.words import word_errors
 from producer.presets import PRESETS
-from tests.unit.test_ear import FRAME, Loudness
+from tests.unit.scripted import FRAME, Loudness
 
 COMMAND = PRESETS["command"]
 
@@ -131,12 +131,41 @@ def test_the_whole_path_counts_what_it_lost_and_made_up_but_no_halves() -> None:
     path = WholePath(Scene(whole.samples, turns), transcribe)
     shipped, _ = cut(judged(whole, Loudness(), FRAME), COMMAND)
     assert len(shipped) == 3
-    perfect = {"words": 2, "word_turns": 1, "word_turns_left_out": 1, "wer_perfectly_cut": 0.0}
-    assert path.compared(shipped, COMMAND) == {**perfect, "wer": 0.0}
-    assert path.compared(shipped[1:], COMMAND) == {**perfect, "wer": 1.0}, "a turn was missed"
+    assert compared(path, shipped) == Comparison(2, 1, 1, path=[0], perfect=[0])
+    missed = compared(path, shipped[1:])
+    assert missed == Comparison(2, 1, 1, path=[2], perfect=[0])
+    assert (missed.as_dict()["wer"], missed.as_dict()["wer_excess_points"]) == (1.0, 100.0)
     besides = cut(judged(scene((1, 2), (7, 10)), Loudness(), FRAME), COMMAND)[0]
     path = WholePath(Scene(scene((1, 2), (7, 10)).samples, turns[:1]), transcribe)
-    assert path.compared(besides, COMMAND)["wer"] == 1.0, "two words that nobody said"
+    made_up = Comparison(2, 1, 0, path=[0, 2], perfect=[0, 0])
+    assert compared(path, besides) == made_up, "two words that nobody said"
+
+
+def test_sentences_that_ran_together_are_compared_as_one() -> None:
+    whole = scene((1, 4), (6, 7))
+    turns = (Turn(*_samples(1, 2), "a b"), Turn(*_samples(3, 4), "c"), Turn(*_samples(6, 7), "d"))
+    texts = {3: "a b c", 1: "d"}
+    path = WholePath(
+        Scene(whole.samples, turns),
+        lambda samples: texts[round(np.count_nonzero(samples) / SAMPLE_RATE)],
+    )
+    shipped, _ = cut(judged(whole, Loudness(), FRAME), COMMAND)
+    assert compared(path, shipped).path == [0, 0]
+
+
+def test_the_difference_has_an_interval_that_more_sentences_narrow() -> None:
+    some = Comparison(40, 10, 0, path=[4, 0] * 5, perfect=[0, 4] * 5).as_dict()
+    more = Comparison(400, 100, 0, path=[4, 0] * 50, perfect=[0, 4] * 50).as_dict()
+    assert some["wer_excess_points"] == more["wer_excess_points"] == 0
+    low, high = some["wer_excess_interval_points"]
+    assert low == -high < -50
+    assert 10 < more["wer_excess_interval_points"][1] < high / 2
+
+
+def compared(path: WholePath, shipped: list[Shipped]) -> Comparison:
+    result = Comparison()
+    path.compare(shipped, COMMAND, result)
+    return result
 
 
 def _samples(start_s: float, end_s: float) -> tuple[int, int]:
@@ -215,6 +244,25 @@ def test_turns_of_another_form_are_refused(turns: str, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(100), 16_000)
     (tmp_path / "a.json").write_text(turns)
     with pytest.raises(BadInput, match=r"a\.json must be a list of turns in seconds"):
+        recordings(tmp_path)
+
+
+@pytest.mark.parametrize("turns", ["[[NaN, 1]]", "[[0.5, 0.2]]", "[[0.5, 7]]", "[[-1, 0.5]]"])
+def test_turns_that_cannot_be_are_refused(turns: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(16_000), 16_000)
+    (tmp_path / "a.json").write_text(turns)
+    with pytest.raises(BadInput, match=r"a\.json has a turn from .* the recording lasts 1\.0 s"):
+        recordings(tmp_path)
+
+
+def test_a_text_that_is_none_is_refused(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(100), 16_000)
+    (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadInput, match=r"a\.txt is not text in UTF-8"):
+        recordings(tmp_path)
+    (tmp_path / "a.txt").unlink()
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(BadInput, match=r"a\.txt cannot be read: Is a directory"):
         recordings(tmp_path)
 
 

@@ -17,8 +17,8 @@ from common.utterance import Utterance
 from ops.jobs.listing import listed
 from ops.jobs.queues import UPKEEP, find, queue
 from ops.jobs.schedule import Schedule
-from tests.integration.redis_server import RedisServer
-from tests.waiting import until
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from redis import Redis
+from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from ops.jobs import watching
@@ -53,3 +54,8 @@ def test_redis_may_be_away_from_the_start(monkeypatch: pytest.MonkeyPatch) -> No
     ended, shown = watched(monkeypatch, [RedisConnectionError("gone"), failed])
     assert shown[0] == Look(AWAY)
     assert ended["job"].error == "no such file"
+
+
+def test_what_only_a_person_can_mend_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AuthenticationError):
+        watched(monkeypatch, [AuthenticationError("WRONGPASS")])

@@ -24,8 +24,8 @@ from ops.jobs.known import KnownJob
 from ops.jobs.listing import cancel, listed
 from ops.jobs.queues import UPKEEP, enqueue, find, has_worker, queue
 from ops.jobs.watching import look
-from tests.integration.redis_server import RedisServer
-from tests.waiting import until_sync
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until_sync
 
 SETTINGS = JobSettings(retries=2)
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
 from producer.level_watch import CALM_S, SILENT_S, LevelWatch
-from tests.speechlike import room, speechlike
+from tests.support.speechlike import room, speechlike
 
 FRAME = 480
 

@@ -11,7 +11,7 @@ from common.settings import LogSettings
 from ops import live_line
 from ops.live_line import State, shown
 from ops.meter import WIDTH, meter
-from tests.unit.environments import own_logging
+from tests.support.environments import own_logging
 
 QUIET = State(-50.0, None, 3, 2, is_muted=False, has_keys=False)
 

@@ -10,7 +10,7 @@ import structlog
 
 from common import logs
 from common.settings import LogSettings
-from tests.unit.environments import own_logging
+from tests.support.environments import own_logging
 
 
 @pytest.fixture(autouse=True)
@@ -109,3 +109,16 @@ def test_a_traceback_shows_no_values(form: Any, capsys: pytest.CaptureFixture[st
     assert "a bug in 14 characters" in told
     assert "test_logs.py" in told, "where it was"
     assert "my card number" not in told.replace('said = "my card number"', "")
+
+
+def test_what_a_library_logs_is_a_line_like_any_other(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(LogSettings(format="json"), role="dashboard")
+    try:
+        raise ValueError("a bug\nin two lines")
+    except ValueError:
+        logging.getLogger("uvicorn.error").exception("Exception in %s", "ASGI application")
+    (line,) = _lines(capsys)
+    told = json.loads(line)
+    assert (told["event"], told["level"]) == ("Exception in ASGI application", "error")
+    assert (told["logger"], told["role"]) == ("uvicorn.error", "dashboard")
+    assert told["exception"][0]["exc_type"] == "ValueError"

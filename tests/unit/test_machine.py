@@ -1,15 +1,22 @@
-"""The processes of one machine do not want the same port for their pages."""
+"""The processes of one machine do not want the same port for their pages, and its Redis is kept
+running."""
 
 import asyncio
+import os
+import signal
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from common.configuration import load
-from ops.machine import Machine
-from tests.unit.environments import clean
+from ops import machine
+from ops.embedded_redis import EmbeddedRedis, find_server
+from ops.machine import Machine, keep
+from tests.support.environments import clean
+from tests.support.waiting import until
 
 
 class Spawned:
@@ -51,3 +58,21 @@ async def test_without_a_port_there_are_no_pages(
 ) -> None:
     clean(monkeypatch, tmp_path)
     assert set((await _start(0)).values()) == {"0"}
+
+
+async def test_a_redis_that_cannot_be_started_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(machine, "LOOK_AFTER_S", 0.01)
+    server = tmp_path / "server"
+    server.symlink_to(find_server())
+    with EmbeddedRedis(tmp_path / "data", server=server) as redis, capture_logs() as logs:
+        keeping = asyncio.create_task(keep(redis))
+        server.unlink()
+        server.symlink_to("/bin/false")
+        os.kill(redis.pid, signal.SIGKILL)
+        await until(lambda: "embedded_redis_not_started" in {line["event"] for line in logs})
+        server.unlink()
+        server.symlink_to(find_server())
+        await until(lambda: redis.running)
+        keeping.cancel()

@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY
 
 from common.marks import Mark, What
 from common.metrics import count
-from tests.metric_samples import growth
+from tests.support.metric_samples import growth
 
 TURN = Mark(
     what="reply",

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from ops.metrics_reference import PATH, rows
-from tests.monitoring_files import (
+from tests.support.monitoring_files import (
     DASHBOARD,
     FOLDER,
     RULE_TESTS,

@@ -11,8 +11,8 @@ from producer.mute import Mutable, Mute
 from producer.presets import PRESETS
 from producer.segmenter import Segmenter, Utterance
 from producer.source import Framer
-from tests.speechlike import speechlike
-from tests.unit.test_ear import FRAME, Script
+from tests.support.speechlike import speechlike
+from tests.unit.scripted import FRAME, Script
 
 
 def constant(value: int, count: int) -> list[NDArray[np.int16]]:
@@ -47,7 +47,7 @@ def test_no_utterance_holds_muted_sound_not_even_in_its_pre_roll() -> None:
     def unmute_before(frames: list[NDArray[np.int16]], number: int) -> Iterator[int]:
         mute.toggle()
         for position, frame in enumerate(Mutable(Script(frames), mute)):
-            for event in segmenter.push(frame, bool(frame.any())):
+            for event in segmenter.push(frame, bool(frame.any()), True):
                 if isinstance(event, Utterance):
                     yield np.flatnonzero(event.samples)[0] + event.start
             if position == number - 1:

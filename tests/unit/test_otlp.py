@@ -1,6 +1,6 @@
 """Spans reach a collector as they are; one that is away is said once and holds nobody up."""
 
-import socket
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +10,7 @@ from common import otlp
 from common.otlp import OtlpRecorder
 from common.spans import Span
 from common.traceparent import TraceParent, begin, parse
-from tests.integration.otlp_receiver import OtlpReceiver, Received
+from tests.support.otlp_receiver import OtlpReceiver, Received
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = Span(
@@ -89,7 +89,15 @@ def test_leaving_is_not_held_up_by_a_collector_that_does_not_answer(
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(otlp, "CLOSE_S", 0.05)
-    with socket.create_server(("127.0.0.1", 0)) as deaf:
-        recorder = OtlpRecorder(f"http://127.0.0.1:{deaf.getsockname()[1]}", "stt", "stt-1")
-        recorder.record([SPAN])
-        recorder.close()
+    held, begun = threading.Event(), threading.Event()
+
+    def shutdown() -> None:
+        begun.set()
+        held.wait()
+
+    recorder = OtlpRecorder("http://127.0.0.1:1", "stt", "stt-1")
+    monkeypatch.setattr(recorder._batches, "shutdown", shutdown)
+    recorder.close()
+    assert begun.is_set()
+    assert not held.is_set(), "it was left while the last batch was being sent"
+    held.set()

@@ -404,6 +404,39 @@ def test_one_thread_adds_while_another_takes(reopen: Callable[..., Outbox]) -> N
     assert len(outbox) == 0
 
 
+def test_how_many_wait_is_known_without_the_disk_and_through_everything(
+    reopen: Callable[..., Outbox], clocks: Clocks
+) -> None:
+    outbox = reopen(max_bytes=5 * len(AUDIO), max_age_s=100)
+
+    def agrees(count: int) -> bool:
+        return len(outbox) == outbox.depth().waiting == count
+
+    _add(outbox, "a", "b", "c")
+    assert agrees(3)
+    first = outbox.first()
+    assert first is not None
+    outbox.park(first.place, "never")
+    outbox.park(first.place, "never, as was said")
+    assert agrees(2)
+    outbox.forget(first.place + 1)
+    outbox.forget(first.place + 1)
+    assert agrees(1)
+    _add(outbox, "d", "e", "f", "g", "h")  # the parked one and c are in the way of the last
+    assert agrees(5)
+    outbox = reopen(max_age_s=100)
+    assert agrees(5)
+    clocks.pass_(101)
+    assert outbox.drop_stale() == Dropped(5, "older than 100 s")
+    assert agrees(0)
+
+
+def test_how_many_wait_can_be_asked_while_the_disk_is_slow(outbox: Outbox) -> None:
+    _add(outbox, "a")
+    with outbox._lock:  # as whoever adds holds it, for as long as the disk takes
+        assert len(outbox) == 1
+
+
 def test_its_depth_tells_what_waits_what_is_parked_and_for_how_long(
     outbox: Outbox, clocks: Clocks
 ) -> None:

@@ -15,7 +15,7 @@ def test_the_presets_are_the_documented_ones() -> None:
         "conversation": (1.0, 0.5),
         "dictation": (2.0, 1.0),
     }
-    assert endpointing() == PRESETS["conversation"]
+    assert endpointing("conversation") == PRESETS["conversation"]
 
 
 def test_single_values_are_overridden_and_none_keeps_the_presets() -> None:
@@ -49,4 +49,4 @@ def test_unknown_names_are_refused_with_the_known_ones() -> None:
     with pytest.raises(BadInput, match="no preset 'chat'; choose one of command, conversation"):
         endpointing("chat")
     with pytest.raises(BadInput, match="'silence' is no endpointing value"):
-        endpointing(silence=1.0)
+        endpointing("conversation", silence=1.0)

@@ -4,7 +4,7 @@ from common.link import Link
 from common.settings import RedisSettings
 from common.store import Store
 from producer.readiness import unready
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
 
 class Microphone:

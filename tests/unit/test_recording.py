@@ -10,7 +10,7 @@ from common.settings import ListenSettings
 from producer.audio_file import AudioFileSource
 from producer.recording import Cutting, utterance_of
 from producer.segmenter import Utterance as Piece
-from tests.speechlike import room, speechlike
+from tests.support.speechlike import room, speechlike
 
 SETTINGS = ListenSettings(vad="webrtc")
 SAID_AT_S = (2.0, 6.0)

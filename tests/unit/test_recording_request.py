@@ -9,7 +9,7 @@ import pytest
 from common.errors import BadInput
 from common.settings import JobSettings, Settings
 from ops.recordings.request import Request, asked, found
-from tests.unit.environments import clean
+from tests.support.environments import clean
 
 
 @pytest.fixture
@@ -62,6 +62,14 @@ def test_a_file_that_is_not_here_or_is_another_is_said(settings: Settings, tmp_p
         found(request, settings.jobs)
     with pytest.raises(BadInput, match="cannot be read: No such file"):
         request_for(settings, tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_said_before_the_work(
+    settings: Settings, tmp_path: Path
+) -> None:
+    request = asked(tmp_path / "talk one.mp3", tmp_path / "no" / "talk.txt", "txt", settings, 0)
+    with pytest.raises(BadInput, match=r"talk\.txt cannot be written: there is no folder"):
+        found(request, settings.jobs)
 
 
 @pytest.mark.parametrize(

@@ -19,16 +19,16 @@ from common.keys import STT_GROUP, Shard
 from common.link import Link
 from common.settings import ListenSettings, RedisSettings
 from common.store import Store
-from common.transitions.claims import make_group
+from common.transitions.claims import Claim, make_group
 from common.transitions.tending import forget
-from common.transitions.transcribing import Claim, bury_utterance, settle_skip, settle_transcript
+from common.transitions.transcribing import bury_utterance, settle_skip, settle_transcript
 from common.utterance import Utterance
 from ops.recordings import transcriber as module
 from ops.recordings.transcriber import Run, Transcriber
 from ops.recordings.transcript import Transcript
 from producer.audio_file import AudioFileSource
-from tests.speechlike import room, speechlike
-from tests.waiting import until
+from tests.support.speechlike import room, speechlike
+from tests.support.waiting import until
 
 SHARD = Shard(0)
 RUN = Run("0123456789abcdef", "talk.01234567", "0-0")

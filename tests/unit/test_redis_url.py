@@ -80,6 +80,8 @@ def test_each_scheme_is_read(url: str, address: Address) -> None:
         ("redis+sentinel://h/mymaster/x", "number of a database"),
         ("redis+cluster://h1,,h2", "a host is missing"),
         ("redis+cluster://h/1", "database 0 only"),
+        ("redis+sentinel://h/mymaster?db=2", "nothing may stand behind a ?"),
+        ("rediss+cluster://h?password=secret", "nothing may stand behind a ?"),
     ],
 )
 def test_a_typing_error_is_refused_with_what_is_wrong(url: str, why: str) -> None:

@@ -4,6 +4,8 @@ import json
 import os
 import time
 
+import pytest
+
 from common.keys import WORKERS, worker_key
 from common.store import Store
 from workers.register import PRUNE_AFTER_S, Register, consumer_name
@@ -50,6 +52,16 @@ async def test_names_of_the_long_dead_are_pruned(store: Store) -> None:
     await store.redis.zadd(WORKERS, {"llm-old": long_ago, "llm-recent": time.time() - 1})
     await Register(store.redis, "llm-1", "llm", ttl_s=5).publish()
     assert await store.redis.zrange(WORKERS, 0, -1) == [b"llm-recent", b"llm-1"]
+
+
+async def test_a_host_whose_clock_is_wrong_prunes_nobody(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await Register(store.redis, "llm-1", "llm", ttl_s=5).publish()
+    ahead = time.time() + 2 * PRUNE_AFTER_S
+    monkeypatch.setattr(time, "time", lambda: ahead)
+    await Register(store.redis, "llm-2", "llm", ttl_s=5).publish()
+    assert await store.redis.zrange(WORKERS, 0, -1) == [b"llm-1", b"llm-2"]
 
 
 async def test_the_list_of_names_does_not_outlive_the_last_worker_for_ever(store: Store) -> None:

@@ -5,6 +5,7 @@ the examples pin what a person would notice: onsets, pauses, tails, clicks, long
 """
 
 import itertools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -289,8 +290,8 @@ def test_the_utterance_is_handed_out_when_the_silence_limit_is_reached() -> None
     segmenter = Segmenter(CONVERSATION, FRAME)
     frame = np.zeros(FRAME, np.int16)
     for flag in flags((VOICE, 1), (QUIET, 0.99)):
-        assert not any(is_final(event) for event in segmenter.push(frame, flag))
-    assert [type(event) for event in segmenter.push(frame, QUIET)] == [Utterance]
+        assert not any(is_final(event) for event in segmenter.push(frame, flag, flag))
+    assert [type(event) for event in segmenter.push(frame, QUIET, QUIET)] == [Utterance]
     assert segmenter.finish() == []
 
 
@@ -411,12 +412,19 @@ def test_a_pause_across_the_maximum_ends_the_utterance_instead_of_cutting_it() -
     assert len(utterance.samples) == 30 * SAMPLE_RATE
 
 
-@pytest.mark.parametrize("sure_at_s", [1.0, 1.5, 1.99])
-def test_one_frame_of_which_the_detector_is_sure_makes_an_utterance(sure_at_s: float) -> None:
+SURE = math.ceil(CONVERSATION.start_speech_s / FRAME_S)
+
+
+@pytest.mark.parametrize(("first", "step"), [(0, 1), (7, 3), (round(1 / FRAME_S) - SURE, 1)])
+def test_as_little_of_which_the_detector_is_sure_as_tells_speech_makes_an_utterance(
+    first: int, step: int
+) -> None:
     voiced = flags((QUIET, 1), (VOICE, 1), (QUIET, 2))
-    sure = [index == round(sure_at_s / FRAME_S) for index in range(len(voiced))]
-    run = segment(voiced, CONVERSATION, sure=sure)
+    at = [round(1 / FRAME_S) + first + step * number for number in range(SURE)]
+    run = segment(voiced, CONVERSATION, sure=[index in at for index in range(len(voiced))])
     assert (len(run.utterances), run.skipped) == (1, [])
+    run = segment(voiced, CONVERSATION, sure=[index in at[1:] for index in range(len(voiced))])
+    assert (run.utterances, [one.is_doubtful for one in run.skipped]) == ([], [True])
 
 
 @pytest.mark.parametrize("seconds", [1, 40])
@@ -436,7 +444,7 @@ def test_a_short_segment_is_not_doubtful() -> None:
 
 def test_long_talk_is_whole_once_the_detector_was_sure() -> None:
     voiced = flags((VOICE, 65), (QUIET, 2))
-    sure = [index == 0 for index in range(len(voiced))]
+    sure = [index < SURE for index in range(len(voiced))]
     run = segment(voiced, CONVERSATION, sure=sure)
     assert sum(one.speech_samples for one in run.utterances) == 65 * SAMPLE_RATE
 
@@ -455,7 +463,7 @@ def test_memory_is_bounded_by_the_longest_utterance() -> None:
     segmenter = Segmenter(CONVERSATION, FRAME)
     most = 0
     for flag in flags((VOICE, 100), (QUIET, 100)):
-        segmenter.push(np.zeros(FRAME, np.int16), flag)
+        segmenter.push(np.zeros(FRAME, np.int16), flag, flag)
         kept = len(segmenter._open.frames) if segmenter._open else len(segmenter._heard)
         most = max(most, kept)
     assert most * FRAME_S <= CONVERSATION.max_utterance_s + CONVERSATION.silence_s
@@ -507,11 +515,11 @@ def test_durations_are_reached_whatever_the_length_of_a_frame(frame_ms: int) -> 
     events: list[SegmentEvent] = []
     for count, flag in ((600 // frame_ms, VOICE), (600 // frame_ms, QUIET)):
         for _ in range(count):
-            events += segmenter.push(frame, flag)
+            events += segmenter.push(frame, flag, flag)
     [utterance] = [event for event in events if isinstance(event, Utterance)]
     assert len(utterance.samples) == round(0.9 * SAMPLE_RATE)
 
 
 def test_a_frame_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="160 samples expected, got 320"):
-        Segmenter(CONVERSATION, FRAME).push(np.zeros(320, np.int16), VOICE)
+        Segmenter(CONVERSATION, FRAME).push(np.zeros(320, np.int16), VOICE, VOICE)

@@ -6,7 +6,7 @@ import pytest
 
 from common.configuration import explain_origins, load
 from common.errors import BadSetting
-from tests.unit.environments import clean
+from tests.support.environments import clean
 
 
 @pytest.fixture(autouse=True)

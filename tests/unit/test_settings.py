@@ -45,6 +45,32 @@ def _leaves() -> Iterator[tuple[type[BaseModel], str, FieldInfo]]:
             yield section, name, field
 
 
+@pytest.mark.parametrize(
+    ("section", "name"),
+    [
+        (RedisSettings, "ca_file"),
+        (RedisSettings, "cert_file"),
+        (RedisSettings, "key_file"),
+        (SttSettings, "model"),
+        (SttSettings, "models_dir"),
+        (LlmSettings, "persona"),
+        (LlmSettings, "personas"),
+        (ListenSettings, "outbox"),
+        (JobSettings, "folder"),
+    ],
+)
+def test_a_path_may_begin_in_a_home(
+    section: type[BaseModel], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    for given, meant in (
+        ("~/there", "/home/me/there"),
+        ("a/~/b", "a/~/b"),
+        ("~nobody-here/there", "~nobody-here/there"),
+    ):
+        assert getattr(section(**{name: given}), name) == meant
+
+
 def test_every_section_of_the_tree_is_looked_at_here() -> None:
     sections = {field.annotation for field in Settings.model_fields.values()}
     assert set(SECTIONS) == sections - {int}

@@ -37,13 +37,9 @@ class Server:
     def __init__(self) -> None:
         self.answers: list[Answer] = []
         self.asked: list[str] = []
-        self.recordings: set[bool] = set()
 
-    async def publish(
-        self, store: Store, utterance: Utterance, *, recording: bool = False
-    ) -> Published:
+    async def publish(self, store: Store, utterance: Utterance) -> Published:
         self.asked.append(utterance.id)
-        self.recordings.add(recording)
         answer = self.answers.pop(0) if self.answers else ACCEPTED
         if isinstance(answer, Exception):
             raise answer
@@ -70,8 +66,8 @@ def make(server: Server, outbox: Outbox) -> Callable[..., Shipper]:
     link = Link(Redis(), RedisSettings(), max_pause_s=0.001)
     store = Store(link.redis, 1, LimitSettings())
 
-    def made(*, outbox: Outbox = outbox, recording: bool = False) -> Shipper:
-        return Shipper(store, link, outbox, recording=recording)
+    def made(*, outbox: Outbox = outbox) -> Shipper:
+        return Shipper(store, link, outbox)
 
     return made
 
@@ -104,20 +100,18 @@ async def test_what_waited_goes_out_in_order(
     await _ship(shipper)
     assert server.asked == ["a", "b", "c"]
     assert shipper.sent == 3
-    assert server.recordings == {False}
 
 
 async def test_what_is_added_later_goes_out_as_it_comes(
     server: Server, outbox: Outbox, make: Callable[..., Shipper]
 ) -> None:
-    shipper = make(recording=True)
+    shipper = make()
     async with _running(shipper), asyncio.timeout(PATIENCE_S):
         for name in ("a", "b"):
             _add(outbox, name)
             shipper.added()
             await shipper.drained()
     assert server.asked == ["a", "b"]
-    assert server.recordings == {True}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from producer import silero
 from producer.detector import WebRtcDetector
 from producer.silero import CHUNK, SileroDetector
 from producer.source import Framer, frame_samples
-from tests.speechlike import room
+from tests.support.speechlike import room
 
 
 @pytest.fixture(scope="module")

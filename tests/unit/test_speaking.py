@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from producer.speaking import HOLD_S, Speaking
-from tests.unit.test_ear import FRAME, Frames, Loudness, silence, speech
+from tests.unit.scripted import FRAME, Frames, Loudness, silence, speech
 
 
 def hear(speaking: Speaking, frames: Frames) -> list[bool]:

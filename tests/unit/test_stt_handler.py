@@ -19,11 +19,10 @@ from common.events import Error, Event, Skipped, Transcript, parse_event
 from common.keys import STT_GROUP
 from common.settings import SttSettings
 from common.store import Store
-from common.transitions.claims import Settled
+from common.transitions.claims import Claim, Settled
 from common.transitions.publishing import publish
-from common.transitions.transcribing import Claim
 from common.utterance import Utterance
-from tests.integration.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 from workers.stt import SttHandler
 from workers.whisper import Segment, Transcription
 from workers.work import Handler, Work
@@ -63,6 +62,9 @@ class FakeDesk:
     async def lasting(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         for outage in self.outages:
             outage()
+        return await transition()
+
+    async def once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         return await transition()
 
     def says(self, **state: Any) -> None:

@@ -29,13 +29,18 @@ def test_a_folder_is_taken_as_it_is_and_called_by_its_own_name(folder: Path) -> 
     assert locate(str(folder)) == ModelFolder("my-whisper", folder)
 
 
-def test_a_relative_folder_and_one_in_the_home_are_found(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_relative_folder_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("HOME", str(folder.parent))
     assert locate("./").name == "my-whisper"
-    assert locate("~/my-whisper").path == folder
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [("~nobody-here/model", "does not exist"), ("./" + "m" * 300, "cannot be read")],
+)
+def test_a_folder_that_cannot_be_there_gives_the_way_out(model: str, why: str) -> None:
+    with pytest.raises(NoModel, match=f"{why}.*EARSHOT_STT__MODEL=demo"):
+        locate(model)
 
 
 def test_a_folder_that_is_not_there_gives_the_way_out(tmp_path: Path) -> None:

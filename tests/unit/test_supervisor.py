@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -21,6 +20,7 @@ from ops.supervisor import (
     role_command,
     to_stderr,
 )
+from tests.support.waiting import until
 
 DEADLINE_S = 30.0
 
@@ -53,13 +53,7 @@ class _Heard:
         self.lines.append((name, line))
 
     async def until(self, name: str, line: str, times: int = 1) -> None:
-        await _until(lambda: self.lines.count((name, line)) >= times)
-
-
-async def _until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE_S):
-        while not condition():  # noqa: ASYNC110 - what happens in another process sets no event
-            await asyncio.sleep(0.01)
+        await until(lambda: self.lines.count((name, line)) >= times)
 
 
 def _gone(pid: int) -> bool:
@@ -214,7 +208,7 @@ print(child.pid, flush=True)
         await heard.until("a", "up")
         pid = roles.pid("a")
     grandchild = int(heard.lines[0][1])
-    await _until(lambda: _gone(pid) and _gone(grandchild))
+    await until(lambda: _gone(pid) and _gone(grandchild))
 
 
 async def test_a_role_waiting_to_start_again_ends_at_once() -> None:
@@ -223,7 +217,7 @@ async def test_a_role_waiting_to_start_again_ends_at_once() -> None:
         await roles.spawn("a", _python("print('up'); raise SystemExit(1)"))
         await heard.until("a", "up")
         pid = roles.pid("a")
-        await _until(lambda: _gone(pid))
+        await until(lambda: _gone(pid))
         async with asyncio.timeout(DEADLINE_S):
             await roles.stop()
 
@@ -337,7 +331,7 @@ async def test_roles_end_with_a_parent_that_is_killed() -> None:
         pid = int(parent.stdout.readline())
         parent.kill()
         parent.communicate(timeout=DEADLINE_S)
-    await _until(lambda: _gone(pid))
+    await until(lambda: _gone(pid))
 
 
 def test_a_role_runs_the_earshot_command_of_this_python(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from common.events import EVENTS, Event
 from ops.tally import Tally
-from tests.unit.test_events import events
+from tests.unit.any_event import events
 
 NOTHING = {"utterances": 0, "replies": 0, "merged": 0, "skipped": 0, "errors": 0, "lost": 0}
 

@@ -73,6 +73,11 @@ def test_a_file_that_is_not_there(files: dict[str, str]) -> None:
         connect(RedisSettings(url="rediss://h", ca_file="/nowhere"))
 
 
+def test_a_file_that_cannot_be_there() -> None:
+    with pytest.raises(BadSetting, match=r"CA_FILE=ttt.* cannot be read: File name too long"):
+        connect(RedisSettings(url="rediss://h", ca_file="t" * 300))
+
+
 def test_a_file_that_holds_no_certificate(files: dict[str, str], tmp_path: Path) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_text("s3cret")

@@ -8,11 +8,12 @@ import pytest
 from common.errors import Refused
 from common.store import Store
 from common.transitions.answering import Attempt, bury_turn, take_turn
+from common.transitions.claims import Claim
 from common.transitions.dead_letters import replay
 from common.transitions.personas import set_persona
 from common.transitions.publishing import commit, publish
 from common.transitions.tending import forget, tend
-from common.transitions.transcribing import Claim, bury_utterance
+from common.transitions.transcribing import bury_utterance
 from tests.unit.transition_steps import (
     ADA,
     LLM,

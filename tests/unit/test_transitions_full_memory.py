@@ -124,7 +124,7 @@ async def test_what_waits_can_be_committed(clean_store: Store) -> None:
     await hear_eager(clean_store)
     await settle(clean_store, *await read(clean_store))
     async with no_memory(clean_store):
-        assert await commit(clean_store, ADA, "u1", 1) is Commitment.OK
+        assert (await commit(clean_store, ADA, "u1", 1)).outcome is Commitment.OK
     assert await wakes(clean_store) == ["1"]
 
 

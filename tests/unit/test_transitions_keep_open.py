@@ -43,7 +43,7 @@ async def test_an_open_turn_is_kept_open_for_as_long_as_it_is_said_so(clean_stor
         assert await keep_open(store, ADA, "u1")
         assert await tend(store, ADA) == []
         await next_ms(store)
-    assert await commit(store, ADA, "u1", 1) is Commitment.OK
+    assert (await commit(store, ADA, "u1", 1)).outcome is Commitment.OK
 
 
 async def test_then_it_expires_all_the_same(clean_store: Store) -> None:

@@ -138,7 +138,7 @@ async def test_a_revision_discards_what_was_computed_for_the_older_one(
     await hear_eager(clean_store)
     assert await outcome(clean_store, *await read(clean_store)) is Settled.OK
     assert (await hear_eager(clean_store, revision=2)).verdict is Verdict.REVISED
-    assert await commit(clean_store, ADA, "u1", 2) is Commitment.OK
+    assert (await commit(clean_store, ADA, "u1", 2)).outcome is Commitment.OK
     assert await story(clean_store) == ["heard 1"]
     await transcribe(clean_store)
     assert await story(clean_store) == ["heard 1", "transcript 1 u1.r2"]

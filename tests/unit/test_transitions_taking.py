@@ -6,8 +6,7 @@ from common.transitions.answering import (
     NotTaken,
     take_turn,
 )
-from common.transitions.claims import Settled
-from common.transitions.transcribing import Claim
+from common.transitions.claims import Claim, Settled
 from tests.unit.transition_steps import (
     ADA,
     LLM,
@@ -51,7 +50,6 @@ async def test_an_attempt_is_given_what_is_ready(clean_store: Store) -> None:
     assert (attempt.session, attempt.token, attempt.number) == (ADA, "t1", 1)
     assert str(attempt.epoch) == fields["epoch"]
     assert (fields["token"], fields["taken"]) == ("t1", "2")
-    assert attempt.turns[0].language == "en"
     assert attempt.history == ()
     assert len(await pending(clean_store, SHARD.turns)) == 1
 

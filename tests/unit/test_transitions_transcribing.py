@@ -8,9 +8,9 @@ import pytest
 from common.events import Error, Skipped, Transcript
 from common.keys import STT_GROUP
 from common.store import Store
-from common.transitions.claims import Settled
+from common.transitions.claims import Claim, Settled
 from common.transitions.publishing import publish
-from common.transitions.transcribing import Claim, bury_utterance
+from common.transitions.transcribing import bury_utterance
 from tests.unit.transition_steps import (
     ADA,
     ON_BOTH_SERVERS,

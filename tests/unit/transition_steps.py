@@ -11,17 +11,16 @@ from common.events import Error, Event, Heard, Reply, Skipped, Transcript, parse
 from common.keys import LLM_GROUP, STT_GROUP, Shard
 from common.store import Store
 from common.transitions.answering import Attempt, settle_turn, take_turn
-from common.transitions.claims import Settled
+from common.transitions.claims import Claim, Settled
 from common.transitions.publishing import Published, publish
 from common.transitions.tending import tend
 from common.transitions.transcribing import (
-    Claim,
     bury_utterance,
     settle_skip,
     settle_transcript,
 )
 from common.utterance import Utterance
-from tests.integration.redis_server import EXECUTABLES
+from tests.support.redis_server import EXECUTABLES
 
 SHARD: Final = Shard(0)
 ADA: Final = "ada"

@@ -79,7 +79,6 @@ export class ConversationsView {
   }
 
   draw() {
-    this.store.touched.clear();
     if (byId("conversations").hidden) return;
     if (performance.now() >= this.sortDue) {
       this.sortDue = performance.now() + SORT_EVERY_MS;

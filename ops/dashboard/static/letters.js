@@ -7,6 +7,7 @@ import { dayOf, durationOf } from "./times.js";
 export class LettersView {
   constructor() {
     this.list = el("div", {});
+    this.asked = 0; // an answer that a later question has overtaken is left aside
     this.said = el("p", { role: "status", class: "small" });
     this.none = el("p", { class: "empty", hidden: true }, "No dead letters: nothing was given up.");
     this.more = el("button", { hidden: true, onclick: () => this.#load() }, "Older ones");
@@ -27,13 +28,19 @@ export class LettersView {
   }
 
   async #load() {
+    const asked = (this.asked += 1);
     try {
       const { letters, more } = await get(this.last ? `/api/dead?before=${this.last}` : "/api/dead");
+      if (asked !== this.asked) return;
+      if (this.failed) setText(this.said, "");
+      this.failed = false;
       this.list.append(...letters.map((letter) => this.#card(letter)));
       this.last = letters.at(-1)?.letter ?? this.last;
       this.more.hidden = !more;
       this.none.hidden = this.list.childElementCount > 0;
     } catch (error) {
+      if (asked !== this.asked) return;
+      this.failed = true;
       setText(this.said, error.message);
     }
   }
@@ -88,11 +95,13 @@ export class LettersView {
     for (const button of card.querySelectorAll("button")) button.disabled = true;
     try {
       const { done } = await post(path);
+      this.failed = false;
       setText(this.said, `${card.dataset.letter}: ${done}.`);
       card.remove();
       this.none.hidden = this.list.childElementCount > 0;
       this.again.focus(); // what had the focus is gone
     } catch (error) {
+      this.failed = true;
       setText(this.said, `${card.dataset.letter}: ${error.message}`);
       for (const button of card.querySelectorAll("button")) button.disabled = button.dataset.never === "";
     }

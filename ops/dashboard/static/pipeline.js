@@ -110,9 +110,14 @@ function cardsOf(census) {
   const stages = Object.entries(census.stages).map(([name, stage]) => card(
     STAGES[name] ?? name, String(stage.waiting + stage.in_hand),
     `${stage.waiting} waiting, ${stage.in_hand} in hand`,
-    stage.waiting + stage.in_hand ? `the oldest for ${ageOf(1000 * stage.oldest_s)}` : "nothing waits"));
+    oldestOf(stage)));
   return [...stages, serverCard(census.workers.filter(({ role }) => role === "llm")),
     card("Conversations", String(census.open_sessions), "with unfinished turns")];
+}
+
+function oldestOf({ waiting, in_hand: inHand, oldest_s: oldest }) {
+  if (waiting + inHand === 0) return "nothing waits";
+  return oldest === null ? "since when is hidden" : `the oldest for ${ageOf(1000 * oldest)}`;
 }
 
 // What the LLM workers say of their server: each of them opens and closes its own breaker.

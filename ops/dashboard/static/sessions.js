@@ -98,7 +98,7 @@ export class SessionList {
   }
 }
 
-export function lastWords(turn) {
+function lastWords(turn) {
   if (!turn) return "";
   if (turn.ending?.type === "reply") return turn.ending.text;
   if (turn.ending) return noteOf(turn);

@@ -1,12 +1,12 @@
 // What is known of sessions and turns, made of events. Events may come twice and in any order of
 // the streams they are on: adding one again changes nothing.
 
-export const LISTENING_MS = 120_000; // after its last turn a session is awaited for so long
+const LISTENING_MS = 120_000; // after its last turn a session is awaited for so long
 const KEPT = 20; // turns of a session that nobody looks at
 const KEPT_WATCHED = 400;
 const RECENT = 60;
 
-export const keyOf = (event) => `${event.session} ${event.epoch} ${event.turn}`;
+const keyOf = (event) => `${event.session} ${event.epoch} ${event.turn}`;
 const inOrder = (a, b) => a.epoch - b.epoch || a.turn - b.turn;
 const ENDINGS = new Set(["reply", "skipped", "error"]);
 
@@ -15,7 +15,6 @@ export class Store {
     this.sessions = new Map();
     this.recent = []; // the newest turns of all sessions, oldest first
     this.watched = null;
-    this.touched = new Set(); // sessions that changed since the last redraw
     this.clock = 0; // the server's clock minus ours, ms
     this.changed = changed;
   }
@@ -60,7 +59,6 @@ export class Store {
     }
     this.#apply(session, turn, event);
     session.at = Math.max(session.at, event.at);
-    this.touched.add(session.name);
     this.changed();
   }
 

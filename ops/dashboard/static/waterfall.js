@@ -5,7 +5,7 @@ import { durationOf } from "./times.js";
 
 // [name, start, end]: ms since the end of speech. STT may run within the silence (eager), and what
 // it found is shown when both are over.
-export function phasesOf(timings, hasSpeech) {
+function phasesOf(timings, hasSpeech) {
   const { published, stt_started, transcribed, committed, llm_started, first_token, done } = timings;
   const ready = Math.max(transcribed ?? 0, committed ?? 0) || published;
   const phases = [
@@ -48,7 +48,6 @@ function facts(turn, reply) {
   const heard = turn.heard ?? {};
   const transcript = turn.transcript ?? {};
   const usage = reply.usage ?? {};
-  const trace = reply.trace ?? reply.traceparent ?? transcript.trace ?? heard.traceparent;
   const score = (value) => (value === undefined ? undefined : value.toFixed(2));
   const rows = [
     ["STT worker", transcript.worker],
@@ -68,11 +67,8 @@ function facts(turn, reply) {
     ["source", heard.source],
     ["replay of", heard.replay_of],
     ["utterance", turn.id],
-    ["trace id", trace && traceIdOf(trace)],
+    ["trace id", reply.trace],
   ];
   return el("dl", { class: "facts" }, ...rows.filter(([, value]) => value)
     .map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
 }
-
-// A W3C traceparent holds the trace id as its second part.
-const traceIdOf = (trace) => /^[0-9a-f]{2}-([0-9a-f]{32})-/.exec(trace)?.[1] ?? String(trace);

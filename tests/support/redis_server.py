@@ -7,7 +7,6 @@ pipe and then kills the server.
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -25,6 +24,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from common.closing import Closing
+from ops.machine import free_port
 
 # "installed" is what PATH offers; "embedded" is the oldest server that earshot supports (6.2).
 EXECUTABLES: Final[Mapping[str, str | None]] = {
@@ -196,10 +196,3 @@ def _has_ended(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-ROOT: Final = Path(__file__).parent.parent
+ROOT: Final = Path(__file__).parents[2]
 FILE: Final = ROOT / "docker-compose.yml"
 SECURE: Final = ROOT / "ops" / "compose" / "secure.yml"
 MIC_HOST: Final = ROOT / "ops" / "compose" / "mic-host.yml"

@@ -1,7 +1,6 @@
 """A handler of the LLM worker on a real Redis and an LLM server over HTTP, without the loop."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import count
@@ -12,9 +11,8 @@ from common.events import Event, ReplyDelta, parse_event
 from common.keys import LLM_GROUP
 from common.settings import LlmSettings
 from common.store import Store
-from common.transitions.claims import Settled
+from common.transitions.claims import Claim, Settled
 from common.transitions.publishing import Verdict, publish
-from common.transitions.transcribing import Claim
 from common.utterance import Utterance
 from workers.llm import LlmHandler
 from workers.work import Work
@@ -37,6 +35,9 @@ class Desk:
                 if not is_away(error):
                     raise
                 await asyncio.sleep(0.01)
+
+    async def once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+        return await transition()
 
     def says(self, **state: Any) -> None:
         raise AssertionError(f"the handler has nothing to say, and said {state}")
@@ -84,12 +85,6 @@ class Room:
     async def nothing_waits(self) -> bool:
         pending = await self.redis.xpending(self.shard.turns, LLM_GROUP)
         return not pending["pending"] and not await self.redis.xlen(self.shard.turns)
-
-    async def until(self, condition: Callable[[], Awaitable[object]]) -> None:
-        deadline = time.monotonic() + PATIENCE_S
-        while not await condition():
-            assert time.monotonic() < deadline
-            await asyncio.sleep(0.005)
 
     @classmethod
     @asynccontextmanager

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-FOLDER: Final = Path(__file__).parent.parent / "ops" / "monitoring"
+FOLDER: Final = Path(__file__).parents[2] / "ops" / "monitoring"
 RULES: Final = FOLDER / "rules.yml"
 RULE_TESTS: Final = FOLDER / "rules.test.yml"
 DASHBOARD: Final = FOLDER / "grafana" / "dashboards" / "earshot.json"

@@ -6,14 +6,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.integration.redis_server import RedisServer
-from tests.integration.standin_server import StandIn
+from tests.support.redis_server import RedisServer
+from tests.support.standin_server import StandIn
+from tests.support.waiting import until_sync
 
 DEADLINE_S: Final = 120.0
 
@@ -56,7 +57,7 @@ class Pipeline:
 
     def wait_for_endings(self, session: str, turns: int) -> list[dict[str, Any]]:
         """Events of a session once so many of its turns have ended."""
-        events: list[dict[str, Any]] = wait_until(
+        events: list[dict[str, Any]] = until_sync(
             lambda: self.events(session), lambda events: len(endings(events)) >= turns
         )
         return events
@@ -82,17 +83,6 @@ class Pipeline:
                     process.kill()
                     process.wait()
                     raise
-
-
-def wait_until(look: Callable[[], Any], good: Callable[[Any], bool]) -> Any:
-    """Look until it is good; fails with what was seen last."""
-    deadline = time.monotonic() + DEADLINE_S
-    while True:
-        seen = look()
-        if good(seen):
-            return seen
-        assert time.monotonic() < deadline, seen
-        time.sleep(0.2)
 
 
 def endings(events: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,0 +1,17 @@
+"""Secrets out of what people and logs get to see."""
+
+import re
+from typing import Final
+
+MASK: Final = "********"
+
+
+def mask_password(url: str) -> str:
+    """The URL without the password in it, for logs and people; other texts as they are."""
+    scheme, separator, rest = url.partition("://")
+    if not separator:
+        return url
+    rest = re.sub(r"([?&]password=)[^&#]*", rf"\1{MASK}", rest)
+    credentials, at, host = rest.rpartition("@")
+    user, colon, _ = credentials.partition(":")
+    return f"{scheme}{separator}{user}{colon}{MASK if colon else ''}{at}{host}"

@@ -1,0 +1,39 @@
+"""While a sound system takes its time to open the microphone, the rest of `earshot listen` runs."""
+
+import asyncio
+import threading
+from typing import Any
+
+import pytest
+
+from common.configuration import load
+from common.errors import NoMicrophone
+from ops.commands.listen import _listen
+from producer.mute import Mute
+
+
+class SlowMicrophone:
+    """Answers when it is let, and then there is none."""
+
+    name = "slow"
+    is_live = True
+    frame_samples = 480
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self.let = threading.Event()
+
+    def __enter__(self) -> None:
+        self.asked.set()
+        assert self.let.wait(20), "the event loop stood still"
+        raise NoMicrophone("there is none")
+
+
+async def test_a_slow_sound_system_holds_up_nothing_else() -> None:
+    microphone: Any = SlowMicrophone()
+    settings = load({"listen": {"vad": "webrtc"}})
+    opening = asyncio.create_task(_listen(settings, microphone, Mute(False), True, asyncio.Event()))
+    assert await asyncio.to_thread(microphone.asked.wait, 20)
+    microphone.let.set()
+    with pytest.raises(NoMicrophone):
+        await opening
