@@ -89,5 +89,4 @@ def reached(settings: Settings) -> Iterator["Redis"]:
             connection.ping()
             yield connection
     except RedisError as error:
-        where = settings.redis.model_copy(update={"url": url_of(settings)})
-        raise RedisUnusable(f"for the jobs: {sentence(error, where)}") from None
+        raise RedisUnusable(f"for the jobs: {why(error, settings)}") from None
