@@ -20,7 +20,7 @@ from ops.running import reachable
 
 # Rich, which --help must not wait for
 if TYPE_CHECKING:
-    from ops.sessions import Conversation, Session
+    from ops.sessions import Remembered, Session
 
 MAX_NAME = 64
 
@@ -109,7 +109,7 @@ async def _show(settings: Settings, name: str, as_json: bool) -> None:
         click.echo(line)
 
 
-def _lines(found: "Conversation") -> list[str]:
+def _lines(found: "Remembered") -> list[str]:
     session = found.session
     kept = session.expires_in_s is None
     end = "kept until it is answered" if kept else f"forgotten {_end(session)}"
