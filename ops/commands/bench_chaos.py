@@ -51,8 +51,8 @@ def chaos(
     Exits 1 when an utterance was lost, ended twice or came out of order, when anything but what
     was planted ended in an error, or when anything is left behind.
     """
-    from ops.chaos.plan import Plan
-    from ops.chaos.run import Options, run
+    from ops.bench.chaos.plan import Plan
+    from ops.bench.chaos.run import Options, run
 
     logs.set_up(LogSettings(level="error"))
     instant = stt_engine == "instant"

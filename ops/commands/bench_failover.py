@@ -26,7 +26,7 @@ def failover(ctx: click.Context, kills: int, claim_idle: float, as_json: bool) -
     LLM workers are killed while they stream a reply, STT workers while they transcribe, in turn.
     Exits 1 when a reply came later than --claim-idle and 2 seconds after the kill.
     """
-    from ops.chaos.failover import measure
+    from ops.bench.chaos.failover import measure
 
     logs.set_up(LogSettings(level="error"))
     measured = asyncio.run(measure(kills, claim_idle))

@@ -14,9 +14,9 @@ from common.settings import Settings
 from common.transitions.personas import set_persona
 from common.transitions.tending import forget
 from common.utterance import NAME
-from ops.conversation import one_line
 from ops.options import redis_options, settings_and_logs
 from ops.running import reachable
+from ops.terminal.conversation import one_line
 
 # Rich, which --help must not wait for
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from ops.conversation import one_line
+from ops.terminal.conversation import one_line
 
 
 class Bars:

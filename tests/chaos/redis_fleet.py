@@ -14,8 +14,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from ops.die_with_parent import die_with_parent
-from ops.machine import free_port
+from ops.processes.die_with_parent import die_with_parent
+from ops.processes.machine import free_port
 from tests.support.redis_server import EXECUTABLES
 
 START_S: Final = 30.0

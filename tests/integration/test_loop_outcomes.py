@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 from common.errors import Transient
 from common.events import Error, Transcript
 from common.keys import HANDED_BACK
-from ops.chaos.plan import Kind
-from ops.chaos.speech import text_of
+from ops.bench.chaos.plan import Kind
+from ops.bench.chaos.speech import text_of
 from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, failing, workshop
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until

@@ -11,7 +11,7 @@ import pytest
 
 from common.events import Transcript
 from common.keys import shard_of
-from ops.chaos.speech import text_of
+from ops.bench.chaos.speech import text_of
 from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, Worker, workshop
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until

@@ -26,12 +26,12 @@ from common.keys import STT_GROUP
 from common.link import Link
 from common.settings import Settings, SttSettings
 from common.store import Store
+from ops.bench.eager_figures import MODES, Measured, Mode, Turn
 from ops.demo.recording_file import AUDIO, sentences
-from ops.eager_figures import MODES, Measured, Mode, Turn
-from ops.embedded_redis import EmbeddedRedis
-from ops.machine import ready_workers
+from ops.processes.embedded_redis import EmbeddedRedis
+from ops.processes.machine import ready_workers
+from ops.processes.supervisor import NotReady
 from ops.running import link_of, meet, opened
-from ops.supervisor import NotReady
 from producer.audio_file import AudioFileSource
 from producer.detector import WebRtcDetector
 from producer.listen import listen

@@ -23,12 +23,12 @@ from common.store import Store
 from common.subscriber import Subscriber
 from common.transitions.publishing import publish
 from common.utterance import Utterance
+from ops.bench.eager import clips
 from ops.demo.recording_file import AUDIO, sentences
-from ops.eager_bench import clips
-from ops.embedded_redis import EmbeddedRedis
-from ops.machine import ready_workers
+from ops.processes.embedded_redis import EmbeddedRedis
+from ops.processes.machine import ready_workers
+from ops.processes.supervisor import Supervisor, role_command, role_environment
 from ops.running import link_of, meet, opened
-from ops.supervisor import Supervisor, role_command, role_environment
 from producer.identity import new_utterance_id
 
 SEED: Final = 1

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from common.codecs import SAMPLE_RATE, encode
 from common.settings import SttSettings
 from common.utterance import Utterance
-from ops.chaos.plan import Kind, Plan, Planned
+from ops.bench.chaos.plan import Kind, Plan, Planned
 from ops.demo.recording_file import AUDIO, sentences
 from workers.stt import Engine
 from workers.whisper import Transcription, load
