@@ -49,7 +49,7 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class Remembered:
     """A session with what was said in it, oldest first."""
 
     session: Session
@@ -77,7 +77,7 @@ async def sessions(store: Store) -> AsyncIterator[Session]:
             yield found
 
 
-async def conversation(store: Store, name: str) -> Conversation:
+async def conversation(store: Store, name: str) -> Remembered:
     """One session; raises BadInput if there is none of this name."""
     redis: Any = store.redis
     shard = store.shard(check_session_id(name))
@@ -88,7 +88,7 @@ async def conversation(store: Store, name: str) -> Conversation:
         )
     records = await redis.hgetall(shard.inbox(name))
     taken = int(await redis.hget(shard.session(name), "taken") or 0)
-    return Conversation(
+    return Remembered(
         found,
         [json.loads(line) for line in await redis.lrange(shard.history(name), 0, -1)],
         [

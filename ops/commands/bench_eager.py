@@ -20,7 +20,7 @@ def eager(rounds: int, model: str, as_json: bool) -> None:
     Plays sentences at the speed of speech to an STT worker, each with eager transcription on and
     off: about two minutes a round.
     """
-    from ops.eager_bench import clips, measure
+    from ops.bench.eager import clips, measure
 
     logs.set_up(LogSettings(level="error"))
     measured = asyncio.run(

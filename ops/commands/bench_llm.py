@@ -42,7 +42,7 @@ def llm(
     A real worker and the stand-in LLM, whose own time is subtracted; runs with one session and with
     --sessions at once take turns. Exits 1 when a session's replies came out of order.
     """
-    from ops.llm_bench import Load, measure
+    from ops.bench.llm import Load, measure
 
     load = Load(sessions=sessions, repeats=repeats, seconds=seconds, tokens_per_s=tokens_per_s)
     logs.set_up(LogSettings(level="error"))

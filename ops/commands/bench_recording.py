@@ -48,7 +48,7 @@ def recording(
     is speech goes through the STT workers. Exits 1 when something is missing from the transcript,
     or when live utterances waited longer for a worker (median) than one takes to decode.
     """
-    from ops.recording_bench import Options, measure
+    from ops.bench.recording import Options, measure
 
     if kept_for_live >= stt:
         raise click.UsageError("one of the workers has to take the recording")

@@ -12,9 +12,9 @@ import click
 from common.errors import BadInput, Refused
 from common.settings import Settings
 from common.store import Store
-from ops.conversation import one_line
 from ops.options import redis_options, setting, settings_and_logs
 from ops.running import reachable
+from ops.terminal.conversation import one_line
 
 # these bring NumPy, libsndfile and Rich along, which --help must not wait for
 if TYPE_CHECKING:

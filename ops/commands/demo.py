@@ -16,13 +16,13 @@ from common.events import Event, Reply, Skipped, Transcript
 from common.masking import mask_password
 from common.settings import LogSettings
 from common.subscriber import Subscriber
-from ops.conversation import Conversation
 from ops.demo.recording_file import AUDIO, normalised, sentences
-from ops.embedded_redis import WITHOUT_CREDENTIALS
-from ops.machine import Machine, configured, machine
+from ops.processes.embedded_redis import WITHOUT_CREDENTIALS
+from ops.processes.machine import Machine, configured, machine
+from ops.processes.supervisor import NotReady, RoleEnded, StopRequested
 from ops.running import INTERRUPTED, run_role
-from ops.supervisor import NotReady, RoleEnded, StopRequested
 from ops.tally import Tally
+from ops.terminal.conversation import Conversation
 
 SESSION = "demo"
 START_S = 120.0

@@ -66,7 +66,7 @@ def command(ctx: click.Context, as_json: bool, level: bool, seconds: float | Non
 
 
 def _meter(ctx: click.Context, seconds: float | None) -> None:
-    from ops.level_meter import show_level
+    from ops.terminal.level_meter import show_level
     from producer.microphone import Microphone
 
     settings = settings_and_logs(ctx)

@@ -73,7 +73,7 @@ async def _start(settings: Settings, age_s: float | None) -> str:
 
 
 async def _print(settings: Settings, age_s: float | None, kind: str, session: str) -> None:
-    from ops.events_table import FORMATS
+    from ops.event_formats import FORMATS
     from ops.jobs.export import events_of
 
     header, row = FORMATS[kind]

@@ -7,9 +7,9 @@ import click
 
 from common.settings import Settings
 from common.transitions.tending import forget
-from ops.conversation import one_line
 from ops.options import log_options, redis_options, setting, settings_and_logs
 from ops.running import reachable, run_role
+from ops.terminal.conversation import one_line
 
 
 @click.group("jobs", invoke_without_command=True)

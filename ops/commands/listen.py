@@ -98,7 +98,7 @@ def _source(settings: Settings, input_: str | None, realtime: bool, mute: "Mute"
 async def _listen(
     settings: Settings, source: "Source", mute: "Mute", paced: bool, stop: asyncio.Event
 ) -> None:
-    from ops.listening import Listening
+    from ops.terminal.listening import Listening
     from producer.detectors import detector_for, with_lag
     from producer.identity import default_session
     from producer.listen import listen

@@ -14,13 +14,13 @@ from common.settings import Settings
 from common.transitions.personas import set_persona
 from common.transitions.tending import forget
 from common.utterance import NAME
-from ops.conversation import one_line
 from ops.options import redis_options, settings_and_logs
 from ops.running import reachable
+from ops.terminal.conversation import one_line
 
 # Rich, which --help must not wait for
 if TYPE_CHECKING:
-    from ops.sessions import Conversation, Session
+    from ops.sessions import Remembered, Session
 
 MAX_NAME = 64
 
@@ -109,7 +109,7 @@ async def _show(settings: Settings, name: str, as_json: bool) -> None:
         click.echo(line)
 
 
-def _lines(found: "Conversation") -> list[str]:
+def _lines(found: "Remembered") -> list[str]:
     session = found.session
     kept = session.expires_in_s is None
     end = "kept until it is answered" if kept else f"forgotten {_end(session)}"

@@ -17,9 +17,9 @@ from common.census import Census, take_census
 from common.connection import is_unusable, sentence
 from common.settings import Settings
 from common.store import Store
-from ops.conversation import one_line
 from ops.options import redis_options, settings_and_logs
 from ops.running import link_of, opened, reachable
+from ops.terminal.conversation import one_line
 
 LOOK_EVERY_S: Final = 1.0
 

@@ -14,10 +14,10 @@ from common.errors import BadInput
 from common.keys import check_session_id
 from common.settings import LogSettings, Settings
 from common.subscriber import Subscriber
-from ops.conversation import Conversation
 from ops.options import log_options, redis_options, settings_and_logs
 from ops.running import link_of, meet, opened, reachable
 from ops.since import age, start
+from ops.terminal.conversation import Conversation
 
 READER_LEFT_S = 0.5  # how soon it is noticed
 
@@ -112,7 +112,7 @@ async def _show(subscriber: Subscriber, conversation: Conversation, log: LogSett
     """In colours, with the replies as they stream."""
     from rich.console import Console
 
-    from ops.live_tail import LiveTail
+    from ops.terminal.live_tail import LiveTail
 
     tail = LiveTail(Console(), conversation)
     with tail.shown():

@@ -12,11 +12,11 @@ from common.errors import BadSetting
 from common.masking import mask_password
 from common.settings import Settings
 from common.subscriber import Subscriber
-from ops.conversation import Conversation
-from ops.machine import Machine, configured, machine
 from ops.options import log_options, overrides, setting, settings_and_logs
+from ops.processes.machine import Machine, configured, machine
+from ops.processes.supervisor import StopRequested, to_stderr
 from ops.running import run_role
-from ops.supervisor import StopRequested, to_stderr
+from ops.terminal.conversation import Conversation
 
 ANNOUNCED = "Dashboard: "
 """How the dashboard says where it is."""

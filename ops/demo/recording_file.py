@@ -4,10 +4,17 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+# which `earshot demo --help` must not wait for
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FOLDER: Final = Path(__file__).parent / "recording"
 AUDIO: Final = FOLDER / "conversation.flac"
+RATE: Final = 16_000
+ROOM_S: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +31,16 @@ def sentences() -> list[Sentence]:
     """What is spoken, in order; made together with the audio by `recording/make_recording.py`."""
     script = json.loads((FOLDER / "conversation.json").read_text(encoding="utf-8"))
     return [Sentence(**sentence) for sentence in script["sentences"]]
+
+
+def samples_of(sentence: Sentence, room_s: float = ROOM_S) -> "NDArray[np.int16]":
+    """Its audio at 16 kHz, with so much of what is around it on both sides."""
+    import soundfile
+
+    start, end = round((sentence.start_s - room_s) * RATE), round((sentence.end_s + room_s) * RATE)
+    samples: NDArray[np.int16]
+    samples, _ = soundfile.read(AUDIO, frames=end - start, start=start, dtype="int16")
+    return samples
 
 
 def normalised(text: str) -> str:

@@ -1,17 +1,17 @@
 """How far jobs are: bars on a terminal, a line per change of state elsewhere."""
 
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from ops.conversation import one_line
+from common.closing import Closing
+from ops.terminal.conversation import one_line
 
 
-class Bars:
+class Bars(Closing):
     """Use it as a context manager; writes to stderr."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
@@ -48,10 +48,5 @@ class Bars:
         self._progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._progress.stop()

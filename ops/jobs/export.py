@@ -11,9 +11,9 @@ from common.link import Link
 from common.store import Store
 from common.subscriber import Subscriber
 from common.utterance import explain
-from ops.events_table import FORMATS
+from ops.event_formats import FORMATS
 from ops.jobs.folder import here
-from ops.jobs.performing import Office
+from ops.jobs.performing import JobContext
 from ops.jobs.whole_file import whole_file
 
 TELL_EVERY = 1_000
@@ -45,21 +45,21 @@ def events_of(
     )
 
 
-async def run(office: Office, arguments: Mapping[str, Any]) -> dict[str, Any]:
+async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
     try:
         request = Request.model_validate(arguments)
     except ValidationError as error:
         raise BadInput(f"the job's {explain(error)}") from None
-    output = here(request.output, office.settings.jobs)
+    output = here(request.output, context.settings.jobs)
     header, row = FORMATS[request.format]
     count = 0
-    reading = events_of(office.store, office.link, request.since, request.session)
-    with whole_file(output, office.job) as file:
+    reading = events_of(context.store, context.link, request.since, request.session)
+    with whole_file(output, context.job) as file:
         file.write(header)
         async with aclosing(reading.events()) as events:
             async for received in events:
                 file.write(row(received.event))
                 count += 1
                 if count % TELL_EVERY == 0:
-                    office.tell(said=f"{count} events")
+                    context.tell(said=f"{count} events")
     return {"output": str(output), "events": count}

@@ -21,10 +21,10 @@ from rq.registry import (
 from rq.serializers import JSONSerializer
 
 from common.errors import BadInput
-from ops.conversation import one_line
 from ops.jobs.known import KnownJob
 from ops.jobs.queues import ENDED, RECORDINGS, UPKEEP, find, queue
 from ops.jobs.watching import POLL_S, WORDS, why_of
+from ops.terminal.conversation import one_line
 
 STOPPED: Final = frozenset({JobStatus.STOPPED, JobStatus.CANCELED})
 REGISTRIES = (

@@ -33,7 +33,7 @@ class JobFailed(Exception):
 
 
 @dataclass(slots=True)
-class Office:
+class JobContext:
     """What a job works with. `job` names it, `progress` is shown to whoever asks."""
 
     settings: Settings
@@ -47,7 +47,7 @@ class Office:
         self.progress |= values
 
 
-Run = Callable[[Office, Mapping[str, Any]], Awaitable[Any]]
+Run = Callable[[JobContext, Mapping[str, Any]], Awaitable[Any]]
 
 
 def perform(job: "KnownJob", module: str, **arguments: Any) -> Any:
@@ -83,20 +83,20 @@ async def _run(job: "KnownJob", module: str, arguments: Mapping[str, Any]) -> An
     settings = load()
     run: Run = importlib.import_module(module).run
     async with opened(settings) as store:
-        office = Office(settings, store, link_of(store, settings), job.id)
-        saving = asyncio.create_task(_save_progress(job, office))
+        context = JobContext(settings, store, link_of(store, settings), job.id)
+        saving = asyncio.create_task(_save_progress(job, context))
         try:
-            return await run(office, arguments)
+            return await run(context, arguments)
         finally:
             saving.cancel()
             await asyncio.gather(saving, return_exceptions=True)
 
 
-async def _save_progress(job: "KnownJob", office: Office) -> None:
+async def _save_progress(job: "KnownJob", context: JobContext) -> None:
     shown: dict[str, Any] = {}
     while True:
-        if office.progress != shown:
-            shown = dict(office.progress)
+        if context.progress != shown:
+            shown = dict(context.progress)
             job.meta["progress"] = shown
             with suppress(RedisError, OSError):  # the next one may come through
                 await asyncio.to_thread(job.save_meta)

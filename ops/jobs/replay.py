@@ -10,42 +10,42 @@ from common.errors import BadInput, Refused
 from common.link import jittered
 from common.transitions.publishing import Verdict
 from ops.dead_letters import dead_letters, find_letter, send_again
-from ops.jobs.performing import Office
+from ops.jobs.performing import JobContext
 
 FULL_PAUSE_S = 1.0
 
 log = structlog.get_logger(__name__)
 
 
-async def run(office: Office, arguments: Mapping[str, Any]) -> dict[str, Any]:
+async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Each letter goes in one step with its replay, so a job that runs again goes on."""
     reason = arguments.get("reason")
     wanted = [
         letter.entry
-        async for letter in dead_letters(office.store, None if reason is None else str(reason))
+        async for letter in dead_letters(context.store, None if reason is None else str(reason))
     ]
     replayed, left = 0, []
     for number, entry in enumerate(wanted):
-        office.tell(said=f"{number} of {len(wanted)} dead letters")
+        context.tell(said=f"{number} of {len(wanted)} dead letters")
         try:
-            replayed += await _replay(office, entry)
+            replayed += await _replay(context, entry)
         except Refused as error:
             left.append({"letter": entry, "why": str(error)})
             log.warning("not_replayed", letter=entry, why=str(error))
     return {"replayed": replayed, "left": left}
 
 
-async def _replay(office: Office, entry: str) -> int:
+async def _replay(context: JobContext, entry: str) -> int:
     """1, or 0 if somebody else was first; waits while the backlog is full."""
     try:
-        letter = await office.link.lasting(find_letter, office.store, entry)
+        letter = await context.link.lasting(find_letter, context.store, entry)
     except BadInput:
         return 0
     while True:
-        answer = await office.link.lasting(send_again, office.store, letter)
+        answer = await context.link.lasting(send_again, context.store, letter)
         if answer is None:
             return 0
         if answer.verdict is not Verdict.FULL:
             return 1
-        office.tell(said=f"waits: {answer.why}")
+        context.tell(said=f"waits: {answer.why}")
         await asyncio.sleep(jittered(FULL_PAUSE_S))

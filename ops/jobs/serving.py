@@ -14,8 +14,8 @@ from common.settings import Settings
 from ops.jobs.connection import connect, reached, why
 from ops.jobs.queues import RECORDINGS, UPKEEP, has_worker
 from ops.jobs.schedule import Schedule
+from ops.processes.supervisor import Supervisor, role_environment
 from ops.running import link_of, meet, opened, unless
-from ops.supervisor import Supervisor, role_environment
 
 LOOK_S: Final = 1.0
 

@@ -11,7 +11,7 @@ from common.events import Event, Reply, Transcript
 from common.subscriber import Subscriber
 from common.transitions.answering import Message
 from common.utterance import explain
-from ops.jobs.performing import Office
+from ops.jobs.performing import JobContext
 from workers.llm_errors import ContextTooLong
 from workers.llm_server import Finished, LlmServer
 
@@ -49,35 +49,40 @@ def messages_of(lines: Sequence[str]) -> list[Message]:
     return [{"role": "user", "content": "\n".join([INSTRUCTION, "", *lines])}]
 
 
-async def run(office: Office, arguments: Mapping[str, Any]) -> dict[str, Any]:
+async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
     try:
         request = Request.model_validate(arguments)
     except ValidationError as error:
         raise BadInput(f"the job's {explain(error)}") from None
     subscriber = Subscriber(
-        office.store, office.link, since="0-0", deltas=False, session=request.session, follow=False
+        context.store,
+        context.link,
+        since="0-0",
+        deltas=False,
+        session=request.session,
+        follow=False,
     )
     async with aclosing(subscriber.events()) as events:
         lines = lines_of([received.event async for received in events], request)
     if not lines:
         raise BadInput(
             f"nothing of session {request.session} is kept any more: results stay for"
-            f" {office.settings.limits.results_age_s / 3600:g} h"
+            f" {context.settings.limits.results_age_s / 3600:g} h"
         )
-    text, model = await _summarise(office, lines)
+    text, model = await _summarise(context, lines)
     return request.model_dump() | {"text": text, "model": model}
 
 
-async def _summarise(office: Office, lines: list[str]) -> tuple[str, str]:
+async def _summarise(context: JobContext, lines: list[str]) -> tuple[str, str]:
     """The summary and the model's name; of a conversation too long for it, of its later half."""
-    server = LlmServer(office.settings.llm)
+    server = LlmServer(context.settings.llm)
     try:
         while True:
             pieces: list[str] = []
             model = ""
             try:
                 generated = server.generate(
-                    messages_of(lines), office.settings.jobs.summary_max_tokens
+                    messages_of(lines), context.settings.jobs.summary_max_tokens
                 )
                 async with aclosing(generated):
                     async for piece in generated:

@@ -10,20 +10,20 @@ import structlog
 from common.errors import BadInput
 from common.settings import ListenSettings
 from common.transitions.tending import trim
-from ops.jobs.performing import Office
+from ops.jobs.performing import JobContext
 from producer.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 
 
-async def run(office: Office, arguments: Mapping[str, Any]) -> dict[str, Any]:
+async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Results, deltas and dead letters by age and count; the outboxes of this host by age."""
-    for shard in office.store.all_shards():
-        trimmed = await office.link.lasting(trim, office.store, shard)
+    for shard in context.store.all_shards():
+        trimmed = await context.link.lasting(trim, context.store, shard)
         for kind, count in asdict(trimmed).items():
             if count:
                 log.warning("oldest_dropped", of=kind, count=count)
-    dropped = await asyncio.to_thread(sweep_outboxes, office.settings.listen)
+    dropped = await asyncio.to_thread(sweep_outboxes, context.settings.listen)
     return {"outbox_rows": dropped}
 
 

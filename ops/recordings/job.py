@@ -9,7 +9,7 @@ from common.census import take_census
 from common.link import Link
 from common.settings import Settings
 from common.store import Store
-from ops.jobs.performing import Office
+from ops.jobs.performing import JobContext
 from ops.jobs.whole_file import whole_file
 from ops.recordings.formats import FORMATS
 from ops.recordings.request import Request, found
@@ -24,15 +24,15 @@ NO_WORKER: Final = (
 )
 
 
-async def run(office: Office, arguments: Mapping[str, Any]) -> dict[str, Any]:
+async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Transcribe one recording, as an RQ job."""
     return await transcribe(
-        office.settings,
-        office.store,
-        office.link,
+        context.settings,
+        context.store,
+        context.link,
         Request.read(arguments),
-        job=office.job,
-        tell=lambda progress: office.tell(**asdict(progress)),
+        job=context.job,
+        tell=lambda progress: context.tell(**asdict(progress)),
     )
 
 

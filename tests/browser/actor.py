@@ -4,9 +4,9 @@ import asyncio
 import threading
 import uuid
 from collections.abc import Coroutine
-from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
+from common.closing import Closing
 from common.codecs import encode
 from common.keys import LLM_GROUP, STT_GROUP, Shard
 from common.settings import LimitSettings
@@ -27,7 +27,7 @@ LLM: Final = "llm-1"
 DEADLINE_S: Final = 30.0
 
 
-class Actor:
+class Actor(Closing):
     """Blocking, with an event loop in a thread of its own: Playwright's runs in the main one."""
 
     def __init__(self, server: RedisServer) -> None:
@@ -41,12 +41,7 @@ class Actor:
         self._do(self._open())
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._do(self.store.redis.aclose())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -20,8 +20,8 @@ from common import logs
 from common.codecs import SAMPLE_RATE
 from common.settings import Settings
 from common.utterance import Utterance
-from ops.chaos.plan import Kind, Planned
-from ops.chaos.speech import InstantEngine, utterance_of
+from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.speech import InstantEngine, utterance_of
 from ops.running import link_of, meet, opened, run_role
 from producer import segmenter as cut
 from producer.drafts import Draft, Drafts, Name

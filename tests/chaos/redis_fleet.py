@@ -6,16 +6,16 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from ops.die_with_parent import die_with_parent
-from ops.machine import free_port
+from common.closing import Closing
+from ops.processes.die_with_parent import die_with_parent
+from ops.processes.machine import free_port
 from tests.support.redis_server import EXECUTABLES
 
 START_S: Final = 30.0
@@ -77,7 +77,7 @@ class Node:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class Fleet:
+class Fleet(Closing):
     """Its nodes are gone at the end of the context."""
 
     def __init__(self) -> None:
@@ -92,14 +92,6 @@ class Fleet:
         self.nodes.append(node)
         return node
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         for node in self.nodes:
             node.close()

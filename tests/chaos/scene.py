@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from common.transitions.publishing import Verdict, publish
-from ops.chaos.judge import Findings, judge
-from ops.chaos.plan import Kind, Plan, Planned
-from ops.chaos.run import READY_S, staged
-from ops.chaos.speech import InstantEngine, utterance_of
-from ops.chaos.stage import Stage, llm_values
-from ops.machine import free_port
+from ops.bench.chaos.judge import Findings, judge
+from ops.bench.chaos.plan import Kind, Plan, Planned
+from ops.bench.chaos.run import READY_S, staged
+from ops.bench.chaos.speech import InstantEngine, utterance_of
+from ops.bench.chaos.stage import Stage, llm_values
+from ops.processes.machine import free_port
 
 PATIENCE_S: Final = 90.0
 CLAIM_S: Final = 0.6

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from ops.chaos import run as module
-from ops.chaos.judge import Findings
-from ops.chaos.plan import Plan
-from ops.chaos.pool import Deaths
-from ops.chaos.run import Options, Report
-from ops.chaos.storm import Dealt
+from ops.bench.chaos import run as module
+from ops.bench.chaos.judge import Findings
+from ops.bench.chaos.plan import Plan
+from ops.bench.chaos.pool import Deaths
+from ops.bench.chaos.run import Options, Report
+from ops.bench.chaos.storm import Dealt
 from ops.commands.bench import command
 
 ASKED_FOR = """

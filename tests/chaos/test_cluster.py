@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.chaos.plan import Plan
-from ops.machine import free_port
+from ops.bench.chaos.plan import Plan
+from ops.processes.machine import free_port
 from tests.chaos.redis_fleet import DURABLE, START_S, Fleet, Node
 from tests.chaos.scene import scene
 from tests.support.waiting import until_sync

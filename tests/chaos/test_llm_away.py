@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from common.keys import LLM_GROUP
-from ops.chaos.stage import LLM_SERVER
+from ops.bench.chaos.stage import LLM_SERVER
 from tests.chaos.scene import scene
 from tests.support.redis_server import RedisServer
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from common.keys import HANDED_BACK, LLM_GROUP, SHARDS, STT_GROUP, WORKERS
 from common.link import Link
-from ops.chaos.plan import Kind
+from ops.bench.chaos.plan import Kind
 from tests.chaos.scene import Scene, scene
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until

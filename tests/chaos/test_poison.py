@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.chaos.plan import Kind
+from ops.bench.chaos.plan import Kind
 from tests.chaos.scene import scene
 from tests.support.redis_server import RedisServer
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.chaos.plan import Plan
+from ops.bench.chaos.plan import Plan
 from tests.chaos.redis_fleet import CAREFUL, DURABLE, Fleet
 from tests.chaos.scene import scene
 from tests.support.waiting import until_sync

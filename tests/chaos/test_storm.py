@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ops.chaos.plan import Plan
-from ops.chaos.run import Options, run
+from ops.bench.chaos.plan import Plan
+from ops.bench.chaos.run import Options, run
 
 
 def quiet(line: str) -> None:

@@ -20,8 +20,8 @@ from pydantic import SecretStr
 from redis import Redis
 
 from common.settings import PREFIX, RedisSettings
-from ops.die_with_parent import die_with_parent
-from ops.machine import free_port
+from ops.processes.die_with_parent import die_with_parent
+from ops.processes.machine import free_port
 from tests.support.compose_file import ROOT, SECURE, environment, mounts, services
 
 METRICS: Final = 9464

@@ -3,7 +3,7 @@ with one, and each conversation stays in order."""
 
 import pytest
 
-from ops.llm_bench import Load, measure
+from ops.bench.llm import Load, measure
 
 
 @pytest.mark.full

@@ -3,7 +3,7 @@ workers kept for them, they wait for less than one decode takes; and memory stay
 
 import pytest
 
-from ops.recording_bench import Options, measure
+from ops.bench.recording import Options, measure
 
 # The interpreter, NumPy and the detector take 70 MB; three hours as one array would be 330 MB more.
 MEMORY_MB = 200

@@ -9,7 +9,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from ops.chaos.proxy import Proxy
+from ops.bench.chaos.proxy import Proxy
 from tests.support.redis_server import RedisServer
 
 LARGE = b"x" * 2**20

@@ -26,8 +26,8 @@ from common.settings import LimitSettings
 from common.store import Store
 from common.subscriber import Subscriber
 from common.transitions.publishing import Verdict, publish
-from ops.chaos.plan import Kind, Planned
-from ops.chaos.speech import utterance_of
+from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.speech import utterance_of
 from ops.demo.recording_file import AUDIO, sentences
 from tests.integration.compose_natively import House
 from tests.integration.said import LEAD_S, RATE, said

@@ -12,9 +12,9 @@ from common.events import Heard, Transcript
 from common.store import Store
 from common.transitions.publishing import Commitment, Verdict, commit, publish
 from common.utterance import Utterance
-from ops.chaos.plan import Kind, Planned
-from ops.chaos.speech import text_of, utterance_of
-from ops.eager_bench import clips, measure
+from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.speech import text_of, utterance_of
+from ops.bench.eager import clips, measure
 from tests.integration.workshop import Shop, workshop
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until

@@ -18,8 +18,8 @@ from common.keys import HANDED_BACK, STT_GROUP, WORKERS, Shard
 from common.settings import LimitSettings
 from common.store import Store
 from common.transitions.publishing import publish
-from ops.chaos.plan import Kind, Planned
-from ops.chaos.speech import InstantEngine, utterance_of
+from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.speech import InstantEngine, utterance_of
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until_sync
 
@@ -49,7 +49,7 @@ class Workers:
             **{f"EARSHOT_WORKER__{name.upper()}": str(value) for name, value in settings.items()},
         }
         process = subprocess.Popen(
-            [sys.executable, "-m", "ops.chaos.worker", "stt", "--slow-s", str(slow_s)],
+            [sys.executable, "-m", "ops.bench.chaos.worker", "stt", "--slow-s", str(slow_s)],
             cwd=ROOT,
             env=env,
             stderr=subprocess.PIPE,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from common.errors import Transient
-from ops.chaos.plan import Kind
+from ops.bench.chaos.plan import Kind
 from tests.integration.workshop import FOREVER_S, Engine, Shop, failing, workshop
 from tests.support.metric_samples import Growth, growth, sample
 from tests.support.redis_server import RedisServer

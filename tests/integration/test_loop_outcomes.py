@@ -16,8 +16,8 @@ from common.keys import HANDED_BACK, STT_GROUP
 from common.store import Store
 from common.transitions.claims import Claim, Settled
 from common.transitions.transcribing import bury_utterance
-from ops.chaos.plan import Kind
-from ops.chaos.speech import text_of
+from ops.bench.chaos.plan import Kind
+from ops.bench.chaos.speech import text_of
 from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, failing, workshop
 from tests.support.metric_samples import growth
 from tests.support.redis_server import RedisServer

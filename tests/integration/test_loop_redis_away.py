@@ -12,7 +12,7 @@ from common import connection
 from common.errors import RedisUnusable
 from common.events import Heard
 from common.keys import HANDED_BACK, STT_GROUP
-from ops.chaos.proxy import Proxy
+from ops.bench.chaos.proxy import Proxy
 from tests.integration.workshop import CLAIM_S, Engine, Shop, workshop
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until

@@ -15,7 +15,7 @@ from common.events import Transcript
 from common.keys import shard_of
 from common.transitions.claims import Settled, heartbeat
 from common.transitions.transcribing import settle_transcript
-from ops.chaos.speech import text_of
+from ops.bench.chaos.speech import text_of
 from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, Worker, workshop
 from tests.support.metric_samples import growth
 from tests.support.redis_server import RedisServer

@@ -24,7 +24,7 @@ from common.traceparent import begin, trace_of
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from ops.demo.recording_file import AUDIO, sentences
-from ops.machine import free_port
+from ops.processes.machine import free_port
 from tests.support.monitoring_files import named_metrics
 from tests.support.otlp_receiver import OtlpReceiver, Received
 from tests.support.pipeline import Pipeline, earshot, pipeline

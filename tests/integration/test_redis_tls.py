@@ -15,7 +15,7 @@ from common.settings import LimitSettings, RedisSettings
 from common.store import Store
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
-from ops.machine import free_port
+from ops.processes.machine import free_port
 from tests.chaos.redis_fleet import Fleet
 from tests.support.secured_redis import SecuredRedis, make_secrets
 from tests.support.waiting import until, until_sync

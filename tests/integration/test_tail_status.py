@@ -20,7 +20,7 @@ from common.transitions.answering import Attempt, delta, settle_turn, take_turn
 from common.transitions.claims import Claim
 from common.transitions.publishing import publish
 from common.utterance import Utterance
-from ops.event_schema import schema
+from ops.reference.event_schema import schema
 from tests.integration.conftest import with_store
 from tests.support.command_line import DEADLINE_S, InProcess, Processes
 from tests.support.redis_server import RedisServer

@@ -24,8 +24,8 @@ from common.transitions.claims import Claim
 from common.transitions.dead_letters import replay
 from common.transitions.publishing import Verdict, publish
 from common.utterance import SCHEMA, Utterance
-from ops.chaos.plan import Kind, Planned
-from ops.chaos.speech import InstantEngine, text_of, utterance_of
+from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.speech import InstantEngine, text_of, utterance_of
 from ops.dead_letters import dead_letters
 from tests.integration.workshop import workshop
 from tests.recorded.record import SESSION, file_of, raw

@@ -12,12 +12,13 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+
+from common.closing import Closing
 
 _START_S: Final = 60.0
 _SINK: Final = "speaker"
@@ -29,7 +30,7 @@ ctl.!default { type pulse }
 """
 
 
-class VirtualMicrophone:
+class VirtualMicrophone(Closing):
     """A sound server of its own; `env` are the variables by which programs find it."""
 
     def __init__(self) -> None:
@@ -54,12 +55,7 @@ class VirtualMicrophone:
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._remove()
 
     def start(self) -> None:

@@ -1,7 +1,7 @@
 """Workers in the test's own event loop: the real loop and STT handler, on a real Redis.
 
-What they hear is a number inside the audio (`ops.chaos.speech`), and a test decides what happens
-when an engine comes to a number: it blocks, fails, or takes its time.
+What they hear is a number inside the audio (`ops.bench.chaos.speech`), and a test decides what
+happens when an engine comes to a number: it blocks, fails, or takes its time.
 """
 
 import asyncio
@@ -24,8 +24,8 @@ from common.link import Link
 from common.settings import Settings
 from common.store import Store
 from common.transitions.publishing import Verdict, publish
-from ops.chaos.plan import Kind, Planned
-from ops.chaos.speech import InstantEngine, heard_in, text_of, utterance_of
+from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.speech import InstantEngine, heard_in, text_of, utterance_of
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from workers import reader

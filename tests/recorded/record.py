@@ -22,8 +22,8 @@ from common.transitions.claims import Claim
 from common.transitions.publishing import commit, publish
 from common.transitions.transcribing import bury_utterance, settle_skip, settle_transcript
 from common.utterance import SCHEMA, Utterance
-from ops.chaos.plan import Kind, Planned
-from ops.chaos.speech import InstantEngine, utterance_of
+from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.speech import InstantEngine, utterance_of
 from tests.conftest import FAST
 from tests.support.redis_server import RedisServer
 

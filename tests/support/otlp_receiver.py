@@ -4,10 +4,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, Final, Self
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from common.closing import Closing
 
 PATIENCE_S: Final = 60.0
 NS_PER_MS: Final = 1_000_000
@@ -30,7 +31,7 @@ class Received:
     attributes: dict[str, str | int]
 
 
-class OtlpReceiver:
+class OtlpReceiver(Closing):
     """Listens on a free port of this machine; `status` is what it answers with."""
 
     def __init__(self) -> None:
@@ -81,12 +82,7 @@ class OtlpReceiver:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
 

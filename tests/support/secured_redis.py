@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from common.settings import RedisSettings
-from ops.machine import free_port
+from ops.processes.machine import free_port
 from tests.support.redis_server import EXECUTABLES, RedisServer
 
 ROLES: Final = ("producer", "stt", "llm", "jobs", "viewer", "admin")

@@ -9,9 +9,9 @@ import pytest
 from common.keys import LLM_GROUP, STT_GROUP, Shard
 from common.settings import LlmSettings
 from common.store import Store
-from ops.chaos.judge import Findings, judge
-from ops.chaos.plan import Kind, Planned
-from ops.chaos.speech import InstantEngine, text_of
+from ops.bench.chaos.judge import Findings, judge
+from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.speech import InstantEngine, text_of
 from ops.standin.protocol import Message
 from ops.standin.wit.replies import reply_to
 from workers.prompt import history_of

@@ -7,9 +7,9 @@ import pytest
 
 from common.codecs import SAMPLE_RATE, decode
 from common.errors import BadAudio
-from ops.chaos.plan import PLANTED, Kind, Plan
-from ops.chaos.speech import InstantEngine, heard_in, text_of, utterance_of
-from ops.chaos.storm import AT_LEAST_ONCE, CALM_EDGES, PER_MINUTE, schedule
+from ops.bench.chaos.plan import PLANTED, Kind, Plan
+from ops.bench.chaos.speech import InstantEngine, heard_in, text_of, utterance_of
+from ops.bench.chaos.storm import AT_LEAST_ONCE, CALM_EDGES, PER_MINUTE, schedule
 
 PLAN = Plan(
     utterances=500,

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from common.configuration import load, names, variable_of
-from ops.configuration_reference import PATH, rendered
+from ops.reference.configuration import PATH, rendered
 from tests.support.environments import clean
 
 
 def test_the_committed_page_is_up_to_date() -> None:
     assert PATH.read_text(encoding="utf-8") == rendered(), (
-        "run: python -m ops.configuration_reference"
+        "run: python -m ops.reference.configuration"
     )
 
 

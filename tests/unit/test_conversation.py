@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from common.events import EVENTS, Event
-from ops.conversation import Conversation, one_line
+from ops.terminal.conversation import Conversation, one_line
 from tests.unit.any_event import events, texts
 
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from common.monitoring import served
 from common.settings import MetricsSettings
-from ops.machine import free_port
+from ops.processes.machine import free_port
 from tests.support.command_line import InProcess
 from tests.support.environments import clean, own_logging
 

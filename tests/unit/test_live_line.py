@@ -8,9 +8,9 @@ import structlog
 from rich.console import Console
 
 from common.settings import LogSettings
-from ops import live_line
-from ops.live_line import State, shown
-from ops.meter import WIDTH, meter
+from ops.terminal import live_line
+from ops.terminal.live_line import State, shown
+from ops.terminal.meter import WIDTH, meter
 from tests.support.environments import own_logging
 
 QUIET = State(-50.0, None, 3, 2, is_muted=False, has_keys=False)

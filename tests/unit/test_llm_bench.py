@@ -5,9 +5,9 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from ops import llm_bench
+from ops.bench import llm as llm_bench
+from ops.bench.llm import Load, Measured, Run
 from ops.commands.bench import command
-from ops.llm_bench import Load, Measured, Run
 
 
 def measured(*, in_order: bool = True) -> Measured:

@@ -12,9 +12,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.configuration import load
-from ops import machine
-from ops.embedded_redis import EmbeddedRedis, find_server
-from ops.machine import Machine, keep
+from ops.processes import machine
+from ops.processes.embedded_redis import EmbeddedRedis, find_server
+from ops.processes.machine import Machine, keep
 from tests.support.environments import clean
 from tests.support.waiting import until
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ops.metrics_reference import PATH, rendered, rows
+from ops.reference.metrics import PATH, rendered, rows
 
 UNITS = ("_seconds", "_bytes", "_entries", "_utterances", "_workers", "_sessions")
 STATES = ("earshot_redis_up", "earshot_speech_active", "earshot_muted", "earshot_breaker_state")
@@ -10,7 +10,7 @@ STATES = ("earshot_redis_up", "earshot_speech_active", "earshot_muted", "earshot
 
 def test_the_committed_page_is_up_to_date() -> None:
     page = PATH.read_text(encoding="utf-8")
-    assert page == rendered(page), "run: python -m ops.metrics_reference"
+    assert page == rendered(page), "run: python -m ops.reference.metrics"
 
 
 def test_a_page_without_a_place_for_the_table_is_refused() -> None:

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from common import monitoring
 from common.monitoring import monitored, served
 from common.settings import MetricsSettings
-from ops.machine import free_port
+from ops.processes.machine import free_port
 
 
 def page(port: int, path: str) -> tuple[int, str]:

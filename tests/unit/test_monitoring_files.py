@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ops.metrics_reference import PATH, rows
+from ops.reference.metrics import PATH, rows
 from tests.support.monitoring_files import (
     DASHBOARD,
     FOLDER,

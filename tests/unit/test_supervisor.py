@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from ops.supervisor import (
+from ops.processes.supervisor import (
     NotReady,
     RoleEnded,
     StopRequested,
@@ -143,7 +143,7 @@ async def test_the_pauses_before_a_new_start_grow_to_their_limit(
         pauses.append(seconds)
         return len(pauses) == 5
 
-    monkeypatch.setattr("ops.child.Child.asked_within", at_once)
+    monkeypatch.setattr("ops.processes.child.Child.asked_within", at_once)
     async with Supervisor(_Heard(), first_pause_s=1, max_pause_s=5) as roles:
         await roles.spawn("a", _python("raise SystemExit(1)"))
         assert await roles.ended("a") == 1
@@ -286,7 +286,7 @@ async def test_until_ends_when_the_person_wants_to_stop() -> None:
 
 PARENT = """
 import asyncio, signal, sys
-from ops.supervisor import Supervisor, to_stderr
+from ops.processes.supervisor import Supervisor, to_stderr
 
 async def main():
     stop = asyncio.Event()

@@ -16,16 +16,16 @@ from common.configuration import explain_origins, inherited, load
 from common.link import Link
 from common.settings import Settings
 from common.store import Store
-from ops.embedded_redis import EmbeddedRedis, NoEmbeddedRedis
-from ops.running import link_of, meet, opened, unless
-from ops.standin import MODEL, READY
-from ops.supervisor import (
+from ops.processes.embedded_redis import EmbeddedRedis, NoEmbeddedRedis
+from ops.processes.supervisor import (
     MAX_PAUSE_S,
     StopRequested,
     Supervisor,
     role_command,
     role_environment,
 )
+from ops.running import link_of, meet, opened, unless
+from ops.standin import MODEL, READY
 
 POLL_S: Final = 0.1
 LOOK_AFTER_S: Final = 1.0

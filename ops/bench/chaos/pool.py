@@ -16,10 +16,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from ops.chaos.speech import POISONED
+from ops.bench.chaos.speech import POISONED
 from ops.standin.parent import Parent
 
-PRELOAD: Final = ["ops.chaos.worker", "ops.chaos.producer", "ops.standin.server"]
+PRELOAD: Final = ["ops.bench.chaos.worker", "ops.bench.chaos.producer", "ops.standin.server"]
 RESTART_S: Final = 0.1
 END_S: Final = 10.0
 

@@ -13,7 +13,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 from common import logs
 from common.settings import LogSettings
-from ops.meter import meter
+from ops.terminal.meter import meter
 
 REDRAWN_HZ: Final = 10
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
-from ops.die_with_parent import die_with_parent
+from ops.processes.die_with_parent import die_with_parent
 
 LAST_LINES_S: Final = 1.0
 """How long a dead child's pipe is read on: a process of its own may hold it open for ever."""

@@ -15,15 +15,15 @@ from common.link import Link
 from common.settings import Settings
 from common.store import Store
 from common.subscriber import Subscriber
-from ops.chaos.plan import Plan
-from ops.chaos.pool import Pool
-from ops.chaos.producer import run_producer
-from ops.chaos.worker import run_worker
-from ops.machine import ready_workers
+from ops.bench.chaos.plan import Plan
+from ops.bench.chaos.pool import Pool
+from ops.bench.chaos.producer import run_producer
+from ops.bench.chaos.worker import run_worker
+from ops.processes.machine import ready_workers
+from ops.processes.supervisor import NotReady
 from ops.standin import MODEL
 from ops.standin.faults import Control
 from ops.standin.server import listen, serve
-from ops.supervisor import NotReady
 
 LOOK_EVERY_S: Final = 0.25
 SAY_EVERY_S: Final = 5.0

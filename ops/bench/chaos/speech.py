@@ -5,19 +5,17 @@ import time
 from typing import Final
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from common.codecs import SAMPLE_RATE, encode
 from common.settings import SttSettings
 from common.utterance import Utterance
-from ops.chaos.plan import Kind, Plan, Planned
-from ops.demo.recording_file import AUDIO, sentences
+from ops.bench.chaos.plan import Kind, Plan, Planned
+from ops.demo.recording_file import samples_of, sentences
 from workers.stt import Engine
 from workers.whisper import Transcription, load
 
 SAMPLES: Final = SAMPLE_RATE // 10
-ROOM_S: Final = 0.3  # around a sentence of the recording
 MARK: Final = 12_345
 BASE: Final = 30_000  # digits of a number fit into int16 samples
 POISONED: Final = 66
@@ -62,11 +60,7 @@ def _numbered(planned: Planned) -> NDArray[np.int16]:
 
 def recorded(number: int) -> NDArray[np.int16]:
     """A sentence of the bundled recording, for real models."""
-    sentence = sentences()[number % len(sentences())]
-    edges = sentence.start_s - ROOM_S, sentence.end_s + ROOM_S
-    start, end = (round(edge * SAMPLE_RATE) for edge in edges)
-    samples, _ = soundfile.read(AUDIO, frames=end - start, start=start, dtype="int16")
-    return np.asarray(samples, np.int16)
+    return samples_of(sentences()[number % len(sentences())])
 
 
 def heard_in(samples: NDArray[np.int16]) -> tuple[int, Kind]:

@@ -5,7 +5,7 @@ import io
 import json
 
 from common.events import Event, parse_event
-from ops.events_table import COLUMNS, FORMATS
+from ops.event_formats import COLUMNS, FORMATS
 
 
 def event(kind: str, data: str) -> Event:

@@ -1,4 +1,4 @@
-"""The settings as a page, generated into `docs/` by `python -m ops.configuration_reference`."""
+"""The settings as a page, generated into `docs/` by `python -m ops.reference.configuration`."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -11,12 +11,12 @@ from pydantic.fields import FieldInfo
 from common.configuration import variable_of
 from common.settings import Settings
 
-PATH: Final = Path(__file__).parents[1] / "docs" / "configuration.md"
+PATH: Final = Path(__file__).parents[2] / "docs" / "configuration.md"
 
 OPENING: Final = """\
 # Configuration
 
-Generated from `common/settings/` by `python -m ops.configuration_reference`: change it there.
+Generated from `common/settings/` by `python -m ops.reference.configuration`: change it there.
 
 A setting comes from the first of these that names it:
 

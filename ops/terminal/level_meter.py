@@ -13,7 +13,7 @@ from rich.text import Text
 from common import logs
 from common.codecs import SAMPLE_RATE
 from common.settings import LogSettings
-from ops.meter import meter
+from ops.terminal.meter import meter
 from producer.level import peak_dbfs, rms_dbfs
 from producer.source import Source
 

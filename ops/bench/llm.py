@@ -23,7 +23,7 @@ from common.events import Event, Heard, Reply, ReplyDelta, parse_event
 from common.store import Store
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
-from ops.machine import Machine, free_port, machine
+from ops.processes.machine import Machine, free_port, machine
 from ops.standin import MODEL
 
 ASK_S: Final = 30.0

@@ -16,7 +16,7 @@ import structlog
 from common.configuration import environment, inherited
 from common.errors import EarshotError
 from common.settings import Settings
-from ops.child import Child
+from ops.processes.child import Child
 
 FIRST_PAUSE_S: Final = 0.5
 MAX_PAUSE_S: Final = 15.0

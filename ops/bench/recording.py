@@ -23,12 +23,12 @@ from common.store import Store
 from common.subscriber import Subscriber
 from common.transitions.publishing import publish
 from common.utterance import Utterance
-from ops.demo.recording_file import AUDIO, sentences
-from ops.eager_bench import clips
-from ops.embedded_redis import EmbeddedRedis
-from ops.machine import ready_workers
+from ops.bench.eager import clips
+from ops.demo.recording_file import samples_of, sentences
+from ops.processes.embedded_redis import EmbeddedRedis
+from ops.processes.machine import ready_workers
+from ops.processes.supervisor import Supervisor, role_command, role_environment
 from ops.running import link_of, meet, opened
-from ops.supervisor import Supervisor, role_command, role_environment
 from producer.identity import new_utterance_id
 
 SEED: Final = 1
@@ -98,11 +98,7 @@ class Measured:
 
 def make_recording(path: Path, hours: float, every_s: float) -> int:
     """Write sentences in a quiet room, one every `every_s` seconds; how many."""
-    audio, _ = soundfile.read(AUDIO, dtype="int16")
-    spoken = [
-        audio[round(one.start_s * SAMPLE_RATE) : round(one.end_s * SAMPLE_RATE)]
-        for one in sentences()
-    ]
+    spoken = [samples_of(one, 0) for one in sentences()]
     size = round(every_s * SAMPLE_RATE)
     room = np.random.default_rng(SEED).normal(0, HISS, size).astype(np.int16)
     count = max(1, round(hours * 3600 / every_s))

@@ -1,4 +1,4 @@
-"""The table of metrics in docs/monitoring.md, written by `python -m ops.metrics_reference`."""
+"""The table of metrics in docs/monitoring.md, written by `python -m ops.reference.metrics`."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ import common.metrics
 import producer.metrics
 import workers.metrics
 
-PATH: Final = Path(__file__).parents[1] / "docs" / "monitoring.md"
+PATH: Final = Path(__file__).parents[2] / "docs" / "monitoring.md"
 
-BEGIN: Final = "<!-- metrics: written by `python -m ops.metrics_reference` -->\n"
+BEGIN: Final = "<!-- metrics: written by `python -m ops.reference.metrics` -->\n"
 END: Final = "<!-- end of metrics -->\n"
 
 

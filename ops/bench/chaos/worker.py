@@ -1,6 +1,6 @@
 """One worker process of a chaos run: the real loop and the real handlers, and work that kills.
 
-`python -m ops.chaos.worker stt|llm` starts one with the settings of the environment.
+`python -m ops.bench.chaos.worker stt|llm` starts one with the settings of the environment.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from common.configuration import load
 from common.settings import Settings
 from common.transitions.answering import Attempt
 from common.transitions.claims import Settled
-from ops.chaos.speech import DEADLY_WORD, POISONED, engine_of
+from ops.bench.chaos.speech import DEADLY_WORD, POISONED, engine_of
 from ops.running import exit_now, opened, run_role
 from workers.llm import LlmHandler
 from workers.loop import Loop
@@ -63,4 +63,4 @@ def main(role: str, slow_s: float) -> None:
 
 
 if __name__ == "__main__":
-    main(prog_name="python -m ops.chaos.worker")
+    main(prog_name="python -m ops.bench.chaos.worker")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from common import logs
 from common.settings import Settings
-from ops.chaos.plan import Plan, Planned
-from ops.chaos.speech import utterance_of
+from ops.bench.chaos.plan import Plan, Planned
+from ops.bench.chaos.speech import utterance_of
 from ops.running import link_of, meet, opened, run_role
 from producer.outbox import Outbox, Waiting
 from producer.shipper import Shipper

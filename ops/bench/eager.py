@@ -26,12 +26,12 @@ from common.keys import STT_GROUP
 from common.link import Link
 from common.settings import Settings, SttSettings
 from common.store import Store
-from ops.demo.recording_file import AUDIO, sentences
-from ops.eager_figures import MODES, Measured, Mode, Turn
-from ops.embedded_redis import EmbeddedRedis
-from ops.machine import ready_workers
+from ops.bench.eager_figures import MODES, Measured, Mode, Turn
+from ops.demo.recording_file import ROOM_S, samples_of, sentences
+from ops.processes.embedded_redis import EmbeddedRedis
+from ops.processes.machine import ready_workers
+from ops.processes.supervisor import NotReady
 from ops.running import link_of, meet, opened
-from ops.supervisor import NotReady
 from producer.audio_file import AudioFileSource
 from producer.detector import WebRtcDetector
 from producer.listen import listen
@@ -43,7 +43,6 @@ from workers.stt import Engine, SttHandler
 from workers.whisper import Transcription
 from workers.whisper import load as load_engine
 
-ROOM_S: Final = 0.3  # around a sentence of the recording
 PAUSE_S: Final = 0.5  # inside a pair: an eager pause, but no end; less than twice the room
 REST_S: Final = 0.5  # after the silence that ends a turn
 READY_S: Final = 600.0  # a model may have to be fetched first
@@ -61,11 +60,7 @@ class Clip:
 
 def clips(*, pairs: bool = True) -> list[Clip]:
     """The recording's sentences, each alone and (`pairs`) every second one with the next."""
-    audio, _ = soundfile.read(AUDIO, dtype="int16")
-    alone = []
-    for sentence in sentences():
-        start, end = sentence.start_s - ROOM_S, sentence.end_s + ROOM_S
-        alone.append(audio[round(start * SAMPLE_RATE) : round(end * SAMPLE_RATE)])
+    alone = [samples_of(sentence) for sentence in sentences()]
     turns = [Clip(samples, 0) for samples in alone]
     if pairs:
         overlap = round((2 * ROOM_S - PAUSE_S) * SAMPLE_RATE)

@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Final
 
 from common.settings import LogSettings
-from ops.keyboard import keys
-from ops.live_line import State, is_wanted, live_line
+from ops.terminal.keyboard import keys
+from ops.terminal.live_line import State, is_wanted, live_line
 from producer.mute import Mutable, Mute
 from producer.outbox import Outbox
 from producer.shipper import Shipper

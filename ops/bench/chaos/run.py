@@ -12,15 +12,15 @@ from typing import Any, Final
 
 from common.configuration import load
 from common.errors import BadInput
-from ops.chaos.judge import Findings, judge
-from ops.chaos.plan import Plan
-from ops.chaos.pool import Deaths, Pool
-from ops.chaos.proxy import Proxy
-from ops.chaos.speech import InstantEngine
-from ops.chaos.stage import Say, Stage, llm_values, to_stderr
-from ops.chaos.storm import Dealt, Storm, schedule
-from ops.embedded_redis import EmbeddedRedis
-from ops.machine import free_port
+from ops.bench.chaos.judge import Findings, judge
+from ops.bench.chaos.plan import Plan
+from ops.bench.chaos.pool import Deaths, Pool
+from ops.bench.chaos.proxy import Proxy
+from ops.bench.chaos.speech import InstantEngine
+from ops.bench.chaos.stage import Say, Stage, llm_values, to_stderr
+from ops.bench.chaos.storm import Dealt, Storm, schedule
+from ops.processes.embedded_redis import EmbeddedRedis
+from ops.processes.machine import free_port
 from ops.running import link_of, opened
 
 FIRST_TOKEN_MS: Final = 5.0

@@ -29,7 +29,7 @@ from redis.retry import Retry
 from common.closing import Closing
 from common.connection import OLDEST_SERVER
 from common.errors import EarshotError
-from ops.die_with_parent import die_with_parent
+from ops.processes.die_with_parent import die_with_parent
 
 SOCKET_PATH_MAX: Final = 103
 """Bytes: `sun_path` holds 108 with its final zero on Linux, 104 on macOS."""

@@ -11,9 +11,9 @@ from typing import Any, Final
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from ops.chaos.proxy import Proxy
-from ops.chaos.stage import LLM_SERVER, Stage, steer_llm_server
-from ops.embedded_redis import EmbeddedRedis
+from ops.bench.chaos.proxy import Proxy
+from ops.bench.chaos.stage import LLM_SERVER, Stage, steer_llm_server
+from ops.processes.embedded_redis import EmbeddedRedis
 
 # Each fault so often in a minute.
 PER_MINUTE: Final = {

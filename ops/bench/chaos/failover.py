@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from common.keys import LLM_GROUP, STT_GROUP
 from common.transitions.publishing import publish
-from ops.chaos.plan import Kind, Planned
-from ops.chaos.run import READY_S, staged
-from ops.chaos.speech import InstantEngine, utterance_of
-from ops.chaos.stage import Say, Stage, llm_values, steer_llm_server, to_stderr
-from ops.embedded_redis import EmbeddedRedis
-from ops.machine import free_port
-from ops.supervisor import NotReady
+from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.run import READY_S, staged
+from ops.bench.chaos.speech import InstantEngine, utterance_of
+from ops.bench.chaos.stage import Say, Stage, llm_values, steer_llm_server, to_stderr
+from ops.processes.embedded_redis import EmbeddedRedis
+from ops.processes.machine import free_port
+from ops.processes.supervisor import NotReady
 
 WORKERS: Final = 2  # of each role
 ALLOWED_S: Final = 2.0

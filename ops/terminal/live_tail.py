@@ -9,7 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from common.events import Ending, Event, ReplyDelta, TurnKey
-from ops.conversation import LABELS, Conversation, Line
+from ops.terminal.conversation import LABELS, Conversation, Line
 
 REDRAWN_HZ: Final = 10
 DRAFTS: Final = 8

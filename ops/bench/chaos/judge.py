@@ -20,8 +20,8 @@ from common.events import (
 from common.keys import LLM_GROUP, SHARDS, STT_GROUP, Shard
 from common.settings import LlmSettings
 from common.store import Store
-from ops.chaos.plan import Kind, Planned, planted
-from ops.chaos.speech import InstantEngine, text_of
+from ops.bench.chaos.plan import Kind, Planned, planted
+from ops.bench.chaos.speech import InstantEngine, text_of
 from ops.demo.recording_file import normalised, sentences
 from ops.standin.protocol import Message
 from ops.standin.wit.replies import reply_to

@@ -1,0 +1,1 @@
+"""The benchmarks, but for how well it hears."""

@@ -1,0 +1,1 @@
+"""Processes of one command, and a Redis server of its own."""
