@@ -12,7 +12,7 @@ from common.errors import BadInput
 from common.settings import LogSettings
 
 if TYPE_CHECKING:
-    from ops.hearing.whole_path import Transcribe
+    from ops.bench.hearing.whole_path import Transcribe
 
 DETECTORS = ("webrtc", "silero", "cascade")
 PRESETS = ("command", "conversation", "dictation")
@@ -90,9 +90,9 @@ def hearing(
     """
     logs.set_up(LogSettings(level="warning"))
     transcribe = None if no_words else _transcriber(model or ("" if folder else "demo"))
-    from ops.hearing.plan import Plan
-    from ops.hearing.run import run, run_folder
-    from ops.hearing.summary import folder_totals, table, totals
+    from ops.bench.hearing.plan import Plan
+    from ops.bench.hearing.run import run, run_folder
+    from ops.bench.hearing.summary import folder_totals, table, totals
 
     plan = Plan(
         detectors=detectors or DETECTORS,

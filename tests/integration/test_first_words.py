@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from common.codecs import SAMPLE_RATE
 from common.settings import SttSettings
+from ops.bench.hearing.noise import white
+from ops.bench.hearing.scenes import ROOM_RMS
+from ops.bench.hearing.voices import Clip, recorded, speak
+from ops.bench.hearing.voices import _levelled as levelled
+from ops.bench.hearing.voices import _trimmed as trimmed
 from ops.demo.recording_file import normalised
-from ops.hearing.noise import white
-from ops.hearing.scenes import ROOM_RMS
-from ops.hearing.voices import Clip, recorded, speak
-from ops.hearing.voices import _levelled as levelled
-from ops.hearing.voices import _trimmed as trimmed
 from tests.integration.virtual_microphone import VirtualMicrophone
 from tests.support.pipeline import pipeline
 from tests.support.waiting import until_sync

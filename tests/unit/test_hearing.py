@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from common.codecs import SAMPLE_RATE
 from common.errors import BadInput
-from ops.hearing import noise, scenes
-from ops.hearing.folder import BEFORE_S, recordings
-from ops.hearing.judge import Score, Shipped, cut, judged, score
-from ops.hearing.plan import KINDS, noises
-from ops.hearing.scenes import PAUSES_S, Scene, Turn, alone, mixed, talk
-from ops.hearing.voices import SPEECH_RMS, Clip, recorded
-from ops.hearing.whole_path import Comparison, WholePath
-from ops.hearing.words import word_errors
+from ops.bench.hearing import noise, scenes
+from ops.bench.hearing.folder import BEFORE_S, recordings
+from ops.bench.hearing.judge import Score, Shipped, cut, judged, score
+from ops.bench.hearing.plan import KINDS, noises
+from ops.bench.hearing.scenes import PAUSES_S, Scene, Turn, alone, mixed, talk
+from ops.bench.hearing.voices import SPEECH_RMS, Clip, recorded
+from ops.bench.hearing.whole_path import Comparison, WholePath
+from ops.bench.hearing.words import word_errors
 from producer.presets import PRESETS
 from tests.unit.scripted import FRAME, Loudness
 

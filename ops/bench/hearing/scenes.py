@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.codecs import SAMPLE_RATE, as_int16
-from ops.hearing.voices import Clip, Samples
+from ops.bench.hearing.voices import Clip, Samples
 
 Noise = Callable[[int, np.random.Generator], Samples]
 

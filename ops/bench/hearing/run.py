@@ -10,14 +10,14 @@ import numpy as np
 
 from common.codecs import SAMPLE_RATE
 from common.settings import ListenSettings
-from ops.hearing import scenes
-from ops.hearing.folder import Recording, recordings
-from ops.hearing.judge import Judged, Score, Shipped, cut, judged, score
-from ops.hearing.plan import CLEAN, SENTENCES, Plan, noises
-from ops.hearing.scenes import Noise, Scene
-from ops.hearing.voices import Clip, clips
-from ops.hearing.whole_path import Comparison, Transcribe, WholePath, perfectly_cut
-from ops.hearing.words import word_errors
+from ops.bench.hearing import scenes
+from ops.bench.hearing.folder import Recording, recordings
+from ops.bench.hearing.judge import Judged, Score, Shipped, cut, judged, score
+from ops.bench.hearing.plan import CLEAN, SENTENCES, Plan, noises
+from ops.bench.hearing.scenes import Noise, Scene
+from ops.bench.hearing.voices import Clip, clips
+from ops.bench.hearing.whole_path import Comparison, Transcribe, WholePath, perfectly_cut
+from ops.bench.hearing.words import word_errors
 from producer.detectors import detector_for, with_lag
 from producer.presets import Endpointing, endpointing
 from producer.source import frame_samples
@@ -79,7 +79,7 @@ def run(plan: Plan, transcribe: Transcribe | None, say: Say) -> dict[str, Any]:
 
 
 def run_folder(plan: Plan, folder: Path, transcribe: Transcribe | None, say: Say) -> dict[str, Any]:
-    """The same over a folder of recordings (see `ops.hearing.folder`); raises BadInput."""
+    """The same over a folder of recordings (see `ops.bench.hearing.folder`); raises BadInput."""
     cpu = _Cpu()
     rows: list[Row] = []
     for recording in recordings(folder):

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.codecs import SAMPLE_RATE
-from ops.hearing.judge import Shipped
-from ops.hearing.scenes import Scene, Turn
-from ops.hearing.words import word_errors
+from ops.bench.hearing.judge import Shipped
+from ops.bench.hearing.scenes import Scene, Turn
+from ops.bench.hearing.words import word_errors
 from producer.presets import Endpointing
 
 MARGIN_S: Final = 0.3

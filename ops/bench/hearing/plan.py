@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ops.hearing import noise
-from ops.hearing.scenes import Noise
-from ops.hearing.voices import Clip
+from ops.bench.hearing import noise
+from ops.bench.hearing.scenes import Noise
+from ops.bench.hearing.voices import Clip
 
 DETECTORS: Final = ("webrtc", "silero", "cascade")
 KINDS: Final = ("white", "pink", "hum", "clicks", "babble")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.codecs import SAMPLE_RATE
-from ops.hearing.scenes import Scene, Turn
+from ops.bench.hearing.scenes import Scene, Turn
 from producer.detector import Detector
 from producer.presets import Endpointing
 from producer.segmenter import Segmenter, Skipped, Utterance

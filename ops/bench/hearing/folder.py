@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from common.codecs import SAMPLE_RATE, as_int16
 from common.errors import BadInput
-from ops.hearing.scenes import Scene, Turn
+from ops.bench.hearing.scenes import Scene, Turn
 
 BEFORE_S: Final = 1.0
 AFTER_S: Final = 3.0
