@@ -35,8 +35,8 @@ def run_role(role: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None
         def asked(number: int) -> None:
             if stop.is_set():
                 os._exit(INTERRUPTED)
+            stop.set()  # first: whatever becomes of the line below, the role ends
             log.info("stopping", signal=signal.Signals(number).name, again="exits now")
-            stop.set()
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,0 +1,63 @@
+"""A role ends as it was asked to, whatever has become of the terminal or the pipe around it."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.integration.pipeline import earshot
+from tests.integration.redis_server import RedisServer
+from tests.integration.terminal import DEADLINE_S
+from tests.speechlike import speechlike
+from tests.waiting import until_sync
+
+SPEECH = np.concatenate((speechlike(1.5), np.zeros(24_000, np.int16))).tobytes()
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    with RedisServer(tcp=True) as redis:
+        yield redis
+
+
+@pytest.fixture
+def env(redis: RedisServer, tmp_path: Path) -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("EARSHOT_")}
+    return inherited | {
+        "EARSHOT_REDIS__URL": redis.url,
+        "EARSHOT_LISTEN__OUTBOX": str(tmp_path / "outbox"),
+        "EARSHOT_LISTEN__VAD": "webrtc",  # it hears speech in what is made by rule
+        "TERM": "xterm-256color",
+        "COLUMNS": "120",
+    }
+
+
+def wait_for_utterances(redis: RedisServer, count: int) -> None:
+    with redis.sync_client() as client:
+        until_sync(lambda: client.xlen("earshot:{0}:utterances") == count)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_without_a_reader_of_its_log_it_hears_on_and_ends_when_asked(
+    number: signal.Signals, redis: RedisServer, env: dict[str, str]
+) -> None:
+    with subprocess.Popen(
+        earshot("listen", "--input", "-"), env=env, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        try:
+            assert any(b'"listening"' in line for line in process.stderr)
+            process.stderr.close()
+            for count in (1, 2):
+                process.stdin.write(SPEECH)
+                process.stdin.flush()
+                wait_for_utterances(redis, count)
+            process.send_signal(number)
+            assert process.wait(DEADLINE_S) == 0
+        finally:
+            process.kill()
