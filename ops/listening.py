@@ -2,10 +2,13 @@
 
 import asyncio
 import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Final
+from typing import Final, TextIO
+
+import structlog
 
 from common.settings import LogSettings
 from ops.keyboard import keys
@@ -14,6 +17,8 @@ from producer.mute import Mutable, Mute
 from producer.outbox import Outbox
 from producer.shipper import Shipper
 from producer.speaking import Speaking
+
+log = structlog.get_logger(__name__)
 
 MUTE_KEYS: Final = ("m", "M", " ")
 
@@ -30,7 +35,7 @@ class Listening:
         self._speaking = speaking
         self._outbox = outbox
         self._shipper: Shipper | None = None
-        self._has_keys = False
+        self._has_keys: Callable[[], bool] = lambda: False
         self._waiting = 0
         self._count_due = 0.0
 
@@ -46,21 +51,25 @@ class Listening:
             sent=self._shipper.sent if self._shipper else 0,
             waiting=self._count(),
             is_muted=self._mute.is_on,
-            has_keys=self._has_keys,
+            has_keys=self._has_keys(),
         )
 
     @contextmanager
     def shown(self, settings: LogSettings, *, reads_stdin: bool) -> Iterator[None]:
-        """SIGUSR1 mutes; on a terminal there is the live line, and m and space mute as well.
+        """SIGUSR1 mutes, and m and space do in the foreground of a terminal; where stderr is one,
+        there is the live line.
 
-        `reads_stdin` says that stdin is the audio, and no keyboard.
+        `reads_stdin` says that stdin is the audio: then the terminal is looked for beside it.
+        Whoever has given another stdin does not expect that keys are read.
         """
         with ExitStack() as stack:
             stack.enter_context(self._signal())
+            if reads_stdin or _is_terminal(sys.stdin):
+                self._has_keys = stack.enter_context(keys(self._pressed))
             if is_wanted(settings):
-                if not reads_stdin:
-                    self._has_keys = stack.enter_context(keys(self._pressed))
                 stack.enter_context(live_line(settings, self.state))
+            if self._mute.is_on:
+                log.info("muted", unmute_by="m or space" if self._has_keys() else "SIGUSR1")
             yield
 
     @contextmanager
@@ -85,3 +94,10 @@ class Listening:
     def _pressed(self, key: str) -> None:
         if key in MUTE_KEYS:
             self._mute.toggle()
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return False

@@ -1,9 +1,10 @@
 """The one line that `earshot listen` keeps up to date on a terminal."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import IO, Final
 
 import structlog
 from rich.console import Console
@@ -13,6 +14,7 @@ from structlog.typing import EventDict, WrappedLogger
 
 from common import logs
 from common.settings import LogSettings
+from ops.last_moment import at_the_last_moment
 from ops.meter import meter
 
 REDRAWN_HZ: Final = 10
@@ -69,8 +71,9 @@ def live_line(settings: LogSettings, state: Callable[[], State]) -> Iterator[Non
         redirect_stdout=False,
         get_renderable=lambda: shown(state()),
     )
+    terminal = live.console.file
     try:
-        with live:
+        with live, at_the_last_moment(lambda: _show_cursor(terminal)):
             logs.set_up(settings)  # anew: stderr is now what prints above the line
             if settings.level == "info":
                 structlog.configure(
@@ -79,6 +82,11 @@ def live_line(settings: LogSettings, state: Callable[[], State]) -> Iterator[Non
             yield
     finally:
         logs.set_up(settings)
+
+
+def _show_cursor(terminal: IO[str]) -> None:
+    # past the console, whose lock may be held; below the line, which stays where it is
+    os.write(terminal.fileno(), b"\r\n\x1b[?25h")
 
 
 def _notices_only(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

@@ -20,6 +20,7 @@ from common.settings import Settings
 from common.spans import spans_of
 from common.store import Store
 from common.tracing import OFF, Recorder
+from ops.last_moment import end_now
 
 INTERRUPTED: Final = 130
 
@@ -34,7 +35,7 @@ def run_role(role: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None
 
         def asked(number: int) -> None:
             if stop.is_set():
-                os._exit(INTERRUPTED)
+                end_now(INTERRUPTED)
             stop.set()  # first: whatever becomes of the line below, the role ends
             log.info("stopping", signal=signal.Signals(number).name, again="exits now")
 

@@ -5,6 +5,7 @@ import pty
 import select
 import signal
 import subprocess
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +23,18 @@ class Terminal:
     def press(self, key: str) -> None:
         os.write(self._primary, key.encode())
 
+    @property
+    def is_for_lines(self) -> bool:
+        """Whether it echoes what is typed and hands it out by lines, as a shell expects."""
+        flags: int = termios.tcgetattr(self._primary)[3]
+        return flags & (termios.ICANON | termios.ECHO) == termios.ICANON | termios.ECHO
+
+    def set_for_lines(self) -> None:
+        """As a shell does when it takes over."""
+        modes = termios.tcgetattr(self._primary)
+        modes[3] |= termios.ICANON | termios.ECHO
+        termios.tcsetattr(self._primary, termios.TCSANOW, modes)
+
     def wait_for(self, text: str) -> None:
         """Reads on until this was printed; what came before it counts no more afterwards."""
         deadline = time.monotonic() + DEADLINE_S
@@ -38,8 +51,9 @@ def in_terminal(
     env: dict[str, str],
     stdin: int | None = None,
     end: signal.Signals = signal.SIGTERM,
+    status: int = 0,
 ) -> Iterator[tuple[Terminal, "subprocess.Popen[bytes]"]]:
-    """A command with a terminal of its own (but for `stdin`), which `end` ends with status 0."""
+    """A command with a terminal of its own (but for `stdin`), which `end` ends with `status`."""
     primary, secondary = pty.openpty()
     process = subprocess.Popen(
         ["setsid", "--ctty", *arguments] if stdin is None else arguments,
@@ -52,7 +66,7 @@ def in_terminal(
     try:
         yield Terminal(primary), process
         process.send_signal(end)
-        assert process.wait(DEADLINE_S) == 0
+        assert process.wait(DEADLINE_S) == status
     finally:
         process.kill()
         process.wait()

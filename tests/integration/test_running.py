@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
+from ops.running import INTERRUPTED
 from tests.integration.pipeline import earshot
 from tests.integration.redis_server import RedisServer
-from tests.integration.terminal import DEADLINE_S
+from tests.integration.terminal import DEADLINE_S, in_terminal
 from tests.speechlike import speechlike
 from tests.waiting import until_sync
 
@@ -61,3 +63,24 @@ def test_without_a_reader_of_its_log_it_hears_on_and_ends_when_asked(
             assert process.wait(DEADLINE_S) == 0
         finally:
             process.kill()
+
+
+@pytest.fixture
+def quiet(tmp_path: Path) -> Path:
+    """A minute of silence."""
+    path = tmp_path / "quiet.wav"
+    soundfile.write(path, np.zeros(16_000 * 60, np.int16), 16_000)
+    return path
+
+
+def test_a_second_signal_leaves_the_terminal_as_it_was(env: dict[str, str], quiet: Path) -> None:
+    arguments = earshot("listen", "--input", str(quiet), "--realtime")
+    with in_terminal(arguments, env, status=INTERRUPTED) as (terminal, process):
+        terminal.wait_for("m: mute")
+        assert not terminal.is_for_lines
+        # both are there when it looks, so that the first cannot end it before the second comes
+        for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
+            process.send_signal(number)
+        terminal.wait_for("\x1b[?25h")
+        assert process.wait(DEADLINE_S) == INTERRUPTED
+        assert terminal.is_for_lines
