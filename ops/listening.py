@@ -29,11 +29,19 @@ COUNTED_EVERY_S: Final = 0.5
 class Listening:
     """One run of the producer, to look at and to mute."""
 
-    def __init__(self, source: Mutable, mute: Mute, speaking: Speaking, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        source: Mutable,
+        mute: Mute,
+        speaking: Speaking,
+        outbox: Outbox,
+        trouble: Callable[[], str],
+    ) -> None:
         self._source = source
         self._mute = mute
         self._speaking = speaking
         self._outbox = outbox
+        self._trouble = trouble
         self._shipper: Shipper | None = None
         self._has_keys: Callable[[], bool] = lambda: False
         self._waiting = 0
@@ -52,6 +60,7 @@ class Listening:
             waiting=self._count(),
             is_muted=self._mute.is_on,
             has_keys=self._has_keys(),
+            trouble=self._trouble(),
         )
 
     @contextmanager

@@ -111,7 +111,7 @@ async def _listen(
     from producer.metrics import OutboxCollector
     from producer.mute import Mutable
     from producer.outbox import Outbox
-    from producer.readiness import unready
+    from producer.readiness import trouble, unready
     from producer.speaking import Speaking
 
     options = with_lag(settings.listen)
@@ -128,10 +128,10 @@ async def _listen(
                 max_age_s=options.outbox_max_age_s,
             )
         )
-        listening = Listening(heard, mute, detector, outbox)
         traces = stack.enter_context(tracing(settings.traces, "listen", session))
         store = await stack.enter_async_context(opened(settings, traces))
         link = link_of(store, settings)
+        listening = Listening(heard, mute, detector, outbox, partial(trouble, source, link))
         pages = monitored(
             settings.metrics,
             ready=partial(unready, source, link),

@@ -20,6 +20,12 @@ class Terminal:
         self._primary = primary
         self.text = ""
 
+    def close(self) -> None:
+        """As when its window is closed: the kernel tells the programs in it by SIGHUP."""
+        if self._primary >= 0:
+            os.close(self._primary)
+            self._primary = -1
+
     def press(self, key: str) -> None:
         os.write(self._primary, key.encode())
 
@@ -63,11 +69,12 @@ def in_terminal(
         stderr=secondary,
     )
     os.close(secondary)
+    terminal = Terminal(primary)
     try:
-        yield Terminal(primary), process
+        yield terminal, process
         process.send_signal(end)
         assert process.wait(DEADLINE_S) == status
     finally:
         process.kill()
         process.wait()
-        os.close(primary)
+        terminal.close()

@@ -84,3 +84,15 @@ def test_a_second_signal_leaves_the_terminal_as_it_was(env: dict[str, str], quie
         terminal.wait_for("\x1b[?25h")
         assert process.wait(DEADLINE_S) == INTERRUPTED
         assert terminal.is_for_lines
+
+
+def test_a_terminal_that_is_closed_costs_nothing_of_what_is_being_said(
+    redis: RedisServer, env: dict[str, str], tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "speech.wav", speechlike(60), 16_000)
+    listen = earshot("listen", "--input", str(tmp_path / "speech.wav"), "--realtime")
+    with in_terminal([*listen, "--eager", "off"], env) as (terminal, process):
+        terminal.wait_for("speaking  1.")
+        terminal.close()
+        assert process.wait(DEADLINE_S) == 0
+    wait_for_utterances(redis, 1)
