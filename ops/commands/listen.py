@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from common import logs
-from common.errors import BadInput
+from common.errors import BadInput, EarshotError
 from common.keys import check_session_id
 from common.monitoring import monitored
 from common.settings import Settings
@@ -106,6 +106,7 @@ async def _listen(
 ) -> None:
     from ops.listening import Listening
     from producer.detectors import detector_for, with_lag
+    from producer.devices import lasting_name
     from producer.identity import default_session
     from producer.listen import listen
     from producer.metrics import OutboxCollector
@@ -118,8 +119,11 @@ async def _listen(
     detector = Speaking(detector_for(options))
     heard = Mutable(source, mute)
     async with AsyncExitStack() as stack:
-        stack.enter_context(heard)
-        session = check_session_id(options.session or default_session(Path(source.name).stem))
+        if not await _entered(heard, stop):
+            return
+        stack.push(heard)
+        name = lasting_name(source.name) if source.is_live else Path(source.name).stem
+        session = check_session_id(options.session or default_session(name))
         outbox = stack.enter_context(
             Outbox(
                 options.outbox_folder(),
@@ -152,3 +156,19 @@ async def _listen(
             paced=paced,
             watch=listening.follow,
         )
+
+
+async def _entered(source: "Source", stop: asyncio.Event) -> bool:
+    """Open the source, unless the end is asked for first: a sound server may hang."""
+    opening = asyncio.create_task(asyncio.to_thread(source.__enter__))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if opening.done():
+        opening.result()
+        return True
+    source.close()
+    with suppress(EarshotError):
+        await opening
+        source.__exit__(None, None, None)
+    return False

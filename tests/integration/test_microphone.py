@@ -19,7 +19,7 @@ from structlog.typing import EventDict
 
 from common.codecs import SAMPLE_RATE
 from common.errors import NoMicrophone
-from producer import capture
+from producer import capture, devices
 from producer.capture import Format
 from producer.detector import WebRtcDetector
 from producer.devices import list_devices
@@ -201,6 +201,27 @@ def test_leaving_does_not_wait_for_a_frozen_sound_server(sound: VirtualMicrophon
             assert left.wait(DEADLINE_S)
         finally:
             sound.thaw()
+
+
+def test_a_sound_server_that_hangs_holds_up_nobody(
+    sound: VirtualMicrophone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = {**os.environ, **sound.env, "EARSHOT_LISTEN__OUTBOX": str(tmp_path / "outbox")}
+    monkeypatch.setattr(devices, "ANSWER_S", 0.5)
+    sound.freeze()
+    try:
+        with pytest.raises(NoMicrophone, match="has not answered"):
+            list_devices()
+        with subprocess.Popen([sys.executable, "-m", "ops.cli", "listen"], env=env) as process:
+            try:
+                maps = Path(f"/proc/{process.pid}/maps")
+                until_sync(lambda: "libpulse" in maps.read_text())
+                process.send_signal(signal.SIGINT)
+                assert process.wait(DEADLINE_S) == 0
+            finally:
+                process.kill()
+    finally:
+        sound.thaw()
 
 
 def test_the_level_of_a_device_is_shown(sound: VirtualMicrophone) -> None:
