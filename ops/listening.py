@@ -1,7 +1,5 @@
 """What a person sees of `earshot listen`, and the ways to mute it."""
 
-import asyncio
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +11,7 @@ import structlog
 from common.settings import LogSettings
 from ops.keyboard import keys
 from ops.live_line import State, is_wanted, live_line
+from ops.mute_signal import MuteSignal
 from producer.mute import Mutable, Mute
 from producer.outbox import Outbox
 from producer.shipper import Shipper
@@ -64,7 +63,9 @@ class Listening:
         )
 
     @contextmanager
-    def shown(self, settings: LogSettings, *, reads_stdin: bool) -> Iterator[None]:
+    def shown(
+        self, settings: LogSettings, signals: MuteSignal, *, reads_stdin: bool
+    ) -> Iterator[None]:
         """SIGUSR1 mutes, and m and space do in the foreground of a terminal; where stderr is one,
         there is the live line.
 
@@ -72,7 +73,7 @@ class Listening:
         Whoever has given another stdin does not expect that keys are read.
         """
         with ExitStack() as stack:
-            stack.enter_context(self._signal())
+            stack.enter_context(signals.handled(self._mute.toggle))
             if reads_stdin or _is_terminal(sys.stdin):
                 self._has_keys = stack.enter_context(keys(self._pressed))
             if is_wanted(settings):
@@ -80,19 +81,6 @@ class Listening:
             if self._mute.is_on:
                 log.info("muted", unmute_by="m or space" if self._has_keys() else "SIGUSR1")
             yield
-
-    @contextmanager
-    def _signal(self) -> Iterator[None]:
-        number = getattr(signal, "SIGUSR1", None)
-        if number is None:  # Windows
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(number, self._mute.toggle)
-        try:
-            yield
-        finally:
-            loop.remove_signal_handler(number)
 
     def _count(self) -> int:
         if time.monotonic() >= self._count_due:

@@ -15,6 +15,7 @@ from common.keys import check_session_id
 from common.monitoring import monitored
 from common.settings import Settings
 from common.tracing import tracing
+from ops.mute_signal import MuteSignal
 from ops.options import log_options, redis_options, setting, settings_of
 from ops.running import link_of, meet, opened, run_role
 
@@ -65,13 +66,16 @@ def command(ctx: click.Context, input_: str | None, realtime: bool) -> None:
     earshot listen --input talk.mp3 --session s1
     arecord -f S16_LE -r 16000 -c 1 -t raw | earshot listen --input -
     """
+    signals = MuteSignal()
     settings = settings_of(ctx)
     if realtime and input_ is None:
         raise BadInput("--realtime goes with --input: a microphone is as fast as speech anyway")
     mute = _mute(settings)
     source = _source(settings, input_, realtime, mute)
     logs.set_up(settings.log)
-    run_role(lambda stop: _listen(settings, source, mute, realtime or source.is_live, stop))
+    run_role(
+        lambda stop: _listen(settings, source, mute, signals, realtime or source.is_live, stop)
+    )
 
 
 def _mute(settings: Settings) -> "Mute":
@@ -102,7 +106,12 @@ def _source(settings: Settings, input_: str | None, realtime: bool, mute: "Mute"
 
 
 async def _listen(
-    settings: Settings, source: "Source", mute: "Mute", paced: bool, stop: asyncio.Event
+    settings: Settings,
+    source: "Source",
+    mute: "Mute",
+    signals: MuteSignal,
+    paced: bool,
+    stop: asyncio.Event,
 ) -> None:
     from ops.listening import Listening
     from producer.detectors import detector_for, with_lag
@@ -142,7 +151,9 @@ async def _listen(
             collectors=[OutboxCollector(outbox)],
         )
         await stack.enter_async_context(pages)
-        stack.enter_context(listening.shown(settings.log, reads_stdin=source.name == "stdin"))
+        stack.enter_context(
+            listening.shown(settings.log, signals, reads_stdin=source.name == "stdin")
+        )
         await listen(
             heard,
             detector,

@@ -2,6 +2,7 @@
 does, and what is said meanwhile is never shipped."""
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -151,3 +152,36 @@ def test_a_service_is_muted_by_a_signal(env: dict[str, str], tmp_path: Path) -> 
             process.kill()
             process.wait()
     logged('"utterances": 1')
+
+
+def test_a_signal_that_comes_while_it_starts_mutes(env: dict[str, str], tmp_path: Path) -> None:
+    password = tmp_path / "password"  # its settings wait for it
+    os.mkfifo(password)
+    log = tmp_path / "listen.log"
+    with log.open("wb") as stderr:
+        process = subprocess.Popen(
+            earshot("listen", "--input", "-"),
+            env=env | {"EARSHOT_REDIS__PASSWORD_FILE": str(password)},
+            stdin=subprocess.PIPE,
+            stderr=stderr,
+        )
+        try:
+            until_sync(lambda: catches(process.pid, signal.SIGUSR1))
+            process.send_signal(signal.SIGUSR1)
+            password.write_text("")
+            until_sync(lambda: '"muted"' in log.read_text())
+            assert process.stdin is not None
+            process.stdin.write(SPEECH)
+            process.stdin.close()
+            assert process.wait(DEADLINE_S) == 0
+        finally:
+            process.kill()
+            process.wait()
+    assert '"utterances": 0' in log.read_text()
+
+
+def catches(process: int, number: signal.Signals) -> bool:
+    """Whether it has a handler for the signal."""
+    status = Path(f"/proc/{process}/status").read_text()
+    (mask,) = re.findall(r"^SigCgt:\s*([0-9a-f]+)$", status, re.MULTILINE)
+    return bool(int(mask, 16) >> (number - 1) & 1)
