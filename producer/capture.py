@@ -90,6 +90,7 @@ class Capture:
         self._opened: Future[InputDevice] = Future()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self._last_block = 0.0
+        self._latency_s = 0.0
         self._live: Format | None = None
         self._backoff = 0.0
         self._is_told_lost = False
@@ -182,6 +183,7 @@ class Capture:
                 f"the input device {device.name!r} cannot be opened ({error}): close the program "
                 "that holds it, or choose another device"
             ) from error
+        self._latency_s = stream.get_input_latency()
         try:
             yield stream, device
         finally:
@@ -189,7 +191,8 @@ class Capture:
 
     def _receive(self, block: Block, is_overflown: bool) -> None:
         self._last_block = self._clock()
-        if self._mute.is_on:  # here already: a reader that lags behind must not get to hear it
+        # here already: a reader that lags behind must not get to hear it
+        if self._mute.hides(self._last_block - self._latency_s - _BLOCK_S):
             block = Block(bytes(len(block.data)), block.format)
         if block.format is self._live:
             self.is_away = False
