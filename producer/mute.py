@@ -71,6 +71,10 @@ class Mutable:
         return self._source.is_live
 
     @property
+    def is_muted(self) -> bool:
+        return self._mute.is_on
+
+    @property
     def frame_samples(self) -> int:
         return self._source.frame_samples
 
