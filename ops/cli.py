@@ -2,13 +2,14 @@
 
 import errno
 import importlib
-import os
+import select
 import sys
 from typing import Any, Final
 
 import click
 
 from common.errors import BadEntry, BadInput, BadSetting, EarshotError
+from common.logs import let_go
 
 # name: (module under ops.commands, one line for the list) - so that --help imports no role
 COMMANDS: Final = {
@@ -68,8 +69,11 @@ class _Lazy(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except BrokenPipeError:  # the reader of a pipe has gone: that is how `| head` ends
-            _let_go_of_output()
+        except BrokenPipeError:
+            if not _reader_has_gone(sys.stdout.fileno()):
+                raise  # a bug: of what else may break each command takes care
+            # that is how `| head` ends
+            let_go(sys.stdout.fileno())
             return 0
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -77,9 +81,10 @@ class _Lazy(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-def _let_go_of_output() -> None:
-    """What could not be written must not be tried again when the process ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _reader_has_gone(pipe: int) -> bool:
+    watch = select.poll()
+    watch.register(pipe, 0)  # errors are told without being asked for
+    return bool(watch.poll(0))
 
 
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
@@ -118,7 +123,7 @@ def main() -> None:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        _let_go_of_output()
+        let_go(sys.stdout.fileno())
         click.echo(f"earshot: the output cannot be written: {error.strerror}", err=True)
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)

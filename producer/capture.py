@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,7 @@ import structlog
 
 from common.codecs import SAMPLE_RATE
 from common.errors import NoMicrophone
-from producer.devices import InputDevice, find_device, input_devices, portaudio
+from producer.devices import InputDevice, answer, find_device, input_devices, portaudio
 from producer.metrics import AUDIO_LOST, MICROPHONE_RECONNECTS
 from producer.mute import Mute
 
@@ -42,9 +42,6 @@ _CALM_S: Final = 10.0
 _FIRST_BACKOFF_S: Final = 0.5
 _LONGEST_BACKOFF_S: Final = 8.0
 """Pauses between two tries to open a failed device: doubled from one to the other."""
-
-_OPEN_TIMEOUT_S: Final = 30.0
-"""A sound server that has not answered by then hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +90,7 @@ class Capture:
         self._opened: Future[InputDevice] = Future()
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
         self._last_block = 0.0
+        self._latency_s = 0.0
         self._live: Format | None = None
         self._backoff = 0.0
         self._is_told_lost = False
@@ -113,17 +111,17 @@ class Capture:
         """
         self._thread.start()
         try:
-            return self._opened.result(_OPEN_TIMEOUT_S)
-        except TimeoutError:
+            return answer(self._opened)
+        except NoMicrophone:
             self._stopping.set()
-            raise NoMicrophone(
-                f"the sound system has not answered for {_OPEN_TIMEOUT_S:.0f} s: restart it, then "
-                "try again"
-            ) from None
+            raise
+        except CancelledError:
+            raise NoMicrophone("it was closed before the sound system had answered") from None
 
     def stop(self) -> None:
         """Ends the recording from any thread; what was recorded before can still be taken."""
         self._stopping.set()
+        self._opened.cancel()  # whoever waits for the opening need not go on
         with self._changed:
             self._changed.notify_all()
 
@@ -185,6 +183,7 @@ class Capture:
                 f"the input device {device.name!r} cannot be opened ({error}): close the program "
                 "that holds it, or choose another device"
             ) from error
+        self._latency_s = stream.get_input_latency()
         try:
             yield stream, device
         finally:
@@ -192,7 +191,8 @@ class Capture:
 
     def _receive(self, block: Block, is_overflown: bool) -> None:
         self._last_block = self._clock()
-        if self._mute.is_on:  # here already: a reader that lags behind must not get to hear it
+        # here already: a reader that lags behind must not get to hear it
+        if self._mute.hides(self._last_block - self._latency_s - _BLOCK_S):
             block = Block(bytes(len(block.data)), block.format)
         if block.format is self._live:
             self.is_away = False

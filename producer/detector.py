@@ -28,7 +28,7 @@ class Detector(Protocol):
 
 
 class WebRtcDetector:
-    """WebRTC's detector: about 0.1 ms of CPU per second of audio.
+    """WebRTC's detector: about 0.25 ms of CPU per second of audio.
 
     `mode` 0 lets nearly everything through, 3 is the strictest. It follows the noise floor of
     what it has heard, so a stream needs an instance of its own.

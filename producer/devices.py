@@ -2,12 +2,20 @@
 
 import contextlib
 import io
+import re
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from common.errors import NoMicrophone
 from producer.chatter import silence_sound_libraries
+
+ANSWER_S: Final = 30.0
+"""A sound server that has not answered by then hangs."""
+
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +64,31 @@ def portaudio() -> Iterator[Any]:
 def list_devices() -> list[InputDevice]:
     """All input devices, in PortAudio's order; empty where there are none.
 
-    Raises `NoMicrophone` when PyAudio or PortAudio is not installed.
+    Raises `NoMicrophone` when PyAudio or PortAudio is not installed, or the sound system hangs.
     """
-    with portaudio() as audio:
-        return input_devices(audio)
+    found: Future[list[InputDevice]] = Future()
+
+    def find() -> None:
+        try:
+            with portaudio() as audio:
+                found.set_result(input_devices(audio))
+        except Exception as error:
+            if not found.done():
+                found.set_exception(error)
+
+    # a thread that keeps nobody alive: a call into a sound server that hangs never returns
+    threading.Thread(target=find, name="devices", daemon=True).start()
+    return answer(found)
+
+
+def answer(asked: Future[Answer]) -> Answer:
+    """What another thread has learnt of the sound system; raises `NoMicrophone` when it hangs."""
+    try:
+        return asked.result(ANSWER_S)
+    except TimeoutError:
+        raise NoMicrophone(
+            f"the sound system has not answered for {ANSWER_S:.0f} s: restart it, then try again"
+        ) from None
 
 
 def input_devices(audio: Any) -> list[InputDevice]:
@@ -87,7 +116,9 @@ def find_device(devices: Sequence[InputDevice], wanted: int | str | None) -> Inp
     """The device of that index, of that name, or with that in its name (case does not matter;
     the first of several); the default one, or else the first, for None or an empty string.
 
-    A string of digits is an index. Raises `NoMicrophone` with the devices that there are.
+    A name with ALSA's number of the card finds the card under another number too: a replugged one
+    may get another. A string of digits is an index. Raises `NoMicrophone` with the devices that
+    there are.
     """
     if not devices:
         raise NoMicrophone(
@@ -101,6 +132,8 @@ def find_device(devices: Sequence[InputDevice], wanted: int | str | None) -> Inp
         name = wanted.casefold()
         matching = [device for device in devices if device.name.casefold() == name]
         matching += [device for device in devices if name in device.name.casefold()]
+        lasting = lasting_name(name)
+        matching += [each for each in devices if lasting_name(each.name).casefold() == lasting]
     if not matching:
         there = ", ".join(f"{device.index} ({device.name})" for device in devices)
         raise NoMicrophone(
@@ -108,6 +141,12 @@ def find_device(devices: Sequence[InputDevice], wanted: int | str | None) -> Inp
             f"name: {there}"
         )
     return matching[0]
+
+
+def lasting_name(name: str) -> str:
+    """A device's name without ALSA's number of its card, ` (hw:1,0)`, which changes when cards come
+    in another order."""
+    return re.sub(r" \(hw:\d+,\d+\)$", "", name)
 
 
 def _text(name: str | bytes) -> str:

@@ -118,7 +118,8 @@ class Eager:
         waiting = await self._waiting(session)
         off = waiting > (self._max_backlog // 2 if self._off else self._max_backlog)
         if off and not self._off:
-            log.warning("eager_transcription_off", waiting=waiting, why="all STT workers are busy")
+            why = "more waits than STT workers take: all are busy, or none is running"
+            log.warning("eager_transcription_off", waiting=waiting, why=why)
         elif self._off and not off:
             log.info("eager_transcription_on_again", waiting=waiting)
         self._off = off

@@ -16,6 +16,7 @@ from producer.detector import Detector
 from producer.drafts import Draft, Drafts, EarlyPost, Name
 from producer.identity import new_utterance_id, shown_name
 from producer.metrics import SPEECH, tell_dropped
+from producer.mute import Mutable
 from producer.outbox import Outbox
 from producer.presets import rules_of
 from producer.segmenter import Segmenter, SegmentEvent
@@ -85,16 +86,26 @@ class Ear:
 
         Raises BadInput where the source turns out damaged.
         """
+        muted = False
         try:
             for frame in self._source:
+                if self._is_muted() and not muted:  # whoever mutes has said what there was to say
+                    self._finish()
+                muted = self._is_muted()
                 self._position += len(frame)
                 is_speech = self._detector.is_speech(frame)
                 for event in self._segmenter.push(frame, is_speech, self._detector.is_sure):
                     self._tell(event)
                 self._give_sign()
         finally:
-            for event in self._segmenter.finish():
-                self._tell(event)
+            self._finish()
+
+    def _is_muted(self) -> bool:
+        return isinstance(self._source, Mutable) and self._source.is_muted
+
+    def _finish(self) -> None:
+        for event in self._segmenter.finish():
+            self._tell(event)
 
     def _tell(self, event: SegmentEvent) -> None:
         match event:

@@ -28,21 +28,26 @@ class LevelWatch:
     `microphone_clips` and `microphone_clips_no_more`."""
 
     def __init__(self) -> None:
-        self._silent = 0  # samples since the last sound
+        self._silent = 0.0  # samples at 16 kHz since the last sound
         self._is_silent = False
-        self._second = 0  # samples in the second that is being counted
-        self._clipped = 0
-        self._calm: int | None = None  # samples since the last clipping second; None: never mind
+        self._second = 0.0  # samples in the second that is being counted
+        self._clipped = 0.0
+        self._calm: float | None = None  # samples since the last clipping second; None: never mind
 
-    def push(self, frame: NDArray[np.int16]) -> None:
-        """Takes what the device recorded: not what stands in for a device that is away."""
+    def push(self, frame: NDArray[np.int16], rate: int = SAMPLE_RATE) -> None:
+        """Takes what the device recorded, not what stands in for a device that is away: any number
+        of samples at `rate` Hz, or of (samples, channels); a mean hides a channel that clips."""
         largest = np.abs(frame.astype(np.int32))
-        self._watch_silence(len(frame), int(largest.max(initial=0)))
-        self._watch_clipping(len(frame), int(np.count_nonzero(largest >= CLIPPED_FROM)))
+        if largest.ndim > 1:
+            largest = largest.max(axis=1)
+        scale = SAMPLE_RATE / rate
+        self._watch_silence(scale * len(frame), int(largest.max(initial=0)))
+        clipped = int(np.count_nonzero(largest >= CLIPPED_FROM))
+        self._watch_clipping(scale * len(frame), scale * clipped)
 
-    def _watch_silence(self, count: int, peak: int) -> None:
+    def _watch_silence(self, count: float, peak: int) -> None:
         if peak > SILENT_PEAK:
-            self._silent = 0
+            self._silent = 0.0
             if self._is_silent:
                 self._is_silent = False
                 log.info("microphone_heard_again")
@@ -56,7 +61,7 @@ class LevelWatch:
                 hint="it delivers digital silence: is it muted, or its gain at zero?",
             )
 
-    def _watch_clipping(self, count: int, clipped: int) -> None:
+    def _watch_clipping(self, count: float, clipped: float) -> None:
         self._second += count
         self._clipped += clipped
         if self._second < SAMPLE_RATE:
@@ -68,10 +73,10 @@ class LevelWatch:
                     share=round(self._clipped / self._second, 4),
                     hint="it is too loud for its range: lower its gain, or speak farther from it",
                 )
-            self._calm = 0
+            self._calm = 0.0
         elif self._calm is not None:
             self._calm += self._second
             if self._calm >= CALM_S * SAMPLE_RATE:
                 self._calm = None
                 log.info("microphone_clips_no_more")
-        self._second = self._clipped = 0
+        self._second = self._clipped = 0.0

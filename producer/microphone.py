@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from common.codecs import FULL_SCALE, SAMPLE_RATE
 from producer.capture import Block, Capture, Format
-from producer.level_watch import LevelWatch
+from producer.level_watch import SILENT_PEAK, LevelWatch
 from producer.mute import Mute
 from producer.resample import Resampler
 from producer.source import DEFAULT_FRAME_MS, Framer, frame_samples
@@ -51,6 +51,8 @@ class Microphone:
         self._watch = LevelWatch()
         self._resampler: Resampler | None = None
         self._format: Format | None = None
+        self._sounding: NDArray[np.bool_] = np.zeros(1, bool)
+        """The channels that have been anything but digital silence in this stream."""
 
     @property
     def samples(self) -> int:
@@ -84,10 +86,7 @@ class Microphone:
             block = self._capture.take(_POLL_S)
             if block is not None:
                 heard_until = time.monotonic()
-                audio = self._convert(block)
-                if not self._mute.is_on:
-                    self._watch.push(audio)
-                yield from self._framer.push(audio)
+                yield from self._framer.push(self._convert(block))
             elif self._capture.is_stopping:
                 break
             elif self._capture.is_away:
@@ -102,7 +101,14 @@ class Microphone:
         before = self._drain() if block.format is not self._format else np.empty(0, np.int16)
         if self._resampler is None:
             self._resampler, self._format = Resampler(block.format.rate), block.format
+            self._sounding = np.zeros(block.format.channels, bool)
         samples = np.frombuffer(block.data, np.int16).reshape(-1, block.format.channels)
+        if not self._mute.is_on:
+            self._watch.push(samples, block.format.rate)
+        # a microphone on one of two inputs would lose half of its level to the other
+        self._sounding |= np.abs(samples.astype(np.int32)).max(axis=0, initial=0) > SILENT_PEAK
+        if self._sounding.any():
+            samples = samples[:, self._sounding]
         audio = self._resampler.push(samples.astype(np.float32) / np.float32(FULL_SCALE))
         return np.concatenate((before, audio)) if len(before) else audio
 

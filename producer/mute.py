@@ -1,7 +1,9 @@
 """Mute: what is said meanwhile is silence to everything behind the source."""
 
+import math
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +21,9 @@ log = structlog.get_logger(__name__)
 class Mute:
     """A switch that any thread may turn; each change is logged."""
 
-    def __init__(self, is_on: bool = False) -> None:
+    def __init__(self, is_on: bool = False, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._off_since = -math.inf
         self._lock = threading.Lock()
         self._is_on = is_on
         MUTED.set(is_on)
@@ -28,9 +32,16 @@ class Mute:
     def is_on(self) -> bool:
         return self._is_on
 
+    def hides(self, recorded_at: float) -> bool:
+        """Whether what was recorded from that moment on (monotonic, s) must not be heard: it may
+        come late, when the mute is off again."""
+        return self._is_on or recorded_at < self._off_since
+
     def toggle(self) -> None:
         """Mutes, or lets hear again."""
         with self._lock:
+            if self._is_on:
+                self._off_since = self._clock()
             self._is_on = not self._is_on
             is_on = self._is_on
         MUTED.set(is_on)
@@ -58,6 +69,10 @@ class Mutable:
     @property
     def is_live(self) -> bool:
         return self._source.is_live
+
+    @property
+    def is_muted(self) -> bool:
+        return self._mute.is_on
 
     @property
     def frame_samples(self) -> int:

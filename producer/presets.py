@@ -108,7 +108,7 @@ def endpointing(preset: str, **overrides: float | None) -> Endpointing:
 
 def rules_of(settings: ListenSettings) -> Endpointing:
     """The preset of the settings with the values that they name. Raises `BadInput`."""
-    return endpointing(
+    rules = endpointing(
         settings.preset,
         silence_s=settings.silence_s,
         min_speech_s=settings.min_speech_s,
@@ -116,3 +116,8 @@ def rules_of(settings: ListenSettings) -> Endpointing:
         tail_s=settings.tail_s,
         max_utterance_s=settings.max_utterance_s,
     )
+    if settings.push_to_talk and settings.min_speech_s is None:
+        # whoever presses a key means to be heard, with one word as well
+        least = min(rules.min_speech_s, PRESETS["command"].min_speech_s)
+        rules = replace(rules, min_speech_s=least)
+    return rules

@@ -35,3 +35,10 @@ async def unready(source: object, link: Link) -> str:
             raise
         return link.why
     return ""
+
+
+def trouble(source: object, link: Link) -> str:
+    """The same in two words, as far as it is known without asking."""
+    if isinstance(source, Failing) and source.is_away:
+        return "no microphone"
+    return "Redis away" if link.why else ""

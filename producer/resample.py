@@ -21,6 +21,8 @@ class Resampler:
 
     def push(self, block: NDArray[np.float32]) -> NDArray[np.int16]:
         """Samples of -1 to 1, shape (samples, channels) at the stream's rate, as 16 kHz int16."""
+        # a float WAV may hold an infinity: it is as loud as can be, and no number to count with
+        block = np.nan_to_num(block, posinf=1.0, neginf=-1.0)
         mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
         return self._convert(np.ascontiguousarray(mono), last=False)
 
@@ -29,6 +31,4 @@ class Resampler:
         return self._convert(np.empty(0, np.float32), last=True)
 
     def _convert(self, mono: NDArray[np.float32], *, last: bool) -> NDArray[np.int16]:
-        finite = np.nan_to_num(mono)
-        audio = finite if self._soxr is None else self._soxr.resample_chunk(finite, last=last)
-        return as_int16(audio)
+        return as_int16(mono if self._soxr is None else self._soxr.resample_chunk(mono, last=last))

@@ -14,6 +14,7 @@ detector was sure of `start_speech_s` of it, in whatever places.
 import math
 from collections import deque
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,9 @@ from numpy.typing import NDArray
 from common.codecs import SAMPLE_RATE
 from producer.presets import Endpointing
 from producer.quietest import quietest_boundary
+
+_TAIL_SLACK_S: Final = 0.05
+"""What a draft may lack of the tail: nobody hears that it does, and 50 ms are a long wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +105,11 @@ class Segmenter:
         self._start_window = frames(endpointing.start_window_s)
         first = endpointing.eager_pause_s
         lengths = [] if first is None else range(endpointing.eager_max)
-        pauses = [frames((first or 0) * endpointing.eager_growth**n) for n in lengths]
+        # a draft may be all that is sent of the utterance
+        shortest = frames(max(0.0, min(endpointing.tail_s, endpointing.silence_s) - _TAIL_SLACK_S))
+        pauses = [
+            max(frames((first or 0) * endpointing.eager_growth**n), shortest) for n in lengths
+        ]
         self._eager_pauses = [pause for pause in pauses if pause < self._silence]
 
         self._position = 0  # frames pushed

@@ -40,7 +40,9 @@ class ListenSettings(Section):
         0.3, description="Audio kept from before the first voiced frame: no clipped first sound."
     )
     tail_s: Annotated[float, Field(ge=0, le=5)] = Field(
-        0.3, description="Silence kept after the last voiced frame."
+        0.3,
+        description="Silence kept after the last voiced frame. A draft (`eager`) is made when it"
+        " holds that much, but for 0.05 s.",
     )
     max_utterance_s: Annotated[float, Field(ge=2, le=600)] = Field(
         30, description="Whisper's window; longer speech is cut at its quietest place."

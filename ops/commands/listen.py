@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from common import logs
-from common.errors import BadInput
+from common.errors import BadInput, EarshotError
 from common.keys import check_session_id
 from common.monitoring import monitored
 from common.settings import Settings
 from common.tracing import tracing
 from ops.options import log_options, redis_options, setting, settings_of
 from ops.running import link_of, meet, opened, run_role
+from ops.terminal.mute_signal import MuteSignal
 
 # brings NumPy along, which --help must not wait for
 if TYPE_CHECKING:
@@ -65,13 +66,16 @@ def command(ctx: click.Context, input_: str | None, realtime: bool) -> None:
     earshot listen --input talk.mp3 --session s1
     arecord -f S16_LE -r 16000 -c 1 -t raw | earshot listen --input -
     """
+    signals = MuteSignal()
     settings = settings_of(ctx)
     if realtime and input_ is None:
         raise BadInput("--realtime goes with --input: a microphone is as fast as speech anyway")
     mute = _mute(settings)
     source = _source(settings, input_, realtime, mute)
     logs.set_up(settings.log)
-    run_role(lambda stop: _listen(settings, source, mute, realtime or source.is_live, stop))
+    run_role(
+        lambda stop: _listen(settings, source, mute, signals, realtime or source.is_live, stop)
+    )
 
 
 def _mute(settings: Settings) -> "Mute":
@@ -96,26 +100,33 @@ def _source(settings: Settings, input_: str | None, realtime: bool, mute: "Mute"
 
 
 async def _listen(
-    settings: Settings, source: "Source", mute: "Mute", paced: bool, stop: asyncio.Event
+    settings: Settings,
+    source: "Source",
+    mute: "Mute",
+    signals: MuteSignal,
+    paced: bool,
+    stop: asyncio.Event,
 ) -> None:
     from ops.terminal.listening import Listening
     from producer.detectors import detector_for, with_lag
+    from producer.devices import lasting_name
     from producer.identity import default_session
     from producer.listen import listen
     from producer.metrics import OutboxCollector
     from producer.mute import Mutable
     from producer.outbox import Outbox
-    from producer.readiness import unready
+    from producer.readiness import trouble, unready
     from producer.speaking import Speaking
 
     options = with_lag(settings.listen)
     detector = Speaking(detector_for(options))
     heard = Mutable(source, mute)
     async with AsyncExitStack() as stack:
-        # a sound system may take half a minute to answer, and Ctrl+C is to be heard meanwhile
-        await asyncio.to_thread(heard.__enter__)
+        if not await _entered(heard, stop):
+            return
         stack.push(heard)
-        session = check_session_id(options.session or default_session(Path(source.name).stem))
+        name = lasting_name(source.name) if source.is_live else Path(source.name).stem
+        session = check_session_id(options.session or default_session(name))
         outbox = stack.enter_context(
             Outbox(
                 options.outbox_folder(),
@@ -124,17 +135,19 @@ async def _listen(
                 max_age_s=options.outbox_max_age_s,
             )
         )
-        listening = Listening(heard, mute, detector, outbox)
         traces = stack.enter_context(tracing(settings.traces, "listen", session))
         store = await stack.enter_async_context(opened(settings, traces))
         link = link_of(store, settings)
+        listening = Listening(heard, mute, detector, outbox, partial(trouble, source, link))
         pages = monitored(
             settings.metrics,
             ready=partial(unready, source, link),
             collectors=[OutboxCollector(outbox)],
         )
         await stack.enter_async_context(pages)
-        stack.enter_context(listening.shown(settings.log, reads_stdin=source.name == "stdin"))
+        stack.enter_context(
+            listening.shown(settings.log, signals, reads_stdin=source.name == "stdin")
+        )
         await listen(
             heard,
             detector,
@@ -148,3 +161,19 @@ async def _listen(
             paced=paced,
             watch=listening.follow,
         )
+
+
+async def _entered(source: "Source", stop: asyncio.Event) -> bool:
+    """Open the source, unless the end is asked for first: a sound server may hang."""
+    opening = asyncio.create_task(asyncio.to_thread(source.__enter__))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if opening.done():
+        opening.result()
+        return True
+    source.close()
+    with suppress(EarshotError):
+        await opening
+        source.__exit__(None, None, None)
+    return False

@@ -20,7 +20,7 @@ RUN /opt/earshot/bin/pip install --no-deps --force-reinstall .
 
 FROM python:3.11-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libportaudio2 \
+    && apt-get install -y --no-install-recommends libasound2-plugins libportaudio2 \
     && rm -rf /var/lib/apt/lists/*
 RUN useradd --uid 10001 --create-home earshot \
     && install -d -o earshot -g earshot /outbox

@@ -1,18 +1,22 @@
 """What a person sees of `earshot listen`, and the ways to mute it."""
 
-import asyncio
-import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Final
+from typing import Final, TextIO
+
+import structlog
 
 from common.settings import LogSettings
 from ops.terminal.keyboard import keys
 from ops.terminal.live_line import State, is_wanted, live_line
+from ops.terminal.mute_signal import MuteSignal
 from producer.mute import Mutable, Mute
 from producer.outbox import Outbox
 from producer.shipper import Shipper
 from producer.speaking import Speaking
+
+log = structlog.get_logger(__name__)
 
 MUTE_KEYS: Final = ("m", "M", " ")
 
@@ -20,13 +24,21 @@ MUTE_KEYS: Final = ("m", "M", " ")
 class Listening:
     """One run of the producer, to look at and to mute."""
 
-    def __init__(self, source: Mutable, mute: Mute, speaking: Speaking, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        source: Mutable,
+        mute: Mute,
+        speaking: Speaking,
+        outbox: Outbox,
+        trouble: Callable[[], str],
+    ) -> None:
         self._source = source
         self._mute = mute
         self._speaking = speaking
         self._outbox = outbox
+        self._trouble = trouble
         self._shipper: Shipper | None = None
-        self._has_keys = False
+        self._has_keys: Callable[[], bool] = lambda: False
 
     def follow(self, shipper: Shipper) -> None:
         """Show what this shipper has sent."""
@@ -40,36 +52,37 @@ class Listening:
             sent=self._shipper.sent if self._shipper else 0,
             waiting=len(self._outbox),
             is_muted=self._mute.is_on,
-            has_keys=self._has_keys,
+            has_keys=self._has_keys(),
+            trouble=self._trouble(),
         )
 
     @contextmanager
-    def shown(self, settings: LogSettings, *, reads_stdin: bool) -> Iterator[None]:
-        """SIGUSR1 mutes; on a terminal there is the live line, and m and space mute as well.
+    def shown(
+        self, settings: LogSettings, signals: MuteSignal, *, reads_stdin: bool
+    ) -> Iterator[None]:
+        """SIGUSR1 mutes, and m and space do in the foreground of a terminal; where stderr is one,
+        there is the live line.
 
-        `reads_stdin` says that stdin is the audio, and no keyboard.
+        `reads_stdin` says that stdin is the audio: then the terminal is looked for beside it.
+        Whoever has given another stdin does not expect that keys are read.
         """
         with ExitStack() as stack:
-            stack.enter_context(self._signal())
+            stack.enter_context(signals.handled(self._mute.toggle))
+            if reads_stdin or _is_terminal(sys.stdin):
+                self._has_keys = stack.enter_context(keys(self._pressed))
             if is_wanted(settings):
-                if not reads_stdin:
-                    self._has_keys = stack.enter_context(keys(self._pressed))
                 stack.enter_context(live_line(settings, self.state))
+            if self._mute.is_on:
+                log.info("muted", unmute_by="m or space" if self._has_keys() else "SIGUSR1")
             yield
-
-    @contextmanager
-    def _signal(self) -> Iterator[None]:
-        number = getattr(signal, "SIGUSR1", None)
-        if number is None:  # Windows
-            yield
-            return
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(number, self._mute.toggle)
-        try:
-            yield
-        finally:
-            loop.remove_signal_handler(number)
 
     def _pressed(self, key: str) -> None:
         if key in MUTE_KEYS:
             self._mute.toggle()
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    try:
+        return stream is not None and stream.isatty()
+    except ValueError:  # closed
+        return False

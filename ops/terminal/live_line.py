@@ -1,9 +1,11 @@
 """The one line that `earshot listen` keeps up to date on a terminal."""
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import IO, Final
 
 import structlog
 from rich.console import Console
@@ -13,12 +15,21 @@ from structlog.typing import EventDict, WrappedLogger
 
 from common import logs
 from common.settings import LogSettings
-from ops.terminal.meter import meter
+from ops.terminal.last_moment import at_the_last_moment
+from ops.terminal.meter import WIDTH, meter
 
 REDRAWN_HZ: Final = 10
 
-NOTICES: Final = ("Skipped", "done_listening")
-"""What else of the ordinary log lines is worth a line above it: the rest is in the line."""
+WIDE: Final = 72
+"""Columns for the whole line."""
+SPEAKING: Final = len("  speaking 12.3s")
+NUMBER: Final = len("  -60 dB")
+"""What follows the bar of the meter."""
+
+IN_THE_LINE: Final = frozenset(
+    {"listening", "muted", "unmuted", "utterance_heard", "utterance_sent"}
+)
+"""The ordinary log lines that say what the line shows anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +44,28 @@ class State:
     """Utterances in the outbox."""
     is_muted: bool
     has_keys: bool
+    trouble: str = ""
+    """What keeps it from hearing or from sending, in two words; empty: nothing does."""
 
 
-def shown(state: State) -> Text:
-    """The line."""
-    line = meter(state.level_dbfs)
+def shown(state: State, columns: int = 80) -> Text:
+    """The line; where there is little room its words are worth more than its bar."""
+    words = Text()
     if state.is_muted:
-        line.append("  muted       ", style="bold red")
+        words.append("  muted", style="bold red")
     elif state.speaking_s is None:
-        line.append("  listening   ", style="dim")
+        words.append("  listening", style="dim")
     else:
-        line.append(f"  speaking {state.speaking_s:4.1f}s", style="bold")
-    line.append(f"  sent {state.sent}  waiting {state.waiting}")
+        words.append(f"  speaking {state.speaking_s:4.1f}s", style="bold")
+    if state.trouble:
+        words.append(f"  {state.trouble}", style="bold yellow")
+    elif columns >= WIDE:
+        words.pad_right(SPEAKING - len(words))  # so that nothing moves when somebody speaks
+    words.append(f"  sent {state.sent}  waiting {state.waiting}")
     if state.has_keys:
-        line.append(f"   m: {'unmute' if state.is_muted else 'mute'}", style="dim")
+        words.append(f"   m: {'unmute' if state.is_muted else 'mute'}", style="dim")
+    room = columns - len(words) - NUMBER
+    line = meter(state.level_dbfs, min(WIDTH, max(0, room))).append_text(words)
     line.no_wrap, line.overflow = True, "ellipsis"
     return line
 
@@ -55,33 +74,41 @@ def is_wanted(settings: LogSettings) -> bool:
     """Whether a person watches: stderr is a terminal that can redraw a line, and logs are for
     people."""
     console = Console(stderr=True)
-    return settings.format != "json" and console.is_terminal and not console.is_dumb_terminal
+    # not console.is_terminal: FORCE_COLOR makes one of a file
+    return settings.format != "json" and sys.stderr.isatty() and not console.is_dumb_terminal
 
 
 @contextmanager
 def live_line(settings: LogSettings, state: Callable[[], State]) -> Iterator[None]:
-    """Shows the line on stderr, log lines above it, until left; at the level `info` only warnings
-    and NOTICES are logged."""
+    """Shows the line on stderr, log lines above it, until left; at the level `info` those
+    that say what is IN_THE_LINE are left out."""
+    console = Console(stderr=True)
     live = Live(
-        console=Console(stderr=True),
+        console=console,
         refresh_per_second=REDRAWN_HZ,
         transient=True,
         redirect_stdout=False,
-        get_renderable=lambda: shown(state()),
+        get_renderable=lambda: shown(state(), console.width),
     )
+    terminal = console.file
     try:
-        with live:
+        with live, at_the_last_moment(lambda: _show_cursor(terminal)):
             logs.set_up(settings)  # anew: stderr is now what prints above the line
             if settings.level == "info":
                 structlog.configure(
-                    processors=[_notices_only, *structlog.get_config()["processors"]]
+                    processors=[_not_in_the_line, *structlog.get_config()["processors"]]
                 )
             yield
     finally:
         logs.set_up(settings)
 
 
-def _notices_only(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    if method == "info" and not str(event.get("event", "")).startswith(NOTICES):
+def _show_cursor(terminal: IO[str]) -> None:
+    # past the console, whose lock may be held; below the line, which stays where it is
+    os.write(terminal.fileno(), b"\r\n\x1b[?25h")
+
+
+def _not_in_the_line(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    if method == "info" and event.get("event") in IN_THE_LINE:
         raise structlog.DropEvent
     return event

@@ -13,12 +13,12 @@ GOOD_DBFS: Final = -40.0
 """From here on it is green: a voice that a detector hears well."""
 
 
-def meter(level_dbfs: float) -> Text:
-    """The level in dB of full scale as a bar of WIDTH characters and a number."""
+def meter(level_dbfs: float, width: int = WIDTH) -> Text:
+    """The level in dB of full scale as a bar of `width` characters and a number."""
     share = (level_dbfs - QUIETEST_DBFS) / -QUIETEST_DBFS
-    filled = round(WIDTH * min(max(share, 0.0), 1.0))
+    filled = round(width * min(max(share, 0.0), 1.0))
     color = "red" if level_dbfs >= LOUD_DBFS else "green" if level_dbfs >= GOOD_DBFS else "yellow"
     bar = Text("█" * filled, style=color)
-    bar.append("·" * (WIDTH - filled), style="dim")
+    bar.append("·" * (width - filled), style="dim")
     bar.append(f" {level_dbfs:4.0f} dB", style="default")
     return bar

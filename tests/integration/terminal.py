@@ -5,6 +5,7 @@ import pty
 import select
 import signal
 import subprocess
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +20,26 @@ class Terminal:
         self._primary = primary
         self.text = ""
 
+    def close(self) -> None:
+        """As when its window is closed: the kernel tells the programs in it by SIGHUP."""
+        if self._primary >= 0:
+            os.close(self._primary)
+            self._primary = -1
+
     def press(self, key: str) -> None:
         os.write(self._primary, key.encode())
+
+    @property
+    def is_for_lines(self) -> bool:
+        """Whether it echoes what is typed and hands it out by lines, as a shell expects."""
+        flags: int = termios.tcgetattr(self._primary)[3]
+        return flags & (termios.ICANON | termios.ECHO) == termios.ICANON | termios.ECHO
+
+    def set_for_lines(self) -> None:
+        """As a shell does when it takes over."""
+        modes = termios.tcgetattr(self._primary)
+        modes[3] |= termios.ICANON | termios.ECHO
+        termios.tcsetattr(self._primary, termios.TCSANOW, modes)
 
     def wait_for(self, text: str) -> None:
         """Reads on until this was printed; what came before it counts no more afterwards."""
@@ -38,8 +57,9 @@ def in_terminal(
     env: dict[str, str],
     stdin: int | None = None,
     end: signal.Signals = signal.SIGTERM,
+    status: int = 0,
 ) -> Iterator[tuple[Terminal, "subprocess.Popen[bytes]"]]:
-    """A command with a terminal of its own (but for `stdin`), which `end` ends with status 0."""
+    """A command with a terminal of its own (but for `stdin`), which `end` ends with `status`."""
     primary, secondary = pty.openpty()
     process = subprocess.Popen(
         ["setsid", "--ctty", *arguments] if stdin is None else arguments,
@@ -49,11 +69,12 @@ def in_terminal(
         stderr=secondary,
     )
     os.close(secondary)
+    terminal = Terminal(primary)
     try:
-        yield Terminal(primary), process
+        yield terminal, process
         process.send_signal(end)
-        assert process.wait(DEADLINE_S) == 0
+        assert process.wait(DEADLINE_S) == status
     finally:
         process.kill()
         process.wait()
-        os.close(primary)
+        terminal.close()

@@ -1,6 +1,7 @@
 """What is played into a microphone is heard through PortAudio, cut where it was cut, and goes on
 being heard after the sound server died; nothing is printed but what earshot says itself."""
 
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from structlog.typing import EventDict
 
 from common.codecs import SAMPLE_RATE
 from common.errors import NoMicrophone
-from producer import capture
+from producer import capture, devices
 from producer.capture import Format
 from producer.detector import WebRtcDetector
 from producer.devices import list_devices
@@ -26,6 +28,7 @@ from producer.presets import PRESETS
 from producer.segmenter import Segmenter, Utterance
 from tests.integration.virtual_microphone import VirtualMicrophone
 from tests.support.speechlike import speechlike
+from tests.support.waiting import until_sync
 
 DEADLINE_S = 60.0
 
@@ -200,6 +203,27 @@ def test_leaving_does_not_wait_for_a_frozen_sound_server(sound: VirtualMicrophon
             sound.thaw()
 
 
+def test_a_sound_server_that_hangs_holds_up_nobody(
+    sound: VirtualMicrophone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    env = {**os.environ, **sound.env, "EARSHOT_LISTEN__OUTBOX": str(tmp_path / "outbox")}
+    monkeypatch.setattr(devices, "ANSWER_S", 0.5)
+    sound.freeze()
+    try:
+        with pytest.raises(NoMicrophone, match="has not answered"):
+            list_devices()
+        with subprocess.Popen([sys.executable, "-m", "ops.cli", "listen"], env=env) as process:
+            try:
+                maps = Path(f"/proc/{process.pid}/maps")
+                until_sync(lambda: "libpulse" in maps.read_text())
+                process.send_signal(signal.SIGINT)
+                assert process.wait(DEADLINE_S) == 0
+            finally:
+                process.kill()
+    finally:
+        sound.thaw()
+
+
 def test_the_level_of_a_device_is_shown(sound: VirtualMicrophone) -> None:
     env = {**os.environ, **sound.env}
     command = [sys.executable, "-m", "ops.cli", "devices", "--level", "--seconds"]
@@ -231,6 +255,34 @@ def test_a_machine_without_sound_is_told_so(
     monkeypatch.setenv("PULSE_SERVER", "unix:/nonexistent")
     with pytest.raises(NoMicrophone, match="no input device was found"), Microphone():
         pass
+
+
+def test_a_device_that_dies_and_comes_back_adds_no_line_to_the_log_but_our_own(
+    sound: VirtualMicrophone, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    env = {
+        **os.environ,
+        **sound.env,
+        "EARSHOT_REDIS__URL": "redis://127.0.0.1:1/0",
+        "EARSHOT_LISTEN__OUTBOX": str(tmp_path / "outbox"),
+    }
+    with (
+        log.open("wb") as stderr,
+        subprocess.Popen(
+            [sys.executable, "-m", "ops.cli", "listen"], env=env, stderr=stderr
+        ) as process,
+    ):
+        try:
+            until_sync(lambda: '"listening"' in log.read_text())
+            sound.kill()
+            until_sync(lambda: '"microphone_lost"' in log.read_text())
+            sound.start()
+            until_sync(lambda: '"microphone_back"' in log.read_text())
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE_S) == 0
+    assert all(json.loads(line) for line in log.read_text().splitlines())
 
 
 def test_probing_prints_nothing(sound: VirtualMicrophone) -> None:

@@ -39,14 +39,17 @@ def test_what_was_recorded_before_the_end_can_still_be_taken() -> None:
     assert capture.take(60) is None
 
 
-def test_what_is_recorded_while_muted_is_silence_even_if_it_is_taken_later() -> None:
-    mute = Mute()
-    capture = Capture(None, mute)
-    for number in (1, 2, 3):
+def test_what_is_recorded_while_muted_is_silence_even_if_it_is_delivered_or_taken_later() -> None:
+    now = [100.0]
+    mute = Mute(clock=lambda: now[0])
+    capture = Capture(None, mute, clock=lambda: now[0])
+    for number in (1, 2, 3, 4):
         capture._receive(block(number), False)
-        mute.toggle()
+        if number < 3:
+            mute.toggle()
+        now[0] += 0.02 if number == 2 else 0.03  # the third began before the mute was off
     muted = Block(b"\0\0", FORMAT)
-    assert [capture.take(0) for _ in range(3)] == [block(1), muted, block(3)]
+    assert [capture.take(0) for _ in range(4)] == [block(1), muted, muted, block(4)]
 
 
 def test_losses_are_said_once_per_change_of_state() -> None:

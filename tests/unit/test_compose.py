@@ -280,10 +280,13 @@ def test_no_service_writes_into_its_image_or_gains_rights(overrides: tuple[Path,
 def test_only_the_producer_has_the_microphone_and_only_when_asked() -> None:
     found = services({})
     assert found["listen"]["profiles"] == ["mic"]
-    assert found["listen"]["devices"] == ["/dev/snd:/dev/snd"]
+    (sound,) = [mount for mount in found["listen"]["volumes"] if isinstance(mount, dict)]
+    assert sound["source"] == sound["target"] == "/dev/snd", "what is plugged in later is there too"
+    assert found["listen"]["device_cgroup_rules"] == ["c 116:* rmw"]
     assert found["listen"]["group_add"] == ["audio"]
     for name in found.keys() - {"listen"}:
-        assert "devices" not in found[name]
+        assert not {"devices", "device_cgroup_rules"} & found[name].keys()
+        assert not any("/dev/" in str(mount) for mount in found[name].get("volumes", []))
 
 
 def test_what_needs_a_gpu_starts_only_when_asked() -> None:

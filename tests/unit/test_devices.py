@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from common.errors import NoMicrophone
-from producer.devices import InputDevice, find_device, list_devices
+from producer.devices import InputDevice, find_device, lasting_name, list_devices
 
 
 def device(index: int, name: str, *, is_default: bool = False) -> InputDevice:
@@ -36,6 +36,14 @@ ALL = [BUILT_IN, HEADSET, MONITOR, PULSE]
 )
 def test_a_device_is_found(wanted: int | str | None, found: InputDevice) -> None:
     assert find_device(ALL, wanted) is found
+
+
+def test_a_card_that_comes_back_under_another_number_is_the_same() -> None:
+    back = device(4, "USB Headset: Audio (hw:3,0)")
+    assert find_device([BUILT_IN, back], HEADSET.name) is back
+    assert find_device([back, HEADSET], HEADSET.name) is HEADSET, "its own number comes first"
+    assert lasting_name(back.name) == lasting_name(HEADSET.name) == "USB Headset: Audio"
+    assert lasting_name("Logitech BRCC v1.2: USB (stereo)") == "Logitech BRCC v1.2: USB (stereo)"
 
 
 def test_without_a_default_the_first_device_is_taken() -> None:

@@ -16,7 +16,9 @@ from common.traceparent import begin
 from common.utterance import Utterance
 from producer.drafts import Draft, EarlyPost
 from producer.ear import Ear
+from producer.mute import Mutable, Mute
 from producer.outbox import Outbox
+from producer.source import Source
 from tests.support.metric_samples import growth, sample
 from tests.unit.scripted import Loudness, Script, silence, speech
 
@@ -37,7 +39,7 @@ Make = Callable[..., Ear]
 @pytest.fixture
 def make(outbox: Outbox) -> Make:
     def made(
-        source: Script,
+        source: Source,
         *,
         paced: bool = False,
         added: Callable[[], None] = _nobody,
@@ -337,3 +339,28 @@ def test_that_somebody_speaks_can_be_seen(outbox: Outbox, make: Make) -> None:
     changes = [now for before, now in zip([0.0, *seen], seen, strict=False) if now != before]
     assert changes == [1, 0, 1, 0]
     assert skipped() == 1
+
+
+def test_to_mute_is_to_be_done(make: Make, outbox: Outbox) -> None:
+    mute = Mute()
+    waiting: list[int] = []
+
+    class Speaker(Script):
+        def __iter__(self) -> Iterator[NDArray[np.int16]]:
+            for number, frame in enumerate(super().__iter__()):
+                if number in (20, 22, 30):  # after 0.6 s of speech; then in the silence
+                    mute.toggle()
+                waiting.append(len(outbox))
+                yield frame
+
+    source = Mutable(Speaker(speech(0.6), silence(0.9), speech(0.9)), mute)
+    make(source, push_to_talk=True).hear()
+    assert waiting[20:22] == [0, 1], "no silence is waited for"
+    assert [one.speech_ms for one in _kept(outbox)] == [600]
+
+
+def test_with_a_key_one_word_is_enough(make: Make, outbox: Outbox) -> None:
+    make(Script(speech(0.39), silence(2)), push_to_talk=True).hear()
+    make(Script(speech(0.39), silence(2))).hear()
+    make(Script(speech(0.39), silence(2)), push_to_talk=True, min_speech_s=0.5).hear()
+    assert len(_kept(outbox)) == 1

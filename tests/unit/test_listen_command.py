@@ -9,6 +9,7 @@ import pytest
 from common.configuration import load
 from common.errors import NoMicrophone
 from ops.commands.listen import _listen
+from ops.terminal.mute_signal import MuteSignal
 from producer.mute import Mute
 
 
@@ -32,7 +33,8 @@ class SlowMicrophone:
 async def test_a_slow_sound_system_holds_up_nothing_else() -> None:
     microphone: Any = SlowMicrophone()
     settings = load({"listen": {"vad": "webrtc"}})
-    opening = asyncio.create_task(_listen(settings, microphone, Mute(False), True, asyncio.Event()))
+    listening = _listen(settings, microphone, Mute(False), MuteSignal(), True, asyncio.Event())
+    opening = asyncio.create_task(listening)
     assert await asyncio.to_thread(microphone.asked.wait, 20)
     microphone.let.set()
     with pytest.raises(NoMicrophone):

@@ -2,6 +2,8 @@
 
 import io
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import structlog
@@ -29,6 +31,16 @@ def test_the_line_says(state: State, words: list[str]) -> None:
     assert all(word in text for word in words), text
 
 
+def test_the_line_says_what_keeps_it_from_hearing_or_sending() -> None:
+    assert "no microphone" in shown(replace(QUIET, trouble="no microphone")).plain
+
+
+def test_in_a_narrow_terminal_the_words_stay_and_the_bar_gives_way() -> None:
+    assert len(shown(QUIET, 40).plain) <= 40
+    assert "waiting 2" in shown(QUIET, 40).plain
+    assert meter(-50.0).plain in shown(QUIET, 80).plain
+
+
 def test_without_a_keyboard_no_key_is_offered() -> None:
     assert "mute" not in shown(QUIET).plain
 
@@ -51,8 +63,19 @@ def test_warnings_and_notices_stand_above_the_line(monkeypatch: pytest.MonkeyPat
         log.info("utterance_sent")
         log.info("Skipped short segment (0.39s < 0.5s)")
         log.warning("microphone_lost")
+        log.info("microphone_back")
     shown_text = terminal.getvalue()
     assert "listening" in shown_text
     assert "Skipped short segment" in shown_text
     assert "microphone_lost" in shown_text
+    assert "microphone_back" in shown_text, "what was said to be bad is said to be over"
     assert "utterance_sent" not in shown_text
+
+
+def test_a_file_is_no_terminal_whatever_the_colours(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with (tmp_path / "log").open("w") as log:
+        monkeypatch.setattr(sys, "stderr", log)
+        assert not live_line.is_wanted(LogSettings())

@@ -3,7 +3,7 @@
 from common.link import Link
 from common.settings import RedisSettings
 from common.store import Store
-from producer.readiness import unready
+from producer.readiness import trouble, unready
 from tests.support.redis_server import RedisServer
 
 
@@ -18,8 +18,11 @@ async def test_it_says_what_is_missing(store: Store, redis_server: RedisServer) 
     assert await unready(object(), link) == ""
     microphone.is_away = True
     assert await unready(microphone, link) == "the microphone has failed and is waited for"
+    assert trouble(microphone, link) == "no microphone"
     microphone.is_away = False
     redis_server.stop()
     assert "cannot be reached" in await unready(microphone, link)
+    assert trouble(microphone, link) == "Redis away"
     redis_server.start()
     assert await unready(microphone, link) == ""
+    assert trouble(microphone, link) == ""

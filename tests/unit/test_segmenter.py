@@ -481,6 +481,14 @@ def test_eager_pause_and_resumption() -> None:
     assert last.end_of_speech == run.utterances[0].end_of_speech
 
 
+@pytest.mark.parametrize("tail_s", [0.0, 0.3, 0.5, 0.8])
+def test_a_draft_holds_the_tail_because_it_may_be_all_that_is_sent(tail_s: float) -> None:
+    eager = Endpointing(eager_pause_s=0.25, tail_s=tail_s)
+    run = segment(flags((VOICE, 1), (QUIET, 2)), eager)
+    (draft,) = [event.utterance for event in run.events if isinstance(event, Paused)]
+    assert len(run.utterances[0].samples) - len(draft.samples) <= 0.05 * SAMPLE_RATE
+
+
 @pytest.mark.parametrize("most", [2, 3, 4])
 def test_eager_pauses_grow_and_come_to_an_end(most: int) -> None:
     stretches = [(VOICE, 0.5), *[(QUIET, 0.3), (VOICE, 0.5)] * 2, *[(QUIET, 0.5), (VOICE, 0.5)] * 4]

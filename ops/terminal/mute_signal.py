@@ -1,0 +1,37 @@
+"""SIGUSR1 mutes, from the first moment on: before there is anything to mute it would be deadly."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+_NUMBER: Final = getattr(signal, "SIGUSR1", None)  # None on Windows
+
+
+class MuteSignal:
+    """Counts the signals from its making on, until `handled` has somebody to tell them to."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        if _NUMBER is not None:
+            signal.signal(_NUMBER, self._counted)
+
+    @contextmanager
+    def handled(self, toggle: Callable[[], None]) -> Iterator[None]:
+        """Calls `toggle` in the event loop for each signal, those that came before included."""
+        if _NUMBER is None:
+            yield
+            return
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(_NUMBER, toggle)
+        for _ in range(self._count):
+            toggle()
+        try:
+            yield
+        finally:
+            loop.remove_signal_handler(_NUMBER)
+            signal.signal(_NUMBER, signal.SIG_IGN)  # nothing is heard any more
+
+    def _counted(self, _number: int, _frame: Any) -> None:
+        self._count += 1
