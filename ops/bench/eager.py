@@ -33,7 +33,7 @@ from ops.processes.machine import ready_workers
 from ops.processes.supervisor import NotReady
 from ops.running import link_of, meet, opened
 from producer.audio_file import AudioFileSource
-from producer.detector import WebRtcDetector
+from producer.detectors import detector_for, with_lag
 from producer.listen import listen
 from producer.outbox import Outbox
 from producer.presets import endpointing
@@ -113,15 +113,14 @@ class _Setting:
         path = self.folder / "clip.wav"
         silence_s = endpointing(self.settings.listen.preset).silence_s
         soundfile.write(path, np.concatenate([clip.samples, _quiet(silence_s + REST_S)]), 16_000)
-        options = self.settings.listen.model_copy(update={"eager": mode})
+        options = with_lag(self.settings.listen.model_copy(update={"eager": mode}))
         source = AudioFileSource(path, options.frame_ms, realtime=True)
-        detector = WebRtcDetector(options.vad_mode, options.frame_ms)
         session = f"eager-{mode}"
         outbox = Outbox(self.folder, session, max_bytes=2**26, max_age_s=3600)
         with source, outbox:
             await listen(
                 source,
-                detector,
+                detector_for(options),
                 options,
                 outbox,
                 self.store,
