@@ -187,7 +187,9 @@ async def test_recordings_that_a_worker_left_wait_for_what_is_live(shop: Shop) -
     await shop.publish(3, session="live")
     shop.blocked.set()
     await shop.transcribed(0, 1, 2, 3)
-    assert busy.engine.calls == [0, 2, 3, 1]
+    # which of the live ones is first is nowhere promised: a read without room hands back
+    first, *live, last = busy.engine.calls
+    assert (first, sorted(live), last) == (0, [2, 3], 1)
 
 
 async def test_each_utterance_is_transcribed_once_by_however_many(shop: Shop) -> None:
