@@ -68,7 +68,7 @@ class FileSettingsSource(PydanticBaseSettingsSource):
         for variable, (*sections, leaf) in file_variables(self.settings_cls, self._prefix).items():
             path = os.environ[variable]
             try:
-                text = Path(path).read_text(encoding="utf-8")
+                text = Path(os.path.expanduser(path)).read_text(encoding="utf-8")  # noqa: PTH111  # never raises
             except OSError as error:
                 raise BadSetting(f"{variable}={path} cannot be read: {error.strerror}") from None
             except UnicodeDecodeError:

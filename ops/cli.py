@@ -52,7 +52,7 @@ PARTS: Final = {
     "websockets": "dashboard",
 }
 
-FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _Lazy(click.Group):
@@ -124,7 +124,8 @@ def main() -> None:
         if error.errno not in FULL:
             raise
         let_go(sys.stdout.fileno())
-        click.echo(f"earshot: the output cannot be written: {error.strerror}", err=True)
+        what = error.filename or "the output"
+        click.echo(f"earshot: {what} cannot be written: {error.strerror}", err=True)
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
 

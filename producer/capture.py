@@ -149,6 +149,8 @@ class Capture:
                     self._tell_opened(device)
                     self._watch(stream, device)
             except Exception as error:
+                if self._stopping.is_set():
+                    return
                 if not self._opened.done():
                     self._opened.set_exception(error)
                     return

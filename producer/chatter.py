@@ -3,8 +3,9 @@ device that dies makes PortAudio print where in its sources that was noticed.
 
 ALSA and JACK have hooks for it. PortAudio has none: it prints by the C library's `stderr`, which
 for us is a pipe that a thread reads. File descriptor 2 stays as it is: pointing it elsewhere would
-lose log lines of other threads, and the last words of a process that crashes. What is wrong reaches
-people through earshot's own sentences.
+lose log lines of other threads, and the last words of a process that crashes; those of Python's own
+fatal errors alone, which go by C's `stderr` too, may be lost. What is wrong reaches people through
+earshot's own sentences.
 """
 
 import ctypes

@@ -89,9 +89,9 @@ class Ear:
         muted = False
         try:
             for frame in self._source:
-                if self._is_muted() and not muted:  # whoever mutes has said what there was to say
+                muted, was_muted = self._is_muted(), muted
+                if muted and not was_muted:  # whoever mutes has said what there was to say
                     self._finish()
-                muted = self._is_muted()
                 self._position += len(frame)
                 is_speech = self._detector.is_speech(frame)
                 for event in self._segmenter.push(frame, is_speech, self._detector.is_sure):

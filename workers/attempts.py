@@ -171,6 +171,9 @@ class Attempts:
         if settled is Settled.LOST:
             self._say_lost(held, "the claim passed to another worker")
             return
+        if settled is None:
+            log.warning("nothing_to_bury", reason=reason, error=error)
+            return
         BURIED.labels(self._handler.role, reason).inc()
         log.error("buried", reason=reason, error=error, deliveries=work.deliveries)
 

@@ -142,7 +142,7 @@ class LlmHandler:
                 else:
                     raise
 
-    async def bury(self, work: Work, desk: Desk, *, reason: str, error: str) -> Settled:
+    async def bury(self, work: Work, desk: Desk, *, reason: str, error: str) -> Settled | None:
         """Give the session's next turn up: that one only, whatever else is ready by now.
 
         A wake-up that names no session is deleted: there is no turn in it, and `tend` wakes whom
@@ -159,8 +159,8 @@ class LlmHandler:
             return Settled.LOST if answer is NotTaken.LOST else Settled.OK
         attempt = await self._take(work, desk, session, 1, 0, expiring=False)
         if isinstance(attempt, NotTaken):
-            return UNTAKEN[attempt]
-        return await desk.lasting(
+            return Settled.LOST if attempt is NotTaken.LOST else None
+        buried = await desk.lasting(
             lambda: bury_turn(
                 self._store,
                 attempt,
@@ -170,6 +170,7 @@ class LlmHandler:
                 worker=work.claim.consumer,
             )
         )
+        return None if buried is Settled.STALE else buried
 
     async def _take(
         self,

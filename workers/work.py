@@ -75,8 +75,8 @@ class Handler(Protocol):
         """
         ...
 
-    async def bury(self, work: Work, desk: Desk, *, reason: str, error: str) -> Settled:
-        """Move the work to the dead letters."""
+    async def bury(self, work: Work, desk: Desk, *, reason: str, error: str) -> Settled | None:
+        """Move the work to the dead letters; None where there was nothing to move any more."""
         ...
 
     async def probe(self) -> None:

@@ -30,8 +30,9 @@ class Claim:
 class Settled(Enum):
     """What became of an attempt to end an entry or a turn.
 
-    LOST: another worker holds the claim. STALE: nothing waits for the result any more (a newer
-    revision, a later attempt that has ended, a session that is gone). Either way nothing changed.
+    LOST: another worker holds the claim, and nothing changed. STALE: no turn waits for the result
+    any more (a newer revision, a later attempt that has ended, a session that is gone): at most the
+    entry has ended, no turn has.
     """
 
     OK = "ok"

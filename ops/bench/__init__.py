@@ -1,1 +1,1 @@
-"""The benchmarks, but for how well it hears."""
+"""The benchmarks of `earshot bench`."""

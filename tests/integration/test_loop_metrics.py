@@ -87,7 +87,7 @@ async def test_work_that_was_handed_back_and_work_that_was_abandoned(shop: Shop)
     stuck.hooks[1] = shop.hold
     dead = await shop.hire("w2", stuck)
     await counted.shows(deliveries={"new": 1, "handed_back": 1}, retries={"server": 1})
-    await until(lambda: _true(stuck.calls))
+    await until(lambda: stuck.calls)
     await dead.die()
     await shop.hire("w3")
     await shop.transcribed(1)
@@ -103,12 +103,12 @@ async def test_what_it_holds_and_whether_its_server_is_usable_can_be_seen(shop: 
     engine.hooks[1] = shop.hold
     await shop.publish(1)
     worker = await shop.hire("w1", engine)
-    await until(lambda: _true(engine.calls))
+    await until(lambda: engine.calls)
     assert sample("earshot_in_hand_entries", stage="stt") == 1
     assert sample("earshot_breaker_state", stage="stt") == 0
     shop.blocked.set()
     await shop.transcribed(1)
-    await until(lambda: _true(sample("earshot_in_hand_entries", stage="stt") == 0))
+    await until(lambda: sample("earshot_in_hand_entries", stage="stt") == 0)
     await worker.leave()
     broken = Engine()
     broken.probe = failing(Transient("the GPU fails"), times=10_000)
@@ -127,12 +127,8 @@ async def test_an_outage_of_redis_is_counted_when_it_is_over(shop: Shop) -> None
     back: Growth = growth("earshot_redis_reconnects_total")
     await shop.hire("w1")
     shop.server.stop()
-    await until(lambda: _true(sample("earshot_redis_up") == 0))
+    await until(lambda: sample("earshot_redis_up") == 0)
     assert back() == 0
     shop.server.start()
-    await until(lambda: _true(back() >= 1))
-    await until(lambda: _true(sample("earshot_redis_up") == 1))
-
-
-async def _true(value: object) -> bool:
-    return bool(value)
+    await until(lambda: back() >= 1)
+    await until(lambda: sample("earshot_redis_up") == 1)

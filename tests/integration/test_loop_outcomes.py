@@ -47,7 +47,7 @@ async def test_a_bug_is_tried_again_by_the_same_worker_and_then_buried(shop: Sho
     engine.hooks[1] = failing(RuntimeError("a bug"), times=99)
     await shop.hire("w1", engine)
     await shop.publish(1)
-    await until(lambda: _true(engine.calls))
+    await until(lambda: engine.calls)
     idle = await shop.hire("w2", claim_idle_s=FOREVER_S)
     await until(shop.dead)
     assert engine.calls == [1, 1, 1]
@@ -92,7 +92,7 @@ async def test_what_another_took_in_the_meantime_is_not_told_as_buried(
     with capture_logs() as lines:
         await shop.publish(1, kind=Kind.BROKEN)
         await shop.hire("w1")
-        await until(lambda: _true([line for line in lines if line["event"] == "claim_lost"]))
+        await until(lambda: [line for line in lines if line["event"] == "claim_lost"])
     assert "buried" not in [line["event"] for line in lines]
     assert counted() == 0
     assert await shop.dead() == []
@@ -104,7 +104,7 @@ async def test_what_cannot_be_buried_is_not_told_as_buried(shop: Shop) -> None:
     with capture_logs() as lines:
         await shop.publish(1, kind=Kind.BROKEN)
         await shop.hire("w1")
-        await until(lambda: _true([line for line in lines if line["event"] == "cannot_bury"]))
+        await until(lambda: [line for line in lines if line["event"] == "cannot_bury"])
     assert "buried" not in [line["event"] for line in lines]
     assert counted() == 0
     await shop.store.redis.delete(shop.store.all_shards()[0].dead)
@@ -133,16 +133,12 @@ async def test_what_only_has_to_wait_stays_with_its_worker_uncounted(shop: Shop)
     )
     await shop.hire("w1", engine)
     await shop.publish(1)
-    await until(lambda: _true(engine.calls))
+    await until(lambda: engine.calls)
     idle = await shop.hire("w2")
     await shop.transcribed(1)
     assert len(engine.calls) == 5
     assert idle.engine.calls == []
     assert await shop.dead() == []
-
-
-async def _true(value: object) -> bool:
-    return bool(value)
 
 
 async def test_with_its_server_away_a_worker_gives_back_and_another_takes_at_once(
@@ -197,7 +193,7 @@ async def test_while_the_server_is_away_nothing_is_taken_counted_or_buried(shop:
     for number in range(1, 9):
         await shop.publish(number)
     asked = engine.probes
-    await until(lambda: _true(engine.probes > asked + 3))
+    await until(lambda: engine.probes > asked + 3)
     assert engine.calls == []
     assert await shop.pending() == []
     away.clear()
@@ -224,7 +220,7 @@ async def test_after_an_outage_one_piece_of_work_tries_first(
         shop.hire_later("w1", engine)
         for number in range(1, 9):
             await shop.publish(number)
-        await until(lambda: _true(engine.calls))
+        await until(lambda: engine.calls)
         asked = engine.probes
         await until(shop.pending)
         assert len(engine.calls) == 1
@@ -239,12 +235,12 @@ async def test_a_result_that_came_too_late_changes_nothing_and_says_so_once(shop
     engine.hooks[1] = shop.hold
     await shop.hire("w1", engine)
     await shop.publish(1)
-    await until(lambda: _true(engine.calls))
+    await until(lambda: engine.calls)
     [row] = await shop.pending()
     stream = shop.store.all_shards()[0].utterances
     await shop.store.redis.xclaim(stream, "stt", "w2", 0, [row["message_id"]])
     with capture_logs() as lines:
-        await until(lambda: _true([line for line in lines if line["event"] == "claim_lost"]))
+        await until(lambda: [line for line in lines if line["event"] == "claim_lost"])
         shop.blocked.set()
         await shop.publish(2)
         await shop.transcribed(2)

@@ -222,7 +222,7 @@ async def test_a_heartbeat_beside_the_settling_takes_nothing_for_lost(
     async def answered_late(*claim: Any, **transcript: Any) -> Settled:
         settled = await settle_transcript(*claim, **transcript)
         before = beats
-        await until(lambda: _true(beats >= before + 2))
+        await until(lambda: beats >= before + 2)
         return settled
 
     monkeypatch.setattr(hand, "heartbeat", counted)
@@ -231,9 +231,5 @@ async def test_a_heartbeat_beside_the_settling_takes_nothing_for_lost(
     await shop.hire("w1")
     with capture_logs() as lines:
         await shop.publish(1)
-        await until(lambda: _true(settled()))
+        await until(lambda: settled())
     assert "claim_lost" not in [line["event"] for line in lines]
-
-
-async def _true(value: object) -> bool:
-    return bool(value)

@@ -359,6 +359,29 @@ def test_to_mute_is_to_be_done(make: Make, outbox: Outbox) -> None:
     assert [one.speech_ms for one in _kept(outbox)] == [600]
 
 
+def test_a_mute_at_any_moment_ends_what_is_said(make: Make, outbox: Outbox) -> None:
+    waiting: list[int] = []
+
+    class Speaker(Script):
+        def __iter__(self) -> Iterator[NDArray[np.int16]]:
+            for frame in super().__iter__():
+                waiting.append(len(outbox))
+                yield frame
+
+    class Muted(Mutable):
+        """Muted in the course of one frame, whenever in it that is asked."""
+
+        asked = 0
+
+        @property
+        def is_muted(self) -> bool:
+            self.asked += 1
+            return self.asked >= 22
+
+    make(Muted(Speaker(speech(0.6), silence(0.9)), Mute()), push_to_talk=True).hear()
+    assert 1 in waiting, "no silence is waited for"
+
+
 def test_with_a_key_one_word_is_enough(make: Make, outbox: Outbox) -> None:
     make(Script(speech(0.39), silence(2)), push_to_talk=True).hear()
     make(Script(speech(0.39), silence(2))).hear()

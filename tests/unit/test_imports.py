@@ -27,6 +27,8 @@ EXTRAS = {
     "ctranslate2": {"workers", "ops"},
     "huggingface_hub": {"workers"},
     "openai": {"workers"},
+    "opentelemetry": {"common"},
+    "websockets": {"ops"},
     "rq": {"ops"},
     "sse_starlette": {"ops"},
     "starlette": {"ops"},

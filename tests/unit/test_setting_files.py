@@ -33,6 +33,13 @@ def test_a_password_from_a_file(
     assert load().redis.password.get_secret_value() == password
 
 
+def test_a_file_may_be_named_from_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("from home\n")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("EARSHOT_REDIS__PASSWORD_FILE", "~/secret")
+    assert load().redis.password.get_secret_value() == "from home"
+
+
 @pytest.mark.parametrize("variable", ["EARSHOT_SHARDS_FILE", "earshot_shards_file"])
 def test_any_setting_may_lie_in_a_file(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("shards").write_text("4\n")
