@@ -40,6 +40,14 @@ def test_the_default_detector_hears_the_recordings_sentences_in_noise(earshot: I
     assert 0 < result["cpu_ms_per_s"]["cascade"] < 1_000
 
 
+def test_ten_minutes_of_noise_ship_nothing(earshot: InProcess) -> None:
+    status, out, _ = earshot(*CASCADE, "--no-words", "--sentences", "1", "--snr", "20")
+    assert status == 0
+    alone = json.loads(out)["noise_alone"]
+    assert sum(row["seconds"] for row in alone if row["preset"] == "command") == 600
+    assert [row for row in alone if row["false_utterances"]] == []
+
+
 def test_words_are_counted_against_perfectly_cut_sentences(earshot: InProcess) -> None:
     status, out, _ = earshot(
         *CASCADE,
