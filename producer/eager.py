@@ -5,6 +5,7 @@ their order, and it keeps out of the way of a Redis that is away or of workers t
 What becomes of a draft is decided by the shipper alone, when the utterance is in the outbox.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -32,7 +33,8 @@ class Eager:
     """One producer's drafts, for the shipper to send. To be used in the event loop's thread.
 
     `max_backlog`: utterances that may wait for a worker while drafts are sent; `wake` is called
-    when there is something to do.
+    when there is something to do; `note` keeps on disk of which utterance a draft may be in Redis,
+    so that it can be ended should this process be killed.
     """
 
     def __init__(
@@ -42,12 +44,14 @@ class Eager:
         *,
         max_backlog: int,
         wake: Callable[[], None],
+        note: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._link = link
         self._max_backlog = max_backlog
         self._wake = wake
+        self._note = note
         self._clock = clock
         self._draft: Draft | None = None
         self._tried: Draft | None = None
@@ -85,6 +89,7 @@ class Eager:
             if await self._link.call(self._workers_are_busy, draft.utterance.session):
                 self._done_with(draft)
                 return
+            await asyncio.to_thread(self._note, draft.utterance.id)
             age_ms = round(1000 * (self._clock() - draft.spoken_at))
             utterance = draft.utterance.model_copy(update={"hold_ms": max(0, age_ms)})
             answer = await self._link.call(publish, self._store, utterance)

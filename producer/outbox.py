@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from common.closing import Closing
 from common.errors import BadInput
+from common.keys import UTTERANCE_ID
 from common.utterance import Utterance, explain
 
 SCHEMA: Final = """
@@ -90,6 +91,9 @@ class Outbox(Closing):
         self._lock = threading.Lock()
         self._growth = 0  # of what waits, in the transaction that is open
         self._folder = folder
+        self._draft = folder / f"{session}.draft"
+        self._noted = ""  # by this process
+        self.session = session
         with self._explained(), ExitStack() as opened:
             folder.mkdir(parents=True, exist_ok=True)
             self._guard = opened.enter_context((folder / f"{session}.lock").open("w"))
@@ -211,6 +215,44 @@ class Outbox(Closing):
                 " '$.final', json('true')) WHERE place = ?",
                 (utterance, place),
             )
+
+    def note_draft(self, utterance: str) -> None:
+        """Remember the one utterance that may be in Redis as a draft, before it goes there.
+
+        It takes the place of the one before, which has come to its end by now. A file that is
+        not synchronised: a process that is killed loses nothing of it, and after a power cut the
+        turn ends later, but ends.
+        """
+        if utterance != self._noted:
+            with self._explained():
+                self._draft.write_text(utterance, encoding="ascii")
+            self._noted = utterance
+
+    def left_open(self) -> str:
+        """The utterance whose draft an earlier process may have left in Redis, with nothing to
+        follow; or empty.
+
+        What lies here will be committed. Whether the turn is over already, Redis knows.
+        """
+        with self._explained():
+            try:
+                noted = self._draft.read_bytes().decode("ascii", "replace")
+            except FileNotFoundError:
+                return ""
+        if noted == self._noted or not UTTERANCE_ID.match(noted):
+            return ""
+        with self._transaction() as db:
+            row = db.execute(
+                "SELECT count(*) FROM waiting"
+                " WHERE CASE WHEN json_valid(meta) THEN json_extract(meta, '$.id') END = ?",
+                (noted,),
+            ).fetchone()
+        return "" if row[0] else noted
+
+    def forget_draft(self) -> None:
+        """What was left open has ended."""
+        with self._explained():
+            self._draft.unlink(missing_ok=True)
 
     def __len__(self) -> int:
         """How many wait (without those that are parked); does not look at the disk, nor wait for

@@ -15,7 +15,14 @@ from common.connection import is_unusable
 from common.errors import Refused
 from common.link import Link, jittered
 from common.store import Store
-from common.transitions.publishing import Commitment, Published, Verdict, commit, publish
+from common.transitions.publishing import (
+    Commitment,
+    Published,
+    Verdict,
+    abandon,
+    commit,
+    publish,
+)
 from common.utterance import Utterance
 from producer.eager import Eager
 from producer.identity import new_utterance_id
@@ -51,7 +58,12 @@ class Shipper:
         self._added = asyncio.Event()
         self._idle = asyncio.Event()
         self.eager = Eager(
-            store, link, max_backlog=eager_backlog, wake=self._added.set, clock=clock
+            store,
+            link,
+            max_backlog=eager_backlog,
+            wake=self._added.set,
+            note=outbox.note_draft,
+            clock=clock,
         )
         self._full_pause_s = FULL_PAUSE_S
         self._held_up = False
@@ -72,12 +84,30 @@ class Shipper:
     async def run(self) -> None:
         """Until cancelled."""
         self._added.set()
+        await self._end_what_was_left_open()
         while True:
             await self._added.wait()
             self._added.clear()
             while await self._go_on():
                 pass
             self._idle.set()
+
+    async def _end_what_was_left_open(self) -> None:
+        """The turn of a draft whose process was killed would hold back what is said from now on.
+
+        Before any other draft is noted, so that this one is not forgotten while Redis is away.
+        """
+        if not (utterance := await asyncio.to_thread(self._outbox.left_open)):
+            return
+        session = self._outbox.session
+        try:
+            ended = await self._link.lasting(abandon, self._store, session, utterance)
+        except Refused as error:  # it ends by itself, later
+            log.warning("draft_left_open", session=session, utterance=utterance, why=str(error))
+            return
+        await asyncio.to_thread(self._outbox.forget_draft)
+        if ended:
+            log.info("draft_of_killed_process_ended", session=session, utterance=utterance)
 
     async def _go_on(self) -> bool:
         """Do the next thing; False if there is none."""

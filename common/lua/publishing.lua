@@ -1,4 +1,5 @@
--- Shared by `publish`, `commit` and `replay`: how an utterance enters its session.
+-- Shared by `publish`, `commit`, `keep_open`, `abandon` and `replay`: how an utterance enters its
+-- session, and is found there again.
 
 local function read_seen(key)
   local raw = redis.call('GET', key)
@@ -18,13 +19,14 @@ local function write_seen(key, turn, revision, final, ttl)
     revision, final and 1 or 0), 'PX', ttl)
 end
 
--- The record of an utterance that was seen, unless its turn has ended since.
+-- The record of an utterance that was seen and not final, unless its turn has ended since: a record
+-- that is final all the same was abandoned, and waits for the turns before it.
 local function record_of(seen, utterance)
   if seen.epoch ~= redis.call('HGET', SESSION, 'epoch') then
     return nil
   end
   local record = get_record(seen.turn)
-  if record and record.id == utterance then
+  if record and record.id == utterance and not record.final then
     return record
   end
   return nil

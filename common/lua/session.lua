@@ -253,3 +253,20 @@ local function conclude(turn, record)
   put_record(turn, record)
   advance()
 end
+
+-- Ends a turn for what was put into its record (skip or error), in whatever state it is.
+local function end_turn(turn, record)
+  pass_when_full()
+  record.final = true
+  record.entry, record.stream, record.text = nil, nil, nil
+  conclude(turn, record)
+end
+
+-- Ends a turn that is not final: its producer is silent or gone. `stream`: where its entry waits.
+local function expire(turn, record, stream)
+  if record.entry then
+    remove_entry(stream, 'stt', record.entry)
+  end
+  record.error, record.skip, record.detail = nil, 'expired', nil
+  end_turn(turn, record)
+end

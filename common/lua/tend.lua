@@ -11,15 +11,6 @@ if foreign then
 end
 local mended = {}
 
-local function end_turn(turn, record)
-  pass_when_full()
-  record.final = true
-  record.entry, record.stream, record.text = nil, nil, nil
-  reveal(turn, record)
-  put_record(turn, record)
-  advance()
-end
-
 -- A pending entry that was claimed or kept alive lately is somebody's; its audio stays in Redis.
 local function in_hand(stream, entry)
   local ok, rows = pcall(redis.call, 'XPENDING', stream, 'stt', entry, entry, 1)
@@ -35,26 +26,24 @@ while number('done') < number('last') do
     event = 'lost'
     record = { id = '', rev = 0, spoken = NOW, published = NOW }
     record.error = { stage = 'tend', reason = 'lost', error = 'the record of this turn vanished' }
+    end_turn(turn, record)
   elseif not is_ready(record) then
     local stream = record.stream == 'recordings' and KEYS[8] or KEYS[7]
     if not record.final and NOW - record.touched > tonumber(ARGV[4]) then
       event = 'expired'
-      if record.entry then
-        remove_entry(stream, 'stt', record.entry)
-      end
-      record.error, record.skip, record.detail = nil, 'expired', nil
+      expire(turn, record, stream)
     elseif record.entry and not in_hand(stream, record.entry)
       and not exists(stream, record.entry) then
       event = 'lost'
       remove_entry(stream, 'stt', record.entry)
       record.error = { stage = 'tend', reason = 'lost',
         error = 'the audio vanished from Redis before it was transcribed' }
+      end_turn(turn, record)
     end
   end
   if not event then
     break
   end
-  end_turn(turn, record)
   mended[#mended + 1] = event
 end
 local wake = redis.call('HGET', SESSION, 'wake')

@@ -1,4 +1,4 @@
-"""The producer's transitions: publish, commit and keep_open."""
+"""The producer's transitions: publish, commit, keep_open and abandon."""
 
 import json
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from common.utterance import Utterance
 PUBLISH: Final = Script("publish")
 COMMIT: Final = Script("commit")
 KEEP_OPEN: Final = Script("keep_open")
+ABANDON: Final = Script("abandon")
 
 
 class Verdict(Enum):
@@ -125,5 +126,20 @@ async def keep_open(store: Store, session: str, utterance: str) -> bool:
     """
     answer = await store.run(
         KEEP_OPEN, session, utterance, keys=[store.shard(session).seen(utterance)]
+    )
+    return bool(answer[0] == b"ok")
+
+
+async def abandon(store: Store, session: str, utterance: str) -> bool:
+    """End a turn that is not final and whose producer is dead, as `skipped: expired`. Idempotent.
+
+    Whatever is sent of that utterance afterwards is CLOSED. False: there was nothing to end.
+    """
+    shard = store.shard(session)
+    answer = await store.run(
+        ABANDON,
+        session,
+        utterance,
+        keys=[shard.seen(utterance), shard.utterances, shard.recordings],
     )
     return bool(answer[0] == b"ok")

@@ -230,6 +230,11 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
         "take_turn deletes first", "take_turn", "redis.call('HDEL', SESSION, 'token', 'taken')\n"
     ),
     without("commit passes when memory is full", "commit", "pass_when_full()\n"),
-    without("tend passes when memory is full", "tend", "  pass_when_full()\n"),
+    without(
+        "expiring passes when memory is full",
+        "session",
+        "  pass_when_full()\n  record.final = true\n",
+        "  record.final = true\n",
+    ),
     without("forget passes when memory is full", "forget", "pass_when_full()\n"),
 )

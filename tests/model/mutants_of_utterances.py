@@ -9,8 +9,13 @@ RECORD_OF: Final = (
     Edit(
         "publishing", "if seen.epoch ~= redis.call('HGET', SESSION, 'epoch') then", "if false then"
     ),
-    Edit("publishing", "if record and record.id == utterance then", "if record then"),
+    Edit(
+        "publishing",
+        "if record and record.id == utterance and not record.final then",
+        "if record then",
+    ),
 )
+SPARES_FINAL: Final = Edit("publishing", " and not record.final then", " then")
 REVEALED_ANYWAY: Final = "reveal(turn, record)\nput_record(turn, record)\nadvance()\n"
 
 OF_UTTERANCES: Final[tuple[Mutant, ...]] = (
@@ -37,11 +42,12 @@ OF_UTTERANCES: Final[tuple[Mutant, ...]] = (
         " or record.entry ~= entry then",
         " then",
     ),
-    without(
+    Mutant(
         "a revision does not change what is final",
-        "publishing",
-        "if seen.final or not record then",
-        "if not record then",
+        (
+            Edit("publishing", "if seen.final or not record then", "if not record then"),
+            SPARES_FINAL,
+        ),
     ),
     # trap 6: commit by id and revision
     Mutant("commit goes by utterance id", RECORD_OF),
@@ -63,6 +69,15 @@ OF_UTTERANCES: Final[tuple[Mutant, ...]] = (
         "commit",
         "write_seen(KEYS[7], seen.turn, revision, true, tonumber(ARGV[6]))",
     ),
+    # abandon: by id as well, and of drafts only
+    Mutant(
+        "abandon spares what is final",
+        (
+            Edit("abandon", "seen and not seen.final and record_of", "seen and record_of"),
+            SPARES_FINAL,
+        ),
+    ),
+    Mutant("what was abandoned stays so", (SPARES_FINAL,)),
     # publishing once
     without(
         "an utterance is accepted once",

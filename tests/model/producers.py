@@ -5,6 +5,7 @@ which revision of which utterance was heard.
 """
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 
 from redis.exceptions import OutOfMemoryError
@@ -13,6 +14,7 @@ from common.transitions.publishing import (
     Commitment,
     Published,
     Verdict,
+    abandon,
     commit,
     publish,
 )
@@ -21,24 +23,59 @@ from tests.model.stage import Actor, ReplyLost
 from tests.model.world import OLD_MS, SHARD, Told, World
 
 
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """The latest utterance of which a draft may be in Redis; noted beside the outbox."""
+
+    session: str
+    utterance: str
+
+
 class Producer(Actor):
     """Speaks a few utterances in one session; what is not acknowledged is in its outbox."""
 
     def __init__(
-        self, world: World, session: str, utterances: int, outbox: list[Utterance] | None = None
+        self,
+        world: World,
+        session: str,
+        utterances: int,
+        outbox: list[Utterance] | None = None,
+        noted: Noted | None = None,
     ) -> None:
         super().__init__(world.fresh("producer"))
         self.world = world
         self.session = session
         self.utterances = utterances
         self.outbox = outbox or []
+        self.noted = noted
+        self.is_draft = False  # the last of the outbox is in memory only
         self.recording = world.likely(0.15)
 
     async def live(self) -> None:
+        await self.end_what_was_left_open()
         while self.outbox:  # after a restart: whole and final, as nobody knows what arrived
             await self.send_final(self.outbox[0])
         for _ in range(self.utterances):
             await self.speak()
+
+    def lose_memory(self) -> None:
+        """It was killed: a draft is gone with it, and only noted."""
+        if self.is_draft and self.world.abandons and self.world.abandoning.random() < 0.7:
+            self.outbox.pop()
+
+    def lose_disk(self) -> None:
+        self.outbox.clear()
+        self.noted = None
+
+    async def end_what_was_left_open(self) -> None:
+        world, noted = self.world, self.noted
+        if noted is None or noted.utterance in {waiting.id for waiting in self.outbox}:
+            return
+        what = partial(abandon, world.store, noted.session, noted.utterance)
+        world.echoes[f"abandon {noted.utterance}"] = what
+        ended = await world.insist(what)
+        world.answered("abandon", "ok" if ended else "closed", f"{noted.utterance} by {self.name}")
+        self.noted = None
 
     def new_utterance(self) -> Utterance:
         world = self.world
@@ -64,6 +101,8 @@ class Producer(Actor):
         eager = world.likely(0.5)
         while eager:
             self.outbox[-1] = utterance
+            self.noted = Noted(self.session, utterance.id) if world.abandons else None
+            self.is_draft = True
             try:
                 published = await self.publish(utterance.model_copy(update={"final": False}))
             except ReplyLost:
@@ -72,6 +111,7 @@ class Producer(Actor):
                 if published.verdict is Verdict.CLOSED:
                     break
             if world.likely(world.chances.give_up):
+                self.is_draft = False
                 self.outbox.pop()
                 return
             if world.likely(0.5) and await self.commit(utterance):
@@ -79,6 +119,7 @@ class Producer(Actor):
             eager = world.likely(0.8 if utterance.id in world.truth.went_on else 0.5)
             utterance = revised(utterance)
         self.outbox[-1] = utterance
+        self.is_draft = False
         await self.send_final(utterance)
 
     async def publish(self, utterance: Utterance) -> Published:
@@ -123,6 +164,7 @@ class Producer(Actor):
     async def commit(self, utterance: Utterance) -> bool:
         """False if the speaker went on speaking after all: there is more to send."""
         world = self.world
+        self.is_draft = False
         world.truth.told[utterance.id].committed.add(words(utterance))
         what = partial(self.checked_commit, utterance)
         world.echoes[f"commit {utterance.id} r{utterance.revision}"] = what

@@ -20,7 +20,10 @@ def _owned(scripts: Iterable[Script], role: str) -> dict[str, str]:
 
 
 OWNERS: Final = {
-    **_owned([publishing.PUBLISH, publishing.COMMIT, publishing.KEEP_OPEN], "producer"),
+    **_owned(
+        [publishing.PUBLISH, publishing.COMMIT, publishing.KEEP_OPEN, publishing.ABANDON],
+        "producer",
+    ),
     **_owned([transcribing.SETTLE, transcribing.BURY], "stt"),
     **_owned([answering.TAKE, answering.DELTA, answering.SETTLE, answering.BURY], "llm"),
     **_owned([dead_letters.REPLAY, dead_letters.DROP, tending.FORGET], "admin"),

@@ -114,7 +114,9 @@ class Run:
         self.world.note(f"killed {actor.name}")
         actor.die()
         if isinstance(actor, Producer) and self.world.likely(0.3):
-            actor.outbox.clear()  # its disk is gone as well
+            actor.lose_disk()
+        elif isinstance(actor, Producer):
+            actor.lose_memory()
         self.replace(actor)
 
     def replace(self, actor: Actor) -> None:
@@ -124,7 +126,7 @@ class Run:
         if isinstance(actor, Producer):
             session = rng.choice(SESSIONS) if not actor.outbox else actor.session
             more = rng.randint(0, 2)
-            self.actors.append(Producer(self.world, session, more, list(actor.outbox)))
+            self.actors.append(Producer(self.world, session, more, list(actor.outbox), actor.noted))
         elif isinstance(actor, Worker):
             self.actors.append(type(actor)(self.world, self.world.fresh("worker")))
 

@@ -26,6 +26,7 @@ ON_BOTH_SERVERS = pytest.mark.parametrize("direct", EXECUTABLES, indirect=True)
 ANSWERS: Final = {
     "publish": {"accepted", "revised", "duplicate", "closed", "full"},
     "commit": {"ok", "closed", "unknown"},
+    "abandon": {"ok", "closed"},
     "settle_utterance": {"ok", "lost", "stale"},
     "skip_utterance": {"ok", "lost", "stale"},
     "bury_utterance": {"ok", "lost", "stale"},

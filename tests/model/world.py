@@ -97,6 +97,9 @@ class World:
         passed = {"turn_timeout_s": -1.0, "tend_after_s": -1.0}
         self.hasty = Store(redis, 1, limits.model_copy(update=passed))
         self.max_answer_age_s = MAX_ANSWER_AGE_S if self.rng.random() < 0.25 else 0.0
+        # chance of its own, so that runs without it stay as they were
+        self.abandoning = random.Random(f"abandon {seed}")
+        self.abandons = self.abandoning.random() < 0.5
         self._names = 0
 
     def fresh(self, prefix: str) -> str:

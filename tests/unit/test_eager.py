@@ -2,7 +2,7 @@
 becomes of them is decided by the commit."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class Server:
         self.held: list[int] = []
         self.answers: list[Any] = []
         self.commitments: list[Any] = []
+        self.abandonments: list[Any] = []
         self.length = 0
         self.taken: int | Exception = 0
         self.changed = asyncio.Event()
@@ -66,6 +67,9 @@ class Server:
 
     async def keep_open(self, store: Store, session: str, utterance: str) -> bool:
         return bool(self._note(f"keep open {utterance}", [], True))
+
+    async def abandon(self, store: Store, session: str, utterance: str) -> bool:
+        return bool(self._note(f"abandon {session} {utterance}", self.abandonments, True))
 
     async def xlen(self, stream: str) -> int:
         return self.length
@@ -138,6 +142,7 @@ async def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterato
         (eager_module, "keep_open"),
         (shipper_module, "publish"),
         (shipper_module, "commit"),
+        (shipper_module, "abandon"),
     ):
         monkeypatch.setattr(module, name, getattr(server, name))
     with Outbox(tmp_path, "s1", max_bytes=10_000, max_age_s=60) as outbox:
@@ -156,6 +161,87 @@ async def test_a_draft_is_published_with_its_age_and_then_committed(bench: Bench
     assert bench.server.asked == ["publish a 1 draft", "commit a 1"]
     assert bench.server.held == [750]
     assert (bench.eager.sent, bench.shipper.sent) == (1, 1)
+
+
+# -- of a process that was killed
+
+
+@pytest.fixture
+def left(tmp_path: Path) -> Callable[[], str]:
+    """Reads what is noted of drafts: at first, one that a process before has sent."""
+    path = tmp_path / "s1.draft"
+    path.write_text("dead")
+    return lambda: path.read_text() if path.exists() else ""
+
+
+async def test_a_draft_is_noted_before_it_goes_out(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[str] = []
+
+    async def publish(store: Store, utterance: Utterance) -> Published:
+        noted.append((tmp_path / "s1.draft").read_text())
+        return await bench.server.publish(store, utterance)
+
+    monkeypatch.setattr(eager_module, "publish", publish)
+    async with bench.running():
+        for name, revision in (("a", 1), ("a", 2), ("b", 1)):
+            bench.eager.offer(bench.draft(name, revision))
+            await bench.rest()
+    assert noted == ["a", "a", "b"]
+
+
+async def test_a_draft_that_was_left_open_is_ended_before_anything_is_sent(
+    bench: Bench, left: Callable[[], str]
+) -> None:
+    bench.add("a")
+    bench.eager.offer(bench.draft("b"))
+    with capture_logs() as logs:
+        async with bench.running():
+            await bench.server.until("abandon s1 dead", "publish a 1", "publish b 1 draft")
+    assert "draft_of_killed_process_ended" in [line["event"] for line in logs]
+    assert left() == "b"
+
+
+async def test_it_is_ended_when_redis_is_there_and_once(
+    bench: Bench, left: Callable[[], str]
+) -> None:
+    bench.server.abandonments = [RedisConnectionError("gone"), TimeoutError(), False]
+    with capture_logs() as logs:
+        async with bench.running():
+            bench.add("a")  # it hears meanwhile
+            await bench.server.until(*["abandon s1 dead"] * 3, "publish a 1")
+            await bench.shipper.drained()
+    assert "draft_of_killed_process_ended" not in [line["event"] for line in logs]
+    assert left() == ""
+    bench.server.asked.clear()
+    async with bench.running():
+        await bench.rest()
+    assert bench.server.asked == []
+
+
+async def test_what_cannot_be_ended_is_told_and_holds_up_nothing(
+    bench: Bench, left: Callable[[], str]
+) -> None:
+    bench.server.abandonments = [Refused("the key holds a list")]
+    bench.add("a")
+    with capture_logs() as logs:
+        async with bench.running():
+            await bench.shipper.drained()
+    (told,) = [line for line in logs if line["event"] == "draft_left_open"]
+    assert told["why"] == "the key holds a list"
+    assert left() == "dead"
+
+
+@pytest.mark.usefixtures("left")
+async def test_what_will_be_committed_is_not_ended(bench: Bench) -> None:
+    bench.add("dead", final=False)
+    async with bench.running():
+        await bench.shipper.drained()
+    assert bench.server.asked == ["commit dead 1"]
+
+
+# -- drafts
 
 
 async def test_what_was_sent_early_is_told_with_its_turn(bench: Bench) -> None:

@@ -353,6 +353,62 @@ def test_a_full_disk_is_one_sentence(outbox: Outbox, tmp_path: Path) -> None:
         _add(outbox, "a")
 
 
+# -- the draft that may be in Redis
+
+
+def test_the_draft_of_a_process_before_was_left_open(
+    reopen: Callable[..., Outbox], outbox: Outbox
+) -> None:
+    assert outbox.left_open() == ""
+    outbox.note_draft("a")
+    outbox.note_draft("b")
+    assert outbox.left_open() == "", "it is our own"
+    outbox = reopen()
+    assert outbox.left_open() == "b"
+    assert reopen().left_open() == "b", "whoever starts may be killed before it has ended it"
+    outbox = reopen()
+    outbox.forget_draft()
+    outbox.forget_draft()
+    assert reopen().left_open() == ""
+
+
+def test_what_lies_in_the_outbox_was_not_left_open(
+    reopen: Callable[..., Outbox], outbox: Outbox
+) -> None:
+    outbox.note_draft("a")
+    _add(outbox, "a")
+    assert reopen().left_open() == ""
+    outbox = reopen()
+    outbox.rename(1, "b")
+    assert reopen().left_open() == "a", "what its turn was holds nothing any more"
+
+
+def test_a_damaged_row_hides_no_draft(
+    reopen: Callable[..., Outbox], outbox: Outbox, tmp_path: Path
+) -> None:
+    outbox.note_draft("a")
+    _add(outbox, "b")
+    with sqlite3.connect(tmp_path / "s1.sqlite3") as db:
+        db.execute("UPDATE waiting SET meta = 'no JSON'")
+    db.close()
+    assert reopen().left_open() == "a"
+
+
+@pytest.mark.parametrize("content", [b"", bytes(32), b"\xff\xfe", b"a\n", b"a b"])
+def test_a_note_that_was_torn_names_no_draft(
+    content: bytes, reopen: Callable[..., Outbox], outbox: Outbox, tmp_path: Path
+) -> None:
+    outbox.note_draft("a")
+    (tmp_path / "s1.draft").write_bytes(content)
+    assert reopen().left_open() == ""
+
+
+def test_a_note_that_cannot_be_made_is_one_sentence(outbox: Outbox, tmp_path: Path) -> None:
+    (tmp_path / "s1.draft").mkdir()
+    with pytest.raises(BadInput, match=r"the outbox in .* cannot be used: "):
+        outbox.note_draft("a")
+
+
 # -- deaths and threads
 
 ADD_UNTIL_KILLED = """

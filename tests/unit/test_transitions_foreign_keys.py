@@ -11,7 +11,7 @@ from common.transitions.answering import Attempt, bury_turn, take_turn
 from common.transitions.claims import Claim
 from common.transitions.dead_letters import replay
 from common.transitions.personas import set_persona
-from common.transitions.publishing import commit, publish
+from common.transitions.publishing import abandon, commit, publish
 from common.transitions.tending import forget, tend
 from common.transitions.transcribing import bury_utterance
 from tests.unit.transition_steps import (
@@ -51,6 +51,11 @@ async def to_publish_text(store: Store) -> Transition:
 async def to_commit(store: Store) -> Transition:
     await hear_eager(store, "u9")
     return lambda: commit(store, ADA, "u9", 1)
+
+
+async def to_abandon(store: Store) -> Transition:
+    await hear_eager(store, "u9")
+    return lambda: abandon(store, ADA, "u9")
 
 
 async def to_settle_utterance(store: Store) -> Transition:
@@ -132,6 +137,7 @@ KEYS = {
     to_publish: [*OF_SESSION, SHARD.utterances, SHARD.seen("u9")],
     to_publish_text: [*OF_SESSION, SHARD.utterances, SHARD.seen("u9")],
     to_commit: [*OF_SESSION, SHARD.seen("u9")],
+    to_abandon: [*OF_SESSION, SHARD.seen("u9"), SHARD.utterances, SHARD.recordings],
     to_settle_utterance: [*OF_SESSION, SHARD.utterances],
     to_skip_utterance: [*OF_SESSION, SHARD.utterances],
     to_bury_utterance: [*OF_SESSION, SHARD.utterances, SHARD.dead],
