@@ -140,7 +140,7 @@ class Producing:
         is_empty = not (depth.waiting or depth.parked)
         outbox.close()
         if is_empty:
-            for suffix in (".sqlite3", ".sqlite3-wal", ".sqlite3-shm", ".lock"):
+            for suffix in (".sqlite3", ".sqlite3-wal", ".sqlite3-shm", ".lock", ".draft"):
                 (self._folder / f"{session}{suffix}").unlink(missing_ok=True)
 
     def start(self) -> None:
