@@ -97,8 +97,7 @@ class Pool:
         status = member.process.exitcode
         if status == POISONED:
             self.deaths.poisoned += 1
-        elif status in (-signal.SIGKILL, -signal.SIGTERM):
-            # the latter where it was asked to end before it could listen for that: nothing in hand
+        elif status == -signal.SIGKILL:
             self.deaths.killed += 1
         elif status != 0:
             self.deaths.crashed += 1
