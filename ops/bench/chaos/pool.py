@@ -138,9 +138,13 @@ class Pool:
         self._members[name].frozen = False
         self._signal(name, signal.SIGCONT)
 
-    def terminate(self, name: str) -> None:
-        """SIGTERM, as an operator would; it is started again when it has ended."""
+    def terminate(self, name: str) -> bool:
+        """SIGTERM, as an operator would; it is started again when it has ended. False while it
+        starts and cannot leave in an orderly way yet."""
+        if not _listens(self.pid(name)):
+            return False
         self._signal(name, signal.SIGTERM)
+        return True
 
     def _signal(self, name: str, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
@@ -190,3 +194,13 @@ async def _ended(process: ForkServerProcess) -> None:
     finally:
         loop.remove_reader(process.sentinel)
     process.join()
+
+
+def _listens(pid: int) -> bool:
+    """Whether a process catches SIGTERM by now; where the kernel does not tell, that it does."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return True
+    caught = next(line for line in status.splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)

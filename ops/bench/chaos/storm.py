@@ -138,8 +138,7 @@ class Storm:
         self.dealt.producer_kills += self._stage.pool.kill(name)
 
     async def _terminate_worker(self) -> None:
-        self._stage.pool.terminate(self._worker())
-        self.dealt.terminations += 1
+        self.dealt.terminations += self._stage.pool.terminate(self._worker())
 
     async def _cut_connections(self) -> None:
         self.dealt.connection_cuts += self._proxy.cut(CUT_SHARE, self._rng) > 0
