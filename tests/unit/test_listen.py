@@ -1,14 +1,10 @@
 """A run that could not send what it heard does not end as if it had."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 from redis.asyncio import Redis
 
 from common.errors import BadInput
@@ -18,44 +14,19 @@ from common.store import Store
 from common.utterance import Utterance
 from producer.listen import listen
 from producer.outbox import Outbox
+from tests.unit.scripted import Loudness, Script
 
-FRAME = 480
 
-
-class Silence:
+class Silence(Script):
     """A source that is over at once. `closed`: nothing more is wanted of it."""
 
-    name = "silence"
-    is_live = False
-    frame_samples = FRAME
-    samples = 0
-
     def __init__(self) -> None:
+        super().__init__()
         self.closed = asyncio.Event()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __iter__(self) -> Iterator[NDArray[np.int16]]:
-        return iter(())
-
     def close(self) -> None:
+        super().close()
         self.closed.set()
-
-
-class Deaf:
-    is_sure = True
-
-    def is_speech(self, frame: NDArray[np.int16]) -> bool:
-        return False
 
 
 async def test_an_outbox_whose_disk_fails_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
@@ -71,7 +42,7 @@ async def test_an_outbox_whose_disk_fails_ends_the_run_with_a_sentence(tmp_path:
     running = asyncio.create_task(
         listen(
             source,
-            Deaf(),
+            Loudness(),
             ListenSettings(),
             outbox,
             Store(redis, 1, LimitSettings()),

@@ -1,7 +1,9 @@
 """While a sound system takes its time to open the microphone, the rest of `earshot listen` runs."""
 
 import asyncio
+import signal
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -30,10 +32,17 @@ class SlowMicrophone:
         raise NoMicrophone("there is none")
 
 
-async def test_a_slow_sound_system_holds_up_nothing_else() -> None:
+@pytest.fixture
+def signals() -> Iterator[MuteSignal]:
+    before = signal.getsignal(signal.SIGUSR1)
+    yield MuteSignal()
+    signal.signal(signal.SIGUSR1, before)
+
+
+async def test_a_slow_sound_system_holds_up_nothing_else(signals: MuteSignal) -> None:
     microphone: Any = SlowMicrophone()
     settings = load({"listen": {"vad": "webrtc"}})
-    listening = _listen(settings, microphone, Mute(False), MuteSignal(), True, asyncio.Event())
+    listening = _listen(settings, microphone, Mute(False), signals, True, asyncio.Event())
     opening = asyncio.create_task(listening)
     assert await asyncio.to_thread(microphone.asked.wait, 20)
     microphone.let.set()
