@@ -166,14 +166,13 @@ class LlmServer:
         try:
             async with asyncio.timeout(limit_s):
                 stream = await self._open(model, messages, max_tokens, temperature)
-                chunks = aiter(stream)
-                text = await reply.first(chunks)
+                text = await reply.first(stream)
             limit_s = self._settings.token_timeout_s
             while text is not None:
                 if text:
                     yield text
                 async with asyncio.timeout(limit_s):
-                    text = await reply.more(chunks)
+                    text = await reply.more(stream)
         except TimeoutError:
             raise self._timed_out(limit_s, begun=reply.begun) from None
         except openai.APIError as error:
@@ -185,7 +184,7 @@ class LlmServer:
             ) from None
         finally:
             if stream is not None:
-                await stream.close()
+                await _close(stream)
         if not reply.begun:
             self._check_is_stream(stream)
         finish_reason = self._explainer.check_end(reply.finish_reason)
@@ -265,6 +264,15 @@ class LlmServer:
                 f"the LLM server at {self.address} answers with {kind or 'nothing'} instead of a"
                 " stream of events: check EARSHOT_LLM__BASE_URL"
             )
+
+
+async def _close(stream: Stream) -> None:
+    """Stop the server, and end what reads from it now: the SDK's stream and its reader hold each
+    other, so that they would wait for the garbage collector, which may end them from a thread."""
+    await stream.close()
+    reader = stream._iterator
+    if isinstance(reader, AsyncGenerator):
+        await reader.aclose()
 
 
 def window_of(model: object) -> int | None:

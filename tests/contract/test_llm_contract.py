@@ -3,8 +3,10 @@ what nobody waits for is not generated. The same for the stand-in (in `make test
 vLLM (in `make test-vllm`)."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from types import AsyncGeneratorType
 from typing import Any, Final
 
 import pytest
@@ -215,6 +217,27 @@ async def test_closing_a_reply_stops_the_server(served: Served) -> None:
                 await anext(pieces)
             await idle(served)
     assert served.generated() - before < LONG
+
+
+async def test_closing_a_reply_leaves_no_reader_to_the_garbage_collector(served: Served) -> None:
+    """It runs in any thread, and ends what it finds there while the loop may be ending it."""
+    gc.collect()
+    gc.disable()
+    try:
+        async with connected(served) as server:
+            with served.slowly():
+                async with aclosing(server.generate(HELLO, LONG)) as pieces:
+                    await anext(pieces)
+            del pieces
+            await until(lambda: not readers())
+    finally:
+        gc.enable()
+
+
+def readers() -> list[Any]:
+    """The async generators that read a response's body."""
+    generators = [one for one in gc.get_objects() if type(one) is AsyncGeneratorType]
+    return [one for one in generators if one.__name__ == "aiter_raw"]
 
 
 async def test_newer_speech_stops_the_server(served: Served, store: Store) -> None:
