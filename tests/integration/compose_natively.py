@@ -3,19 +3,23 @@
 Each runs its own entrypoint, command and environment; changed is only what a container brings
 along: host names and ports, the folders of volumes and secrets, and in the places of a GPU and a
 sound card what this machine has. `vllm` is a program that hands its orders on to the stand-in.
+Prometheus finds the replicas in a file, which stands for the names that Compose's DNS answers to.
 """
 
+import json
 import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
+import yaml
 from pydantic import SecretStr
 from redis import Redis
 
@@ -26,6 +30,7 @@ from tests.support.compose_file import ROOT, SECURE, environment, mounts, servic
 
 METRICS: Final = 9464
 METRICS_PORT: Final = f"{PREFIX}METRICS__PORT"
+MONITORING: Final = ROOT / "ops" / "monitoring"
 SECRETS: Final = "/run/secrets/"
 # vLLM's command line, as far as it means something to the stand-in.
 VLLM: Final = """\
@@ -45,7 +50,7 @@ class House:
         self.secrets = secrets
         self.env = env
         self.services = services(env, SECURE)
-        self.ports = {"redis:6379": free_port(), "vllm:8000": free_port()}
+        self.ports = {name: free_port() for name in ("redis:6379", "vllm:8000", "prometheus:9090")}
         self._programs = folder / "bin"
         self._programs.mkdir()
         vllm = self._programs / "vllm"
@@ -53,6 +58,8 @@ class House:
         vllm.chmod(0o755)
         # Who answers to the health check, and at which port of this machine.
         self.monitored: list[tuple[str, int]] = []
+        self._scraped: frozenset[str] = frozenset()
+        self._targets = folder / "targets.json"
         self._stack = ExitStack()
         self._number = 0
 
@@ -69,6 +76,9 @@ class House:
         if METRICS_PORT in variables:
             self.monitored.append((name, free_port()))
             variables[METRICS_PORT] = str(self.monitored[-1][1])
+            self._name_targets()
+        if name == "prometheus":
+            self._write_prometheus_files()
         with (self.folder / f"{name}-{self._number}.log").open("wb") as log:
             process = subprocess.Popen(
                 [*self._argv(name), *arguments],
@@ -122,6 +132,12 @@ class House:
             ca_file=str(self.secrets / "ca.crt"),
         )
 
+    def asked(self, path: str) -> Any:
+        """What Prometheus answers at a path of its HTTP API."""
+        url = f"http://127.0.0.1:{self.ports['prometheus:9090']}/api/v1/{path}"
+        with urllib.request.urlopen(url, timeout=END_S) as response:
+            return json.load(response)["data"]
+
     def refusals(self) -> list[str]:
         """What some user tried and may not do, as ACL LOG tells it."""
         with Redis(
@@ -142,6 +158,9 @@ class House:
             place = argv.index("--tls-port")
             argv[place + 1] = str(self.ports["redis:6379"])
             argv += ["--bind", "127.0.0.1", "--dir", str(self.folder)]
+        if name == "prometheus":
+            argv = [self._mounted(name, part) for part in argv]
+            argv.append(f"--web.listen-address=127.0.0.1:{self.ports['prometheus:9090']}")
         return argv
 
     def _entrypoint(self, name: str) -> list[str]:
@@ -150,7 +169,7 @@ class House:
             return [self._here(part) for part in service["entrypoint"]]
         if str(service["image"]).startswith("earshot-"):
             return [sys.executable, "-P", "-m", "ops.cli"]  # the images' entrypoint is `earshot`
-        return []
+        return ["prometheus"] if name == "prometheus" else []
 
     def _environment(self, name: str) -> dict[str, str]:
         service = self.services[name]
@@ -158,22 +177,55 @@ class House:
             variable: self._here(value)
             for variable, value in environment(service, self.env).items()
         }
-        for inside, native in mounts(service, self.folder):
-            for variable, value in given.items():
-                if value.startswith(inside):
-                    given[variable] = value.replace(inside, native, 1)
+        given = {variable: self._mounted(name, value) for variable, value in given.items()}
         if given.get(f"{PREFIX}STT__DEVICE") == "cuda":
             given |= {f"{PREFIX}STT__DEVICE": "cpu", f"{PREFIX}STT__COMPUTE_TYPE": "int8"}
         outside = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
         outside["PATH"] = f"{self._programs}:{outside['PATH']}"
         return outside | {"PYTHONPATH": str(ROOT)} | given
 
+    def _mounted(self, name: str, value: str) -> str:
+        """A value of a service, or an option with one, that may be a path inside of it."""
+        option, equals, path = value.rpartition("=")
+        for inside, native in mounts(self.services[name], self.folder):
+            if path.startswith(inside):
+                path = path.replace(inside, native, 1)
+                break
+        return f"{option}{equals}{path}"
+
+    def _write_prometheus_files(self) -> None:
+        """Its own, but for where the replicas are found: in a file instead of in the DNS."""
+        folder = Path(self._mounted("prometheus", "/etc/prometheus/prometheus.yml")).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        text = self._here((MONITORING / "prometheus.yml").read_text())
+        config = yaml.safe_load(text)
+        for job in config["scrape_configs"]:
+            for found in job.pop("dns_sd_configs", []):
+                assert found["port"] == METRICS
+                self._scraped = frozenset(found["names"])
+                job["file_sd_configs"] = [{"files": [str(self._targets)]}]
+        (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+        (folder / "rules.yml").write_text((MONITORING / "rules.yml").read_text())
+        self._name_targets()
+
+    def _name_targets(self) -> None:
+        found = [
+            {"targets": [f"127.0.0.1:{port}"], "labels": {"__meta_dns_name": name}}
+            for name, port in self.monitored
+            if name in self._scraped
+        ]
+        partial = self._targets.with_suffix(".part")
+        partial.write_text(json.dumps(found))
+        partial.replace(self._targets)
+
     def _here(self, text: str) -> str:
         text = text.replace(SECRETS, f"{self.secrets}/")
         for place, port in self.ports.items():
             text = text.replace(place, f"127.0.0.1:{port}")
         text = re.sub(r"\bredis-cli\b", f"redis-cli -p {self.ports['redis:6379']}", text)
-        return text.replace("127.0.0.1:8000", f"127.0.0.1:{self.ports['vllm:8000']}")
+        for place, port in self.ports.items():
+            text = text.replace(f"127.0.0.1:{place.partition(':')[2]}/", f"127.0.0.1:{port}/")
+        return text
 
     def __enter__(self) -> Self:
         return self

@@ -1,7 +1,7 @@
 """Every service of docker-compose.yml with ops/compose/secure.yml, started by its own command and
 environment against a Redis that is secured as the files say, passes demo traffic through it with
 STT_REPLICAS=3; a replica that is added and one that is taken away under load lose nothing, nor does
-a restart of Redis, and a recording comes out of `jobs`.
+a restart of Redis, and a recording comes out of `jobs`. Prometheus sees every replica.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import json
 import signal
 import subprocess
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -40,9 +40,10 @@ ENV: Final = {
     "EARSHOT_STT__MODEL": "demo",
     "EARSHOT_LISTEN__SESSION": "kitchen",
 }
-# Prometheus and Grafana, which cannot be had here: what they are told is checked in
-# test_monitoring_files.py. And what is for one command.
-NOT_STARTED: Final = {"monitoring", "tools"}
+# Grafana comes as an image alone: what it is told is checked in test_monitoring_files.py.
+NOT_TO_BE_HAD: Final = "grafana"
+FOR_ONE_COMMAND: Final = "tools"  # the profile of such services
+NOT_EARSHOT: Final = {"vllm", "prometheus"}
 SPOKEN: Final = 2
 LOAD: Final = 16  # utterances under way: each STT worker has one, and the others wait
 SESSIONS: Final = 6
@@ -96,11 +97,12 @@ async def test_replicas_come_and_go_and_nothing_is_lost(secrets: Path, tmp_path:
                 for _ in range(house.replicas(name))
             ]
             for name, service in house.services.items()
-            if name != "redis" and not NOT_STARTED & set(service.get("profiles", []))
+            if name not in {"redis", NOT_TO_BE_HAD}
+            and FOR_ONE_COMMAND not in service.get("profiles", [])
         }
         workers = sum(len(roles[name]) for name in ("stt", "stt-gpu", "stt-live", "llm"))
         async with _store(house, "viewer") as store, _store(house, "producer") as own:
-            await until(lambda: house.is_ready("vllm"), house)
+            await until(lambda: all(map(house.is_ready, NOT_EARSHOT)), house)
             while len(await _ready(store)) < workers:  # noqa: ASYNC110  # Redis tells nobody
                 await asyncio.sleep(0.2)
             for name, port in house.monitored:
@@ -134,6 +136,9 @@ async def test_replicas_come_and_go_and_nothing_is_lost(secrets: Path, tmp_path:
             await loading
             await until(lambda: tally.under_way == 0, house)
             assert house.refusals() == []
+
+            await until(lambda: _scraped(house) == _running(house, roles), house)
+            await until(lambda: _rules(house) == {"ok"}, house)
 
             redis.send_signal(signal.SIGTERM)
             await until(partial(_has_ended, redis), house)
@@ -203,6 +208,23 @@ def _transcribed(house: House) -> list[str]:
     recording.write_bytes(AUDIO.read_bytes())
     transcript = Path(house.run("jobs", "transcribe", str(recording)).strip())
     return transcript.read_text().splitlines()
+
+
+def _running(house: House, roles: Mapping[str, list[subprocess.Popen[bytes]]]) -> Counter[str]:
+    names = {name for name, _ in house.monitored}
+    return Counter(name for name in names for one in roles[name] if not _has_ended(one))
+
+
+def _scraped(house: House) -> Counter[str]:
+    """How many replicas of each service Prometheus reaches and knows by the service's name."""
+    found = house.asked("query?query=up%7Bjob%3D%22earshot%22%7D")["result"]
+    return Counter(one["metric"]["service"] for one in found if one["value"][1] == "1")
+
+
+def _rules(house: House) -> set[str]:
+    """How the evaluations of all rules fared; nothing while one has not been evaluated."""
+    groups = house.asked("rules")["groups"]
+    return {rule["health"] for group in groups for rule in group["rules"]}
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:

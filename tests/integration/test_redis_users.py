@@ -176,6 +176,8 @@ async def test_a_worker_takes_over_tends_and_sweeps(role: str, secured: SecuredR
         await caretaker.trim(SHARD)
         for other, its_group in GROUPS.items():
             await caretaker.sweep(other, its_group)
+        census = await take_census(store)  # which its metrics tell
+        assert [worker["name"] for worker in census.workers] == ["first"]
         await register.remove()
     with secured.sync_client() as tests:
         for other, its_group in GROUPS.items():
