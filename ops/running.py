@@ -22,9 +22,8 @@ from common.settings import Settings
 from common.spans import spans_of
 from common.store import Store
 from common.tracing import OFF, Recorder
-from ops.terminal.last_moment import end_now
+from ops.terminal.last_moment import INTERRUPTED, end_now
 
-INTERRUPTED: Final = 130
 HANGUP: Final = getattr(signal, "SIGHUP", None)  # None on Windows
 
 log = structlog.get_logger(__name__)

@@ -10,6 +10,7 @@ from common import logs
 from common.configuration import load
 from common.errors import BadInput
 from common.settings import LogSettings
+from ops.extras import how_to_install
 
 if TYPE_CHECKING:
     from ops.bench.hearing.whole_path import Transcribe
@@ -128,8 +129,6 @@ def _transcriber(model: str) -> "Transcribe | None":
     try:
         from workers.whisper import load as load_model
     except ModuleNotFoundError as error:
-        raise BadInput(
-            f"{error.name} is not installed: pip install 'earshot[demo]', or give --no-words"
-        ) from None
+        raise BadInput(f"{how_to_install(error) or error}, or give --no-words") from None
     whisper = load_model(load({"stt": {"model": model}}).stt)
     return lambda samples: whisper.transcribe(samples).text

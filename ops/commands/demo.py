@@ -20,9 +20,10 @@ from ops.demo.recording_file import AUDIO, normalised, sentences
 from ops.processes.embedded_redis import WITHOUT_CREDENTIALS
 from ops.processes.machine import Machine, configured, machine
 from ops.processes.supervisor import NotReady, RoleEnded, StopRequested
-from ops.running import INTERRUPTED, run_role
+from ops.running import run_role
 from ops.tally import Tally
 from ops.terminal.conversation import Conversation
+from ops.terminal.last_moment import INTERRUPTED
 
 SESSION = "demo"
 START_S = 120.0

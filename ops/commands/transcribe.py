@@ -12,7 +12,8 @@ from common.connection import now_ms
 from common.errors import BadInput, EarshotError
 from common.settings import Settings
 from ops.options import log_options, redis_options, setting, settings_and_logs
-from ops.running import INTERRUPTED, link_of, reachable, run_role, unless
+from ops.running import link_of, reachable, run_role, unless
+from ops.terminal.last_moment import INTERRUPTED
 
 # these bring NumPy and RQ along, which --help must not wait for
 if TYPE_CHECKING:

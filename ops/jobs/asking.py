@@ -10,7 +10,7 @@ from ops.jobs.bars import Bars
 from ops.jobs.connection import reached
 from ops.jobs.queues import Again, enqueue, job_id
 from ops.jobs.watching import Look, watch
-from ops.running import INTERRUPTED
+from ops.terminal.last_moment import INTERRUPTED
 
 
 def ask_and_wait(

@@ -10,7 +10,7 @@ from common.errors import BadInput
 from common.link import Link
 from common.store import Store
 from common.subscriber import Subscriber
-from common.utterance import explain
+from common.utterance import SessionId, explain
 from ops.event_formats import FORMATS
 from ops.jobs.folder import here
 from ops.jobs.performing import JobContext
@@ -27,7 +27,7 @@ class Request(BaseModel):
     output: Annotated[str, Field(min_length=1)]
     format: Literal["jsonl", "csv"]
     since: Annotated[str, Field(pattern=r"^[0-9]{1,16}-0$")]
-    session: Annotated[str, Field(pattern=r"^([A-Za-z0-9._-]{1,64})?$")] = ""
+    session: SessionId | Literal[""] = ""
 
 
 def events_of(

@@ -16,6 +16,7 @@ from common.errors import EarshotError, Transient
 from common.link import Link
 from common.settings import Settings
 from common.store import Store
+from ops.extras import how_to_install
 from ops.running import link_of, opened
 
 if TYPE_CHECKING:
@@ -70,13 +71,22 @@ def perform(job: "KnownJob", module: str, **arguments: Any) -> Any:
         log.warning("job_waits", why=str(error), again_in_s=AGAIN_S)
         raise JobFailed(str(error)) from None
     except EarshotError as error:
-        job.retries_left = 0
-        job.meta["error"] = str(error)
-        job.save_meta()  # type: ignore[no-untyped-call]  # RQ's
-        log.error("job_failed", why=str(error))
-        raise JobFailed(str(error)) from None
+        raise _failed(job, str(error)) from None
+    except ModuleNotFoundError as error:
+        if (sentence := how_to_install(error)) is None:
+            raise
+        raise _failed(job, sentence) from None
     log.info("job_done", took_s=round(time.monotonic() - began, 1))
     return result
+
+
+def _failed(job: "KnownJob", why: str) -> JobFailed:
+    """What no other try would change, noted for whoever asks."""
+    job.retries_left = 0
+    job.meta["error"] = why
+    job.save_meta()  # type: ignore[no-untyped-call]  # RQ's
+    log.error("job_failed", why=why)
+    return JobFailed(why)
 
 
 async def _run(job: "KnownJob", module: str, arguments: Mapping[str, Any]) -> Any:

@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from common.errors import BadInput
 from common.events import Event, Reply, Transcript
 from common.subscriber import Subscriber
 from common.transitions.answering import Message
-from common.utterance import explain
+from common.utterance import SessionId, explain
 from ops.jobs.performing import JobContext
 from workers.llm_errors import ContextTooLong
 from workers.llm_server import Finished, LlmServer
@@ -26,7 +26,7 @@ class Request(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    session: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    session: SessionId
     epoch: int
     turn: int
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import BadInput
 from common.settings import JobSettings, Settings
-from common.utterance import LANGUAGE, explain
+from common.utterance import LANGUAGE, SessionId, explain
 from ops.jobs.folder import here, told
 from ops.jobs.whole_file import check_place
 from ops.recordings.transcriber import Run
@@ -31,7 +31,7 @@ class Request(BaseModel):
     preset: Literal["command", "conversation", "dictation"]
     language: Annotated[str, Field(max_length=16, pattern=LANGUAGE)] = ""
     run: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
-    session: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    session: SessionId
     since: Annotated[str, Field(pattern=r"^[0-9]{1,16}-0$")]
 
     @classmethod

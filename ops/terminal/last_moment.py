@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, NoReturn
 
+INTERRUPTED: Final = 130  # the status of what Ctrl+C ended, as shells tell it
+
 _registered: Final[list[Callable[[], None]]] = []
 
 

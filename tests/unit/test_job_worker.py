@@ -103,6 +103,21 @@ def test_only_known_jobs_run_nothing_is_unpickled_and_what_cannot_succeed_is_not
     assert logged.count("job_failed") == 1
 
 
+def test_a_job_whose_package_is_missing_says_so_once(
+    redis_server: RedisServer, client: "Redis", tmp_path: Path
+) -> None:
+    missing = "raise ModuleNotFoundError(\"No module named 'openai'\", name='openai')"
+    (tmp_path / "openai.py").write_text(missing)
+    ask(client, "short", "summary", session="kitchen", epoch=1)
+    with worker(redis_server, tmp_path, PYTHONPATH=str(tmp_path)) as process:
+        until_sync(lambda: status(client, "short") is JobStatus.FAILED)
+        process.send_signal(signal.SIGTERM)
+        _, logged = process.communicate(timeout=30)
+    error = look(client, "short", "summary").error
+    assert error == "openai is not installed here: pip install 'earshot[llm]'"
+    assert logged.count("job_failed") == 1
+
+
 def held_up(client: "Redis", job: str) -> None:
     """A replay for which there is no room goes on for ever."""
     client.set("earshot:{0}:utterances", "in the way")
