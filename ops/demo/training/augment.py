@@ -21,7 +21,7 @@ detector that hears early or late must not change what is understood."""
 LONGEST_PAUSE_S = 1.0
 """What the `conversation` preset leaves inside an utterance."""
 
-SNR_DB = (15.0, 45.0)
+SNR_DB = (6.0, 40.0)
 QUIETEST_PEAK = 0.01
 """Peak of the quietest clips, of full scale (-40 dBFS)."""
 
@@ -43,7 +43,7 @@ def noise_bank(rng: np.random.Generator, each: int = 6) -> list[Samples]:
     bank: list[Samples] = []
     for _ in range(each):
         bank += [coloured(rng, slope) for slope in (0.0, 0.5, 1.0, rng.uniform(0, 1.0))]
-        bank += [hum(rng), fan(rng), taps(rng)]
+        bank += [hum(rng), fan(rng), taps(rng), taps(rng)]
     return bank
 
 
@@ -76,7 +76,7 @@ def taps(rng: np.random.Generator) -> Samples:
     """Short bursts of noise, one to eight a second: a keyboard, dishes, steps."""
     samples = 0.01 * rng.standard_normal(NOISE_S * RATE)
     for _ in range(int(NOISE_S * rng.uniform(1, 8))):
-        length = int(RATE * rng.uniform(0.003, 0.04))
+        length = int(RATE * np.exp(rng.uniform(np.log(0.002), np.log(0.05))))
         burst = rng.standard_normal(length) * np.exp(-np.arange(length) / (length / 4))
         at = int(rng.integers(0, len(samples) - length))
         samples[at : at + length] += rng.uniform(0.3, 1) * burst
@@ -102,7 +102,7 @@ def utterance(
     silence around them is; at 0 little but the level and the throat change.
     """
     if rng.random() < 0.7:
-        clip = resampled(clip, float(np.exp(rng.uniform(-0.16, 0.16))))
+        clip = resampled(clip, float(np.exp(rng.uniform(-0.2, 0.2))))
     if rng.random() < 0.35 * hardness:
         clip = with_pause(clip, rng)
     if rng.random() < hardness:

@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,14 +16,13 @@ import torch
 from faster_whisper.feature_extractor import FeatureExtractor
 from tokenizers import Tokenizer
 from torch import Tensor
-from torch.utils.data import IterableDataset
+from torch.utils.data import IterableDataset, get_worker_info
 
 from .augment import babble, noise_bank, utterance, without_speech
 from .grammar import normalise, sentences
 from .tokenizer import TIMESTAMP_STEP_S, Ids, ids
 from .voices import RATE, Samples
 
-BATCH = 16
 POOL = 8
 """Batches made at once and sorted by length, so that a batch pads little."""
 
@@ -34,7 +33,7 @@ HARD_FROM_STEP = 7000
 """Clean clips come first, and noise and rooms by and by up to this step: the
 alignment starts late, or never, on hard audio alone."""
 
-HARDEST = 0.7
+HARDEST = 0.8
 """Hardness in the end, see `augment.utterance`: clean clips stay among the rest."""
 
 USES = 3
@@ -49,7 +48,7 @@ TWO_SENTENCES_SHARE = 0.06
 TIMESTAMPS_SHARE = 0.4
 
 BABBLES = 4
-"""Noises of many voices in the bank, beside 14 others."""
+"""Noises of many voices in the bank, beside 16 others."""
 
 CROWD_CLIPS = 24
 
@@ -94,6 +93,20 @@ class Batch:
     characters: Tensor
     positions: Tensor
     spelled: Tensor
+
+    def on(self, device: torch.device) -> Batch:
+        """The same there; the lengths stay on the CPU, where CTC loss wants them."""
+        return replace(
+            self,
+            mel=self.mel.to(device, non_blocking=True),
+            inputs=self.inputs.to(device, non_blocking=True),
+            labels=self.labels.to(device, non_blocking=True),
+            characters=self.characters.to(device, non_blocking=True),
+        )
+
+    def pin_memory(self) -> Batch:
+        """What the loader calls for a GPU: a copy that can be sent while it computes."""
+        return Batch(*(getattr(self, field.name).pin_memory() for field in fields(self)))
 
 
 def log_mel(samples: Samples) -> npt.NDArray[np.float32]:
@@ -155,14 +168,18 @@ class Clips:
 class Batches(IterableDataset[Batch]):
     """Endless; each start draws its own random numbers. `step` sets the hardness."""
 
-    def __init__(self, folder: Path, tokenizer_json: str, step: int = 0) -> None:
+    def __init__(self, folder: Path, tokenizer_json: str, step: int, batch: int) -> None:
         self._folder = folder
         self._step = step
+        self._batch = batch
         self._tokenizer_json = tokenizer_json
 
     def __iter__(self) -> Iterator[Batch]:
         torch.set_num_threads(1)
         rng = np.random.default_rng()
+        process = get_worker_info()
+        processes = process.num_workers if process else 1
+        size = POOL * self._batch
         tokenizer = Tokenizer.from_str(self._tokenizer_json)
         special = ids(tokenizer)
         clips = Clips(self._folder)
@@ -175,15 +192,15 @@ class Batches(IterableDataset[Batch]):
                 hardness = HARDEST * min(1.0, self._step / HARD_FROM_STEP)
                 kept += [
                     _example(clips, bank, tokenizer, special, rng, hardness)
-                    for _ in range(POOL * BATCH // USES)
+                    for _ in range(size // USES)
                 ]
                 del kept[:-KEPT]
-                drawn = rng.choice(len(kept), POOL * BATCH, replace=len(kept) < POOL * BATCH)
+                drawn = rng.choice(len(kept), size, replace=len(kept) < size)
                 pool = [_masked(kept[i], rng, hardness) for i in drawn]
                 pool.sort(key=lambda example: example.mel.shape[1])
-                self._step += POOL
+                self._step += POOL * processes
                 for i in rng.permutation(POOL):
-                    yield collate(pool[i * BATCH : (i + 1) * BATCH])
+                    yield collate(pool[i * self._batch : (i + 1) * self._batch])
 
 
 def _crowd(clips: Clips, rng: np.random.Generator) -> Samples:

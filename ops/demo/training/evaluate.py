@@ -26,7 +26,7 @@ from .grammar import Sentences, normalise, pick, sentences
 from .synthesize import trimmed
 from .voices import RATE, Samples, Voice, speak, unseen_voices
 
-REQUIRED = 0.9
+REQUIRED = 0.97
 """Share of exact sentences, over all groups of unseen voices, to pass."""
 
 SILENT_CLIPS = 20

@@ -82,7 +82,7 @@ def specification(network: Whisper, tokenizer: Tokenizer) -> whisper_spec.Whispe
 
 
 def _averaged_network(work: Path) -> Whisper:
-    state = torch.load(work / "checkpoint.pt", weights_only=True)
+    state = torch.load(work / "checkpoint.pt", map_location="cpu", weights_only=True)
     prefix = "module."
     weights = {
         name.removeprefix(prefix): value

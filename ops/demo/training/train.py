@@ -1,7 +1,9 @@
 """Trains the demo's Whisper from random weights; stops and resumes at will.
 
 The learning rate warms up, then falls on a cosine to nothing at the last of
-`--steps`; a run that was stopped goes on from its last checkpoint.
+`--steps`, or at the end of `--minutes`; a run that was stopped goes on from its
+last checkpoint. On a CPU the defaults are right; on a GPU the loading processes
+are what limits, so give it as many as there are cores, and larger batches.
 Run as: python -m ops.demo.training.train --work DIR --steps 11000
 """
 
@@ -11,6 +13,7 @@ import argparse
 import copy
 import math
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -33,48 +36,77 @@ CTC_WEIGHT = 0.5
 
 EMA_DECAY = 0.998
 PREFETCHED = 16
-"""Batches that the one loading process keeps ready."""
+"""Batches that each loading process keeps ready."""
 
 CHECKPOINT_EVERY = 250
 """Steps between two checkpoints."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long to train, on what, and how the work is split."""
+
+    steps: int
+    minutes: float
+    device: torch.device
+    batch: int
+    workers: int
+
+    def done(self, step: int, spent_s: float) -> float:
+        """Share of the run that is over, 0 to 1."""
+        return min(1.0, max(step / self.steps, spent_s / 60 / self.minutes))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, required=True, help="folder outside the repository")
     parser.add_argument("--steps", type=int, default=11_000)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="end after these at most")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--batch", type=int, default=16, help="utterances in a step")
+    parser.add_argument("--workers", type=int, default=1, help="processes that make batches")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    train(options.work, options.steps)
+    device = torch.device(options.device)
+    train(
+        options.work,
+        Plan(options.steps, options.minutes, device, options.batch, options.workers),
+    )
 
 
-def train(work: Path, steps: int) -> None:
+def train(work: Path, plan: Plan) -> None:
     tokenizer_path = work / "tokenizer.json"
     if not tokenizer_path.exists():
         texts = [t for group in sentences() for t in (*group.train, *group.held_out)]
         build(texts).save(str(tokenizer_path))
     tokenizer_json = tokenizer_path.read_text()
     vocabulary = Tokenizer.from_str(tokenizer_json).get_vocab_size(with_added_tokens=True)
-    network = Whisper(vocabulary, len(CHARACTERS) + 1)
+    network = Whisper(vocabulary, len(CHARACTERS) + 1).to(plan.device)
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(EMA_DECAY))  # type: ignore[no-untyped-call]  # torch ships it so
     optimizer = torch.optim.AdamW(
         network.parameters(), PEAK_RATE, betas=(0.9, 0.98), weight_decay=WEIGHT_DECAY
     )
     step, spent_s = _resume(work, network, average, optimizer)
     print(f"{sum(p.numel() for p in network.parameters()):,} parameters, step {step}", flush=True)
-    stream = Batches(work / "clips", tokenizer_json, step)
-    batches = DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=PREFETCHED)
+    stream = Batches(work / "clips", tokenizer_json, step, plan.batch)
+    batches = DataLoader(
+        stream,
+        batch_size=None,
+        num_workers=plan.workers,
+        prefetch_factor=PREFETCHED,
+        pin_memory=plan.device.type == "cuda",
+    )
     began = time.monotonic() - spent_s
-    sums = torch.zeros(2)
+    sums = torch.zeros(2, device=plan.device)
     for batch in batches:
-        spent_s = time.monotonic() - began
         for group in optimizer.param_groups:
-            group["lr"] = rate(step, steps)
-        losses = _step(network, optimizer, batch)
+            group["lr"] = rate(step, plan.done(step, time.monotonic() - began))
+        losses = _step(network, optimizer, batch.on(plan.device))
         average.update_parameters(network)
         sums += losses
         step += 1
+        spent_s = time.monotonic() - began
         if step % 50 == 0:
             words, spelling = (sums / 50).tolist()
             print(
@@ -82,22 +114,23 @@ def train(work: Path, steps: int) -> None:
                 flush=True,
             )
             sums.zero_()
-        if step % CHECKPOINT_EVERY == 0 or step == steps:
+        over = plan.done(step, spent_s) >= 1
+        if step % CHECKPOINT_EVERY == 0 or over:
             _save(work, network, average, optimizer, step, spent_s)
-        if step == steps:
+        if over:
             break
 
 
-def rate(step: int, steps: int) -> float:
-    """Learning rate at `step` of `steps`."""
-    falling = 0.5 * (1 + math.cos(math.pi * step / steps))
+def rate(step: int, done: float) -> float:
+    """Learning rate at `step`, with the share `done` of the run behind it."""
+    falling = 0.5 * (1 + math.cos(math.pi * done))
     return PEAK_RATE * min(1.0, (step + 1) / WARM_UP_STEPS) * max(0.01, falling)
 
 
 def _step(network: Whisper, optimizer: torch.optim.Optimizer, batch: Batch) -> Tensor:
     """One update; returns the two losses, words then spelling."""
     network.train()
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast(batch.mel.device.type, dtype=torch.bfloat16):
         logits, spelled = network(batch.mel, batch.inputs)
     words = functional.cross_entropy(
         logits.float().flatten(0, 1), batch.labels.flatten(), ignore_index=IGNORED
@@ -145,7 +178,7 @@ def _resume(
     path = work / "checkpoint.pt"
     if not path.exists():
         return 0, 0.0
-    state = torch.load(path, weights_only=True)
+    state = torch.load(path, map_location=network.encoder_positions.device, weights_only=True)
     network.load_state_dict(state["network"])
     average.load_state_dict(state["average"])
     optimizer.load_state_dict(state["optimizer"])
