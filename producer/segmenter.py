@@ -5,7 +5,9 @@
                       +--+ longer than max_utterance_s (Utterance, continued)
 
 Speech is `start_speech_s` of voiced frames within `start_window_s`: fewer are a click, which
-neither opens an utterance nor puts off its end. An utterance holds its pre-roll, everything
+neither opens an utterance nor goes on with one. A silence lasts until the first voiced frame of
+the speech after it, so an utterance is not over while that window may still turn out to be
+speech that began in time. An utterance holds its pre-roll, everything
 between its first and last voiced frame, and a tail of the silence after it. No sample is handed
 out twice; positions count samples since the stream began. A segment is doubtful unless the
 detector was sure of `start_speech_s` of it, in whatever places.
@@ -86,7 +88,8 @@ class Segmenter:
     """One stream's cutter: feed it every frame in order, then `finish()`.
 
     It keeps references to the frames, so they must not be written to afterwards. Memory: the
-    pre-roll while idle, at most `max_utterance_s + silence_s` while an utterance is open.
+    pre-roll while idle, at most `max_utterance_s + silence_s + start_window_s` while an utterance
+    is open.
     """
 
     def __init__(self, endpointing: Endpointing, frame_samples: int) -> None:
@@ -144,7 +147,6 @@ class Segmenter:
     def _begin(self) -> SpeechStarted:
         window = list(self._recent)
         onset = self._position - len(window) + window.index(True)
-        onset = max(onset, self._shipped)
         first = max(onset - self._pre_roll, self._shipped, self._position - len(self._heard))
         kept = self._position - first
         voiced = [False] * (kept - len(window)) + window[-kept:]
@@ -172,7 +174,7 @@ class Segmenter:
 
     def _wait(self, open_: "_Open") -> list[SegmentEvent]:
         silence = self._position - open_.end_of_speech
-        if silence >= self._silence:
+        if silence - self._undecided() >= self._silence:
             return [self._close(open_)]
         rest = self._eager_pauses[open_.pauses :]
         if rest and silence == rest[0] and not open_.paused and self._is_utterance(open_):
@@ -180,6 +182,11 @@ class Segmenter:
             open_.pauses += 1
             return [Paused(self._utterance(open_, self._length(open_)))]
         return []
+
+    def _undecided(self) -> int:
+        """How long ago something began that may become speech, in frames; 0: nothing has."""
+        recent = list(self._recent)
+        return len(recent) - recent.index(True) if True in recent else 0
 
     def _close(self, open_: "_Open") -> Utterance | Skipped:
         self._open = None

@@ -337,13 +337,35 @@ def test_a_click_in_the_tail_is_not_counted_as_speech() -> None:
     assert utterance.speech_samples == utterance.end_of_speech == SAMPLE_RATE
 
 
-def test_speech_that_begins_while_an_utterance_ends_is_split_between_the_two() -> None:
-    endpointing = Endpointing(silence_s=0.4, tail_s=0.4)
-    run = segment(flags((VOICE, 1), (QUIET, 0.35), (VOICE, 1), (QUIET, 1)), endpointing)
-    first, second = run.utterances
-    assert second.start == len(first.samples) == round(1.4 * SAMPLE_RATE)
-    assert run.events[2] == SpeechStarted(second.start)
-    assert second.speech_samples == round(0.95 * SAMPLE_RATE)
+@pytest.mark.parametrize(("pause_s", "utterances"), [(0.99, 1), (1.0, 2)])
+def test_a_silence_lasts_until_the_first_sound_of_the_speech_after_it(
+    pause_s: float, utterances: int
+) -> None:
+    """Not until so much of it was heard that it is no click."""
+    run = segment(flags((VOICE, 1), (QUIET, pause_s), (VOICE, 1), (QUIET, 2)), CONVERSATION)
+    assert len(run.utterances) == utterances
+    assert sum(each.speech_samples for each in run.utterances) == 2 * SAMPLE_RATE
+
+
+@pytest.mark.parametrize("click_s", [0.9, 0.99, 1.0])
+def test_a_click_at_the_end_of_the_silence_delays_what_it_does_not_change(click_s: float) -> None:
+    """By no more than it takes to tell it from speech, again and again."""
+    clicks = [(VOICE, 0.03), (QUIET, 0.08)] * 20
+    voiced = flags((VOICE, 1), (QUIET, click_s), *clicks, (QUIET, 2))
+    run = segment(voiced, CONVERSATION)
+    quiet = segment(flags((VOICE, 1), (QUIET, 5)), CONVERSATION)
+    assert [repr(each) for each in run.utterances] == [repr(each) for each in quiet.utterances]
+    segmenter = Segmenter(CONVERSATION, FRAME)
+    frames = itertools.count(1)
+    for flag in voiced:
+        at = next(frames) * FRAME_S
+        if any(isinstance(event, Utterance) for event in push(segmenter, flag)):
+            break
+    assert 2 <= round(at, 2) <= 2 + CONVERSATION.start_window_s
+
+
+def push(segmenter: Segmenter, flag: bool) -> list[SegmentEvent]:
+    return segmenter.push(np.zeros(FRAME, np.int16), flag, flag)
 
 
 def test_the_first_sound_is_kept_although_speech_is_told_later() -> None:
