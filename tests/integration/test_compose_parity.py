@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ from ops.demo.recording_file import AUDIO, sentences
 from tests.integration.compose_natively import House
 from tests.integration.said import LEAD_S, RATE, said
 from tests.integration.virtual_microphone import VirtualMicrophone
+from tests.support.monitoring_files import panels
 
 PATIENCE_S: Final = 150.0
 ENV: Final = {
@@ -40,7 +42,8 @@ ENV: Final = {
     "EARSHOT_STT__MODEL": "demo",
     "EARSHOT_LISTEN__SESSION": "kitchen",
 }
-# Grafana comes as an image alone: what it is told is checked in test_monitoring_files.py.
+# Grafana comes as an image alone: what its panels ask is asked of Prometheus here, and that they are
+# well formed is checked in test_monitoring_files.py.
 NOT_TO_BE_HAD: Final = "grafana"
 FOR_ONE_COMMAND: Final = "tools"  # the profile of such services
 NOT_EARSHOT: Final = {"vllm", "prometheus"}
@@ -139,6 +142,7 @@ async def test_replicas_come_and_go_and_nothing_is_lost(secrets: Path, tmp_path:
 
             await until(lambda: _scraped(house) == _running(house, roles), house)
             await until(lambda: _rules(house) == {"ok"}, house)
+            await until(lambda: not _empty_panels(house), house)
 
             redis.send_signal(signal.SIGTERM)
             await until(partial(_has_ended, redis), house)
@@ -217,7 +221,7 @@ def _running(house: House, roles: Mapping[str, list[subprocess.Popen[bytes]]]) -
 
 def _scraped(house: House) -> Counter[str]:
     """How many replicas of each service Prometheus reaches and knows by the service's name."""
-    found = house.asked("query?query=up%7Bjob%3D%22earshot%22%7D")["result"]
+    found = house.asked("query?" + urlencode({"query": 'up{job="earshot"}'}))["result"]
     return Counter(one["metric"]["service"] for one in found if one["value"][1] == "1")
 
 
@@ -225,6 +229,16 @@ def _rules(house: House) -> set[str]:
     """How the evaluations of all rules fared; nothing while one has not been evaluated."""
     groups = house.asked("rules")["groups"]
     return {rule["health"] for group in groups for rule in group["rules"]}
+
+
+def _empty_panels(house: House) -> set[str]:
+    """The panels that Grafana would show with nothing in them."""
+    shown = {panel["title"]: False for panel in panels()}
+    for panel in panels():
+        for target in panel["targets"]:
+            query = urlencode({"query": target["expr"].replace("$__rate_interval", "5m")})
+            shown[panel["title"]] |= bool(house.asked(f"query?{query}")["result"])
+    return {title for title, is_shown in shown.items() if not is_shown}
 
 
 def _has_ended(process: subprocess.Popen[bytes]) -> bool:
