@@ -1,4 +1,4 @@
-"""Every service of docker-compose.yml with ops/compose/secure.yml, started by its own command and
+"""Every service of docker-compose.yml (but Grafana) with ops/compose/secure.yml, started by its own command and
 environment against a Redis that is secured as the files say, passes demo traffic through it with
 STT_REPLICAS=3; a replica that is added and one that is taken away under load lose nothing, nor does
 a restart of Redis, and a recording comes out of `jobs`. Prometheus sees every replica.
@@ -42,8 +42,8 @@ ENV: Final = {
     "EARSHOT_STT__MODEL": "demo",
     "EARSHOT_LISTEN__SESSION": "kitchen",
 }
-# Grafana comes as an image alone: what its panels ask is asked of Prometheus here, and that they are
-# well formed is checked in test_monitoring_files.py.
+# Grafana comes as an image alone: what its panels ask is asked of Prometheus here, and that they
+# are well formed is checked in test_monitoring_files.py.
 NOT_TO_BE_HAD: Final = "grafana"
 FOR_ONE_COMMAND: Final = "tools"  # the profile of such services
 NOT_EARSHOT: Final = {"vllm", "prometheus"}
