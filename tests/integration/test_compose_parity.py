@@ -1,7 +1,8 @@
-"""Every service of docker-compose.yml (but Grafana) with ops/compose/secure.yml, started by its own command and
-environment against a Redis that is secured as the files say, passes demo traffic through it with
-STT_REPLICAS=3; a replica that is added and one that is taken away under load lose nothing, nor does
-a restart of Redis, and a recording comes out of `jobs`. Prometheus sees every replica.
+"""Every service of docker-compose.yml, but for Grafana, with ops/compose/secure.yml, started by its
+own command and environment against a Redis that is secured as the files say, passes demo traffic
+through it with STT_REPLICAS=3; a replica that is added and one that is taken away under load lose
+nothing, nor does a restart of Redis, and a recording comes out of `jobs`. Prometheus sees every
+replica, and has an answer to every panel.
 """
 
 import asyncio
