@@ -32,7 +32,7 @@ class Plan:
     noise_minutes: float = 10.0
     wer_preset: str = "conversation"
     wer_least_snr_db: float = 20.0
-    """Words are counted clean and down to this SNR: below it the model fails, not the ear."""
+    """Words are counted clean and down to this SNR: each condition takes minutes."""
     seed: int = 1
 
 
