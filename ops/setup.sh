@@ -84,7 +84,7 @@ if [[ $extra == dev ]]; then
   need "the tests have a virtual microphone" pulseaudio pulseaudio-utils libasound2-plugins
   need "the tests have a Redis newer than the bundled one" redis-server
   need "the tests look at the dashboard in a browser" chromium fonts-dejavu-core
-  need "the tests check the alert rules with promtool" prometheus
+  need "the tests run Prometheus, and ask for its health as its image does" prometheus wget
 fi
 
 say "installing Python packages into .venv, once"
