@@ -11,6 +11,7 @@ from typing import Final
 import structlog
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
+from redis.exceptions import NoPermissionError
 
 from common.census import Census, take_census
 from common.connection import is_unusable
@@ -44,6 +45,7 @@ class BacklogCollector(Collector):
         self._loop = asyncio.get_running_loop()
         self._taken_at = float("-inf")
         self._census: Census | None = None
+        self._refused = False
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """The families without samples."""
@@ -64,8 +66,18 @@ class BacklogCollector(Collector):
                 log.exception("census_failed")
             return None
 
-    async def _ask(self) -> Census:
-        return await self._link.call(take_census, self._store)
+    async def _ask(self) -> Census | None:
+        return await self._link.call(self._permitted)
+
+    async def _permitted(self) -> Census | None:
+        """A user that may not count can still do its work: no sign that Redis is unusable."""
+        try:
+            return await take_census(self._store)
+        except NoPermissionError as error:
+            if not self._refused:
+                log.warning("backlog_not_permitted", why=str(error), see="ops/redis/users.acl")
+            self._refused = True
+            return None
 
 
 def families(census: Census | None = None) -> list[GaugeMetricFamily]:

@@ -3,6 +3,8 @@ processes come through as well is shown in test_compose_parity.py, RQ's jobs in
 test_jobs_command.py, what they may not do in test_redis_permissions.py.)
 """
 
+import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +12,9 @@ from typing import Any, Final
 from unittest.mock import ANY
 
 import pytest
+from structlog.testing import capture_logs
 
+from common.backlog import BacklogCollector
 from common.census import take_census
 from common.connection import check_server, connect
 from common.errors import RedisUnusable
@@ -184,6 +188,20 @@ async def test_a_worker_takes_over_tends_and_sweeps(role: str, secured: SecuredR
             left = {consumer["name"] for consumer in tests.xinfo_consumers(other, its_group)}
             assert b"long gone" not in left
     assert secured.refusals() == []
+
+
+async def test_who_may_not_count_works_on_and_says_so_once(secured: SecuredRedis) -> None:
+    """As with an ACL file from before workers might."""
+    async with _store(secured, "producer") as store:
+        link = _link(secured, store, "producer")
+        now = itertools.count(step=60)
+        backlog = BacklogCollector(store, link, clock=lambda: next(now))
+        with capture_logs() as logs:
+            for _ in range(2):
+                families = await asyncio.to_thread(lambda: list(backlog.collect()))
+                assert not any(family.samples for family in families)
+    assert link.is_up
+    assert [line["event"] for line in logs] == ["backlog_not_permitted"]
 
 
 async def test_jobs_send_recordings_and_read_results(secured: SecuredRedis) -> None:
