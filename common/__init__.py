@@ -1,0 +1,1 @@
+"""What all roles share: the contract between them, Redis, settings, telemetry."""

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from common.errors import BadEntry
-from common.schema import check_version
+from common.schema_version import check_version
 from common.utterance import explain
 
 SCHEMA: Final = 1

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import BadEntry
 from common.keys import SESSION_ID, UTTERANCE_ID
-from common.schema import check_version
+from common.schema_version import check_version
 from common.traceparent import FORM
 
 SCHEMA: Final = 1

@@ -1,0 +1,1 @@
+"""Running earshot and watching it."""

@@ -1,0 +1,1 @@
+"""The mic host: hears, cuts speech into utterances, and ships them."""

@@ -6,21 +6,22 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from common.codecs import MS_PER_SAMPLE, SAMPLE_RATE, encode
-from common.metrics import SKIPS
+from common.audio import MS_PER_SAMPLE, SAMPLE_RATE, encode
 from common.settings import ListenSettings
+from common.telemetry.metrics import SKIPS
 from common.traceparent import begin
 from common.utterance import Utterance
-from producer import segmenter as cut
-from producer.detector import Detector
-from producer.drafts import Draft, Drafts, EarlyPost, Name
-from producer.identity import new_utterance_id, shown_name
-from producer.metrics import SPEECH, tell_dropped
-from producer.mute import Mutable
-from producer.outbox import Outbox
-from producer.presets import rules_of
-from producer.segmenter import Segmenter, SegmentEvent
-from producer.source import Source
+from producer.shipping.drafts import Draft, Drafts, EarlyPost, Name
+from producer.shipping.identity import new_utterance_id, shown_name
+from producer.shipping.outbox import Outbox
+from producer.shipping.outbox_metrics import tell_dropped
+from producer.sources.mute import Mutable
+from producer.sources.source import Source
+from producer.speech import segmenter as cut
+from producer.speech.detector import Detector
+from producer.speech.endpointing import rules_of
+from producer.speech.segmenter import Segmenter, SegmentEvent
+from producer.telemetry.metrics import SPEECH
 
 log = structlog.get_logger(__name__)
 

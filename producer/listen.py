@@ -6,16 +6,16 @@ from typing import Final
 
 import structlog
 
-from common.link import Link
+from common.redis.link import Link
+from common.redis.store import Store
 from common.settings import ListenSettings
-from common.store import Store
-from producer.detector import Detector
-from producer.drafts import Draft, EarlyPost
-from producer.eager import SIGNS_PER_TIMEOUT
 from producer.ear import Ear
-from producer.outbox import Outbox
-from producer.shipper import Shipper
-from producer.source import Source
+from producer.shipping.drafts import Draft, EarlyPost
+from producer.shipping.eager import SIGNS_PER_TIMEOUT
+from producer.shipping.outbox import Outbox
+from producer.shipping.shipper import Shipper
+from producer.sources.source import Source
+from producer.speech.detector import Detector
 
 # After the end was asked for: what was just cut should still go out, a Redis that is away must
 # not hold anybody up.

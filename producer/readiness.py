@@ -3,8 +3,8 @@
 import asyncio
 from typing import Final, Protocol, runtime_checkable
 
-from common.connection import is_unusable
-from common.link import Link
+from common.redis.connection import is_unusable
+from common.redis.link import Link
 
 ANSWER_S: Final = 2.0
 """Redis answers a ping in a millisecond or has other worries."""

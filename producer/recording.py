@@ -2,16 +2,16 @@
 
 from collections.abc import Iterator
 
-from common.codecs import MS_PER_SAMPLE, SAMPLE_RATE, encode
+from common.audio import MS_PER_SAMPLE, SAMPLE_RATE, encode
 from common.errors import BadInput
 from common.settings import ListenSettings
 from common.utterance import Utterance
-from producer.detectors import detector_for, with_lag
-from producer.identity import shown_name
-from producer.presets import rules_of
-from producer.segmenter import Segmenter, SegmentEvent
-from producer.segmenter import Utterance as Piece
-from producer.source import Source
+from producer.shipping.identity import shown_name
+from producer.sources.source import Source
+from producer.speech.detector_choice import detector_for, with_lag
+from producer.speech.endpointing import rules_of
+from producer.speech.segmenter import Segmenter, SegmentEvent
+from producer.speech.segmenter import Utterance as Piece
 
 
 class Cutting:

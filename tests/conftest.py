@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import structlog
 
+from common.redis.store import Store
 from common.settings import LimitSettings
-from common.store import Store
 from tests.support.redis_server import EXECUTABLES, RedisServer
 from tests.support.secured_redis import make_secrets
 

@@ -1,0 +1,1 @@
+"""The worker processes: the consumer loop, speech to text, and the LLM."""

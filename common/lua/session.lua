@@ -1,4 +1,4 @@
--- Shared by every script that touches a session; common/script.py puts it in front of them.
+-- Shared by every script that touches a session; common/redis/script.py puts it in front of them.
 --
 -- KEYS[1] session  hash    epoch last done taken wake token attempt started reached persona
 -- KEYS[2] inbox    hash    turn -> record (JSON, below)
@@ -90,7 +90,7 @@ local function pass_when_full()
 end
 
 -- What this script did to turns. Its answer ends with it, for whoever called: metrics and spans are
--- made of it (common/marks.py), so that each is counted by the one process that did it.
+-- made of it (common/telemetry/turn_changes.py), so that each is counted by the one process that did it.
 local MARKS = { 'marks' }
 
 local function mark(what, turn, record, data)

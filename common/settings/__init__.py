@@ -15,19 +15,19 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from common.setting_files import EnvironmentSource, FileSettingsSource
-from common.settings.dashboard import DashboardSettings
-from common.settings.fields import Port
-from common.settings.jobs import JobSettings
-from common.settings.limits import LimitSettings
-from common.settings.listen import ListenSettings
-from common.settings.llm import LlmSettings
-from common.settings.log import LogSettings
-from common.settings.metrics import MetricsSettings
-from common.settings.redis import RedisSettings
-from common.settings.stt import SttSettings
-from common.settings.traces import TraceSettings
-from common.settings.worker import WorkerSettings
+from common.settings.sections.dashboard import DashboardSettings
+from common.settings.sections.fields import Port
+from common.settings.sections.jobs import JobSettings
+from common.settings.sections.limits import LimitSettings
+from common.settings.sections.listen import ListenSettings
+from common.settings.sections.llm import LlmSettings
+from common.settings.sections.log import LogSettings
+from common.settings.sections.metrics import MetricsSettings
+from common.settings.sections.redis import RedisSettings
+from common.settings.sections.stt import SttSettings
+from common.settings.sections.traces import TraceSettings
+from common.settings.sections.worker import WorkerSettings
+from common.settings.sources import EnvironmentSource, FileSettingsSource
 
 __all__ = [
     "PREFIX",

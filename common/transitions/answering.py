@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
-from common.script import Script
-from common.store import Store, ms
+from common.redis.script import Script
+from common.redis.store import Store, ms
 from common.transitions.claims import Claim, Settled
 
 TAKE: Final = Script("take_turn")

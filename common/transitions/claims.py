@@ -7,8 +7,8 @@ from enum import Enum
 from typing import Final
 
 from common.keys import Shard
-from common.script import Script
-from common.store import Store
+from common.redis.script import Script
+from common.redis.store import Store
 
 HEARTBEAT: Final = Script("heartbeat")
 HAND_BACK: Final = Script("hand_back")

@@ -3,8 +3,8 @@
 from typing import Final
 
 from common.keys import Shard
-from common.script import Script
-from common.store import Store, ms
+from common.redis.script import Script
+from common.redis.store import Store, ms
 from common.transitions.publishing import Published, published
 
 REPLAY: Final = Script("replay")

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from common.script import Script
-from common.store import Store
+from common.redis.script import Script
+from common.redis.store import Store
 
 SET: Final = Script("set_persona")
 

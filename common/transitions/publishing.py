@@ -6,8 +6,8 @@ from enum import Enum
 from typing import Final
 
 from common.errors import Refused
-from common.script import Script
-from common.store import Store, ms
+from common.redis.script import Script
+from common.redis.store import Store, ms
 from common.utterance import Utterance
 
 PUBLISH: Final = Script("publish")

@@ -4,10 +4,10 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from common.connection import now_ms
 from common.keys import Shard
-from common.script import Script
-from common.store import Store, ms
+from common.redis.connection import now_ms
+from common.redis.script import Script
+from common.redis.store import Store, ms
 
 TEND: Final = Script("tend")
 TRIM: Final = Script("trim")

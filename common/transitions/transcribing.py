@@ -4,8 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from common.script import Script
-from common.store import Store
+from common.redis.script import Script
+from common.redis.store import Store
 from common.transitions.claims import Claim, Settled
 
 SETTLE: Final = Script("settle_utterance")

@@ -19,29 +19,29 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from common.codecs import SAMPLE_RATE
-from common.configuration import load
+from common.audio import SAMPLE_RATE
 from common.events import Transcript, parse_event
 from common.keys import STT_GROUP
-from common.link import Link
+from common.redis.link import Link
+from common.redis.store import Store
 from common.settings import Settings, SttSettings
-from common.store import Store
+from common.settings.loading import load
 from ops.bench.eager_figures import MODES, Measured, Mode, Turn
 from ops.demo.recording_file import ROOM_S, samples_of, sentences
-from ops.processes.embedded_redis import EmbeddedRedis
-from ops.processes.machine import ready_workers
-from ops.processes.supervisor import NotReady
-from ops.running import link_of, meet, opened
-from producer.audio_file import AudioFileSource
-from producer.detectors import detector_for, with_lag
+from ops.local.embedded_redis import EmbeddedRedis
+from ops.local.machine import ready_workers
+from ops.local.running import link_of, meet, opened
+from ops.local.supervisor import NotReady
 from producer.listen import listen
-from producer.outbox import Outbox
-from producer.presets import endpointing
-from workers.loop import Loop
-from workers.register import consumer_name
-from workers.stt import Engine, SttHandler
-from workers.whisper import Transcription
-from workers.whisper import load as load_engine
+from producer.shipping.outbox import Outbox
+from producer.sources.audio_file import AudioFileSource
+from producer.speech.detector_choice import detector_for, with_lag
+from producer.speech.endpointing import endpointing
+from workers.loop.consumer_loop import Loop
+from workers.loop.registration import consumer_name
+from workers.stt.handler import Engine, SttHandler
+from workers.stt.whisper import Transcription
+from workers.stt.whisper import load as load_engine
 
 PAUSE_S: Final = 0.5  # inside a pair: an eager pause, but no end; less than twice the room
 REST_S: Final = 0.5  # after the silence that ends a turn

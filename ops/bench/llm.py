@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.request import Request, urlopen
 
-from common.configuration import inherited
 from common.events import Event, Heard, Reply, ReplyDelta, parse_event
-from common.store import Store
+from common.redis.store import Store
+from common.settings.loading import inherited
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
-from ops.processes.machine import Machine, free_port, machine
-from ops.standin import MODEL
+from ops.demo.standin import MODEL
+from ops.local.machine import Machine, free_port, machine
 
 ASK_S: Final = 30.0
 READY_S: Final = 60.0
@@ -120,7 +120,7 @@ async def measure(load: Load, *, say: Callable[[str], None] = lambda _: None) ->
         values, stop, lambda *_: None, redis_folder=None, own_redis=True, stand_in=False
     ) as parts:
         pace = ("--first-token-ms", load.first_token_ms, "--tokens-per-s", load.tokens_per_s)
-        argv = [sys.executable, "-P", "-m", "ops.standin", "--port", port, *pace]
+        argv = [sys.executable, "-P", "-m", "ops.demo.standin", "--port", port, *pace]
         await parts.supervisor.spawn("stand-in", list(map(str, argv)), inherited())
         await parts.start_workers(stt=0, llm=1)
         await parts.ready(READY_S)

@@ -15,21 +15,21 @@ from typing import Any, Final
 import numpy as np
 import soundfile
 
-from common.codecs import SAMPLE_RATE, encode
-from common.configuration import load
+from common.audio import SAMPLE_RATE, encode
 from common.events import Transcript
-from common.link import Link
-from common.store import Store
-from common.subscriber import Subscriber
+from common.redis.link import Link
+from common.redis.store import Store
+from common.results.subscriber import Subscriber
+from common.settings.loading import load
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from ops.bench.eager import clips
 from ops.demo.recording_file import samples_of, sentences
-from ops.processes.embedded_redis import EmbeddedRedis
-from ops.processes.machine import ready_workers
-from ops.processes.supervisor import Supervisor, role_command, role_environment
-from ops.running import link_of, meet, opened
-from producer.identity import new_utterance_id
+from ops.local.embedded_redis import EmbeddedRedis
+from ops.local.machine import ready_workers
+from ops.local.running import link_of, meet, opened
+from ops.local.supervisor import Supervisor, role_command, role_environment
+from producer.shipping.identity import new_utterance_id
 
 SEED: Final = 1
 READY_S: Final = 600.0  # a model may have to be fetched first

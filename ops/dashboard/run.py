@@ -9,21 +9,21 @@ from typing import Final
 
 from redis.exceptions import RedisClusterException, RedisError
 
-from common.connection import sentence
 from common.errors import RedisUnusable
-from common.monitoring import monitored
+from common.redis.connection import sentence
 from common.settings import Settings
+from common.telemetry.monitoring import monitored
 from ops.dashboard.app import dashboard_app
-from ops.dashboard.chronicle import Chronicle
-from ops.dashboard.conversations import Conversations
-from ops.dashboard.feed import Feed
-from ops.dashboard.letters import Letters
-from ops.dashboard.pipeline import Pipeline
-from ops.dashboard.producing import MOST, Producing
-from ops.dashboard.rates import Rates
-from ops.dashboard.sending import Sending
+from ops.dashboard.routes.conversations import Conversations
+from ops.dashboard.routes.letters import Letters
+from ops.dashboard.routes.pipeline import Pipeline
+from ops.dashboard.routes.sending import Sending
 from ops.dashboard.server import address, listen, say_who_is_served, serve, url_of
-from ops.running import link_of, meet, opened
+from ops.dashboard.state.chronicle import Chronicle
+from ops.dashboard.state.feed import Feed
+from ops.dashboard.state.rates import Rates
+from ops.dashboard.visitors.producing import MOST, Producing
+from ops.local.running import link_of, meet, opened
 
 SPARE_THREADS: Final = 8
 

@@ -11,9 +11,9 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp
 
-from common.configuration import variable_of
 from common.errors import BadSetting
 from common.settings import DashboardSettings
+from common.settings.loading import variable_of
 
 LOOPBACK: Final = "127.0.0.1"
 EVERYWHERE: Final = "0.0.0.0"

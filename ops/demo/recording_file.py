@@ -28,7 +28,7 @@ class Sentence:
 
 
 def sentences() -> list[Sentence]:
-    """What is spoken, in order; made together with the audio by `recording/make_recording.py`."""
+    """What is spoken, in order; made with the audio by `ops.training.make_recording`."""
     script = json.loads((FOLDER / "conversation.json").read_text(encoding="utf-8"))
     return [Sentence(**sentence) for sentence in script["sentences"]]
 

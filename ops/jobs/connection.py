@@ -10,12 +10,12 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from common import tls
-from common.connection import SOCKET_TIMEOUT_S, sentence
 from common.errors import BadSetting, RedisUnusable
-from common.masking import mask_password
-from common.redis_url import CLUSTER, SENTINEL, parse
+from common.redis import tls
+from common.redis.address import CLUSTER, SENTINEL, parse
+from common.redis.connection import SOCKET_TIMEOUT_S, sentence
 from common.settings import Settings
+from common.settings.masking import mask_password
 
 # Together about a minute: RQ gives up a worker at the first error, and a restart of Redis, or a
 # failover, is shorter than that. What lasts longer ends the process, which is started again.

@@ -13,7 +13,7 @@ from rq.serializers import JSONSerializer
 from rq.worker_registration import get_keys
 
 from common.settings import JobSettings
-from ops.jobs.known import KnownJob
+from ops.jobs.registry import KnownJob
 
 # Apart, so that a recording of three hours holds up no export.
 RECORDINGS: Final = "earshot-recordings"

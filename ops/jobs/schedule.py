@@ -16,14 +16,14 @@ from redis.exceptions import RedisError
 from rq.scheduler import RQScheduler
 from rq.serializers import JSONSerializer
 
-from common.link import Link
+from common.redis.link import Link
+from common.redis.store import Store
+from common.results.subscriber import Subscriber
 from common.settings import Settings
-from common.store import Store
-from common.subscriber import Subscriber
 from ops.jobs.connection import why
+from ops.jobs.ended_conversations import Ended, QuietSessions
 from ops.jobs.queues import RECORDINGS, UPKEEP, enqueue, job_id
-from ops.jobs.quiet import Ended, QuietSessions
-from ops.since import start
+from ops.queries.since import start
 
 TICK_S: Final = 1.0
 # Quiet times that are read back at the start: what ended before was seen by whoever ran then.

@@ -22,13 +22,13 @@ from rq.serializers import JSONSerializer
 from rq.utils import now
 from rq.worker_registration import clean_worker_registry, register
 
-from common import logs
-from common.configuration import load
+from common.settings.loading import load
+from common.telemetry import logs
 from ops.jobs.connection import connect, why
-from ops.jobs.known import KnownJob
-from ops.jobs.performing import JobFailed
+from ops.jobs.execution import JobFailed
 from ops.jobs.queues import queue
-from ops.processes.die_with_parent import die_with_parent
+from ops.jobs.registry import KnownJob
+from ops.local.die_with_parent import die_with_parent
 
 # A job whose worker was killed is noticed after so many signs of life that did not come.
 BEATS_MISSED: Final = 3

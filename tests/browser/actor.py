@@ -6,11 +6,11 @@ import uuid
 from collections.abc import Coroutine
 from typing import Any, Final, Self, TypeVar
 
-from common.closing import Closing
-from common.codecs import encode
+from common.audio import encode
+from common.closeable import Closing
 from common.keys import LLM_GROUP, STT_GROUP, Shard
+from common.redis.store import Store
 from common.settings import LimitSettings
-from common.store import Store
 from common.transitions.answering import Attempt, delta, settle_turn, take_turn
 from common.transitions.claims import Claim, Settled
 from common.transitions.publishing import publish

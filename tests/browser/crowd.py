@@ -12,10 +12,10 @@ import time
 import uuid
 from typing import Any, Final
 
-from common.connection import connect
 from common.keys import LLM_GROUP, Shard
+from common.redis.connection import connect
+from common.redis.store import Store
 from common.settings import LimitSettings, RedisSettings
-from common.store import Store
 from common.transitions.answering import Attempt, delta, settle_turn, take_turn
 from common.transitions.claims import Claim
 from common.transitions.publishing import publish

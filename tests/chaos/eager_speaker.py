@@ -16,18 +16,18 @@ from typing import Final
 
 import numpy as np
 
-from common import logs
-from common.codecs import SAMPLE_RATE
+from common.audio import SAMPLE_RATE
 from common.settings import Settings
+from common.telemetry import logs
 from common.utterance import Utterance
 from ops.bench.chaos.plan import Kind, Planned
 from ops.bench.chaos.speech import InstantEngine, utterance_of
-from ops.running import link_of, meet, opened, run_role
-from producer import segmenter as cut
-from producer.drafts import Draft, Drafts, Name
-from producer.identity import new_utterance_id
-from producer.outbox import Outbox
-from producer.shipper import Shipper
+from ops.local.running import link_of, meet, opened, run_role
+from producer.shipping.drafts import Draft, Drafts, Name
+from producer.shipping.identity import new_utterance_id
+from producer.shipping.outbox import Outbox
+from producer.shipping.shipper import Shipper
+from producer.speech import segmenter as cut
 
 BLOCK: Final = 100  # numbers of one utterance: revisions get one each
 STEP_S: Final = 0.08

@@ -13,9 +13,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from common.closing import Closing
-from ops.processes.die_with_parent import die_with_parent
-from ops.processes.machine import free_port
+from common.closeable import Closing
+from ops.local.die_with_parent import die_with_parent
+from ops.local.machine import free_port
 from tests.support.redis_server import EXECUTABLES
 
 START_S: Final = 30.0

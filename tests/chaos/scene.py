@@ -11,7 +11,7 @@ from ops.bench.chaos.plan import Kind, Plan, Planned
 from ops.bench.chaos.run import READY_S, staged
 from ops.bench.chaos.speech import InstantEngine, utterance_of
 from ops.bench.chaos.stage import Stage, llm_values
-from ops.processes.machine import free_port
+from ops.local.machine import free_port
 
 PATIENCE_S: Final = 90.0
 CLAIM_S: Final = 0.6

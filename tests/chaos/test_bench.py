@@ -16,7 +16,7 @@ from ops.bench.chaos.plan import Plan
 from ops.bench.chaos.pool import Deaths
 from ops.bench.chaos.run import Options, Report
 from ops.bench.chaos.storm import Dealt
-from ops.commands.bench import command
+from ops.bench.commands.bench import command
 
 ASKED_FOR = """
 accepted answered errors planted lost duplicated out_of_order kills stops redis_restarts

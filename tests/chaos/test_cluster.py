@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ops.bench.chaos.plan import Plan
-from ops.processes.machine import free_port
+from ops.local.machine import free_port
 from tests.chaos.redis_fleet import DURABLE, START_S, Fleet, Node
 from tests.chaos.scene import scene
 from tests.support.waiting import until_sync

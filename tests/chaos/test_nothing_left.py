@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from common.keys import HANDED_BACK, LLM_GROUP, SHARDS, STT_GROUP, WORKERS
-from common.link import Link
+from common.redis.link import Link
 from ops.bench.chaos.plan import Kind
 from tests.chaos.scene import Scene, scene
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
-from workers.caretaker import Caretaker
+from workers.loop.caretaker import Caretaker
 
 TTL = {"session_ttl_s": 3, "seen_ttl_s": 1}
 OUTBOX = {"outbox_max_age_s": 0.5}  # shorter than what was sent is remembered

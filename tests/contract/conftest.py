@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.servers import Served, ServedByStandIn, ServedByVllm
-from workers import tokenizer
+from workers.llm import tokenizer
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 import httpx
 
-from common.closing import Closing
+from common.closeable import Closing
 from tests.contract import tiny_model
 from tests.support.standin_server import ROOT, StandIn
 from tests.support.waiting import until_sync

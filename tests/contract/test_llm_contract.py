@@ -15,18 +15,18 @@ from structlog.testing import capture_logs
 
 from common.errors import EarshotError, Transient
 from common.events import Reply
+from common.redis.store import Store
 from common.settings import LlmSettings
-from common.store import Store
 from common.transitions.answering import Message
 from common.transitions.claims import Settled
 from tests.contract.servers import KEY, TINY, WINDOW, Served
 from tests.support.room import SESSION, Room
 from tests.support.waiting import until
-from workers.asking import Asking
-from workers.llm_errors import ContextTooLong, SystemRoleRefused
-from workers.llm_server import Finished, LlmServer
-from workers.prompt import Prompt, Round
-from workers.window import Window
+from workers.llm.errors import ContextTooLong, SystemRoleRefused
+from workers.llm.prompt import Prompt, Round
+from workers.llm.request import Asking
+from workers.llm.server import Finished, LlmServer
+from workers.llm.window import Window
 
 # A start of vLLM is part of the first test that asks for a server.
 pytestmark = pytest.mark.timeout(900)

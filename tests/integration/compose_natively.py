@@ -24,26 +24,26 @@ from pydantic import SecretStr
 from redis import Redis
 
 from common.settings import PREFIX, RedisSettings
-from ops.processes.die_with_parent import die_with_parent
-from ops.processes.machine import free_port
+from ops.local.die_with_parent import die_with_parent
+from ops.local.machine import free_port
 from tests.support.compose_file import ROOT, SECURE, environment, mounts, services
 
 METRICS: Final = 9464
 METRICS_PORT: Final = f"{PREFIX}METRICS__PORT"
-MONITORING: Final = ROOT / "ops" / "monitoring"
+MONITORING: Final = ROOT / "ops" / "deploy" / "monitoring"
 SECRETS: Final = "/run/secrets/"
 # vLLM's command line, as far as it means something to the stand-in.
 VLLM: Final = """\
 #!/bin/sh
 [ "$1" = serve ] && [ "$3" = --served-model-name ] || exit 2
-EARSHOT_STANDIN_API_KEY=$VLLM_API_KEY exec {python} -m ops.standin --with-parent \\
+EARSHOT_STANDIN_API_KEY=$VLLM_API_KEY exec {python} -m ops.demo.standin --with-parent \\
   --first-token-ms 10 --port {port} --model "$4"
 """
 END_S: Final = 60.0
 
 
 class House:
-    """All that `docker compose up` with ops/compose/secure.yml would run, under `env`."""
+    """All that `docker compose up` with ops/deploy/compose/secure.yml would run, under `env`."""
 
     def __init__(self, folder: Path, secrets: Path, env: Mapping[str, str]) -> None:
         self.folder = folder

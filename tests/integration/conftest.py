@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import pytest
 
+from common.redis.store import Store
 from common.settings import LimitSettings
-from common.store import Store
 from tests.support.command_line import InProcess
 from tests.support.environments import clean, own_logging
 from tests.support.redis_server import RedisServer

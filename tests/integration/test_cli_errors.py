@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from common.redis.store import Store
 from common.settings import LimitSettings
-from common.store import Store
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from ops.demo.recording_file import AUDIO

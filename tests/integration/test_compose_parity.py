@@ -1,4 +1,4 @@
-"""Every service of docker-compose.yml, but for Grafana, with ops/compose/secure.yml, started by its
+"""Every service of docker-compose.yml, but for Grafana, with secure.yml, started by its
 own command and environment against a Redis that is secured as the files say, passes demo traffic
 through it with STT_REPLICAS=3; a replica that is added and one that is taken away under load lose
 nothing, nor does a restart of Redis, and a recording comes out of `jobs`. Prometheus sees every
@@ -20,13 +20,13 @@ from urllib.parse import urlencode
 import numpy as np
 import pytest
 
-from common.census import take_census
-from common.connection import connect
 from common.events import Ending, Heard, Transcript, TurnKey
-from common.link import Link
+from common.redis.connection import connect
+from common.redis.link import Link
+from common.redis.store import Store
+from common.results.subscriber import Subscriber
 from common.settings import LimitSettings
-from common.store import Store
-from common.subscriber import Subscriber
+from common.status.snapshot import take_census
 from common.transitions.publishing import Verdict, publish
 from ops.bench.chaos.plan import Kind, Planned
 from ops.bench.chaos.speech import utterance_of

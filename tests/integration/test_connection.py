@@ -11,11 +11,18 @@ from pydantic import SecretStr
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from common.connection import AnyRedis, check_server, connect, is_away, is_hopeless, is_no_group
 from common.errors import RedisUnusable
 from common.keys import SHARDS, STT_GROUP, Shard
+from common.redis.connection import (
+    AnyRedis,
+    check_server,
+    connect,
+    is_away,
+    is_hopeless,
+    is_no_group,
+)
+from common.redis.store import Store
 from common.settings import LimitSettings, RedisSettings
-from common.store import Store
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
 from tests.support.redis_server import EXECUTABLES, RedisServer

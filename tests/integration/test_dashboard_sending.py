@@ -13,8 +13,8 @@ from starlette.websockets import WebSocketDisconnect
 from websockets.sync.client import connect
 
 from common.utterance import Utterance
-from ops.dashboard.sending import Sending
-from producer.outbox import Outbox
+from ops.dashboard.routes.sending import Sending
+from producer.shipping.outbox import Outbox
 from tests.browser.chromium import DashboardProcess
 from tests.support.redis_server import RedisServer
 from tests.support.speechlike import speechlike

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from common.codecs import encode
+from common.audio import encode
 from common.events import Error, Heard, parse_event
 from common.keys import STT_GROUP, Shard
-from common.store import Store
+from common.redis.store import Store
 from common.transitions.claims import Claim
 from common.transitions.publishing import publish
 from common.transitions.transcribing import bury_utterance

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from common.codecs import SAMPLE_RATE
+from common.audio import SAMPLE_RATE
 from common.keys import Shard
 from ops.bench.eager import clips
 from tests.support.command_line import Processes, finish

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from common.codecs import SAMPLE_RATE
+from common.audio import SAMPLE_RATE
 from common.events import Heard, Transcript
-from common.store import Store
+from common.redis.store import Store
 from common.transitions.publishing import Commitment, Verdict, commit, publish
 from common.utterance import Utterance
 from ops.bench.chaos.plan import Kind, Planned

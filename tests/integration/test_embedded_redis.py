@@ -16,8 +16,8 @@ import psutil
 import pytest
 from redis import Redis
 
-from ops.processes import embedded_redis
-from ops.processes.embedded_redis import (
+from ops.local import embedded_redis
+from ops.local.embedded_redis import (
     SOCKET_PATH_MAX,
     EmbeddedRedis,
     NoEmbeddedRedis,
@@ -142,7 +142,7 @@ def test_others_on_the_machine_cannot_read_what_was_said(tmp_path: Path) -> None
 ORPHANS = """
 import sys, time
 from pathlib import Path
-from ops.processes.embedded_redis import EmbeddedRedis
+from ops.local.embedded_redis import EmbeddedRedis
 redis = EmbeddedRedis(Path(sys.argv[1]))
 redis.start()
 print("pid", redis.pid, file=sys.stderr, flush=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from common.codecs import SAMPLE_RATE
+from common.audio import SAMPLE_RATE
 from common.settings import SttSettings
 from ops.bench.hearing.noise import white
 from ops.bench.hearing.scenes import ROOM_RMS
@@ -18,7 +18,7 @@ from ops.demo.recording_file import normalised
 from tests.integration.virtual_microphone import VirtualMicrophone
 from tests.support.pipeline import pipeline
 from tests.support.waiting import until_sync
-from workers.whisper import Whisper, load
+from workers.stt.whisper import Whisper, load
 
 SENTENCES = 20
 MARGINS_S = (0.2, 0.3, 0.45)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from common.keys import Shard
+from ops.cli.jobs.watching import look
 from ops.demo.recording_file import AUDIO
-from ops.jobs.summary import INSTRUCTION
-from ops.jobs.watching import look
+from ops.jobs.tasks.summary import INSTRUCTION
 from tests.support.command_line import Processes
 from tests.support.secured_redis import SecuredRedis
 from tests.support.standin_server import StandIn

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.processes.machine import free_port
+from ops.local.machine import free_port
 from tests.support.command_line import Processes, finish
 from tests.support.redis_server import RedisServer
 from tests.support.secured_redis import SecuredRedis

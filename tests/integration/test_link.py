@@ -7,9 +7,9 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from common import connection
-from common.connection import connect
-from common.link import Link
+from common.redis import connection
+from common.redis.connection import connect
+from common.redis.link import Link
 from common.settings import RedisSettings
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until

@@ -16,24 +16,25 @@ from redis.exceptions import RedisClusterException
 from common.errors import BadEntry, Lost, Permanent, Transient
 from common.events import Error, Reply, Skipped
 from common.keys import LLM_GROUP
+from common.redis.store import Store
 from common.settings import LlmSettings
-from common.store import Store
 from common.transitions.claims import Claim, Settled
 from common.transitions.personas import set_persona
 from common.transitions.publishing import publish
 from common.utterance import Utterance
-from ops.standin.protocol import Message
-from ops.standin.wit.replies import reply_to
+from ops.demo.standin.api.protocol import Message
+from ops.demo.standin.wit.replies import reply_to
 from tests.conftest import FAST
 from tests.integration.test_llm_server import listening, response
 from tests.support.redis_server import RedisServer
 from tests.support.room import PATIENCE_S, SESSION, WORKER, Room
 from tests.support.standin_server import StandIn
 from tests.support.waiting import until
-from workers import llm, tokenizer
-from workers.persona import Personas
-from workers.tokenizer import Tokenizer
-from workers.work import Work
+from workers.llm import handler as llm
+from workers.llm import tokenizer
+from workers.llm.persona import Personas
+from workers.llm.tokenizer import Tokenizer
+from workers.loop.handler import Work
 
 DEFAULT_PROMPT = Personas(LlmSettings()).default.system_prompt
 TEN_WORDS = "one two three four five six seven eight nine ten"

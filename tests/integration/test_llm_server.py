@@ -16,12 +16,12 @@ from pydantic import SecretStr
 from common.errors import BadSetting, EarshotError, Permanent, Transient
 from common.settings import LlmSettings
 from common.transitions.answering import Message
-from ops.standin.ledger import Listing
+from ops.demo.standin.ledger import Listing
 from tests.support.standin_server import StandIn
-from workers import tokenizer
-from workers.llm_errors import ContextTooLong, SystemRoleRefused
-from workers.llm_server import Finished, LlmServer
-from workers.tokenizer import Tokenizer
+from workers.llm import tokenizer
+from workers.llm.errors import ContextTooLong, SystemRoleRefused
+from workers.llm.server import Finished, LlmServer
+from workers.llm.tokenizer import Tokenizer
 
 HELLO: list[Message] = [
     {"role": "system", "content": "Be kind."},

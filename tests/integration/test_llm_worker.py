@@ -11,7 +11,7 @@ import pytest
 
 from common.events import Event, Reply, parse_event
 from common.keys import Shard
-from common.store import Store
+from common.redis.store import Store
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from tests.conftest import FAST

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from common.keys import HANDED_BACK, STT_GROUP, WORKERS, Shard
+from common.redis.store import Store
 from common.settings import LimitSettings
-from common.store import Store
 from common.transitions.publishing import publish
 from ops.bench.chaos.plan import Kind, Planned
 from ops.bench.chaos.speech import InstantEngine, utterance_of

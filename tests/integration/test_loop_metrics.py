@@ -12,8 +12,8 @@ from tests.integration.workshop import FOREVER_S, Engine, Shop, failing, worksho
 from tests.support.metric_samples import Growth, growth, sample
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
-from workers.loop import Loop
-from workers.stt import SttHandler
+from workers.loop.consumer_loop import Loop
+from workers.stt.handler import SttHandler
 
 
 @pytest.fixture

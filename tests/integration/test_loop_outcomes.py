@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from common.errors import Transient
 from common.events import Error, Transcript
 from common.keys import HANDED_BACK, STT_GROUP
-from common.store import Store
+from common.redis.store import Store
 from common.transitions.claims import Claim, Settled
 from common.transitions.transcribing import bury_utterance
 from ops.bench.chaos.plan import Kind
@@ -22,7 +22,8 @@ from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, failing
 from tests.support.metric_samples import growth
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
-from workers import attempts, stt
+from workers.loop import attempts
+from workers.stt import handler as stt
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from common import connection
 from common.errors import RedisUnusable
 from common.events import Heard
 from common.keys import HANDED_BACK, STT_GROUP
+from common.redis import connection
 from ops.bench.chaos.proxy import Proxy
 from tests.integration.workshop import CLAIM_S, Engine, Shop, workshop
 from tests.support.redis_server import RedisServer

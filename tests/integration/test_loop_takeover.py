@@ -20,7 +20,8 @@ from tests.integration.workshop import CLAIM_S, FOREVER_S, Engine, Shop, Worker,
 from tests.support.metric_samples import growth
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
-from workers import hand, stt
+from workers.loop import in_hand as hand
+from workers.stt import handler as stt
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
 JOB_S = 0.03

@@ -17,15 +17,15 @@ from numpy.typing import NDArray
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-from common.codecs import SAMPLE_RATE
+from common.audio import SAMPLE_RATE
 from common.errors import NoMicrophone
-from producer import capture, devices
-from producer.capture import Format
-from producer.detector import WebRtcDetector
-from producer.devices import list_devices
-from producer.microphone import Microphone
-from producer.presets import PRESETS
-from producer.segmenter import Segmenter, Utterance
+from producer.microphone import capture, devices
+from producer.microphone.capture import Format
+from producer.microphone.devices import list_devices
+from producer.microphone.microphone import Microphone
+from producer.speech.detector import WebRtcDetector
+from producer.speech.endpointing import PRESETS
+from producer.speech.segmenter import Segmenter, Utterance
 from tests.integration.virtual_microphone import VirtualMicrophone
 from tests.support.speechlike import speechlike
 from tests.support.waiting import until_sync
@@ -288,7 +288,7 @@ def test_a_device_that_dies_and_comes_back_adds_no_line_to_the_log_but_our_own(
 def test_probing_prints_nothing(sound: VirtualMicrophone) -> None:
     env = {**os.environ, **sound.env}
     del env["ALSA_CONFIG_PATH"]  # ALSA's own files name dozens of devices that are not there
-    program = "from producer.devices import list_devices; print(len(list_devices()))"
+    program = "from producer.microphone.devices import list_devices; print(len(list_devices()))"
     probing = subprocess.run(
         [sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True
     )

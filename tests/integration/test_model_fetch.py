@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from tests.integration.model_hub import model_hub
-from workers.model_folder import locate
+from workers.stt.model_folder import locate
 
 NOWHERE = "http://127.0.0.1:9"  # the discard port: nobody listens
 LOAD = """
 import sys
 from common.errors import EarshotError
-from common.logs import set_up
+from common.telemetry.logs import set_up
 from common.settings import LogSettings, SttSettings
-from workers.whisper import load
+from workers.stt.whisper import load
 set_up(LogSettings())
 try:
     whisper = load(SttSettings(model=sys.argv[1], models_dir=sys.argv[2], cpu_threads=1))

@@ -17,14 +17,14 @@ import pytest
 import soundfile
 from prometheus_client.parser import text_string_to_metric_families
 
-from common.codecs import SAMPLE_RATE
+from common.audio import SAMPLE_RATE
+from common.redis.store import Store
 from common.settings import LimitSettings
-from common.store import Store
 from common.traceparent import begin, trace_of
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from ops.demo.recording_file import AUDIO, sentences
-from ops.processes.machine import free_port
+from ops.local.machine import free_port
 from tests.support.monitoring_files import named_metrics
 from tests.support.otlp_receiver import OtlpReceiver, Received
 from tests.support.pipeline import Pipeline, earshot, pipeline

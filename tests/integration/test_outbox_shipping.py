@@ -18,21 +18,21 @@ import pytest
 import soundfile
 from structlog.testing import capture_logs
 
-from common.connection import connect
 from common.events import Heard, parse_event
 from common.keys import STT_GROUP, Shard
-from common.link import Link
+from common.redis.connection import connect
+from common.redis.link import Link
+from common.redis.store import Store
 from common.settings import LimitSettings, RedisSettings
-from common.store import Store
 from common.transitions.claims import Claim
 from common.transitions.publishing import publish
 from common.transitions.tending import tend
 from common.transitions.transcribing import settle_transcript
 from common.utterance import Utterance
 from ops.demo.recording_file import AUDIO
-from producer import shipper as shipping
-from producer.outbox import Outbox
-from producer.shipper import Shipper
+from producer.shipping import shipper as shipping
+from producer.shipping.outbox import Outbox
+from producer.shipping.shipper import Shipper
 from tests.integration.deaf_proxy import DeafProxy
 from tests.support.command_line import DEADLINE_S, Processes, finish
 from tests.support.redis_server import RedisServer

@@ -15,7 +15,7 @@ from ops.demo.recording_file import AUDIO, normalised, sentences
 from tests.support.pipeline import Pipeline, endings, pipeline
 from tests.support.waiting import until_sync
 
-# The words are the speech model's business (ops/demo/training/evaluate.py); here enough of them
+# The words are the speech model's business (ops/training/evaluate.py); here enough of them
 # must come through that the audio was cut and carried well.
 SHARE = 5 / 6
 

@@ -12,8 +12,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
-from common.connection import is_hopeless
 from common.keys import SHARDS, Shard
+from common.redis.connection import is_hopeless
 from tests.support.secured_redis import ROLES, SecuredRedis
 
 SHARD: Final = Shard(0)

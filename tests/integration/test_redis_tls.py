@@ -10,13 +10,13 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from common.connection import check_server, connect
 from common.errors import RedisUnusable
+from common.redis.connection import check_server, connect
+from common.redis.store import Store
 from common.settings import LimitSettings, RedisSettings
-from common.store import Store
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
-from ops.processes.machine import free_port
+from ops.local.machine import free_port
 from tests.chaos.redis_fleet import Fleet
 from tests.support.secured_redis import SecuredRedis, make_secrets
 from tests.support.waiting import until, until_sync

@@ -14,34 +14,34 @@ from unittest.mock import ANY
 import pytest
 from structlog.testing import capture_logs
 
-from common.backlog import BacklogCollector
-from common.census import take_census
-from common.connection import check_server, connect
 from common.errors import RedisUnusable
 from common.keys import LLM_GROUP, SHARDS, STT_GROUP, Shard
-from common.link import Link
+from common.redis.connection import check_server, connect
+from common.redis.link import Link
+from common.redis.store import Store
+from common.results.subscriber import Subscriber
 from common.settings import Settings
-from common.store import Store
-from common.subscriber import Subscriber
+from common.status.backlog_metrics import BacklogCollector
+from common.status.holdings import holdings
+from common.status.snapshot import take_census
 from common.transitions.claims import drop_vanished, hand_back, heartbeat
 from common.transitions.dead_letters import DROP, drop, replay
 from common.transitions.publishing import KEEP_OPEN, Verdict, keep_open, publish
 from common.transitions.tending import due_sessions, forget, trim
 from common.utterance import Utterance
-from ops.commands.export import _print as print_export
-from ops.commands.summary import _extent as extent
-from ops.commands.tail import _tail as tail
-from ops.dashboard.holdings import holdings
+from ops.cli.commands.export import _print as print_export
+from ops.cli.commands.summary import _extent as extent
+from ops.cli.commands.tail import _tail as tail
+from ops.cli.jobs.listing import listed
 from ops.jobs.connection import reached
-from ops.jobs.listing import listed
 from tests.conftest import FAST
 from tests.model.role_users import OWNERS, RoleUsers
 from tests.model.run import run_seed
 from tests.support.secured_redis import SecuredRedis
 from tests.support.waiting import until
-from workers.caretaker import Caretaker
-from workers.reader import Reader
-from workers.register import Register
+from workers.loop.caretaker import Caretaker
+from workers.loop.reader import Reader
+from workers.loop.registration import Register
 
 SHARD: Final = Shard(0)
 SEEDS: Final = range(20)

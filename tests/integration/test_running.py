@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ops.terminal.last_moment import INTERRUPTED
+from ops.local.process_exit import INTERRUPTED
 from tests.integration.terminal import DEADLINE_S, in_terminal
 from tests.support.pipeline import earshot
 from tests.support.redis_server import RedisServer

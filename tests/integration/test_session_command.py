@@ -9,7 +9,7 @@ import pytest
 
 from common.events import Skipped, parse_event
 from common.keys import LLM_GROUP, Shard
-from common.store import Store
+from common.redis.store import Store
 from common.transitions.answering import Attempt, settle_turn, take_turn
 from common.transitions.claims import Claim
 from common.transitions.publishing import publish

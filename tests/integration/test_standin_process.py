@@ -17,12 +17,12 @@ import pytest
 from openai import AsyncOpenAI
 from openai.types.chat import ChatCompletionMessageParam
 
-from ops.standin import READY
+from ops.demo.standin import READY
 from tests.support.standin_server import ROOT, StandIn
 from tests.support.waiting import until_sync
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello."}]
-COMMAND = [sys.executable, "-m", "ops.standin"]
+COMMAND = [sys.executable, "-m", "ops.demo.standin"]
 
 
 def openai_client(server: StandIn) -> AsyncOpenAI:

@@ -11,14 +11,14 @@ import pytest
 from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
-import common.subscriber
-from common.connection import connect
+import common.results.subscriber
 from common.events import Event, Transcript
 from common.keys import Shard
-from common.link import Link
+from common.redis.connection import connect
+from common.redis.link import Link
+from common.redis.store import Store
+from common.results.subscriber import BATCH, Received, Subscriber
 from common.settings import LimitSettings, RedisSettings
-from common.store import Store
-from common.subscriber import BATCH, Received, Subscriber
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from tests.support.redis_server import RedisServer
@@ -30,8 +30,8 @@ SESSIONS = "abcdef"
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(common.subscriber, "BLOCK_MS", 20)
-    monkeypatch.setattr(common.subscriber, "CHECK_AFTER_EMPTY", 2)
+    monkeypatch.setattr(common.results.subscriber, "BLOCK_MS", 20)
+    monkeypatch.setattr(common.results.subscriber, "CHECK_AFTER_EMPTY", 2)
 
 
 class Room:

@@ -15,12 +15,12 @@ from jsonschema import Draft202012Validator
 
 from common.events import EVENTS, Event, Heard, ReplyDelta, Transcript
 from common.keys import LLM_GROUP, STT_GROUP, WORKERS, Shard, worker_key
-from common.store import Store
+from common.redis.store import Store
 from common.transitions.answering import Attempt, delta, settle_turn, take_turn
 from common.transitions.claims import Claim
 from common.transitions.publishing import publish
 from common.utterance import Utterance
-from ops.reference.event_schema import schema
+from ops.docs.event_schema import schema
 from tests.integration.conftest import with_store
 from tests.support.command_line import DEADLINE_S, InProcess, Processes
 from tests.support.redis_server import RedisServer

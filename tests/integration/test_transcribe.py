@@ -13,8 +13,8 @@ from rq.job import JobStatus
 
 from common.keys import Shard
 from ops.demo.recording_file import AUDIO, normalised, sentences
-from ops.jobs.known import KnownJob
 from ops.jobs.queues import find
+from ops.jobs.registry import KnownJob
 from tests.support.command_line import Processes, finish
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until_sync

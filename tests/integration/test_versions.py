@@ -15,10 +15,10 @@ import common.utterance
 from common.errors import NewerSchema
 from common.events import Error, Reply, Transcript, parse_event
 from common.keys import LLM_GROUP, Shard
-from common.link import Link
+from common.redis.link import Link
+from common.redis.store import Store
+from common.results.subscriber import Subscriber
 from common.settings import LlmSettings, RedisSettings
-from common.store import Store
-from common.subscriber import Subscriber
 from common.transitions.answering import Attempt, take_turn
 from common.transitions.claims import Claim
 from common.transitions.dead_letters import replay
@@ -26,15 +26,15 @@ from common.transitions.publishing import Verdict, publish
 from common.utterance import SCHEMA, Utterance
 from ops.bench.chaos.plan import Kind, Planned
 from ops.bench.chaos.speech import InstantEngine, text_of, utterance_of
-from ops.dead_letters import dead_letters
+from ops.queries.dead_letters import dead_letters
 from tests.integration.workshop import workshop
 from tests.recorded.record import SESSION, file_of, raw
 from tests.support.redis_server import RedisServer
 from tests.support.room import Desk
 from tests.support.waiting import until
-from workers.llm import LlmHandler
-from workers.wake_up import session_of
-from workers.work import Work
+from workers.llm.handler import LlmHandler
+from workers.llm.wake_up import session_of
+from workers.loop.handler import Work
 
 SHARD: Final = Shard(0)
 MAX_AUDIO: Final = 1_000_000

@@ -1,7 +1,7 @@
 """The real faster-whisper on the bundled model hears the bundled recording's sentences.
 
 And hears nothing in silence, noise and clicks. What it cannot do (other words, human voices) is
-said in `ops/demo/model/README.md`.
+said in `workers/stt/demo_model/README.md`.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ import soundfile
 from numpy.typing import NDArray
 
 import ops.demo
-from common.codecs import SAMPLE_RATE, encode
+from common.audio import SAMPLE_RATE, encode
 from common.events import Event, Skipped, Transcript, parse_event
+from common.redis.store import Store
 from common.settings import Settings, SttSettings
-from common.store import Store
 from common.transitions.publishing import publish
 from common.utterance import Utterance
-from workers.loop import Loop
-from workers.stt import SttHandler
-from workers.whisper import Whisper, load
+from workers.loop.consumer_loop import Loop
+from workers.stt.handler import SttHandler
+from workers.stt.whisper import Whisper, load
 
 WINDOW_S = 30  # what Whisper hears at once
 

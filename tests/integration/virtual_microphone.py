@@ -18,7 +18,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from common.closing import Closing
+from common.closeable import Closing
 
 _START_S: Final = 60.0
 _SINK: Final = "speaker"

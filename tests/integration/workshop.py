@@ -16,22 +16,22 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from common.configuration import load
-from common.connection import connect
 from common.events import Event, Transcript, parse_event
 from common.keys import STT_GROUP, worker_key
-from common.link import Link
+from common.redis.connection import connect
+from common.redis.link import Link
+from common.redis.store import Store
 from common.settings import Settings
-from common.store import Store
+from common.settings.loading import load
 from common.transitions.publishing import Verdict, publish
 from ops.bench.chaos.plan import Kind, Planned
 from ops.bench.chaos.speech import InstantEngine, heard_in, text_of, utterance_of
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
-from workers import reader
-from workers.loop import Loop
-from workers.stt import SttHandler
-from workers.whisper import Transcription
+from workers.loop import reader
+from workers.loop.consumer_loop import Loop
+from workers.stt.handler import SttHandler
+from workers.stt.whisper import Transcription
 
 PATIENCE_S: Final = 30.0
 CLAIM_S: Final = 0.6

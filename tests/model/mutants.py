@@ -11,7 +11,7 @@ from importlib import resources
 from types import ModuleType
 from typing import Final
 
-from common.script import INCLUDE, Script
+from common.redis.script import INCLUDE, Script
 from common.transitions import (
     answering,
     claims,
@@ -60,7 +60,7 @@ def file_text(name: str) -> str:
 
 
 def assemble(name: str, edits: Sequence[Edit]) -> str:
-    """As `common.script.source`, with some texts replaced in the files they are meant for."""
+    """As `common.redis.script.source`, with some texts replaced in the files they are meant for."""
     parts = []
     for file in [*INCLUDE.findall(file_text(name)), name]:
         text = file_text(file)

@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from common.script import source
+from common.redis.script import source
 from tests.model.catches import CAUGHT_BY
 from tests.model.direct import DirectRedis
 from tests.model.mutants import Mutant, assemble, check_found, mutated, scripts

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from common.keys import LLM_GROUP, STT_GROUP, Shard
+from common.redis.store import Store
 from common.settings import LimitSettings
-from common.store import Store
 from tests.model.direct import DirectRedis
 from tests.model.stage import PAUSE, ReplyLost, Violation
 

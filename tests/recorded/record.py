@@ -16,7 +16,7 @@ from typing import Any, Final
 from redis.exceptions import NoScriptError
 
 from common.keys import LLM_GROUP, Shard
-from common.store import Store
+from common.redis.store import Store
 from common.transitions.answering import Attempt, bury_turn, delta, settle_turn, take_turn
 from common.transitions.claims import Claim
 from common.transitions.publishing import commit, publish

@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from common.settings import PREFIX
-from ops import cli
+from ops.cli import main as cli
 
 DEADLINE_S: Final = 60.0
 

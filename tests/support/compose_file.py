@@ -9,8 +9,8 @@ import yaml
 
 ROOT: Final = Path(__file__).parents[2]
 FILE: Final = ROOT / "docker-compose.yml"
-SECURE: Final = ROOT / "ops" / "compose" / "secure.yml"
-MIC_HOST: Final = ROOT / "ops" / "compose" / "mic-host.yml"
+SECURE: Final = ROOT / "ops" / "deploy" / "compose" / "secure.yml"
+MIC_HOST: Final = ROOT / "ops" / "deploy" / "compose" / "mic-host.yml"
 
 # The forms of https://docs.docker.com/reference/compose-file/interpolation/ that the files use.
 _VARIABLE: Final = re.compile(

@@ -1,4 +1,4 @@
-"""What stands in ops/monitoring: rules, panels, and the metrics that both name."""
+"""What stands in ops/deploy/monitoring: rules, panels, and the metrics that both name."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-FOLDER: Final = Path(__file__).parents[2] / "ops" / "monitoring"
+FOLDER: Final = Path(__file__).parents[2] / "ops" / "deploy" / "monitoring"
 RULES: Final = FOLDER / "rules.yml"
 RULE_TESTS: Final = FOLDER / "rules.test.yml"
 DASHBOARD: Final = FOLDER / "grafana" / "dashboards" / "earshot.json"

@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from common.closing import Closing
+from common.closeable import Closing
 
 PATIENCE_S: Final = 60.0
 NS_PER_MS: Final = 1_000_000

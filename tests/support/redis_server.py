@@ -23,8 +23,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from common.closing import Closing
-from ops.processes.machine import free_port
+from common.closeable import Closing
+from ops.local.machine import free_port
 
 # "installed" is what PATH offers; "embedded" is the oldest server that earshot supports (6.2).
 EXECUTABLES: Final[Mapping[str, str | None]] = {

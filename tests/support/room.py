@@ -6,16 +6,16 @@ from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any, Final, Self, TypeVar
 
-from common.connection import is_away
 from common.events import Event, ReplyDelta, parse_event
 from common.keys import LLM_GROUP
+from common.redis.connection import is_away
+from common.redis.store import Store
 from common.settings import LlmSettings
-from common.store import Store
 from common.transitions.claims import Claim, Settled
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
-from workers.llm import LlmHandler
-from workers.work import Work
+from workers.llm.handler import LlmHandler
+from workers.loop.handler import Work
 
 Answer = TypeVar("Answer")
 

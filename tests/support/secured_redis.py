@@ -1,4 +1,4 @@
-"""A Redis as ops/redis secures it: TLS only, and a user for each role. Needs Redis 7.0 or newer."""
+"""A Redis as ops/deploy/redis secures it: TLS only, a user for each role. Needs Redis 7.0."""
 
 import subprocess
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from common.settings import RedisSettings
-from ops.processes.machine import free_port
+from ops.local.machine import free_port
 from tests.support.redis_server import EXECUTABLES, RedisServer
 
 ROLES: Final = ("producer", "stt", "llm", "jobs", "viewer", "admin")
@@ -27,7 +27,7 @@ USERS: Final = {
     "dead": "admin",
 }
 TESTS: Final = "tests on >tests"
-MAKE_SECRETS: Final = Path(__file__).parents[2] / "ops" / "redis" / "make-secrets.sh"
+MAKE_SECRETS: Final = Path(__file__).parents[2] / "ops" / "deploy" / "redis" / "make-secrets.sh"
 
 
 def make_secrets(folder: Path, *arguments: str) -> Path:

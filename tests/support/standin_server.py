@@ -24,8 +24,8 @@ from typing import Any, Self
 
 import httpx
 
-from ops.standin import READY
-from ops.standin.ledger import Entry, Listing
+from ops.demo.standin import READY
+from ops.demo.standin.ledger import Entry, Listing
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -37,7 +37,7 @@ STOP_S = 15
 
 
 class StandIn:
-    """A stand-in LLM server; `options` are those of ``python -m ops.standin``."""
+    """A stand-in LLM server; `options` are those of ``python -m ops.demo.standin``."""
 
     def __init__(self, *options: str) -> None:
         self._options = options
@@ -63,7 +63,14 @@ class StandIn:
 
     def start(self) -> Self:
         """Start the server and wait until it is ready; the port stays the same from then on."""
-        command = [sys.executable, "-m", "ops.standin", "--with-parent", "--port", str(self._port)]
+        command = [
+            sys.executable,
+            "-m",
+            "ops.demo.standin",
+            "--with-parent",
+            "--port",
+            str(self._port),
+        ]
         self._process = subprocess.Popen(
             [*command, *self._options], cwd=ROOT, stdout=subprocess.PIPE, text=True
         )
@@ -89,7 +96,7 @@ class StandIn:
         self._reap()
 
     def control(self, **knobs: Any) -> dict[str, Any]:
-        """Set knobs (see `ops.standin.faults.Control`), the others stay: all as they are now."""
+        """Set knobs (see `standin.faults.Control`), the others stay: all as they are now."""
         return self._ask("POST", "/control", json=knobs)
 
     def reset(self) -> None:

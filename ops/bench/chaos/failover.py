@@ -16,9 +16,9 @@ from ops.bench.chaos.plan import Kind, Planned
 from ops.bench.chaos.run import READY_S, staged
 from ops.bench.chaos.speech import InstantEngine, utterance_of
 from ops.bench.chaos.stage import Say, Stage, llm_values, steer_llm_server, to_stderr
-from ops.processes.embedded_redis import EmbeddedRedis
-from ops.processes.machine import free_port
-from ops.processes.supervisor import NotReady
+from ops.local.embedded_redis import EmbeddedRedis
+from ops.local.machine import free_port
+from ops.local.supervisor import NotReady
 
 WORKERS: Final = 2  # of each role
 ALLOWED_S: Final = 2.0

@@ -18,15 +18,15 @@ from common.events import (
     parse_event,
 )
 from common.keys import LLM_GROUP, SHARDS, STT_GROUP, Shard
+from common.redis.store import Store
 from common.settings import LlmSettings
-from common.store import Store
 from ops.bench.chaos.plan import Kind, Planned, planted
 from ops.bench.chaos.speech import InstantEngine, text_of
 from ops.demo.recording_file import normalised, sentences
-from ops.standin.protocol import Message
-from ops.standin.wit.replies import reply_to
-from workers.persona import Personas
-from workers.prompt import history_of, prompt_of, question_of
+from ops.demo.standin.api.protocol import Message
+from ops.demo.standin.wit.replies import reply_to
+from workers.llm.persona import Personas
+from workers.llm.prompt import history_of, prompt_of, question_of
 
 Conversation = tuple[str, int]
 PAGE: Final = 1_000

@@ -17,9 +17,9 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from ops.bench.chaos.speech import POISONED
-from ops.standin.parent import Parent
+from ops.demo.standin.parent import Parent
 
-PRELOAD: Final = ["ops.bench.chaos.worker", "ops.bench.chaos.producer", "ops.standin.server"]
+PRELOAD: Final = ["ops.bench.chaos.worker", "ops.bench.chaos.producer", "ops.demo.standin.server"]
 RESTART_S: Final = 0.1
 END_S: Final = 10.0
 

@@ -7,13 +7,13 @@ import time
 from functools import partial
 from pathlib import Path
 
-from common import logs
 from common.settings import Settings
+from common.telemetry import logs
 from ops.bench.chaos.plan import Plan, Planned
 from ops.bench.chaos.speech import utterance_of
-from ops.running import link_of, meet, opened, run_role
-from producer.outbox import Outbox, Waiting
-from producer.shipper import Shipper
+from ops.local.running import link_of, meet, opened, run_role
+from producer.shipping.outbox import Outbox, Waiting
+from producer.shipping.shipper import Shipper
 
 
 class CutShort(Outbox):

@@ -10,8 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from common.configuration import load
 from common.errors import BadInput
+from common.settings.loading import load
 from ops.bench.chaos.judge import Findings, judge
 from ops.bench.chaos.plan import Plan
 from ops.bench.chaos.pool import Deaths, Pool
@@ -19,9 +19,9 @@ from ops.bench.chaos.proxy import Proxy
 from ops.bench.chaos.speech import InstantEngine
 from ops.bench.chaos.stage import Say, Stage, llm_values, to_stderr
 from ops.bench.chaos.storm import Dealt, Storm, schedule
-from ops.processes.embedded_redis import EmbeddedRedis
-from ops.processes.machine import free_port
-from ops.running import link_of, opened
+from ops.local.embedded_redis import EmbeddedRedis
+from ops.local.machine import free_port
+from ops.local.running import link_of, opened
 
 FIRST_TOKEN_MS: Final = 5.0
 TOKENS_PER_S: Final = 2_000.0

@@ -7,13 +7,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from common.codecs import SAMPLE_RATE, encode
+from common.audio import SAMPLE_RATE, encode
 from common.settings import SttSettings
 from common.utterance import Utterance
 from ops.bench.chaos.plan import Kind, Plan, Planned
 from ops.demo.recording_file import samples_of, sentences
-from workers.stt import Engine
-from workers.whisper import Transcription, load
+from workers.stt.handler import Engine
+from workers.stt.whisper import Transcription, load
 
 SAMPLES: Final = SAMPLE_RATE // 10
 MARK: Final = 12_345

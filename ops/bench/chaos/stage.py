@@ -11,19 +11,19 @@ from urllib.request import Request, urlopen
 
 from common.events import Error, Heard, Reply, Skipped
 from common.keys import LLM_GROUP, STT_GROUP
-from common.link import Link
+from common.redis.link import Link
+from common.redis.store import Store
+from common.results.subscriber import Subscriber
 from common.settings import Settings
-from common.store import Store
-from common.subscriber import Subscriber
 from ops.bench.chaos.plan import Plan
 from ops.bench.chaos.pool import Pool
 from ops.bench.chaos.producer import run_producer
 from ops.bench.chaos.worker import run_worker
-from ops.processes.machine import ready_workers
-from ops.processes.supervisor import NotReady
-from ops.standin import MODEL
-from ops.standin.faults import Control
-from ops.standin.server import listen, serve
+from ops.demo.standin import MODEL
+from ops.demo.standin.faults import Control
+from ops.demo.standin.server import listen, serve
+from ops.local.machine import ready_workers
+from ops.local.supervisor import NotReady
 
 LOOK_EVERY_S: Final = 0.25
 SAY_EVERY_S: Final = 5.0

@@ -13,7 +13,7 @@ from redis.exceptions import RedisError
 
 from ops.bench.chaos.proxy import Proxy
 from ops.bench.chaos.stage import LLM_SERVER, Stage, steer_llm_server
-from ops.processes.embedded_redis import EmbeddedRedis
+from ops.local.embedded_redis import EmbeddedRedis
 
 # Each fault so often in a minute.
 PER_MINUTE: Final = {

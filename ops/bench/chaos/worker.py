@@ -9,18 +9,18 @@ from typing import Final
 
 import click
 
-from common import logs
-from common.configuration import load
 from common.settings import Settings
+from common.settings.loading import load
+from common.telemetry import logs
 from common.transitions.answering import Attempt
 from common.transitions.claims import Settled
 from ops.bench.chaos.speech import DEADLY_WORD, POISONED, engine_of
-from ops.running import exit_now, opened, run_role
-from workers.llm import LlmHandler
-from workers.loop import Loop
-from workers.register import consumer_name
-from workers.stt import SttHandler
-from workers.work import Desk, Handler, Work
+from ops.local.running import exit_now, opened, run_role
+from workers.llm.handler import LlmHandler
+from workers.loop.consumer_loop import Loop
+from workers.loop.handler import Desk, Handler, Work
+from workers.loop.registration import consumer_name
+from workers.stt.handler import SttHandler
 
 ROLES: Final = ("stt", "llm")
 

@@ -10,7 +10,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from common.codecs import SAMPLE_RATE, as_int16
+from common.audio import SAMPLE_RATE, as_int16
 from common.errors import BadInput
 from ops.bench.hearing.scenes import Scene, Turn
 

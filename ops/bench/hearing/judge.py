@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from common.codecs import SAMPLE_RATE
+from common.audio import SAMPLE_RATE
 from ops.bench.hearing.scenes import Scene, Turn
-from producer.detector import Detector
-from producer.presets import Endpointing
-from producer.segmenter import Segmenter, Skipped, Utterance
+from producer.speech.detector import Detector
+from producer.speech.endpointing import Endpointing
+from producer.speech.segmenter import Segmenter, Skipped, Utterance
 
 
 @dataclass(frozen=True, slots=True, eq=False)

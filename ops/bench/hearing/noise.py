@@ -6,7 +6,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from common.codecs import SAMPLE_RATE
+from common.audio import SAMPLE_RATE
 
 Samples = NDArray[np.float32]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from common.codecs import SAMPLE_RATE
+from common.audio import SAMPLE_RATE
 from common.settings import ListenSettings
 from ops.bench.hearing import scenes
 from ops.bench.hearing.folder import Recording, recordings
@@ -18,9 +18,9 @@ from ops.bench.hearing.scenes import Noise, Scene
 from ops.bench.hearing.voices import Clip, clips
 from ops.bench.hearing.whole_path import Comparison, Transcribe, WholePath, perfectly_cut
 from ops.bench.hearing.words import word_errors
-from producer.detectors import detector_for, with_lag
-from producer.presets import Endpointing, endpointing
-from producer.source import frame_samples
+from producer.sources.source import frame_samples
+from producer.speech.detector_choice import detector_for, with_lag
+from producer.speech.endpointing import Endpointing, endpointing
 
 Row = dict[str, Any]
 Say = Callable[[str], None]

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from common.codecs import SAMPLE_RATE, as_int16
+from common.audio import SAMPLE_RATE, as_int16
 from ops.bench.hearing.voices import Clip, Samples
 
 Noise = Callable[[int, np.random.Generator], Samples]

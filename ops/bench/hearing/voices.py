@@ -15,7 +15,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from common.codecs import SAMPLE_RATE
+from common.audio import SAMPLE_RATE
 from ops.demo.recording_file import AUDIO, sentences
 
 Samples = NDArray[np.float32]

@@ -10,11 +10,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from common.codecs import SAMPLE_RATE
+from common.audio import SAMPLE_RATE
 from ops.bench.hearing.judge import Shipped
 from ops.bench.hearing.scenes import Scene, Turn
 from ops.bench.hearing.words import word_errors
-from producer.presets import Endpointing
+from producer.speech.endpointing import Endpointing
 
 MARGIN_S: Final = 0.3
 """What is kept around a perfectly cut sentence: the pre-roll's and the tail's default."""

@@ -1,0 +1,1 @@
+"""Redis: addresses and clients, what its errors mean, scripts, the store."""

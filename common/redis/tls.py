@@ -1,0 +1,83 @@
+"""TLS to Redis: the options of a client, and what goes wrong with certificates in sentences."""
+
+import re
+import ssl
+from pathlib import Path
+from typing import Any, Final
+
+from common.errors import BadSetting
+from common.redis.address import Address
+from common.settings import RedisSettings
+from common.settings.loading import variable_of
+from common.settings.masking import mask_password
+
+# What OpenSSL says of a server whose certificate it does not trust, and of one that wants ours.
+UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
+ASKED: Final = "CERTIFICATE_REQUIRED"
+
+
+def options(settings: RedisSettings, address: Address) -> dict[str, Any]:
+    """What redis-py is to be given; nothing for an address without TLS.
+
+    Raises BadSetting for files that cannot be used, and for certificates without TLS: whoever
+    names one believes to be safe.
+    """
+    for name in ("ca_file", "cert_file", "key_file"):
+        path, variable = getattr(settings, name), variable_of(f"redis.{name}")
+        if path and not address.has_tls:
+            raise BadSetting(
+                f"{variable} is set, and {mask_password(settings.url)} is without TLS: write"
+                " rediss://, or rediss+sentinel:// or rediss+cluster://"
+            )
+        try:
+            if path and not Path(path).is_file():
+                raise BadSetting(f"{variable}={path} names no file")
+        except OSError as error:
+            raise BadSetting(f"{variable}={path} cannot be read: {error.strerror}") from None
+    if not address.has_tls:
+        return {}
+    _check_files(settings)
+    found: dict[str, Any] = {"ssl": True, "ssl_cert_reqs": ssl.CERT_REQUIRED}
+    if settings.ca_file:
+        found["ssl_ca_certs"] = settings.ca_file
+    if settings.cert_file:
+        found |= {"ssl_certfile": settings.cert_file, "ssl_keyfile": settings.key_file or None}
+    return found
+
+
+def _check_files(settings: RedisSettings) -> None:
+    context = ssl.create_default_context()
+    try:
+        if settings.ca_file:
+            context.load_verify_locations(settings.ca_file)
+    except (ssl.SSLError, OSError) as error:
+        raise BadSetting(
+            f"EARSHOT_REDIS__CA_FILE={settings.ca_file} holds no CA certificate in PEM ({error})"
+        ) from None
+    try:
+        if settings.cert_file:
+            context.load_cert_chain(settings.cert_file, settings.key_file or None)
+    except (ssl.SSLError, OSError) as error:
+        raise BadSetting(
+            f"EARSHOT_REDIS__CERT_FILE={settings.cert_file} and EARSHOT_REDIS__KEY_FILE hold no"
+            f" client certificate with its key in PEM ({error})"
+        ) from None
+
+
+def is_refused(error: BaseException) -> bool:
+    """Whether one side does not accept the other's certificate, which only a person mends."""
+    return UNTRUSTED in str(error) or ASKED in str(error)
+
+
+def sentence(error: BaseException, url: str) -> str:
+    """What a person should know about an error that `is_refused`; `url` without its password."""
+    if ASKED in str(error):
+        return (
+            f"Redis at {url} wants a client certificate: set EARSHOT_REDIS__CERT_FILE and"
+            " EARSHOT_REDIS__KEY_FILE"
+        )
+    why = re.sub(r".*verify failed: | \(_ssl\.c:\d+\).*", "", str(error))
+    return (
+        f"the certificate of Redis at {url} is not trusted ({why}): check EARSHOT_REDIS__CA_FILE,"
+        " and that the certificate names this host"
+    )

@@ -1,0 +1,180 @@
+"""Following the results: what `earshot tail`, the demo and dashboards read with.
+
+Merges all shards and both streams, resumes from a cursor, filters by session, and notices when
+the server went back in time (restored from an older copy, failed over to a replica that had less).
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from redis.exceptions import NoPermissionError, ResponseError
+
+from common.errors import BadEntry
+from common.events import Event, parse_event
+from common.keys import Shard
+from common.redis.connection import is_away, is_hopeless
+from common.redis.link import Link
+from common.redis.store import Store
+
+BLOCK_MS: Final = 1_000  # well under redis-py's socket timeout
+BATCH: Final = 200
+CHECK_AFTER_EMPTY: Final = 5
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """One event, and where its stream was read up to with it.
+
+    `stream` and `entry` together are the cursor to resume from.
+    """
+
+    event: Event
+    stream: str
+    entry: str
+
+
+@dataclass(slots=True)
+class Subscriber:
+    """Reads results (and deltas) from `cursors` on.
+
+    `cursors` maps a stream to the last entry id that was read; a stream that is missing there
+    starts at `since` ("0-0": everything that is kept, "$": only what is new, or an entry id).
+    Without `follow` it ends when it has read what there is. Unless it is `patient` it raises what
+    only a person can mend (a user who may not read, say), for commands that one waits for.
+    """
+
+    store: Store
+    link: Link
+    since: str = "$"
+    deltas: bool = True
+    session: str | None = None
+    follow: bool = True
+    patient: bool = True
+    cursors: dict[str, str] = field(default_factory=dict)
+
+    async def events(self) -> AsyncGenerator[Received, None]:
+        """Every event; for ever, outlasting an absence of Redis, unless `follow` is off.
+
+        Who leaves off early closes it (`contextlib.aclosing`), which ends the readers.
+        """
+        shards = [self.store.shard(self.session)] if self.session else self.store.all_shards()
+        queue: asyncio.Queue[Received | Exception | None] = asyncio.Queue(BATCH * len(shards))
+        # One reader per shard: keys of two shards may lie in two Cluster slots. No TaskGroup: it
+        # would cancel our caller in the middle of what it does with an event.
+        readers = [asyncio.create_task(self._read(shard, queue)) for shard in shards]
+        ended = 0
+        try:
+            while ended < len(readers):
+                received = await queue.get()
+                if isinstance(received, Exception):
+                    raise received
+                if received is None:
+                    ended += 1
+                else:
+                    yield received
+        finally:
+            for reader in readers:
+                reader.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)
+
+    async def _read(
+        self, shard: Shard, queue: "asyncio.Queue[Received | Exception | None]"
+    ) -> None:
+        try:
+            await self._follow(shard, queue)
+        except Exception as error:
+            await queue.put(error)
+        else:
+            await queue.put(None)
+
+    async def _follow(
+        self, shard: Shard, queue: "asyncio.Queue[Received | Exception | None]"
+    ) -> None:
+        streams = [shard.results, *([shard.deltas] if self.deltas else [])]
+        for stream in streams:
+            await self._start(stream)
+        outages, empty = self.link.outages, 0
+        while True:
+            # a restart or failover shows as an outage; a flush only as silence
+            if self.link.outages != outages or empty >= CHECK_AFTER_EMPTY:
+                outages, empty = self.link.outages, 0
+                for stream in streams:
+                    await self._check_time(stream)
+            answer = await self._ask(
+                self._redis.xread,
+                {stream: self.cursors[stream] for stream in streams},
+                BATCH,
+                BLOCK_MS if self.follow else None,
+            )
+            if not answer and not self.follow:
+                return
+            empty = 0 if answer else empty + 1
+            for name, entries in answer:
+                stream = name.decode()
+                for entry, fields in entries:
+                    self.cursors[stream] = entry.decode()
+                    if (event := self._parse(fields, stream, entry)) is not None:
+                        await queue.put(Received(event, stream, entry.decode()))
+
+    @property
+    def _redis(self) -> Any:
+        return self.store.redis
+
+    async def _ask(self, command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+        if self.patient:
+            return await self.link.lasting(command, *args)
+        while True:
+            try:
+                return await self.link.call(command, *args)
+            except Exception as error:
+                if is_hopeless(error) or not is_away(error):
+                    raise
+            await self.link.pause()
+
+    async def _start(self, stream: str) -> None:
+        if stream in self.cursors:
+            await self._check_time(stream)
+        elif self.since == "$":
+            # an id of our own: `$` would skip what is added between two reads
+            self.cursors[stream] = await self._last_id(stream)
+        else:
+            # a moment that the server has not reached yet is no sign that it went back
+            self.cursors[stream] = min(self.since, await self._last_id(stream), key=place)
+
+    async def _last_id(self, stream: str) -> str:
+        """`last-generated-id`, by way of XINFO: results carry no audio."""
+        try:
+            info = await self._ask(self._redis.xinfo_stream, stream)
+        except NoPermissionError:
+            raise
+        except ResponseError:
+            return "0-0"  # no such stream yet
+        last: bytes | str = info["last-generated-id"]
+        return last.decode() if isinstance(last, bytes) else last
+
+    async def _check_time(self, stream: str) -> None:
+        """Start over at the server's end when it is behind our cursor: it went back in time."""
+        last = await self._last_id(stream)
+        cursor = self.cursors[stream]
+        if place(cursor) > place(last):
+            log.warning("server_went_back", stream=stream, cursor=cursor, server=last)
+            self.cursors[stream] = last
+
+    def _parse(self, fields: Mapping[bytes, bytes], stream: str, entry: bytes) -> Event | None:
+        try:
+            event = parse_event(fields)
+        except BadEntry as error:
+            log.warning("bad_event", stream=stream, entry=entry.decode(), why=str(error))
+            return None
+        return event if self.session in (None, event.session) else None
+
+
+def place(entry: str) -> tuple[int, int]:
+    """An entry's id as numbers, which sort as its stream does."""
+    milliseconds, _, sequence = entry.partition("-")
+    return int(milliseconds), int(sequence or 0)

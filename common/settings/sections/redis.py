@@ -1,0 +1,27 @@
+"""Where Redis is."""
+
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+
+from common.settings.sections.fields import HostPath, Section
+
+
+class RedisSettings(Section):
+    """Where Redis is."""
+
+    url: Annotated[str, Field(min_length=1)] = Field(
+        "redis://127.0.0.1:6379/0",
+        description="redis://, unix://, redis+sentinel://h1,h2/SERVICE/DB or redis+cluster://h1,h2;"
+        " with TLS rediss://, rediss+sentinel:// and rediss+cluster://. The default is a server on"
+        " this machine.",
+    )
+    username: str = Field("", description="ACL user, if it is not part of the URL.")
+    password: SecretStr = Field(
+        SecretStr(""), description="Password, if it is not part of the URL."
+    )
+    ca_file: HostPath = Field("", description="CA certificate for TLS; empty: the system's.")
+    cert_file: HostPath = Field(
+        "", description="Client certificate, where the server asks for one."
+    )
+    key_file: HostPath = Field("", description="Key of the client certificate.")

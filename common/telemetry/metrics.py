@@ -1,0 +1,136 @@
+"""What every role counts and measures, for Prometheus.
+
+A role's own metrics are in its `metrics.py`; docs/monitoring.md lists them all. Labels have few
+values and never a session. Turns are counted by what transitions report (`turn_changes.py`): each
+event by the one process that made it, its latencies by the Redis server's clock.
+"""
+
+from collections.abc import Sequence
+from typing import Final, get_args
+
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
+
+from common.events import SkipReason
+from common.telemetry.turn_changes import Mark
+
+# a second series beside each counter that nobody looks at
+disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotation
+
+# s; from what nobody notices to what nobody waits for
+LATENCY_S: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 60, 300)
+# s; of one stage: also short ones
+STAGE_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30, 120)
+
+REDIS_UP: Final = Gauge("earshot_redis_up", "Whether Redis answered last: 1 or 0.")
+REDIS_RECONNECTS: Final = Counter(
+    "earshot_redis_reconnects_total", "Times that Redis was back after it had been away."
+)
+TURNS: Final = Counter(
+    "earshot_turns_total",
+    "Turns by `event`: heard, transcript, and how they ended: reply, skipped, error.",
+    ["event"],
+)
+SKIPS: Final = Counter(
+    "earshot_skips_total",
+    "Turns that ended without a reply of their own, by `reason`; too_short, doubtful: never sent.",
+    ["reason"],
+)
+TO_TRANSCRIPT: Final = Histogram(
+    "earshot_speech_to_transcript_seconds",
+    "From the end of speech to the transcript.",
+    buckets=LATENCY_S,
+)
+TO_FIRST_TOKEN: Final = Histogram(
+    "earshot_speech_to_first_token_seconds",
+    "From the end of speech to the reply's first token.",
+    buckets=LATENCY_S,
+)
+TO_DONE: Final = Histogram(
+    "earshot_speech_to_done_seconds",
+    "From the end of speech to the whole reply.",
+    buckets=LATENCY_S,
+)
+WAIT: Final = Histogram(
+    "earshot_queue_wait_seconds",
+    "How long work waited in Redis for a worker, by `stage`: stt, llm.",
+    ["stage"],
+    buckets=STAGE_S,
+)
+DURATION: Final = Histogram(
+    "earshot_stage_duration_seconds",
+    "How long a `stage` took: listen (end of speech to final in Redis), stt, llm.",
+    ["stage"],
+    buckets=STAGE_S,
+)
+FIRST_TOKEN: Final = Histogram(
+    "earshot_llm_first_token_seconds",
+    "From taking a turn to the first token of its reply: mostly the LLM server's time.",
+    buckets=STAGE_S,
+)
+TOKENS: Final = Counter(
+    "earshot_llm_tokens_total",
+    "Tokens of replies as the LLM server counts them, by `kind`: prompt, completion.",
+    ["kind"],
+)
+
+# A series that is there from the start shows its first event as an increase.
+for _event in ("heard", "transcript", "reply", "skipped", "error"):
+    TURNS.labels(_event)
+for _reason in get_args(SkipReason):
+    SKIPS.labels(_reason)
+for _stage in ("stt", "llm"):
+    WAIT.labels(_stage)
+for _stage in ("listen", "stt", "llm"):
+    DURATION.labels(_stage)
+for _kind in ("prompt", "completion"):
+    TOKENS.labels(_kind)
+
+
+def count(marks: Sequence[Mark]) -> None:
+    """Take in what one transition did."""
+    for mark in marks:
+        match mark.what:
+            case "published":
+                DURATION.labels("listen").observe(_s(mark.published - mark.spoken))
+            case "committed":
+                DURATION.labels("listen").observe(_s(mark.at - mark.spoken))
+            case "transcribed":
+                _count_stt(mark)
+            case _:
+                _count_event(mark)
+
+
+def _count_stt(mark: Mark) -> None:
+    if mark.stt_started is None:
+        return
+    WAIT.labels("stt").observe(_s(mark.stt_started - mark.published))
+    DURATION.labels("stt").observe(_s(mark.at - mark.stt_started))
+
+
+def _count_event(mark: Mark) -> None:
+    TURNS.labels(mark.what).inc()
+    match mark.what:
+        case "transcript":
+            TO_TRANSCRIPT.observe(_s(mark.at - mark.spoken))
+        case "skipped":
+            SKIPS.labels(mark.reason).inc()
+        case "reply":
+            _count_reply(mark)
+
+
+def _count_reply(mark: Mark) -> None:
+    TO_DONE.observe(_s(mark.at - mark.spoken))
+    if mark.first_token is not None:
+        TO_FIRST_TOKEN.observe(_s(mark.first_token - mark.spoken))
+    if mark.llm_started is not None:
+        WAIT.labels("llm").observe(_s(mark.llm_started - mark.ready))
+        DURATION.labels("llm").observe(_s(mark.at - mark.llm_started))
+        if mark.first_token is not None:
+            FIRST_TOKEN.observe(_s(mark.first_token - mark.llm_started))
+    usage = mark.usage or {}
+    for kind in ("prompt", "completion"):
+        TOKENS.labels(kind).inc(usage.get(f"{kind}_tokens", 0))
+
+
+def _s(duration_ms: int) -> float:
+    return max(0, duration_ms) / 1000

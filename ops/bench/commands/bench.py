@@ -1,0 +1,19 @@
+"""`earshot bench`: the benchmarks."""
+
+import click
+
+from ops.bench.commands.bench_chaos import chaos
+from ops.bench.commands.bench_eager import eager
+from ops.bench.commands.bench_failover import failover
+from ops.bench.commands.bench_hearing import hearing
+from ops.bench.commands.bench_llm import llm
+from ops.bench.commands.bench_recording import recording
+
+
+@click.group("bench")
+def command() -> None:
+    """Measure earshot on this machine, and prove what it promises."""
+
+
+for bench in (hearing, llm, recording, chaos, failover, eager):
+    command.add_command(bench)

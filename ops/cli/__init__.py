@@ -1,0 +1,1 @@
+"""The `earshot` command."""

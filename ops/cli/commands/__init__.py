@@ -1,0 +1,1 @@
+"""Subcommands that do one thing and end."""

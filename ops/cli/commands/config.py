@@ -1,0 +1,26 @@
+"""`earshot config`: what is in force, and why."""
+
+import json
+
+import click
+
+from common.settings.loading import explain_origins
+from ops.cli.options import overrides, settings_of
+
+
+@click.command("config")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool) -> None:
+    """Print every setting in force and where it came from; secrets are masked."""
+    rows = list(explain_origins(settings_of(ctx), overrides(ctx)))
+    if as_json:
+        click.echo(
+            json.dumps(
+                {row.name: {"value": row.value, "from": row.origin} for row in rows}, indent=2
+            )
+        )
+        return
+    width = max(len(f"{row.name} = {row.value}"[:60]) for row in rows)
+    for row in rows:
+        click.echo(f"{f'{row.name} = {row.value}':<{width}}  # {row.origin}")

@@ -1,0 +1,191 @@
+"""`earshot dead`: what could not be done, and doing it again."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from common.errors import BadInput, Refused
+from common.redis.store import Store
+from common.settings import Settings
+from ops.cli.options import redis_options, setting, settings_and_logs
+from ops.cli.terminal.conversation import one_line
+from ops.local.running import reachable
+
+# these bring NumPy, libsndfile and Rich along, which --help must not wait for
+if TYPE_CHECKING:
+    from ops.queries.dead_letters import DeadLetter
+
+Action = Callable[[Store, "DeadLetter"], Awaitable[str]]
+
+
+@click.group("dead")
+def command() -> None:
+    """The dead letters: utterances and turns that were given up, whole, with the reason."""
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One dead letter a line, as JSON.")
+@click.option("--reason", help="Only those with this reason.")
+@redis_options
+@click.pass_context
+def list_(ctx: click.Context, as_json: bool, reason: str | None) -> None:
+    """List them, the oldest of each shard first."""
+    asyncio.run(_list(settings_and_logs(ctx), as_json, reason))
+
+
+async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
+    from rich.console import Console
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    from ops.queries.dead_letters import dead_letters
+
+    # a letter's id is there to be copied; the rest is folded where it does not fit, and never cut
+    table = Table(
+        Column("letter", no_wrap=True),
+        "age",
+        Column("session", overflow="fold"),
+        "turn",
+        "stage",
+        Column("reason", overflow="fold"),
+        Column("error", overflow="fold"),
+        box=None,
+    )
+    count = 0
+    async with reachable(settings) as store:
+        async for letter in dead_letters(store, reason):
+            count += 1
+            shown = letter.summary()
+            if as_json:
+                click.echo(json.dumps(shown))
+                continue
+            age_s = max(0.0, time.time() - int(letter.entry.split("-")[0]) / 1000)
+            table.add_row(
+                letter.entry,
+                f"{age_s / 60:.0f} min",
+                *(
+                    # Text: what stands in it is nobody's markup, and no terminal's command
+                    Text(one_line(str(shown.get(name, ""))))
+                    for name in ("session", "turn", "stage", "reason", "error")
+                ),
+            )
+    if as_json:
+        return
+    if count:
+        Console().print(table)
+    else:
+        click.echo("No dead letters.")
+
+
+@command.command("show")
+@click.argument("letter")
+@click.option(
+    "--save", type=click.Path(dir_okay=False, path_type=Path), help="Write its audio to this WAV."
+)
+@redis_options
+@click.pass_context
+def show(ctx: click.Context, letter: str, save: Path | None) -> None:
+    """Show one as JSON; --save writes the audio to a file."""
+    asyncio.run(_show(settings_and_logs(ctx), letter, save))
+
+
+async def _show(settings: Settings, entry: str, save: Path | None) -> None:
+    from ops.queries.dead_letters import find_letter
+
+    async with reachable(settings) as store:
+        letter = await find_letter(store, entry)
+    click.echo(json.dumps(letter.summary(), indent=2))
+    if save is not None:
+        import soundfile
+
+        from common.audio import SAMPLE_RATE
+
+        samples = letter.samples(round(settings.limits.max_audio_s * SAMPLE_RATE))
+        try:
+            soundfile.write(save, samples, SAMPLE_RATE, format="WAV")
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise BadInput(f"{save} cannot be written: {error}") from None
+        click.echo(f"Saved {len(samples) / SAMPLE_RATE:.1f} s to {save}.", err=True)
+
+
+@command.command("replay")
+@click.argument("letters", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All of them, instead of LETTERS.")
+@click.option("--reason", help="With --all: only those with this reason.")
+@click.option("--job", is_flag=True, help="With --all: by `earshot jobs`, as fast as room allows.")
+@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
+@redis_options
+@click.pass_context
+def replay_(
+    ctx: click.Context, letters: Sequence[str], everything: bool, reason: str | None, job: bool
+) -> None:
+    """Send them again, each as a new turn at the end of its session.
+
+    Past the backlog's limit --job waits and goes on; without it those that are left are named.
+    """
+    settings = settings_and_logs(ctx)
+    if job:
+        if not everything:
+            raise BadInput("--job goes with --all")
+        ctx.exit(_replay_by_job(settings, reason))
+    from ops.queries.dead_letters import replay_letter
+
+    failed = asyncio.run(_each(settings, letters, everything, reason, replay_letter))
+    ctx.exit(1 if failed else 0)
+
+
+def _replay_by_job(settings: Settings, reason: str | None) -> int:
+    from ops.cli.jobs.asking import ask_and_wait
+
+    seen = ask_and_wait(settings, "replay", "dead letters", [reason], {"reason": reason})
+    for left in seen.result.get("left", []):
+        click.echo(f"{left['letter']}: {left['why']}", err=True)
+    if seen.done:
+        click.echo(f"{seen.result['replayed']} replayed")
+    return 0 if seen.done and not seen.result.get("left") else 1
+
+
+@command.command("drop")
+@click.argument("letters", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="All of them, instead of LETTERS.")
+@click.option("--reason", help="With --all: only those with this reason.")
+@redis_options
+@click.pass_context
+def drop_(ctx: click.Context, letters: Sequence[str], everything: bool, reason: str | None) -> None:
+    """Delete them for good."""
+    from ops.queries.dead_letters import drop_letter
+
+    failed = asyncio.run(_each(settings_and_logs(ctx), letters, everything, reason, drop_letter))
+    ctx.exit(1 if failed else 0)
+
+
+async def _each(
+    settings: Settings, entries: Sequence[str], everything: bool, reason: str | None, act: Action
+) -> int:
+    """Act on each letter that was named; returns how many could not be done."""
+    if everything == bool(entries):
+        raise BadInput("name the dead letters, or say --all (with --reason R for some of them)")
+    if reason is not None and not everything:
+        raise BadInput("--reason goes with --all")
+    from ops.queries.dead_letters import dead_letters, find_letter
+
+    failed = 0
+    async with reachable(settings) as store:
+        if everything:
+            letters = [letter.entry async for letter in dead_letters(store, reason)]
+        else:
+            letters = list(entries)
+        for entry in letters:
+            try:
+                click.echo(f"{entry}: {await act(store, await find_letter(store, entry))}")
+            except (BadInput, Refused) as error:
+                click.echo(f"{entry}: {error}", err=True)
+                failed += 1
+    if everything and not letters:
+        click.echo("No dead letters.")
+    return failed

@@ -1,0 +1,54 @@
+"""`earshot say`: a turn from text instead of speech."""
+
+import asyncio
+
+import click
+
+from common.errors import BadInput
+from common.keys import check_session_id
+from common.settings import Settings
+from common.traceparent import begin
+from common.transitions.publishing import Verdict, publish
+from common.utterance import Utterance
+from ops.cli.options import redis_options, setting, settings_and_logs
+from ops.local.running import reachable
+from producer.shipping.identity import default_session, new_utterance_id
+
+
+@click.command("say")
+@click.argument("text")
+@setting("--session", "listen.session", metavar="ID")
+@setting("--persona", "listen.persona", metavar="NAME")
+@redis_options
+@click.pass_context
+def command(ctx: click.Context, text: str) -> None:
+    """Send TEXT as if it had been spoken, for trying things out; `earshot tail` shows the reply."""
+    settings = settings_and_logs(ctx)
+    if not text.strip():
+        raise BadInput("there is nothing to say: TEXT is empty")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise BadInput("TEXT is not UTF-8") from None
+    asyncio.run(_say(settings, text.strip()))
+
+
+async def _say(settings: Settings, text: str) -> None:
+    session = check_session_id(settings.listen.session or default_session("say"))
+    utterance = new_utterance_id()
+    async with reachable(settings) as store:
+        answer = await publish(
+            store,
+            Utterance(
+                id=utterance,
+                session=session,
+                text=text,
+                source="say",
+                persona=settings.listen.persona,
+                language=settings.listen.language,
+                traceparent=begin(utterance),
+            ),
+        )
+    if answer.verdict is Verdict.FULL:
+        raise BadInput(f"not sent: {answer.why}; try again when it has been answered")
+    click.echo(f"Turn {answer.turn} of session {session}.", err=True)

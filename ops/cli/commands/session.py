@@ -1,0 +1,205 @@
+"""`earshot session`: the conversations, what is kept of them, and who answers in them."""
+
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from common.errors import BadEntry, BadInput, Refused
+from common.keys import check_session_id
+from common.settings import Settings
+from common.transitions.personas import set_persona
+from common.transitions.tending import forget
+from common.utterance import NAME
+from ops.cli.options import redis_options, settings_and_logs
+from ops.cli.terminal.conversation import one_line
+from ops.local.running import reachable
+
+# Rich, which --help must not wait for
+if TYPE_CHECKING:
+    from common.status.sessions import Remembered, Session
+
+MAX_NAME = 64
+
+
+@click.group("session")
+def command() -> None:
+    """The conversations: what is remembered of them, who answers in them, and forgetting them."""
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One session a line, as JSON.")
+@redis_options
+@click.pass_context
+def list_(ctx: click.Context, as_json: bool) -> None:
+    """List them, the newest first."""
+    asyncio.run(_list(settings_and_logs(ctx), as_json))
+
+
+async def _list(settings: Settings, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from common.status.sessions import sessions
+
+    async with reachable(settings) as store:
+        found = [session async for session in sessions(store)]
+    found.sort(key=lambda session: (-session.epoch, session.session))
+    if as_json:
+        for session in found:
+            click.echo(json.dumps(asdict(session)))
+    elif found:
+        _print(found)
+    else:
+        click.echo("No sessions.")
+
+
+def _print(found: Sequence["Session"]) -> None:
+    from rich.console import Console
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    table = Table(
+        Column("session", overflow="fold"),
+        "began",
+        "turns",
+        "unanswered",
+        "remembers",
+        Column("persona", overflow="fold"),
+        "forgotten",
+        box=None,
+        pad_edge=False,
+    )
+    for session in found:
+        cells = (
+            session.session,
+            f"{_span(session.began_s)} ago",
+            session.turns,
+            session.unanswered,
+            f"{session.rounds} rounds",
+            session.persona,
+            _end(session),
+        )
+        # Text: square brackets in a name are no markup
+        table.add_row(*(Text(one_line(str(cell))) for cell in cells))
+    Console().print(table)
+
+
+@command.command("show")
+@click.argument("session")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@redis_options
+@click.pass_context
+def show(ctx: click.Context, session: str, as_json: bool) -> None:
+    """Show what is remembered of SESSION, and its turns that have not ended."""
+    asyncio.run(_show(settings_and_logs(ctx), session, as_json))
+
+
+async def _show(settings: Settings, name: str, as_json: bool) -> None:
+    from common.status.sessions import conversation
+
+    async with reachable(settings) as store:
+        found = await conversation(store, name)
+    if as_json:
+        click.echo(json.dumps(found.as_dict()))
+        return
+    for line in _lines(found):
+        click.echo(line)
+
+
+def _lines(found: "Remembered") -> list[str]:
+    session = found.session
+    kept = session.expires_in_s is None
+    end = "kept until it is answered" if kept else f"forgotten {_end(session)}"
+    label = {"user": "User", "assistant": "AI  "}
+    return [
+        f"Session {session.session}, begun {_span(session.began_s)} ago: {session.turns} turns,"
+        f" {session.unanswered} unanswered; {end}.",
+        f"Persona: {one_line(session.persona) or 'whom the producer names, or the default'}",
+        *(
+            f"{label.get(message['role'], message['role'])}: {one_line(message['content'])}"
+            for message in found.history
+        ),
+        *(
+            f"Turn {turn.turn} {turn.state}{': ' if turn.text else ''}{one_line(turn.text)}"
+            for turn in found.open
+        ),
+    ]
+
+
+@command.command("set")
+@click.argument("session")
+@click.option(
+    "--persona",
+    required=True,
+    metavar="NAME",
+    help="Who answers, whatever its producers ask for; empty: as they ask again.",
+)
+@redis_options
+@click.pass_context
+def set_(ctx: click.Context, session: str, persona: str) -> None:
+    """Choose who answers in SESSION, now or when it begins, for as long as it lasts."""
+    settings = settings_and_logs(ctx)
+    check_session_id(session)
+    if len(persona) > MAX_NAME or not re.search(NAME, persona):
+        raise BadInput(f"a persona's name has at most {MAX_NAME} characters, none of them control")
+    asyncio.run(_set(settings, session, persona))
+    click.echo(f"{session}: {persona or 'whom the producer names'} answers from the next turn on")
+
+
+async def _set(settings: Settings, session: str, persona: str) -> None:
+    from workers.llm.persona import Personas
+
+    personas = Personas(settings.llm)
+    if persona and not personas.has(persona):
+        click.echo(
+            f"earshot: the settings here know no persona {persona!r}, only"
+            f" {', '.join(personas.names)}: a worker that does not know it either answers as its"
+            " default",
+            err=True,
+        )
+    async with reachable(settings) as store:
+        await set_persona(store, session, persona)
+
+
+@command.command("forget")
+@click.argument("names", metavar="SESSION...", nargs=-1, required=True)
+@redis_options
+@click.pass_context
+def forget_(ctx: click.Context, names: Sequence[str]) -> None:
+    """Delete all that is remembered of SESSIONs; their unfinished turns end as skipped.
+
+    What was published of them stays in the results and dead letters for as long as those are kept.
+    """
+    ctx.exit(1 if asyncio.run(_forget(settings_and_logs(ctx), names)) else 0)
+
+
+async def _forget(settings: Settings, names: Sequence[str]) -> int:
+    """Returns how many could not be forgotten."""
+    from common.status.sessions import conversation
+
+    failed = 0
+    async with reachable(settings) as store:
+        for name in names:
+            try:
+                await conversation(store, name)
+                ended = await forget(store, name)
+                click.echo(f"{name}: forgotten, {ended} unfinished turns ended as skipped")
+            except (BadEntry, BadInput, Refused) as error:
+                click.echo(f"{name}: {error}", err=True)
+                failed += 1
+    return failed
+
+
+def _span(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"
+
+
+def _end(session: "Session") -> str:
+    if session.expires_in_s is None:
+        return "not before it is answered"
+    return f"in {_span(session.expires_in_s)} if it stays quiet"

@@ -1,0 +1,121 @@
+"""`earshot status`: backlog, workers, dead letters."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Final
+
+import click
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Column, Table
+from rich.text import Text
+
+from common.redis.connection import is_unusable, sentence
+from common.redis.store import Store
+from common.settings import Settings
+from common.status.snapshot import Census, take_census
+from common.telemetry import logs
+from ops.cli.options import redis_options, settings_and_logs
+from ops.cli.terminal.conversation import one_line
+from ops.local.running import link_of, opened, reachable
+
+LOOK_EVERY_S: Final = 1.0
+
+STAGES = {
+    "utterances": "speech to transcribe",
+    "recordings": "recordings to transcribe",
+    "turns": "turns to answer",
+}
+
+
+@click.command("status")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--watch", is_flag=True, help="Look again each second, until Ctrl+C.")
+@redis_options
+@click.pass_context
+def command(ctx: click.Context, as_json: bool, watch: bool) -> None:
+    """Show what waits, what is in hand, who works and what died."""
+    settings = settings_and_logs(ctx)
+    if watch:
+        logs.set_up(settings.log.model_copy(update={"level": "error"}))  # the rest is in sight
+        try:
+            asyncio.run(_watch(settings, as_json))
+        except KeyboardInterrupt:
+            ctx.exit(0)
+    census = asyncio.run(_census(settings))
+    if as_json:
+        click.echo(json.dumps(census.as_dict()))
+    else:
+        Console().print(shown(census))
+
+
+async def _watch(settings: Settings, as_json: bool) -> None:
+    """Look for ever; an absence of Redis is part of what there is to see."""
+    console = Console()
+    async with opened(settings) as store:
+        looks = _looks(store, settings)
+        if console.is_terminal and not as_json:
+            with Live(console=console, auto_refresh=False, screen=True) as live:
+                async for census in looks:
+                    live.update(_screen(census), refresh=True)
+        async for census in looks:
+            if not as_json:
+                console.print(_screen(census), "")
+            elif isinstance(census, Census):
+                click.echo(json.dumps(census.as_dict()))
+
+
+def _screen(census: Census | str) -> RenderableType:
+    return shown(census) if isinstance(census, Census) else Text(census)
+
+
+async def _looks(store: Store, settings: Settings) -> AsyncIterator[Census | str]:
+    """The census each second, or the sentence why there is none."""
+    link = link_of(store, settings)
+    while True:
+        try:
+            yield await link.call(take_census, store)
+        except Exception as error:
+            if not is_unusable(error):
+                raise
+            yield sentence(error, settings.redis)
+        await asyncio.sleep(LOOK_EVERY_S)
+
+
+async def _census(settings: Settings) -> Census:
+    async with reachable(settings) as store:
+        return await take_census(store)
+
+
+def shown(census: Census) -> RenderableType:
+    """What a person reads."""
+    table = Table("stage", "waiting", "in hand", "oldest", box=None, pad_edge=False)
+    for name, stage in census.stages.items():
+        oldest = "hidden" if stage.oldest_s is None else f"{stage.oldest_s:.1f} s"
+        table.add_row(STAGES[name], str(stage.waiting), str(stage.in_hand), oldest)
+    counts = f"\nopen sessions  {census.open_sessions}\ndead letters   {census.dead_letters}\n"
+    if not census.workers:
+        nobody = "No worker is running: start `earshot stt` and `earshot llm`."
+        return Group(table, Text(counts), Text(nobody))
+    workers = Table(
+        Column("worker", no_wrap=True),
+        "role",
+        Column("state", overflow="fold"),
+        "in hand",
+        "up",
+        box=None,
+        pad_edge=False,
+    )
+    for worker in census.workers:
+        cells = (
+            worker["name"],
+            worker["role"],
+            worker.get("waits_for") or worker["state"],
+            worker.get("in_hand", 0),
+            f"{max(0, time.time() - worker['started_at']) / 60:.0f} min",
+        )
+        # Text: square brackets in a worker's sentence are no markup
+        workers.add_row(*(Text(one_line(str(cell))) for cell in cells))
+    return Group(table, Text(counts), workers)

@@ -1,0 +1,56 @@
+"""`earshot summary`: a conversation in a few sentences."""
+
+import asyncio
+from typing import Any
+
+import click
+
+from common.errors import BadInput
+from common.keys import check_session_id
+from common.settings import Settings
+from ops.cli.options import redis_options, setting, settings_and_logs
+from ops.local.running import reachable
+
+
+@click.command("summary")
+@click.argument("session")
+@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
+@redis_options
+@click.pass_context
+def command(ctx: click.Context, session: str) -> None:
+    """Have `earshot jobs` summarise SESSION, and print it.
+
+    One that was made already, when the conversation ended or was asked about before, is printed
+    again as long as nothing was said since.
+    """
+    settings = settings_and_logs(ctx)
+    check_session_id(session)
+    epoch, turn = asyncio.run(_extent(settings, session))
+    from ops.cli.jobs.asking import ask_and_wait
+
+    seen = ask_and_wait(
+        settings,
+        "summary",
+        session,
+        [session, epoch, turn],
+        {"session": session, "epoch": epoch, "turn": turn},
+        again="failed",
+    )
+    if seen.done:
+        click.echo(seen.result["text"])
+    ctx.exit(0 if seen.done else 1)
+
+
+async def _extent(settings: Settings, session: str) -> tuple[int, int]:
+    """Epoch and last turn of a conversation; raises BadInput if there is none."""
+    async with reachable(settings) as store:
+        redis: Any = store.redis
+        key = store.shard(session).session(session)
+        # not HMGET, which no role but this one would need a right for
+        epoch, last = await redis.hget(key, "epoch"), await redis.hget(key, "last")
+    if epoch is None or last is None:
+        raise BadInput(
+            f"there is no conversation {session!r} (any more): a quiet one is forgotten after"
+            f" {settings.limits.session_ttl_s / 3600:g} h"
+        )
+    return int(epoch), int(last)

@@ -1,0 +1,146 @@
+"""`earshot tail`: follow transcripts and replies."""
+
+import asyncio
+import os
+import select
+import stat
+import sys
+from contextlib import aclosing, suppress
+
+import click
+
+from common.errors import BadInput
+from common.keys import check_session_id
+from common.results.subscriber import Subscriber
+from common.settings import LogSettings, Settings
+from common.telemetry import logs
+from ops.cli.options import log_options, redis_options, settings_and_logs
+from ops.cli.terminal.conversation import Conversation
+from ops.local.running import link_of, meet, opened, reachable
+from ops.queries.since import age, start
+
+READER_LEFT_S = 0.5  # how soon it is noticed
+
+
+@click.command("tail")
+@click.option("--json", "as_json", is_flag=True, help="One event a line, as JSON.")
+@click.option("--session", help="Only this session.")
+@click.option(
+    "--since",
+    default="now",
+    show_default=True,
+    help="Where to begin: now, all (whatever is kept), or an age such as 90s, 15m, 24h.",
+)
+@click.option("--deltas", is_flag=True, help="Also replies in the making (with --json).")
+@click.option("--no-follow", is_flag=True, help="End when everything that is there was printed.")
+@redis_options
+@log_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    as_json: bool,
+    session: str | None,
+    since: str,
+    deltas: bool,
+    no_follow: bool,
+) -> None:
+    """Follow the results stream; Ctrl+C ends it. On a terminal replies stream in place.
+
+    With --json each line is one event: v, type, session, epoch, turn, id, at, data.
+    """
+    if deltas and not as_json:
+        raise BadInput("--deltas goes with --json: a terminal shows replies as they stream anyway")
+    settings = settings_and_logs(ctx)
+    age_s = age(since)
+    if session is not None:
+        check_session_id(session)
+    try:
+        asyncio.run(_tail(settings, as_json, session, age_s, deltas, not no_follow))
+    except KeyboardInterrupt:
+        sys.exit(0)
+
+
+async def _tail(
+    settings: Settings,
+    as_json: bool,
+    session: str | None,
+    age_s: float | None,
+    deltas: bool,
+    follow: bool,
+) -> None:
+    conversation = Conversation(sessions=session is None)
+    is_live = follow and not as_json and is_terminal()
+    # who follows waits for Redis; who wants what is there now is told at once
+    async with (opened if follow else reachable)(settings) as store:
+        link = link_of(store, settings)
+        if follow:
+            await meet(link, store, settings)
+        subscriber = Subscriber(
+            store,
+            link,
+            since=await start(store, link, age_s),
+            deltas=is_live or deltas,
+            session=session,
+            follow=follow,
+            patient=follow,
+        )
+        printing = asyncio.create_task(
+            _show(subscriber, conversation, settings.log)
+            if is_live
+            else _print(subscriber, conversation, as_json)
+        )
+        leaving = asyncio.create_task(_reader_left())
+        try:
+            await asyncio.wait({printing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            leaving.cancel()
+            if not printing.done():
+                printing.cancel()
+            with suppress(asyncio.CancelledError):
+                await printing
+
+
+def is_terminal() -> bool:
+    """Whether stdout is a terminal that can redraw what it shows."""
+    from rich.console import Console
+
+    console = Console()
+    return console.is_terminal and not console.is_dumb_terminal
+
+
+async def _show(subscriber: Subscriber, conversation: Conversation, log: LogSettings) -> None:
+    """In colours, with the replies as they stream."""
+    from rich.console import Console
+
+    from ops.cli.terminal.live_tail import LiveTail
+
+    tail = LiveTail(Console(), conversation)
+    with tail.shown():
+        logs.set_up(log)  # anew: stderr is now what prints above what streams
+        async with aclosing(subscriber.events()) as events:
+            async for received in events:
+                tail.tell(received.event)
+
+
+async def _print(subscriber: Subscriber, conversation: Conversation, as_json: bool) -> None:
+    async with aclosing(subscriber.events()) as events:
+        async for received in events:
+            if as_json:
+                click.echo(received.event.as_line())
+                continue
+            for line in conversation.lines(received.event):
+                click.echo(line)
+
+
+async def _reader_left() -> None:
+    """Until whoever reads our pipe has gone; a quiet stream would not let us notice by writing."""
+    try:
+        output = sys.stdout.fileno()
+    except OSError:  # not a file at all
+        output = -1
+    if output < 0 or not stat.S_ISFIFO(os.fstat(output).st_mode):
+        await asyncio.Event().wait()
+    watch = select.poll()
+    watch.register(output, 0)  # errors are told without being asked for
+    while not watch.poll(0):  # noqa: ASYNC110  # nobody in this process could set an Event
+        await asyncio.sleep(READER_LEFT_S)

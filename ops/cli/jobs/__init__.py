@@ -1,0 +1,1 @@
+"""Asking for jobs from the command line, and following them."""

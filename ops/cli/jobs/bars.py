@@ -1,0 +1,52 @@
+"""How far jobs are: bars on a terminal, a line per change of state elsewhere."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from common.closeable import Closing
+from ops.cli.terminal.conversation import one_line
+
+
+class Bars(Closing):
+    """Use it as a context manager; writes to stderr."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+        self._console = Console(stderr=True, soft_wrap=True)
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[state]}", markup=False),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._tasks = {
+            key: self._progress.add_task(one_line(name), total=None, state="")
+            for key, name in names.items()
+        }
+        self._said: dict[str, str] = {}
+
+    def show(self, key: str, state: str, progress: Mapping[str, Any]) -> None:
+        """`progress`: what the job told (`said`, or ops.jobs.transcribe.transcriber.Progress)."""
+        said = one_line(str(progress.get("waits_for") or progress.get("said") or state))
+        total_s, done_s = progress.get("duration_s") or None, progress.get("done_s", 0.0)
+        heard = f"{progress['done']}/{progress['pieces']} pieces, " if "pieces" in progress else ""
+        self._progress.update(
+            self._tasks[key], total=total_s, completed=done_s, state=f"{heard}{said}"
+        )
+        if not self._console.is_terminal and self._said.get(key) != said:
+            self._said[key] = said
+            self._console.print(Text(f"{self._names[key]}: {said}"))
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def close(self) -> None:
+        self._progress.stop()

@@ -1,0 +1,129 @@
+"""The jobs there are, and stopping one."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from redis import Redis
+from rq import Worker
+from rq.command import send_stop_job_command
+from rq.exceptions import DeserializationError, InvalidJobOperation
+from rq.job import JobStatus
+from rq.registry import (
+    CanceledJobRegistry,
+    FailedJobRegistry,
+    FinishedJobRegistry,
+    ScheduledJobRegistry,
+    StartedJobRegistry,
+)
+from rq.serializers import JSONSerializer
+
+from common.errors import BadInput
+from ops.cli.jobs.watching import POLL_S, WORDS, why_of
+from ops.cli.terminal.conversation import one_line
+from ops.jobs.queues import ENDED, RECORDINGS, UPKEEP, find, queue
+from ops.jobs.registry import KnownJob
+
+STOPPED: Final = frozenset({JobStatus.STOPPED, JobStatus.CANCELED})
+REGISTRIES = (
+    ScheduledJobRegistry,
+    StartedJobRegistry,
+    FinishedJobRegistry,
+    FailedJobRegistry,
+    CanceledJobRegistry,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A job as a person looks at it. `asked_at`: ISO 8601."""
+
+    job: str
+    kind: str
+    what: str
+    state: str
+    progress: dict[str, Any]
+    asked_at: str
+    error: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def cells(self) -> list[str]:
+        """One line for each of: job, of what, state, how far, asked."""
+        done, total = self.progress.get("done_s", 0.0), self.progress.get("duration_s")
+        far = f"{min(done / total, 1):.0%}" if total else str(self.progress.get("said", ""))
+        if waits_for := self.progress.get("waits_for"):
+            far = f"{far}, waits: {waits_for}" if far else f"waits: {waits_for}"
+        what, asked = self.what.rpartition("/")[2], self.asked_at[:16].replace("T", " ")
+        return [one_line(text) for text in (self.job, what, self.state, far, asked)]
+
+
+def listed(connection: "Redis") -> list[Listed]:
+    """Every job that is known, by when it was asked for."""
+    ids: dict[str, None] = {}
+    for name in (RECORDINGS, UPKEEP):
+        of = queue(name, connection)
+        ids |= dict.fromkeys(of.get_job_ids())
+        for registry in REGISTRIES:
+            ids |= dict.fromkeys(registry(queue=of, job_class=KnownJob).get_job_ids(cleanup=False))
+    found = []
+    for identity in ids:
+        # something else's, in RQ's own pickle or in a state that RQ does not know
+        with suppress(DeserializationError, ValueError):
+            if (job := find(connection, identity)) is not None:
+                found.append(_listed(job))
+    return sorted(found, key=lambda job: job.asked_at)
+
+
+def _listed(job: KnownJob) -> Listed:
+    status = job.get_status(refresh=False)
+    arguments = job.kwargs
+    what = next(
+        (arguments[name] for name in ("file", "output", "session") if name in arguments), ""
+    )
+    return Listed(
+        job=job.id,
+        kind=str(job.func_name),
+        what=str(what),
+        state=WORDS.get(status, status.value),
+        progress=dict(job.meta.get("progress", {})),
+        asked_at=job.created_at.isoformat(timespec="seconds"),
+        error=why_of(job) if status is JobStatus.FAILED else "",
+    )
+
+
+def cancel(
+    connection: "Redis", identity: str, *, sleep: Callable[[float], None] = time.sleep
+) -> str:
+    """Stop a job; the session that it was working for, if it is a recording.
+
+    Waits until its worker has stopped it, or counts as dead. Raises BadInput if there is no such
+    job, or if it has ended.
+    """
+    asked = False
+    while True:
+        job = find(connection, identity)
+        if job is None:
+            raise BadInput(
+                f"there is no job {identity!r}: `earshot jobs list` shows those there are"
+            )
+        status = job.get_status(refresh=False)
+        if asked and status in STOPPED:
+            break
+        if status in ENDED:
+            raise BadInput(f"job {identity} is {WORDS.get(status, status.value)} already")
+        if status is not JobStatus.STARTED or not _has_its_worker(connection, job):
+            job.cancel()
+            break
+        with suppress(InvalidJobOperation):  # it has just ended
+            send_stop_job_command(connection, identity, serializer=JSONSerializer)
+        asked = True
+        sleep(POLL_S)
+    return str(job.kwargs.get("session", "")) if job.func_name == "transcribe" else ""
+
+
+def _has_its_worker(connection: "Redis", job: KnownJob) -> bool:
+    return bool(connection.exists(f"{Worker.redis_worker_namespace_prefix}{job.worker_name}"))

@@ -1,0 +1,101 @@
+"""Following jobs from a terminal: as far as Redis tells, and patiently while it tells nothing."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from rq.job import JobStatus
+
+from common.redis.connection import is_hopeless
+from ops.jobs.queues import ENDED, find, has_worker
+from ops.jobs.registry import KnownJob
+
+POLL_S: Final = 0.5
+
+WORDS: Final[Mapping[JobStatus, str]] = {
+    JobStatus.QUEUED: "waits in the queue",
+    JobStatus.STARTED: "in work",
+    JobStatus.SCHEDULED: "waits to run again",
+    JobStatus.FINISHED: "done",
+    JobStatus.FAILED: "failed",
+    JobStatus.STOPPED: "cancelled",
+    JobStatus.CANCELED: "cancelled",
+}
+NO_WORKER: Final = "waits: no `earshot jobs` is running"
+AWAY: Final = "Redis is away, the job goes on when it is back"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is known of a job now; `progress` is what its process last told."""
+
+    state: str
+    ended: bool = False
+    done: bool = False
+    progress: Mapping[str, Any] = field(default_factory=dict)
+    result: Mapping[str, Any] = field(default_factory=dict)
+    error: str = ""
+
+
+def look(connection: "Redis", identity: str, kind: str) -> Look:
+    """Raises RedisError while Redis is away."""
+    job = find(connection, identity)
+    if job is None:
+        return Look("unknown", ended=True, error="it is not known (any more)")
+    status = job.get_status(refresh=False)
+    progress = job.meta.get("progress", {})
+    words = WORDS.get(status, str(status.value))
+    if status is JobStatus.FINISHED:
+        return Look(words, True, True, progress, job.return_value() or {})
+    if status in ENDED:
+        return Look(words, True, False, progress, error=why_of(job) if words == "failed" else words)
+    if status is JobStatus.QUEUED and not has_worker(kind, connection):
+        words = NO_WORKER
+    return Look(words, progress=progress)
+
+
+def why_of(job: KnownJob) -> str:
+    """Why a job failed, in a sentence: its own, or the last line of what RQ keeps."""
+    if isinstance(said := job.meta.get("error"), str):
+        return said
+    result = job.latest_result()
+    kept = (result.exc_string if result is not None else None) or ""
+    lines = [line for line in kept.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "its process died as often as it was tried"
+
+
+def watch(
+    connection: "Redis",
+    identities: Mapping[str, str],
+    show: Callable[[str, Look], None],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+) -> dict[str, Look]:
+    """Show each job (id -> kind) until all have ended; how they ended.
+
+    Raises RedisError for what only a person can mend.
+    """
+    ended: dict[str, Look] = {}
+    last: dict[str, Look] = {}
+    while True:
+        for identity, kind in identities.items():
+            if identity in ended:
+                continue
+            try:
+                seen = look(connection, identity, kind)
+            except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+                if is_hopeless(error):
+                    raise
+                before = last.get(identity, Look(AWAY))
+                seen = Look(AWAY, progress=before.progress)
+            last[identity] = seen
+            show(identity, seen)
+            if seen.ended:
+                ended[identity] = seen
+        if len(ended) == len(identities):
+            return ended
+        sleep(POLL_S)

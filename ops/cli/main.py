@@ -1,0 +1,144 @@
+"""The `earshot` command."""
+
+import errno
+import importlib
+import select
+import sys
+from importlib.util import find_spec
+from typing import Any, Final, NamedTuple
+
+import click
+
+from common.errors import BadEntry, BadInput, BadSetting, EarshotError
+from common.extras import how_to_install
+from common.telemetry.logs import let_go
+from ops.local.process_exit import INTERRUPTED
+
+
+class Command(NamedTuple):
+    """A subcommand: its module, imported only when it runs, and its line in `earshot --help`."""
+
+    module: str
+    summary: str
+
+
+COMMANDS: Final = {
+    "listen": Command(
+        "ops.cli.roles.listen", "Hear speech (microphone, file or raw PCM) and send it."
+    ),
+    "stt": Command("ops.cli.roles.stt", "Run one speech-to-text worker."),
+    "llm": Command("ops.cli.roles.llm", "Run one LLM worker."),
+    "say": Command("ops.cli.commands.say", "Send a turn as text instead of speech."),
+    "tail": Command("ops.cli.commands.tail", "Follow transcripts and replies."),
+    "status": Command("ops.cli.commands.status", "Show backlog, workers and dead letters."),
+    "session": Command(
+        "ops.cli.commands.session", "List, show or forget conversations; choose who answers."
+    ),
+    "health": Command("ops.cli.commands.health", "Ask a running process how it is."),
+    "dead": Command("ops.cli.commands.dead", "List, show, replay or drop dead letters."),
+    "transcribe": Command(
+        "ops.cli.commands.transcribe", "Transcribe long recordings, behind live speech."
+    ),
+    "export": Command(
+        "ops.cli.commands.export", "Print the results of the last hours, or write them to a file."
+    ),
+    "summary": Command("ops.cli.commands.summary", "Summarise a conversation."),
+    "jobs": Command("ops.cli.roles.jobs", "Run what may take long: recordings, exports, sweeps."),
+    "dashboard": Command(
+        "ops.cli.roles.dashboard", "Serve the web page: conversations, pipeline, dead letters."
+    ),
+    "up": Command("ops.cli.roles.up", "Run everything on this machine."),
+    "demo": Command("ops.cli.roles.demo", "See it work on a bundled recording."),
+    "devices": Command("ops.cli.commands.devices", "List the input devices."),
+    "config": Command(
+        "ops.cli.commands.config", "Print the settings in force and where each came from."
+    ),
+    "bench": Command(
+        "ops.bench.commands.bench", "Measure earshot here, and prove what it promises."
+    ),
+}
+
+NO_BENCHMARKS: Final = (
+    "the benchmarks are not part of an installed earshot: run `earshot bench` from a clone of its"
+    " repository, after `make setup`"
+)
+
+FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        if cmd_name == "bench" and find_spec("ops.bench") is None:
+            raise click.ClickException(NO_BENCHMARKS)
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name].module).command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            if not _reader_has_gone(sys.stdout.fileno()):
+                raise  # a bug: of what else may break each command takes care
+            # that is how `| head` ends
+            let_go(sys.stdout.fileno())
+            return 0
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
+
+
+def _reader_has_gone(pipe: int) -> bool:
+    watch = select.poll()
+    watch.register(pipe, 0)  # errors are told without being asked for
+    return bool(watch.poll(0))
+
+
+@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="earshot")
+def cli() -> None:
+    """Self-hosted voice to LLM that does not lose a word.
+
+    Settings come from the command line, EARSHOT_... variables and earshot.toml, in this order;
+    `earshot config` shows them all. Try `earshot demo` first.
+    """
+
+
+def main() -> None:
+    """Run a command; what earshot can explain is one sentence on stderr, never a traceback."""
+    try:
+        status: Any = cli.main(prog_name="earshot", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("Interrupted.", err=True)
+        sys.exit(INTERRUPTED)
+    except (BadSetting, BadInput, BadEntry) as error:
+        click.echo(f"earshot: {error}", err=True)
+        sys.exit(2)
+    except EarshotError as error:
+        click.echo(f"earshot: {error}", err=True)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        if (sentence := how_to_install(error)) is None:
+            raise
+        click.echo(f"earshot: {sentence}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        let_go(sys.stdout.fileno())
+        what = error.filename or "the output"
+        click.echo(f"earshot: {what} cannot be written: {error.strerror}", err=True)
+        sys.exit(1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

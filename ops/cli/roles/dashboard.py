@@ -1,0 +1,31 @@
+"""`earshot dashboard`."""
+
+import asyncio
+
+import click
+
+from common.settings import Settings
+from ops.cli.options import log_options, redis_options, setting, settings_and_logs
+from ops.local.running import run_role
+
+
+@click.command("dashboard")
+@setting("--host", "dashboard.host", metavar="ADDRESS")
+@setting("--port", "dashboard.port", metavar="PORT")
+@redis_options
+@log_options
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Serve the web page: conversations as they happen, the pipeline, the dead letters.
+
+    Without EARSHOT_DASHBOARD__TOKEN only this machine is served. With one, the page asks for it,
+    and programs send it as `Authorization: Bearer TOKEN`.
+    """
+    settings = settings_and_logs(ctx)
+    run_role(lambda stop: _run(settings, stop))
+
+
+async def _run(settings: Settings, stop: asyncio.Event) -> None:
+    from ops.dashboard.run import run
+
+    await run(settings, stop, lambda url: click.echo(f"Dashboard: {url}"))

@@ -1,0 +1,184 @@
+"""`earshot demo`: the whole pipeline on a bundled recording."""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Awaitable
+from contextlib import suppress
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+
+from common.events import Event, Reply, Skipped, Transcript
+from common.results.subscriber import Subscriber
+from common.settings import LogSettings
+from common.settings.loading import load
+from common.settings.masking import mask_password
+from common.telemetry import logs
+from ops.cli.terminal.conversation import Conversation
+from ops.demo.recording_file import AUDIO, normalised, sentences
+from ops.local.embedded_redis import WITHOUT_CREDENTIALS
+from ops.local.machine import Machine, configured, machine
+from ops.local.process_exit import INTERRUPTED
+from ops.local.running import run_role
+from ops.local.supervisor import NotReady, RoleEnded, StopRequested
+from ops.queries.tally import Tally
+
+SESSION = "demo"
+START_S = 120.0
+# After the recording has ended: its last turn is answered in a second or two.
+REST_S = 60.0
+LOOK_EVERY_S = 0.1
+QUIET_LOOKS = 10
+LINES_KEPT = 30
+
+
+@click.command("demo")
+@click.option("--json", "as_json", is_flag=True, help="Result events, one a line; then a summary.")
+@click.option("--verbose", is_flag=True, help="Also what the processes log.")
+@click.pass_context
+def command(ctx: click.Context, as_json: bool, verbose: bool) -> None:
+    """Play a bundled recording at the speed of speech through separate processes.
+
+    Producer, Redis, two STT workers and one LLM worker run on this machine, apart from any other
+    earshot; the conversation is printed as it happens, with milliseconds since the end of speech.
+    The speech model is the small bundled one, which knows the recording's sentences only, and the
+    LLM is a stand-in with canned wit: EARSHOT_STT__MODEL and EARSHOT_LLM__BASE_URL replace them.
+
+    Exits 0 when every sentence was answered and nothing was lost.
+    """
+    show = Show(as_json, verbose)
+    logs.set_up(LogSettings(level="warning"))
+    run_role(lambda stop: _demo(show, stop))
+    ctx.exit(show.status)
+
+
+class Show:
+    """What the demo prints: the conversation, or JSON; and the roles' lines if it comes to that."""
+
+    def __init__(self, as_json: bool, verbose: bool) -> None:
+        self._as_json = as_json
+        self._verbose = verbose
+        self._conversation = Conversation()
+        self._log: deque[str] = deque(maxlen=LINES_KEPT)
+        self.tally = Tally()
+        self.status = 1
+        self._answered: set[int] = set()
+        self._texts: dict[int, str] = {}
+
+    def note(self, text: str) -> None:
+        """A line about the demo itself."""
+        if not self._as_json:
+            click.echo(text)
+
+    def log_line(self, name: str, line: str) -> None:
+        self._log.append(f"{name:>8} | {line}")
+        if self._verbose:
+            click.echo(self._log[-1], err=True)
+
+    def event(self, event: Event) -> None:
+        self.tally.add(event)
+        match event:
+            case Transcript(data=data):
+                self._texts[event.turn] = data.text
+            case Reply():
+                self._answered.add(event.turn)
+            case Skipped(data=data) if data.reason == "merged":
+                self._answered.add(event.turn)
+        if self._as_json:
+            click.echo(event.as_line())
+            return
+        for line in self._conversation.lines(event):
+            click.echo(line)
+
+    def finish(self) -> None:
+        """Print the summary and settle the exit status."""
+        summary = self.tally.summary()
+        heard = [normalised(self._texts[turn]) for turn in self._answered & self._texts.keys()]
+        spoken = [normalised(sentence.text) for sentence in sentences()]
+        exact = sum(sentence in heard for sentence in spoken)
+        answered = summary["replies"] + summary["merged"]
+        good = answered >= len(spoken) and not summary["lost"] and not summary["errors"]
+        self.status = 0 if good else 1
+        if self._as_json:
+            click.echo(json.dumps(summary))
+            return
+        click.echo(
+            f"\n{summary['utterances']} utterances heard: {answered} answered"
+            f" ({summary['merged']} together with the next), {summary['skipped']} skipped,"
+            f" {summary['errors']} errors, {summary['lost']} lost."
+            f" {exact} of {len(spoken)} sentences word for word."
+        )
+        if not good:
+            self.confess()
+
+    def confess(self) -> None:
+        """The last lines of the roles, for whoever has to find out what went wrong."""
+        if not self._verbose:
+            for line in self._log:
+                click.echo(line, err=True)
+
+
+async def _demo(show: Show, stop: asyncio.Event) -> None:
+    settings = load({"redis": WITHOUT_CREDENTIALS})
+    chosen = configured(settings, {})
+    values: dict[str, Any] = {
+        "shards": 1,
+        "stt": {"model": "demo"},
+        "listen": {"session": SESSION},
+        "log": {"format": "console"},
+    }
+    stand_in = "llm.base_url" not in chosen
+    if "stt.model" in chosen:
+        values["stt"] = {"model": settings.stt.model}
+    llm = "stand-in, its wit is canned" if stand_in else mask_password(settings.llm.base_url)
+    show.note(
+        "Setting up: an embedded Redis, 2 STT workers"
+        f" (model {values['stt']['model']}), 1 LLM worker ({llm})..."
+    )
+    try:
+        async with machine(
+            values, stop, show.log_line, redis_folder=None, own_redis=True, stand_in=stand_in
+        ) as parts:
+            await parts.start_workers(stt=2, llm=1)
+            await parts.ready(START_S)
+            await _play(parts, show)
+    except StopRequested:
+        show.status = INTERRUPTED
+    except (RoleEnded, NotReady):
+        show.confess()
+        raise
+
+
+async def _play(parts: Machine, show: Show) -> None:
+    show.note(f"Playing {sentences()[-1].end_s:.0f} s of speech, at the speed of speech.\n")
+    with TemporaryDirectory(prefix="earshot-") as outbox:
+        arguments = ["--input", str(AUDIO), "--realtime", "--outbox", outbox]
+        await parts.start("listen", "listen", *arguments, restart=False)
+        following = asyncio.create_task(_follow(parts, show))
+        try:
+            over = _all_ended(parts.supervisor.ended("listen"), show.tally)
+            await parts.supervisor.until(over, stop=parts.stop)
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+    show.finish()
+
+
+async def _follow(parts: Machine, show: Show) -> None:
+    subscriber = Subscriber(parts.store, parts.link, since="0-0", deltas=False)
+    async for received in subscriber.events():
+        show.event(received.event)
+
+
+async def _all_ended(listening: Awaitable[int], tally: Tally) -> None:
+    """The recording has been played, and every turn that was heard has ended."""
+    await listening
+    with suppress(TimeoutError):
+        async with asyncio.timeout(REST_S):
+            # one more look after the count is right: events of the last publish may be on their way
+            quiet = 0
+            while quiet < QUIET_LOOKS:
+                await asyncio.sleep(LOOK_EVERY_S)
+                quiet = 0 if tally.unfinished else quiet + 1

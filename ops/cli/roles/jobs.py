@@ -1,0 +1,98 @@
+"""`earshot jobs`: what may take long, as RQ jobs."""
+
+import asyncio
+import json
+
+import click
+
+from common.settings import Settings
+from common.transitions.tending import forget
+from ops.cli.options import log_options, redis_options, setting, settings_and_logs
+from ops.cli.terminal.conversation import one_line
+from ops.local.running import reachable, run_role
+
+
+@click.group("jobs", invoke_without_command=True)
+@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
+@setting("--folder", "jobs.folder", metavar="FOLDER")
+@setting("--recordings", "jobs.recordings", metavar="N")
+@redis_options
+@log_options
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Run the jobs: recordings, exports, summaries, replays, sweeps.
+
+    A job whose process is killed runs again, here or on another host. SIGTERM or Ctrl+C puts what
+    is in work back into the queue and leaves.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    settings = settings_and_logs(ctx, role="jobs")
+    from ops.jobs.service import serve
+
+    run_role(lambda stop: serve(settings, stop))
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One job a line, as JSON.")
+@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
+@redis_options
+@click.pass_context
+def list_(ctx: click.Context, as_json: bool) -> None:
+    """List the jobs there are, and what became of those that ended."""
+    settings = settings_and_logs(ctx)
+    from rich.console import Console
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    from ops.cli.jobs.listing import listed
+    from ops.jobs.connection import reached
+
+    with reached(settings) as connection:
+        jobs = listed(connection)
+    if as_json:
+        for job in jobs:
+            click.echo(json.dumps(job.as_dict()))
+        return
+    if not jobs:
+        click.echo("No jobs.")
+        return
+    table = Table(
+        Column("job", no_wrap=True),
+        Column("of", overflow="fold"),
+        "state",
+        "how far",
+        "asked (UTC)",
+        box=None,
+        pad_edge=False,
+    )
+    for job in jobs:
+        table.add_row(*(Text(cell) for cell in job.cells()))
+    Console().print(table)
+    for job in jobs:
+        if job.error:
+            click.echo(f"\n{job.job}: {one_line(job.error)}")
+
+
+@command.command("cancel")
+@click.argument("job")
+@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
+@redis_options
+@click.pass_context
+def cancel_(ctx: click.Context, job: str) -> None:
+    """Stop a job, or take it out of the queue; nothing of it is written."""
+    settings = settings_and_logs(ctx)
+    from ops.cli.jobs.listing import cancel
+    from ops.jobs.connection import reached
+
+    with reached(settings) as connection:
+        session = cancel(connection, job)
+    if session:
+        asyncio.run(_forget(settings, session))
+    click.echo(f"{job}: cancelled", err=True)
+
+
+async def _forget(settings: Settings, session: str) -> None:
+    """What of a recording waits for an STT worker is not to be transcribed any more."""
+    async with reachable(settings) as store:
+        await forget(store, session)

@@ -1,0 +1,179 @@
+"""`earshot listen`: the producer."""
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from common.errors import BadInput, EarshotError
+from common.keys import check_session_id
+from common.settings import Settings
+from common.telemetry import logs
+from common.telemetry.monitoring import monitored
+from common.telemetry.tracing import tracing
+from ops.cli.options import log_options, redis_options, setting, settings_of
+from ops.cli.terminal.mute_signal import MuteSignal
+from ops.local.running import link_of, meet, opened, run_role
+
+# brings NumPy along, which --help must not wait for
+if TYPE_CHECKING:
+    from producer.sources.mute import Mute
+    from producer.sources.source import Source
+
+
+@click.command("listen")
+@click.option(
+    "--input",
+    "input_",
+    metavar="FILE|-",
+    help="An audio file instead of the microphone, or - for raw s16le 16 kHz mono on stdin.",
+)
+@click.option("--realtime", is_flag=True, help="Play --input at the speed of speech.")
+@setting("--session", "listen.session", metavar="ID")
+@setting("--device", "listen.device", metavar="INDEX|NAME")
+@setting("--preset", "listen.preset", metavar="command|conversation|dictation")
+@setting("--silence", "listen.silence_s", metavar="SECONDS")
+@setting("--min-speech", "listen.min_speech_s", metavar="SECONDS")
+@setting("--pre-roll", "listen.pre_roll_s", metavar="SECONDS")
+@setting("--max-utterance", "listen.max_utterance_s", metavar="SECONDS")
+@setting("--vad", "listen.vad", metavar="webrtc|silero|cascade")
+@setting("--vad-mode", "listen.vad_mode", metavar="0..3")
+@setting("--frame-ms", "listen.frame_ms", metavar="10|20|30")
+@setting("--push-to-talk", "listen.push_to_talk", is_flag=True, default=None)
+@setting("--codec", "listen.codec", metavar="flac|pcm_s16le")
+@setting("--language", "listen.language", metavar="CODE")
+@setting("--persona", "listen.persona", metavar="NAME")
+@setting("--interrupt", "listen.interrupt", metavar="auto|off|new_turn")
+@setting("--eager", "listen.eager", metavar="auto|on|off")
+@setting("--outbox", "listen.outbox", metavar="FOLDER")
+@redis_options
+@log_options
+@click.pass_context
+def command(ctx: click.Context, input_: str | None, realtime: bool) -> None:
+    """Hear speech, cut it into utterances and send them.
+
+    Utterances wait in an outbox on this host's disk until Redis has them, so that nothing is lost
+    while the network is gone. Ctrl+C sends what is being said and leaves. On a terminal m or space
+    mutes and lets hear again; SIGUSR1 does so for a service.
+
+    \b
+    earshot listen                              the default microphone
+    earshot listen --device usb                 the first one with "usb" in its name
+    earshot listen --input talk.mp3 --session s1
+    arecord -f S16_LE -r 16000 -c 1 -t raw | earshot listen --input -
+    """
+    signals = MuteSignal()
+    settings = settings_of(ctx)
+    if realtime and input_ is None:
+        raise BadInput("--realtime goes with --input: a microphone is as fast as speech anyway")
+    mute = _mute(settings)
+    source = _source(settings, input_, realtime, mute)
+    logs.set_up(settings.log)
+    run_role(
+        lambda stop: _listen(settings, source, mute, signals, realtime or source.is_live, stop)
+    )
+
+
+def _mute(settings: Settings) -> "Mute":
+    from producer.sources.mute import Mute
+
+    return Mute(settings.listen.push_to_talk)
+
+
+def _source(settings: Settings, input_: str | None, realtime: bool, mute: "Mute") -> "Source":
+    frame_ms = settings.listen.frame_ms
+    if input_ is None:
+        from producer.microphone.microphone import Microphone
+
+        return Microphone(settings.listen.device, frame_ms, mute=mute)
+    if input_ == "-":
+        from producer.sources.raw_pcm import RawPcmSource
+
+        return RawPcmSource(sys.stdin.buffer, frame_ms, realtime=realtime)
+    from producer.sources.audio_file import AudioFileSource
+
+    return AudioFileSource(Path(input_), frame_ms, realtime=realtime)
+
+
+async def _listen(
+    settings: Settings,
+    source: "Source",
+    mute: "Mute",
+    signals: MuteSignal,
+    paced: bool,
+    stop: asyncio.Event,
+) -> None:
+    from ops.cli.terminal.listening import Listening
+    from producer.listen import listen
+    from producer.microphone.devices import lasting_name
+    from producer.readiness import trouble, unready
+    from producer.shipping.identity import default_session
+    from producer.shipping.outbox import Outbox
+    from producer.shipping.outbox_metrics import OutboxCollector
+    from producer.sources.mute import Mutable
+    from producer.speech.detector_choice import detector_for, with_lag
+    from producer.speech.speaking_detector import Speaking
+
+    options = with_lag(settings.listen)
+    detector = Speaking(detector_for(options))
+    heard = Mutable(source, mute)
+    async with AsyncExitStack() as stack:
+        if not await _entered(heard, stop):
+            return
+        stack.push(heard)
+        name = lasting_name(source.name) if source.is_live else Path(source.name).stem
+        session = check_session_id(options.session or default_session(name))
+        outbox = stack.enter_context(
+            Outbox(
+                options.outbox_folder(),
+                session,
+                max_bytes=round(options.outbox_max_mb * 2**20),
+                max_age_s=options.outbox_max_age_s,
+            )
+        )
+        traces = stack.enter_context(tracing(settings.traces, "listen", session))
+        store = await stack.enter_async_context(opened(settings, traces))
+        link = link_of(store, settings)
+        listening = Listening(heard, mute, detector, outbox, partial(trouble, source, link))
+        pages = monitored(
+            settings.metrics,
+            ready=partial(unready, source, link),
+            collectors=[OutboxCollector(outbox)],
+        )
+        await stack.enter_async_context(pages)
+        stack.enter_context(
+            listening.shown(settings.log, signals, reads_stdin=source.name == "stdin")
+        )
+        await listen(
+            heard,
+            detector,
+            options,
+            outbox,
+            store,
+            link,
+            partial(meet, link, store, settings),
+            stop,
+            session=session,
+            paced=paced,
+            watch=listening.follow,
+        )
+
+
+async def _entered(source: "Source", stop: asyncio.Event) -> bool:
+    """Open the source, unless the end is asked for first: a sound server may hang."""
+    opening = asyncio.create_task(asyncio.to_thread(source.__enter__))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if opening.done():
+        opening.result()
+        return True
+    source.close()
+    with suppress(EarshotError):
+        await opening
+        source.__exit__(None, None, None)
+    return False

@@ -1,0 +1,41 @@
+"""`earshot llm`."""
+
+import asyncio
+
+import click
+
+from common.settings import Settings
+from common.telemetry.tracing import tracing
+from ops.cli.options import log_options, redis_options, setting, settings_and_logs
+from ops.local.running import opened, run_role
+from workers.loop.consumer_loop import Loop
+from workers.loop.registration import consumer_name
+
+
+@click.command("llm")
+@setting("--base-url", "llm.base_url", metavar="URL")
+@setting("--model", "llm.model", metavar="NAME")
+@setting("--persona", "llm.persona", metavar="NAME|FILE")
+@setting("--system-prompt", "llm.system_prompt", metavar="TEXT")
+@setting("--rounds", "llm.rounds", metavar="N")
+@setting("--concurrency", "llm.concurrency", metavar="N")
+@redis_options
+@log_options
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Run one LLM worker; each answers up to --concurrency conversations at once.
+
+    SIGTERM or Ctrl+C finishes the work in hand and leaves; a second one exits now.
+    """
+    name = consumer_name("llm")
+    settings = settings_and_logs(ctx, worker=name)
+    run_role(lambda stop: _run(settings, name, stop))
+
+
+async def _run(settings: Settings, name: str, stop: asyncio.Event) -> None:
+    from workers.llm.handler import LlmHandler
+
+    with tracing(settings.traces, "llm", name) as traces:
+        async with opened(settings, traces) as store:
+            handler = LlmHandler(store, settings.llm, traces=traces)
+            await Loop(store, settings, handler, name).run(stop)

@@ -1,0 +1,41 @@
+"""`earshot stt`."""
+
+import asyncio
+
+import click
+
+from common.settings import Settings
+from common.telemetry.tracing import tracing
+from ops.cli.options import log_options, redis_options, setting, settings_and_logs
+from ops.local.running import exit_now, opened, run_role
+from workers.loop.consumer_loop import Loop
+from workers.loop.registration import consumer_name
+
+
+@click.command("stt")
+@setting("--model", "stt.model", metavar="NAME|FOLDER|demo")
+@setting("--device", "stt.device", metavar="auto|cpu|cuda")
+@setting("--compute-type", "stt.compute_type", metavar="TYPE")
+@setting("--language", "stt.language", metavar="CODE")
+@setting("--beam-size", "stt.beam_size", metavar="N")
+@redis_options
+@log_options
+@click.pass_context
+def command(ctx: click.Context) -> None:
+    """Run one speech-to-text worker; start as many as the backlog needs.
+
+    SIGTERM or Ctrl+C finishes the work in hand and leaves; a second one exits now.
+    """
+    name = consumer_name("stt")
+    settings = settings_and_logs(ctx, worker=name)
+    run_role(lambda stop: _run(settings, name, stop))
+    exit_now()
+
+
+async def _run(settings: Settings, name: str, stop: asyncio.Event) -> None:
+    from workers.stt.handler import SttHandler
+
+    with tracing(settings.traces, "stt", name) as traces:
+        async with opened(settings, traces) as store:
+            handler = SttHandler(store, settings.stt)
+            await Loop(store, settings, handler, name).run(stop)

@@ -1,0 +1,141 @@
+"""`earshot up`: all of it on this machine."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+from platformdirs import user_data_path
+
+from common.errors import BadSetting
+from common.results.subscriber import Subscriber
+from common.settings import Settings
+from common.settings.masking import mask_password
+from ops.cli.options import log_options, overrides, setting, settings_and_logs
+from ops.cli.terminal.conversation import Conversation
+from ops.local.machine import Machine, configured, machine
+from ops.local.running import run_role
+from ops.local.supervisor import StopRequested, to_stderr
+
+ANNOUNCED = "Dashboard: "
+"""How the dashboard says where it is."""
+
+SERVER_HELP = "Your LLM server.  [default: a stand-in without a model]"
+REDIS_HELP = "Your Redis.  [default: an embedded one]"
+COUNT = click.IntRange(min=0)
+LOUD = re.compile(r'"level": "(warning|error|critical)"|\[(warning|error|critical)')
+"""A log line that a person is to see, as JSON and as it is for a terminal."""
+
+
+@click.command("up")
+@click.option("--stt", default=1, show_default=True, type=COUNT, help="STT worker processes.")
+@click.option("--llm", default=1, show_default=True, type=COUNT, help="LLM worker processes.")
+@click.option("--input", "input_", metavar="FILE", help="An audio file instead of the microphone.")
+@click.option("--no-listen", is_flag=True, help="No producer: only Redis and the workers.")
+@click.option("--no-dashboard", is_flag=True, help="No web page.")
+@click.option("--verbose", is_flag=True, help="Also what the processes log.")
+@setting("--model", "stt.model", metavar="NAME|FOLDER|demo")
+@setting("--base-url", "llm.base_url", metavar="URL", says=SERVER_HELP)
+@setting("--persona", "llm.persona", metavar="NAME|FILE")
+@setting("--session", "listen.session", metavar="ID")
+@setting("--device", "listen.device", metavar="INDEX|NAME")
+@setting("--redis-url", "redis.url", metavar="URL", says=REDIS_HELP)
+@log_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    stt: int,
+    llm: int,
+    input_: str | None,
+    no_listen: bool,
+    no_dashboard: bool,
+    verbose: bool,
+) -> None:
+    """Run producer, workers and (unless one is configured) Redis on this machine.
+
+    The embedded Redis keeps its data between runs. Without EARSHOT_LLM__BASE_URL a stand-in
+    answers, whose wit is canned. The dashboard is served where its part is installed. The
+    conversation is printed; Ctrl+C ends everything.
+    """
+    settings = settings_and_logs(ctx)
+    listen = None if no_listen else (["--input", input_, "--realtime"] if input_ else [])
+    values = overrides(ctx)
+
+    def on_line(name: str, line: str) -> None:
+        if line.startswith(ANNOUNCED):
+            click.echo(line, err=True)
+        elif verbose or LOUD.search(line):
+            to_stderr(name, line)
+
+    web = not no_dashboard
+    run_role(lambda stop: _up(settings, values, stt, llm, listen, web, on_line, stop))
+
+
+async def _up(
+    settings: Settings,
+    values: dict[str, Any],
+    stt: int,
+    llm: int,
+    listen: list[str] | None,
+    web: bool,
+    on_line: Callable[[str, str], None],
+    stop: asyncio.Event,
+) -> None:
+    chosen = configured(settings, values)
+    own_redis, stand_in = "redis.url" not in chosen, "llm.base_url" not in chosen
+    folder = user_data_path("earshot") / "redis"
+    try:
+        async with machine(
+            values,
+            stop,
+            on_line,
+            redis_folder=folder,
+            own_redis=own_redis,
+            stand_in=stand_in,
+        ) as parts:
+            _introduce(parts, folder if own_redis else None, stand_in)
+            if web:
+                await _start_dashboard(parts)
+            await parts.start_workers(stt=stt, llm=llm)
+            await parts.ready(None)
+            if listen is not None:
+                await parts.start("listen", "listen", *listen, restart=not listen)
+            click.echo("Ready. Ctrl+C ends it.\n", err=True)
+            await parts.supervisor.until(_print(parts), stop=stop)
+    except StopRequested:
+        click.echo("Stopped.", err=True)
+
+
+async def _start_dashboard(parts: Machine) -> None:
+    """Serve the web page, where that can be: nothing else depends on it."""
+    try:
+        from ops.dashboard.server import address, listen
+    except ModuleNotFoundError:
+        return  # its part is not installed
+    options = parts.settings.dashboard
+    try:
+        listen(address(options), options.port).close()
+    except BadSetting as error:
+        click.echo(f"No dashboard: {error}", err=True)
+    else:
+        await parts.start("dashboard", "dashboard")
+
+
+def _introduce(parts: Machine, folder: object, stand_in: bool) -> None:
+    settings = parts.settings
+    where = f"embedded, data in {folder}" if folder else mask_password(settings.redis.url)
+    click.echo(f"Redis: {where}\nSTT:   {settings.stt.model}", err=True)
+    if stand_in:
+        click.echo(
+            "LLM:   stand-in, no model at all: set EARSHOT_LLM__BASE_URL to your server", err=True
+        )
+    else:
+        click.echo(f"LLM:   {mask_password(settings.llm.base_url)}", err=True)
+
+
+async def _print(parts: Machine) -> None:
+    conversation = Conversation(sessions=True)
+    async for received in Subscriber(parts.store, parts.link, deltas=False).events():
+        for line in conversation.lines(received.event):
+            click.echo(line)

@@ -1,0 +1,103 @@
+"""A conversation on a terminal: in colours, with the replies in the making below it, in place."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+from common.events import Ending, Event, ReplyDelta, TurnKey
+from ops.cli.terminal.conversation import LABELS, Conversation, Line
+
+REDRAWN_HZ: Final = 10
+DRAFTS: Final = 8
+"""Replies in the making that are shown: more of them nobody can read."""
+
+DRAFT_LINES: Final = 4
+"""Of a long one its end."""
+
+STYLES: Final = {"user": "bold cyan", "ai": "bold magenta", "note": "dim", "error": "red"}
+SESSION_COLOURS: Final = (
+    "green",
+    "yellow",
+    "blue",
+    "bright_cyan",
+    "bright_magenta",
+    "bright_green",
+)
+
+
+def coloured(line: Line) -> Text:
+    """A line, the same words as without colours."""
+    text = Text()
+    if line.session:
+        # the same one each time, in every process
+        colour = SESSION_COLOURS[sum(line.session.encode()) % len(SESSION_COLOURS)]
+        text.append(f"[{line.session}] ", style=colour)
+    text.append(LABELS[line.kind], style=STYLES[line.kind])
+    text.append(line.text, style=STYLES[line.kind] if line.kind in {"note", "error"} else "")
+    if line.note:
+        text.append(f"   [{line.note}]", style="dim")
+    return text
+
+
+class LiveTail:
+    """What one terminal shows."""
+
+    def __init__(self, console: Console, conversation: Conversation) -> None:
+        self._console = console
+        self._conversation = conversation
+        self._drafts: dict[TurnKey, tuple[ReplyDelta, str]] = {}
+
+    @contextmanager
+    def shown(self) -> Iterator[None]:
+        """While replies in the making are shown."""
+        with Live(
+            console=self._console,
+            refresh_per_second=REDRAWN_HZ,
+            transient=True,
+            # what is logged goes above it, if it goes to the same terminal
+            redirect_stderr=Console(stderr=True).is_terminal,
+            redirect_stdout=False,
+            get_renderable=self.drafts,
+        ):
+            yield
+
+    def tell(self, event: Event) -> None:
+        """Show an event."""
+        turn = event.key
+        if isinstance(event, ReplyDelta):
+            self._grow(turn, event)
+            return
+        if isinstance(event, Ending):
+            self._drafts.pop(turn, None)
+        for line in self._conversation.told(event):
+            self._console.print(coloured(line), soft_wrap=True)
+
+    def drafts(self) -> Group:
+        """The replies in the making, the newest last."""
+        shown = []
+        for event, text in list(self._drafts.values())[-DRAFTS:]:
+            line = coloured(self._conversation.draft(event, text[-self._room :]))
+            line.append("▍", style=STYLES["ai"])
+            shown.append(line)
+        return Group(*shown)
+
+    @property
+    def _room(self) -> int:
+        """Characters of a draft that fit."""
+        return DRAFT_LINES * max(20, self._console.width - 40)
+
+    def _grow(self, turn: TurnKey, event: ReplyDelta) -> None:
+        before = self._drafts.get(turn)
+        if before is not None:
+            old, text = before
+            if event.data.attempt < old.data.attempt:
+                return
+            if event.data.attempt == old.data.attempt:
+                if event.data.index > old.data.index:
+                    self._drafts[turn] = event, text + event.data.text
+                return
+        self._drafts[turn] = event, event.data.text

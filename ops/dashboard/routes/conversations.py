@@ -1,0 +1,126 @@
+"""What was said and answered: the last day on request, and everything new as it happens."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing, suppress
+from typing import Any, Final
+
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from common.keys import check_session_id
+from common.redis.link import Link
+from common.redis.store import Store
+from ops.dashboard.state.cursors import Cursors, decode
+from ops.dashboard.state.feed import Feed, is_wanted
+
+CAUGHT_UP_S: Final = 3.0
+"""How long a visitor waits in silence for the past to be read, before being told."""
+
+PING_S: Final = 5
+"""How often a quiet stream says that it lives: pages take three times that for its end."""
+
+SLOWEST_SEND_S: Final = 30.0
+"""A page that takes nothing for so long is gone, or will come back."""
+
+TURNS: Final = 50
+FOUND: Final = 50
+SEARCH_MAX: Final = 200
+RETRY_MS: Final = 1_000
+
+
+class Conversations:
+    """The routes of one feed."""
+
+    def __init__(self, feed: Feed, store: Store, link: Link) -> None:
+        self._feed = feed
+        self._store = store
+        self._link = link
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [
+            Route("/events", self.events),
+            Route("/api/overview", self.overview),
+            Route("/api/sessions/{session}", self.session),
+            Route("/api/search", self.search),
+        ]
+
+    async def overview(self, request: Request) -> Response:
+        """What a visitor sees first, and the event id from which `/events` goes on."""
+        if refusal := await self._not_yet():
+            return refusal
+        chronicle = self._feed.chronicle
+        chronicle.prune(self._feed.now_ms)
+        return _with_events(
+            chronicle.overview(),
+            place=self._feed.place,
+            now=self._feed.now_ms,
+            sessions=chronicle.sessions(),
+        )
+
+    async def session(self, request: Request) -> Response:
+        """Events of a session's newest turns."""
+        if refusal := await self._not_yet():
+            return refusal
+        session = check_session_id(request.path_params["session"])
+        return _with_events(self._feed.chronicle.session(session, limit=TURNS))
+
+    async def search(self, request: Request) -> Response:
+        """Events of the newest turns that hold the words `q`, in what was said or answered."""
+        if refusal := await self._not_yet():
+            return refusal
+        words = request.query_params.get("q", "").strip()[:SEARCH_MAX]
+        return _with_events(self._feed.chronicle.search(words, FOUND) if words else [])
+
+    async def events(self, request: Request) -> Response:
+        """Server-sent events: each is one event of the results, its id the place to resume from.
+
+        It begins behind `Last-Event-ID` (or `?after=`), else with what is new. `?session=` leaves
+        out the others, `?deltas=0` replies in the making.
+        """
+        session = request.query_params.get("session")
+        if session is not None:
+            check_session_id(session)
+        cursors = self._asked_for(request)
+        if cursors is None and (refusal := await self._not_yet()):
+            return refusal
+        return EventSourceResponse(
+            self._stream(cursors, session, deltas=request.query_params.get("deltas") != "0"),
+            ping=PING_S,
+            ping_message_factory=lambda: ServerSentEvent("{}", event="ping", sep="\n"),
+            sep="\n",
+            send_timeout=SLOWEST_SEND_S,
+        )
+
+    def _asked_for(self, request: Request) -> Cursors | None:
+        # what the browser adds to a connection made anew is later than the address says
+        word = request.headers.get("last-event-id") or request.query_params.get("after")
+        return decode(word, self._store) if word else None
+
+    async def _stream(
+        self, cursors: Cursors | None, session: str | None, *, deltas: bool
+    ) -> AsyncIterator[ServerSentEvent]:
+        yield ServerSentEvent("{}", event="ping", retry=RETRY_MS, sep="\n")
+        async with aclosing(self._feed.events(cursors)) as events:
+            async for told in events:
+                if is_wanted(told.event, session=session, deltas=deltas):
+                    yield ServerSentEvent(told.line, id=told.id, sep="\n")
+
+    async def _not_yet(self) -> Response | None:
+        """The answer while the past is not known yet."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CAUGHT_UP_S):
+                await self._feed.caught_up.wait()
+        if self._feed.caught_up.is_set():
+            return None
+        return JSONResponse({"error": self._link.why or "the last day is being read"}, 503)
+
+
+def _with_events(lines: Sequence[str], **fields: Any) -> Response:
+    """JSON with `events`, which are JSON already."""
+    head = json.dumps(fields)[:-1]
+    body = f'{head}{", " if fields else ""}"events": [{",".join(lines)}]}}'
+    return Response(body, media_type="application/json")

@@ -1,0 +1,94 @@
+"""The dead letters: to be read, listened to, sent again and let go of."""
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import soundfile
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from common.audio import SAMPLE_RATE
+from common.errors import RedisUnusable
+from common.redis.connection import is_unusable, sentence
+from common.redis.store import Store
+from common.settings import Settings
+from ops.queries.dead_letters import (
+    DeadLetter,
+    drop_letter,
+    find_letter,
+    latest_letters,
+    replay_letter,
+)
+
+PAGE: Final = 20
+"""Letters at a time: they carry their audio through this process."""
+
+Answer = Callable[[Request], Awaitable[Response]]
+
+
+class Letters:
+    """The routes of the dead letters of one store."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store = store
+        self._settings = settings
+
+    def routes(self) -> Sequence[BaseRoute]:
+        one = "/api/dead/{shard:int}/{letter}"
+        return [
+            Route("/api/dead", self._explained(self.list)),
+            Route(f"{one}/audio", self._explained(self.audio)),
+            Route(f"{one}/replay", self._explained(self.replay), methods=["POST"]),
+            Route(f"{one}/drop", self._explained(self.drop), methods=["POST"]),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """The newest; `?before=LETTER` for those before one."""
+        letters = await latest_letters(self._store, request.query_params.get("before"), PAGE)
+        shown = [letter.summary() | {"shard": letter.shard.number} for letter in letters]
+        return JSONResponse({"letters": shown, "more": len(letters) == PAGE})
+
+    async def audio(self, request: Request) -> Response:
+        """Its audio as WAV."""
+        letter = await self._letter(request)
+        wav = await asyncio.to_thread(self._wav, letter)
+        return Response(wav, media_type="audio/wav")
+
+    async def replay(self, request: Request) -> Response:
+        """Send it again."""
+        return _done(await replay_letter(self._store, await self._letter(request)))
+
+    async def drop(self, request: Request) -> Response:
+        """Let go of it."""
+        return _done(await drop_letter(self._store, await self._letter(request)))
+
+    async def _letter(self, request: Request) -> DeadLetter:
+        values: dict[str, Any] = request.path_params
+        return await find_letter(self._store, values["letter"], values["shard"])
+
+    def _wav(self, letter: DeadLetter) -> bytes:
+        samples = letter.samples(round(self._settings.limits.max_audio_s * SAMPLE_RATE))
+        target = io.BytesIO()
+        soundfile.write(target, samples, SAMPLE_RATE, format="WAV")
+        return target.getvalue()
+
+    def _explained(self, answer: Answer) -> Answer:
+        """A sentence in place of an error of Redis."""
+
+        async def answering(request: Request) -> Response:
+            try:
+                # past the link: what a viewer may not do is no sign that Redis is away
+                return await answer(request)
+            except Exception as error:
+                if is_unusable(error):
+                    raise RedisUnusable(sentence(error, self._settings.redis)) from None
+                raise
+
+        return answering
+
+
+def _done(what: str) -> Response:
+    return JSONResponse({"done": what})

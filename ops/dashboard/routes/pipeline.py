@@ -1,0 +1,64 @@
+"""The pipeline: what waits, who works on what, how fast, and what is wrong."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from common.redis.connection import is_unusable
+from common.redis.link import Link
+from common.redis.store import Store
+from common.status.holdings import holdings
+from common.status.snapshot import take_census
+from ops.dashboard.state.feed import Feed
+from ops.dashboard.state.rates import Rates
+
+FRESH_S: Final = 1.0
+"""However many pages look, Redis is asked once in this time."""
+
+
+class Pipeline:
+    """The routes that show how the workers are."""
+
+    def __init__(self, store: Store, link: Link, feed: Feed, rates: Rates) -> None:
+        self._store = store
+        self._link = link
+        self._feed = feed
+        self._rates = rates
+        self._asking = asyncio.Lock()
+        self._asked_at = float("-inf")
+        self._census: dict[str, Any] | None = None
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [Route("/api/pipeline", self.pipeline)]
+
+    async def pipeline(self, request: Request) -> Response:
+        """The census as it is now (null while Redis is away); `?rates=1` adds the charts."""
+        async with self._asking:
+            if time.monotonic() - self._asked_at > FRESH_S:
+                self._census = await self._ask()
+                self._asked_at = time.monotonic()
+        answer: dict[str, Any] = {
+            "now": self._feed.now_ms,
+            "redis": self._link.why,
+            "census": self._census,
+        }
+        if request.query_params.get("rates") == "1":
+            answer["rates"] = self._rates.as_dict(self._feed.now_ms)
+        return JSONResponse(answer)
+
+    async def _ask(self) -> dict[str, Any] | None:
+        try:
+            census = (await self._link.call(take_census, self._store)).as_dict()
+            held = await self._link.call(holdings, self._store)
+        except Exception as error:
+            if not is_unusable(error):
+                raise
+            return None
+        for worker in census["workers"]:
+            worker["holds"] = held.get(worker["name"])
+        return census

@@ -1,0 +1,126 @@
+"""Recordings and microphones that visitors send from the page."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from common.audio import SAMPLE_RATE
+from common.errors import BadInput
+from ops.dashboard.visitors.browser_microphone import BrowserMicrophone
+from ops.dashboard.visitors.producing import SESSION, Producing, new_session
+from producer.shipping.identity import shown_name
+from producer.sources.audio_file import AudioFileSource
+
+NAME_MAX: Final = 200
+"""Bytes of a file's name; file systems take 255."""
+
+
+class Sending:
+    """The routes of what is sent. `max_mb` (2^20 bytes): the largest recording that is taken."""
+
+    def __init__(self, producing: Producing, *, max_mb: float) -> None:
+        self._producing = producing
+        self._max_mb = max_mb
+
+    def routes(self) -> Sequence[BaseRoute]:
+        return [
+            Route("/api/recordings", self.record, methods=["POST"]),
+            Route("/api/recordings/{session}", self.progress),
+            WebSocketRoute("/api/speak", self.speak),
+        ]
+
+    async def record(self, request: Request) -> Response:
+        """An audio file as the body, `?name=` as its name; answers with the session it becomes."""
+        self._producing.check_room()
+        with ExitStack() as stack:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="earshot-upload-")))
+            path = folder / _file_name(request.query_params.get("name", ""))
+            try:
+                await self._receive(request, path)
+            except ClientDisconnect:
+                return Response(status_code=400)  # which nobody waits for any more
+            source = AudioFileSource(path, self._producing.frame_ms)
+            try:
+                with source:
+                    pass  # refuses what is no audio, while the visitor waits
+            except BadInput as error:
+                raise BadInput(str(error).replace(f"{folder}/", "")) from None
+            session = new_session()
+            source = AudioFileSource(path, self._producing.frame_ms)
+            self._producing.begin(source, session, over=stack.pop_all().close)
+        return JSONResponse({"session": session}, 202)
+
+    async def _receive(self, request: Request, path: Path) -> None:
+        left = round(self._max_mb * 2**20)
+        with path.open("wb") as file:
+            async for chunk in request.stream():
+                left -= len(chunk)
+                if left < 0:
+                    raise BadInput(
+                        f"the recording has more than {self._max_mb:g} MB, which is what"
+                        " EARSHOT_DASHBOARD__UPLOAD_MAX_MB allows: send it in parts"
+                    )
+                await asyncio.to_thread(file.write, chunk)
+
+    async def progress(self, request: Request) -> Response:
+        """How far a recording has come: `heard_s` of `duration_s`, whether it is `over`, and `why`
+        if it went wrong."""
+        production = self._producing.find(request.path_params["session"])
+        if production is None:
+            raise BadInput("this dashboard knows no such recording (any more)")
+        source = production.source
+        return JSONResponse(
+            {
+                "heard_s": round(source.samples / SAMPLE_RATE, 2),
+                "duration_s": round(getattr(source, "duration_s", 0.0), 2),
+                "over": production.is_over,
+                "why": production.why,
+            }
+        )
+
+    async def speak(self, socket: WebSocket) -> None:
+        """s16le at 16 kHz mono in binary messages, until the page leaves. The first answer names
+        the session: the one that was asked for, if it is free."""
+        await socket.accept()
+        source = BrowserMicrophone(self._producing.frame_ms)
+        try:
+            session = self._begin(source, socket.query_params.get("session", ""))
+        except BadInput as error:
+            await _tell(socket, error=str(error))
+            await socket.close()
+            return
+        try:
+            await _tell(socket, session=session)
+            while True:
+                source.push(await socket.receive_bytes())
+        except (WebSocketDisconnect, KeyError):  # KeyError: a text, which nobody sends
+            pass
+        finally:
+            source.finish()
+
+    def _begin(self, source: BrowserMicrophone, wanted: str) -> str:
+        session = wanted if SESSION.fullmatch(wanted) else new_session()
+        before = self._producing.find(session)
+        if before is not None and not before.is_over:
+            session = new_session()  # what was said before is still on its way
+        self._producing.begin(source, session, over=lambda: None)
+        return session
+
+
+async def _tell(socket: WebSocket, **values: Any) -> None:
+    await socket.send_text(json.dumps(values))
+
+
+def _file_name(name: str) -> str:
+    """The visitor's name for a file, as a name of a file here."""
+    safe = shown_name(name).replace("/", "_").lstrip(".")
+    return safe.encode()[-NAME_MAX:].decode(errors="ignore") or "recording"

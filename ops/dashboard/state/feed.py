@@ -1,0 +1,179 @@
+"""One subscriber for all pages: it keeps the chronicle, and every page gets its events from here.
+
+A page that cannot keep up is cut off; it comes back with the id of the last event that it had, and
+what it missed is read from the streams.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from common.events import Event, ReplyDelta
+from common.redis.link import Link
+from common.redis.store import Store
+from common.results.subscriber import Received, Subscriber
+from ops.dashboard.state.chronicle import Chronicle
+from ops.dashboard.state.cursors import Cursors, encode, is_before
+
+QUEUE: Final = 2_000
+"""Events that a page may be behind: ten seconds of 200 a second."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event for pages: `id` is the place in all streams behind it, `line` its JSON."""
+
+    event: Event
+    stream: str
+    entry: str
+    line: str
+    id: str = ""
+
+
+class _Page:
+    """A page's queue; None in it says that the page is cut off."""
+
+    def __init__(self) -> None:
+        self.queue: asyncio.Queue[Told | None] = asyncio.Queue(QUEUE + 1)
+
+    def give(self, told: Told) -> bool:
+        """Whether the page kept up."""
+        if self.queue.qsize() >= QUEUE:
+            self.cut()
+            return False
+        self.queue.put_nowait(told)
+        return True
+
+    def cut(self) -> None:
+        while self.queue.full():
+            self.queue.get_nowait()
+        self.queue.put_nowait(None)
+
+
+class Feed:
+    """Follows the results. `note` is told each event once, for whoever counts them.
+
+    `history_s` seconds of the past are read first; `caught_up` is set when that is done.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        link: Link,
+        chronicle: Chronicle,
+        *,
+        history_s: float,
+        note: Callable[[Event], None],
+    ) -> None:
+        self._store = store
+        self._link = link
+        self._history_s = history_s
+        self._note = note
+        self._offset_ms = 0.0
+        self._pages: set[_Page] = set()
+        self._closed = False
+        self.chronicle = chronicle
+        self.cursors: Cursors = {}
+        self.caught_up = asyncio.Event()
+
+    @property
+    def now_ms(self) -> int:
+        """The Redis server's clock, as far as this process knows it."""
+        return round(1000 * time.monotonic() + self._offset_ms)
+
+    @property
+    def place(self) -> str:
+        """The id of the latest event."""
+        return encode(self.cursors, self._store)
+
+    async def run(self) -> None:
+        """Until cancelled; outlasts every absence of Redis."""
+        redis: Any = self._store.redis
+        seconds, micros = await self._link.lasting(redis.time)
+        self._offset_ms = seconds * 1000 + micros / 1000 - 1000 * time.monotonic()
+        since = f"{max(0, round(self.now_ms - 1000 * self._history_s))}-0"
+        past = Subscriber(self._store, self._link, since=since, follow=False)
+        await self._follow(past)
+        self.cursors = dict(past.cursors)
+        self.caught_up.set()
+        log.info("caught_up", sessions=len(self.chronicle.sessions()))
+        await self._follow(Subscriber(self._store, self._link, cursors=dict(self.cursors)))
+
+    async def _follow(self, subscriber: Subscriber) -> None:
+        async with aclosing(subscriber.events()) as events:
+            async for received in events:
+                self._take(received)
+
+    def _take(self, received: Received) -> None:
+        event, stream, entry = received.event, received.stream, received.entry
+        if is_before(entry, self.cursors.get(stream, "0-0")):
+            # the server went back in time: every page asks anew from where the server is
+            log.warning("pages_cut_off", why="the server went back in time")
+            self._cut_all()
+        self.cursors[stream] = entry
+        line = event.as_line()
+        self.chronicle.add(event, line)
+        self._note(event)
+        told = Told(event, stream, entry, line)
+        for page in [page for page in self._pages if not page.give(told)]:
+            log.info("page_cut_off", why="it cannot keep up", behind=QUEUE)
+            self._pages.discard(page)
+
+    async def events(self, cursors: Cursors | None) -> AsyncGenerator[Told, None]:
+        """Every event behind `cursors` (None: behind the latest one), until the page is cut off."""
+        place = dict(self.cursors if cursors is None else cursors)
+        with self._page() as page:
+            if cursors is not None:
+                missed = Subscriber(self._store, self._link, follow=False, cursors=dict(place))
+                async with aclosing(missed.events()) as past:
+                    async for received in past:
+                        place[received.stream] = received.entry
+                        line = received.event.as_line()
+                        yield self._told(
+                            Told(received.event, received.stream, received.entry, line), place
+                        )
+                # where the server went back in time its end is the place to go on from
+                place = dict(missed.cursors)
+            while (told := await page.queue.get()) is not None:
+                if is_before(told.entry, place.get(told.stream, "0-0")):
+                    continue
+                place[told.stream] = told.entry
+                yield self._told(told, place)
+
+    def _told(self, told: Told, place: Cursors) -> Told:
+        return Told(told.event, told.stream, told.entry, told.line, encode(place, self._store))
+
+    @contextmanager
+    def _page(self) -> Iterator[_Page]:
+        page = _Page()
+        self._pages.add(page)
+        if self._closed:
+            page.cut()
+        try:
+            yield page
+        finally:
+            self._pages.discard(page)
+
+    def _cut_all(self) -> None:
+        for page in self._pages:
+            page.cut()
+        self._pages.clear()
+
+    def close(self) -> None:
+        """Cut every page off, now and later: the server ends."""
+        self._closed = True
+        self._cut_all()
+
+
+def is_wanted(event: Event, *, session: str | None, deltas: bool) -> bool:
+    """Whether a reader who asked for one session, or for no deltas, gets an event."""
+    if session is not None and event.session != session:
+        return False
+    return deltas or not isinstance(event, ReplyDelta)

@@ -1,0 +1,1 @@
+"""Audio that visitors send from the page."""

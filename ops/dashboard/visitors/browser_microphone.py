@@ -1,0 +1,75 @@
+"""A visitor's microphone as a source: blocks of samples that a page sends."""
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from common.audio import SAMPLE_RATE
+from common.closeable import Closing
+from producer.sources.source import DEFAULT_FRAME_MS, Framer, frame_samples
+
+WAITING_S: Final = 60
+"""Audio that may wait to be heard: with so much of it the machine is too slow for one more."""
+
+LOOK_S: Final = 0.5
+"""How soon `close` is noticed while nothing comes."""
+
+log = structlog.get_logger(__name__)
+
+
+class BrowserMicrophone(Closing):
+    """A Source whose blocks, s16le at 16 kHz mono of any length, are pushed."""
+
+    is_live = True
+    name = "browser"
+
+    def __init__(self, frame_ms: int = DEFAULT_FRAME_MS) -> None:
+        self.frame_samples = frame_samples(frame_ms)
+        self._framer = Framer(self.frame_samples)
+        self._blocks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._is_full = False
+        self._closed = threading.Event()
+
+    @property
+    def samples(self) -> int:
+        return self._framer.samples
+
+    def push(self, block: bytes) -> None:
+        """Hand a block over; half a sample at its end, and what is too much, is left out."""
+        block = block[: len(block) & ~1]
+        with self._lock:
+            full = self._waiting + len(block) > 2 * SAMPLE_RATE * WAITING_S
+            if not full:
+                self._waiting += len(block)
+        if full and not self._is_full:
+            log.warning("audio_left_out", why="this machine hears slower than the page sends")
+        self._is_full = full
+        if block and not full:
+            self._blocks.put(block)
+
+    def finish(self) -> None:
+        """Nothing more will come: iterating ends when all of it was heard."""
+        self._blocks.put(None)
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def __iter__(self) -> Iterator[NDArray[np.int16]]:
+        while not self._closed.is_set():
+            try:
+                block = self._blocks.get(timeout=LOOK_S)
+            except queue.Empty:
+                continue
+            if block is None:
+                break
+            with self._lock:
+                self._waiting -= len(block)
+            yield from self._framer.push(np.frombuffer(block, "<i2").astype(np.int16))
+        yield from self._framer.finish()

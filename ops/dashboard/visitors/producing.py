@@ -1,0 +1,190 @@
+"""What visitors send goes the way of every producer: detector, segmenter, outbox, publish.
+
+Each recording and each microphone is a session of its own, with an outbox of its own on this
+host's disk; what a process that was ended left there is sent by the next one.
+"""
+
+import asyncio
+import os
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from common.errors import BadInput, EarshotError
+from common.redis.link import Link
+from common.redis.store import Store
+from common.settings import Settings
+from producer.listen import listen
+from producer.shipping.outbox import Outbox
+from producer.shipping.shipper import Shipper
+from producer.sources.source import Source
+from producer.speech.detector_choice import detector_for, with_lag
+
+SESSION: Final = re.compile(r"web-[0-9a-f]{8}")
+MOST: Final = 16
+"""Visitors heard at once: detecting speech takes about a hundredth of a core for each."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Production:
+    """One source on its way. `why` says what went wrong, when it is over."""
+
+    source: Source
+    task: "asyncio.Task[None] | None" = None
+    why: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        return self.task is not None and self.task.done()
+
+
+def new_session() -> str:
+    """A session id that nobody has."""
+    return f"web-{os.urandom(4).hex()}"
+
+
+class Producing:
+    """All that visitors send to one dashboard. `meet` waits for Redis and checks it."""
+
+    def __init__(
+        self, store: Store, link: Link, settings: Settings, meet: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._store = store
+        self._link = link
+        self._meet = meet
+        self._options = with_lag(settings.listen)
+        self._folder = self._options.outbox_folder() / "dashboard"
+        self._stop = asyncio.Event()
+        self._productions: dict[str, Production] = {}
+        self._leftovers: asyncio.Task[None] | None = None
+
+    @property
+    def frame_ms(self) -> int:
+        """The frames that a source is to be cut into."""
+        return self._options.frame_ms
+
+    def find(self, session: str) -> Production | None:
+        """What came of a session that was begun, as long as it is remembered."""
+        return self._productions.get(session)
+
+    def check_room(self) -> None:
+        """Raises BadInput when there are as many sources as can be heard."""
+        if sum(not one.is_over for one in self._productions.values()) >= MOST:
+            raise BadInput(f"{MOST} visitors are being heard already: try again when one has ended")
+
+    def begin(self, source: Source, session: str, *, over: Callable[[], None]) -> Production:
+        """Hear a source in the background; `over` is called at its end, however that comes.
+
+        Raises BadInput when there is no room, or the outbox cannot be used.
+        """
+        self.check_room()
+        outbox = self._outbox(session)
+        while len(self._productions) >= 4 * MOST:  # only the latest are remembered
+            oldest = next(iter(self._productions))
+            if not self._productions[oldest].is_over:
+                break
+            del self._productions[oldest]
+        production = self._productions[session] = Production(source)
+        production.task = asyncio.create_task(self._produce(production, session, outbox, over))
+        return production
+
+    def _outbox(self, session: str) -> Outbox:
+        return Outbox(
+            self._folder,
+            session,
+            max_bytes=round(self._options.outbox_max_mb * 2**20),
+            max_age_s=self._options.outbox_max_age_s,
+        )
+
+    async def _produce(
+        self, production: Production, session: str, outbox: Outbox, over: Callable[[], None]
+    ) -> None:
+        source = production.source
+        try:
+            with source:
+                await listen(
+                    source,
+                    detector_for(self._options),
+                    self._options,
+                    outbox,
+                    self._store,
+                    self._link,
+                    self._meet,
+                    self._stop,
+                    session=session,
+                    paced=source.is_live,
+                )
+        except EarshotError as error:
+            production.why = str(error)
+            log.warning("source_failed", session=session, source=source.name, why=str(error))
+        except Exception:
+            production.why = "that is an error of the dashboard itself: its log says more"
+            log.exception("source_failed", session=session, source=source.name)
+        finally:
+            try:
+                self._put_away(outbox, session)
+            except EarshotError as error:
+                log.error("outbox_not_put_away", session=session, why=str(error))
+            finally:
+                over()
+
+    def _put_away(self, outbox: Outbox, session: str) -> None:
+        """Close an outbox, and delete it when nothing is in it: what is parked is kept."""
+        depth = outbox.depth()
+        is_empty = not (depth.waiting or depth.parked)
+        outbox.close()
+        if is_empty:
+            for suffix in (".sqlite3", ".sqlite3-wal", ".sqlite3-shm", ".lock", ".draft"):
+                (self._folder / f"{session}{suffix}").unlink(missing_ok=True)
+
+    def start(self) -> None:
+        """Send what earlier processes left."""
+        self._leftovers = asyncio.create_task(self._ship_leftovers())
+
+    async def _ship_leftovers(self) -> None:
+        await self._meet()
+        for path in sorted(self._folder.glob("web-*.sqlite3")):
+            try:
+                outbox = self._outbox(path.stem)
+            except BadInput as error:  # another dashboard's, which looks after it
+                log.info("outbox_left_alone", path=str(path), why=str(error))
+                continue
+            try:
+                await self._ship(outbox, path.stem)
+            finally:
+                self._put_away(outbox, path.stem)
+
+    async def _ship(self, outbox: Outbox, session: str) -> None:
+        # what is parked is never shipped: without this it would stay for ever
+        if (stale := outbox.drop_stale()) is not None:
+            log.error("outbox_dropped_oldest", session=session, count=stale.count, why=stale.why)
+        if not len(outbox):
+            return
+        log.info("found_in_outbox", waiting=len(outbox))
+        shipper = Shipper(self._store, self._link, outbox)
+        shipping = asyncio.create_task(shipper.run())
+        drained = asyncio.create_task(shipper.drained())
+        try:
+            await asyncio.wait({shipping, drained}, return_when=asyncio.FIRST_COMPLETED)
+            if shipping.done():
+                shipping.result()
+        finally:
+            for task in (shipping, drained):
+                task.cancel()
+            await asyncio.gather(shipping, drained, return_exceptions=True)
+
+    async def close(self) -> None:
+        """End all sources; what cannot be sent at once waits for the next start."""
+        self._stop.set()
+        tasks = [one.task for one in self._productions.values() if one.task is not None]
+        if self._leftovers is not None:
+            self._leftovers.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._leftovers
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,1 +1,0 @@
-"""Makes the recording that `earshot demo` plays."""

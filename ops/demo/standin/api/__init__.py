@@ -1,0 +1,1 @@
+"""The part of the OpenAI API that the stand-in speaks."""

@@ -1,0 +1,62 @@
+"""What the stand-in says: a pure function of the messages in the request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ops.demo.standin.api.protocol import Message
+from ops.demo.standin.wit.courtesies import COURTESIES
+from ops.demo.standin.wit.entertainment import ENTERTAINMENT
+from ops.demo.standin.wit.household import HOUSEHOLD
+from ops.demo.standin.wit.knowledge import known
+from ops.demo.standin.wit.memory import History, recall
+from ops.demo.standin.wit.rules import ANOTHER, Rule
+from ops.demo.standin.wit.wording import normalise, quote, sentences
+
+RULES = (*HOUSEHOLD, *ENTERTAINMENT, *COURTESIES)
+"""All rules in the order in which they are tried."""
+
+MAX_ANSWERED = 2
+"""Sentences of one message that are answered, the last ones; keeps replies short."""
+
+
+def reply_to(messages: Sequence[Message]) -> str:
+    """The reply to the last user message, in the light of those before it.
+
+    The same messages always get the same reply.
+    """
+    last = max((i for i, m in enumerate(messages) if m.role == "user"), default=None)
+    if last is None:
+        return "Nobody has said anything yet; I am only a stand-in, and I wait for my cue."
+    text = messages[last].text
+    if not normalise(text):
+        return "I heard nothing that I could answer, and I am only a stand-in."
+    history = History(messages[:last])
+    answers = [_answer(normalise(sentence), history) for sentence in sentences(text)]
+    found = list(dict.fromkeys(answer for answer in answers if answer is not None))
+    return " ".join(found[-MAX_ANSWERED:]) or (
+        f"I heard {quote(text)}, but I am only a stand-in: a real model would have to answer that."
+    )
+
+
+def _answer(sentence: str, history: History) -> str | None:
+    return recall(sentence, history) or known(sentence) or _from_rules(sentence, history)
+
+
+def _from_rules(sentence: str, history: History) -> str | None:
+    *earlier, (rule, about) = _cues([*history.sentences, sentence])
+    if rule is None:
+        return None
+    return rule.reply(about, times_before=sum(before is rule for before, _ in earlier))
+
+
+def _cues(said: Sequence[str]) -> list[tuple[Rule | None, str]]:
+    """For each sentence its rule, and the sentence that the rule is to be applied to."""
+    cues: list[tuple[Rule | None, str]] = []
+    for sentence in said:
+        rule = next((rule for rule in RULES if rule.matches(sentence)), None)
+        if rule is None and cues and ANOTHER.search(sentence):
+            cues.append(cues[-1])
+        else:
+            cues.append((rule, sentence))
+    return cues

@@ -1,0 +1,32 @@
+# The producer, with PyAudio. From the root of the repository:
+# docker build -f ops/deploy/docker/listen.Dockerfile .
+
+FROM python:3.11-slim AS build
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+# PyAudio comes as source.
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends gcc libc6-dev portaudio19-dev \
+    && rm -rf /var/lib/apt/lists/*
+RUN python -m venv /opt/earshot
+WORKDIR /src
+# The dependencies in a layer that a change of the source leaves alone.
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+RUN /opt/earshot/bin/pip install -c constraints.txt '.[mic]'
+COPY common common
+COPY producer producer
+COPY workers workers
+COPY ops ops
+RUN /opt/earshot/bin/pip install --no-deps --force-reinstall .
+
+FROM python:3.11-slim
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends libasound2-plugins libportaudio2 \
+    && rm -rf /var/lib/apt/lists/*
+RUN useradd --uid 10001 --create-home earshot \
+    && install -d -o earshot -g earshot /outbox
+COPY --from=build /opt/earshot /opt/earshot
+ENV PATH=/opt/earshot/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+USER earshot
+WORKDIR /home/earshot
+ENTRYPOINT ["earshot"]
+CMD ["listen"]

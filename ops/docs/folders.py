@@ -1,0 +1,122 @@
+"""The drawing of the folders in docs/architecture.md, written by `python -m ops.docs.folders`.
+
+A folder's floor is one above the highest folder that it imports, so that reading from the bottom up
+meets everything before it is used.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+PATH: Final = ROOT / "docs" / "architecture.md"
+PACKAGES: Final = ("ops", "producer", "workers", "common")
+
+BEGIN: Final = "<!-- folders: written by `python -m ops.docs.folders` -->\n"
+END: Final = "<!-- end of folders -->\n"
+
+Graph = dict[str, set[str]]
+
+
+class ImportCycle(Exception):
+    """Folders that import each other, directly or through others."""
+
+
+def modules() -> dict[str, Path]:
+    """Every module of the four packages by its dotted name, with its path below the root."""
+    found = {}
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            relative = path.relative_to(ROOT)
+            parts = relative.with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = relative
+    return found
+
+
+def imports(path: Path) -> Iterator[str]:
+    """The absolute names that a module imports, inside functions too."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:  # a relative one stays inside
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def folder_imports(depth: int) -> Graph:
+    """For each folder, those that its modules import; deeper ones than `depth` count as one."""
+    known = modules()
+    graph: Graph = {}
+    for path in known.values():
+        folder = _folder(path, depth)
+        graph.setdefault(folder, set())
+        for name in imports(path):
+            target = known.get(name) or known.get(name.rpartition(".")[0])
+            if target is not None and _folder(target, depth) != folder:
+                graph[folder].add(_folder(target, depth))
+    return graph
+
+
+def floors(graph: Graph) -> dict[str, int]:
+    """The floor of each folder; raises ImportCycle with the folders that form a cycle."""
+    found: dict[str, int] = {}
+
+    def floor(folder: str, above: tuple[str, ...]) -> int:
+        if folder in above:
+            raise ImportCycle(" -> ".join((*above[above.index(folder) :], folder)))
+        if folder not in found:
+            below = [floor(target, (*above, folder)) for target in sorted(graph[folder])]
+            found[folder] = 1 + max(below, default=-1)
+        return found[folder]
+
+    for folder in sorted(graph):
+        floor(folder, ())
+    return found
+
+
+def drawing() -> str:
+    """The folders of each package from the top floor down, with what they import.
+
+    Folders of the same package by name, other packages as a whole.
+    """
+    graph = folder_imports(depth=2)
+    floor = floors(graph)
+    blocks = []
+    for package in PACKAGES:
+        folders = [folder for folder in graph if folder.split("/")[0] == package]
+        folders = [f for f in folders if f not in {"ops", "workers"}]  # which hold folders only
+        lines = [
+            f"{floor[folder]}  {_shown(folder):<20} ─▶ {_targets(package, graph[folder], floor)}\n"
+            for folder in sorted(folders, key=lambda folder: (-floor[folder], folder))
+        ]
+        blocks.append("".join(lines))
+    return "\n".join(blocks)
+
+
+def _shown(folder: str) -> str:
+    return folder if "/" in folder else f"{folder}/*.py"
+
+
+def _targets(package: str, targets: set[str], floor: dict[str, int]) -> str:
+    inside = [target for target in targets if target.split("/")[0] == package]
+    inside.sort(key=lambda target: (-floor[target], target))
+    outside = {target.split("/")[0] for target in targets} - {package}
+    names = [target.removeprefix(f"{package}/").replace("common", "*.py") for target in inside]
+    return ", ".join([*names, *(other for other in PACKAGES if other in outside)]) or "nothing"
+
+
+def rendered(page: str) -> str:
+    """The page with the drawing of now; raises ValueError where it has no place for it."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{PATH.name} needs the lines {BEGIN!r} and {END!r}")
+    return f"{before}{begin}\n```\n{drawing()}```\n\n{end}{after}"
+
+
+def _folder(path: Path, depth: int) -> str:
+    return "/".join(path.parts[:-1][:depth])
+
+
+if __name__ == "__main__":
+    PATH.write_text(rendered(PATH.read_text(encoding="utf-8")), encoding="utf-8")

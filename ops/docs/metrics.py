@@ -1,0 +1,72 @@
+"""The table of metrics in docs/monitoring.md, written by `python -m ops.docs.metrics`."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Final
+
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import Metric
+
+import common.status.backlog_metrics
+import common.telemetry.metrics
+import producer.shipping.outbox_metrics
+import producer.telemetry.metrics
+import workers.loop.metrics
+
+PATH: Final = Path(__file__).parents[2] / "docs" / "monitoring.md"
+
+BEGIN: Final = "<!-- metrics: written by `python -m ops.docs.metrics` -->\n"
+END: Final = "<!-- end of metrics -->\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One metric under its name in Prometheus. `kind` is counter, gauge or histogram."""
+
+    name: str
+    kind: str
+    text: str
+    who: str
+
+
+def rows() -> Iterator[Row]:
+    """Every metric that earshot defines."""
+    yield from _rows(_defined(common.telemetry.metrics), "every role")
+    yield from _rows(common.status.backlog_metrics.families(), "stt, llm")
+    yield from _rows(_defined(workers.loop.metrics), "stt, llm")
+    yield from _rows(
+        [*_defined(producer.telemetry.metrics), *producer.shipping.outbox_metrics.families()],
+        "listen",
+    )
+
+
+def _defined(module: ModuleType) -> list[Metric]:
+    return [
+        family
+        for value in vars(module).values()
+        if isinstance(value, MetricWrapperBase)
+        for family in value.describe()
+    ]
+
+
+def _rows(families: Iterable[Metric], who: str) -> Iterator[Row]:
+    for family in families:
+        suffix = "_total" if family.type == "counter" else ""
+        yield Row(family.name + suffix, family.type, family.documentation, who)
+
+
+def rendered(page: str) -> str:
+    """The page with the table as it should be; raises ValueError where it has no place for it."""
+    before, _, rest = page.partition(BEGIN)
+    _, found, after = rest.partition(END)
+    if not found:
+        raise ValueError(f"{PATH.name} has lost the lines between which the table stands")
+    table = ["| metric | kind | of | |", "|---|---|---|---|"]
+    table += [f"| `{row.name}` | {row.kind} | {row.who} | {row.text} |" for row in rows()]
+    return before + BEGIN + "\n" + "\n".join(table) + "\n\n" + END + after
+
+
+if __name__ == "__main__":
+    PATH.write_text(rendered(PATH.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,113 @@
+"""A job in its process: settings, Redis, progress, and what its errors mean."""
+
+import asyncio
+import importlib
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from redis.exceptions import RedisError
+
+from common.errors import EarshotError, Transient
+from common.extras import how_to_install
+from common.redis.link import Link
+from common.redis.store import Store
+from common.settings import Settings
+from common.settings.loading import load
+from ops.local.running import link_of, opened
+
+if TYPE_CHECKING:
+    from ops.jobs.registry import KnownJob
+
+SAVE_EVERY_S: Final = 0.5
+# After a server that the job needs was away.
+AGAIN_S: Final = 30
+
+log = structlog.get_logger(__name__)
+
+
+class JobFailed(Exception):
+    """The job cannot be done; its message is the sentence for whoever asked for it."""
+
+
+@dataclass(slots=True)
+class JobContext:
+    """What a job works with. `job` names it, `progress` is shown to whoever asks."""
+
+    settings: Settings
+    store: Store
+    link: Link
+    job: str
+    progress: dict[str, Any] = field(default_factory=dict)
+
+    def tell(self, **values: Any) -> None:
+        """Say how far it is; JSON values."""
+        self.progress |= values
+
+
+Run = Callable[[JobContext, Mapping[str, Any]], Awaitable[Any]]
+
+
+def perform(job: "KnownJob", module: str, **arguments: Any) -> Any:
+    """Run a job of the table; what it returns is its result (JSON).
+
+    What earshot can explain is not tried again, but for a server that is away; anything else is
+    a bug or an accident, which RQ tries again as often as the settings say.
+    """
+    structlog.contextvars.bind_contextvars(job=job.id)
+    began = time.monotonic()
+    if job.meta.get("progress", {}).pop("waits_for", ""):  # that was the last try
+        job.save_meta()  # type: ignore[no-untyped-call]  # RQ's
+    try:
+        result = asyncio.run(_run(job, module, arguments))
+    except Transient as error:
+        job.retries_left = (job.retries_left or 0) + 1
+        job.retry_intervals = [AGAIN_S]
+        job.meta["progress"] = job.meta.get("progress", {}) | {"waits_for": str(error)}
+        job.save_meta()  # type: ignore[no-untyped-call]  # RQ's
+        log.warning("job_waits", why=str(error), again_in_s=AGAIN_S)
+        raise JobFailed(str(error)) from None
+    except EarshotError as error:
+        raise _failed(job, str(error)) from None
+    except ModuleNotFoundError as error:
+        if (sentence := how_to_install(error)) is None:
+            raise
+        raise _failed(job, sentence) from None
+    log.info("job_done", took_s=round(time.monotonic() - began, 1))
+    return result
+
+
+def _failed(job: "KnownJob", why: str) -> JobFailed:
+    """What no other try would change, noted for whoever asks."""
+    job.retries_left = 0
+    job.meta["error"] = why
+    job.save_meta()  # type: ignore[no-untyped-call]  # RQ's
+    log.error("job_failed", why=why)
+    return JobFailed(why)
+
+
+async def _run(job: "KnownJob", module: str, arguments: Mapping[str, Any]) -> Any:
+    settings = load()
+    run: Run = importlib.import_module(module).run
+    async with opened(settings) as store:
+        context = JobContext(settings, store, link_of(store, settings), job.id)
+        saving = asyncio.create_task(_save_progress(job, context))
+        try:
+            return await run(context, arguments)
+        finally:
+            saving.cancel()
+            await asyncio.gather(saving, return_exceptions=True)
+
+
+async def _save_progress(job: "KnownJob", context: JobContext) -> None:
+    shown: dict[str, Any] = {}
+    while True:
+        if context.progress != shown:
+            shown = dict(context.progress)
+            job.meta["progress"] = shown
+            with suppress(RedisError, OSError):  # the next one may come through
+                await asyncio.to_thread(job.save_meta)
+        await asyncio.sleep(SAVE_EVERY_S)

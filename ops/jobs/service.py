@@ -1,0 +1,89 @@
+"""`earshot jobs`: the RQ workers as processes that are started again, and the schedule."""
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+from common.settings import Settings
+from common.telemetry.monitoring import monitored
+from ops.jobs.connection import connect, reached, why
+from ops.jobs.queues import RECORDINGS, UPKEEP, has_worker
+from ops.jobs.schedule import Schedule
+from ops.local.running import link_of, meet, opened, unless
+from ops.local.supervisor import Supervisor, role_environment
+
+LOOK_S: Final = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Until `stop`: what is in work then goes back into its queue.
+
+    Raises RedisUnusable or BadSetting when waiting cannot help.
+    """
+    connect(settings)  # first, since a Cluster is for a person to mend
+    async with opened(settings) as store:
+        link = link_of(store, settings)
+        await unless(stop, meet(link, store, settings))
+        if stop.is_set():
+            return
+        await asyncio.to_thread(_check, settings)
+        async with Supervisor(_pass_on) as supervisor:
+            variables = role_environment(settings)
+            names = [UPKEEP, *[RECORDINGS] * settings.jobs.recordings]
+            for number, queue in enumerate(names):
+                argv = [sys.executable, "-P", "-m", "ops.jobs.worker", queue]
+                await supervisor.spawn(f"{queue}-{number}", argv, variables)
+            planned = Schedule(settings, store, link, connect(settings))
+            asking = connect(settings)
+
+            async def unready() -> str:
+                return (
+                    link.unreachable
+                    or planned.trouble
+                    or await asyncio.to_thread(_workerless, asking, settings)
+                )
+
+            schedule = asyncio.create_task(planned.run(), name="schedule")
+            telling = asyncio.create_task(_tell_ready(unready, settings), name="ready")
+            try:
+                async with monitored(settings.metrics, ready=unready):
+                    await unless(stop, schedule)
+            finally:
+                schedule.cancel()
+                telling.cancel()
+                await asyncio.gather(schedule, telling, return_exceptions=True)
+    log.info("left")
+
+
+def _check(settings: Settings) -> None:
+    with reached(settings):
+        pass
+
+
+async def _tell_ready(unready: Callable[[], Awaitable[str]], settings: Settings) -> None:
+    while await unready():  # noqa: ASYNC110  # the workers are other processes
+        await asyncio.sleep(LOOK_S)
+    log.info("ready", role="jobs", recordings=settings.jobs.recordings)
+
+
+def _workerless(connection: "Redis", settings: Settings) -> str:
+    """Which queue no worker looks after, in a sentence; empty if each has one."""
+    queues = {"sweep": UPKEEP} | ({"transcribe": RECORDINGS} if settings.jobs.recordings else {})
+    try:
+        for kind, name in queues.items():
+            if not has_worker(kind, connection):
+                return f"no worker of the queue {name} gives a sign of life"
+    except (RedisError, OSError) as error:
+        return why(error, settings)
+    return ""
+
+
+def _pass_on(_name: str, line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

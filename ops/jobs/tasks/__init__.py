@@ -1,0 +1,1 @@
+"""The jobs other than `transcribe`, a module for each."""

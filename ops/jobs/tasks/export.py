@@ -1,0 +1,65 @@
+"""The job `export`: the results of the last hours, in a file."""
+
+from collections.abc import Mapping
+from contextlib import aclosing
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from common.errors import BadInput
+from common.redis.link import Link
+from common.redis.store import Store
+from common.results.subscriber import Subscriber
+from common.utterance import SessionId, explain
+from ops.jobs.atomic_file import whole_file
+from ops.jobs.execution import JobContext
+from ops.jobs.shared_folder import here
+from ops.queries.event_formats import FORMATS
+
+TELL_EVERY = 1_000
+
+
+class Request(BaseModel):
+    """Which results go into which file. `since`: the entry id to begin behind."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    output: Annotated[str, Field(min_length=1)]
+    format: Literal["jsonl", "csv"]
+    since: Annotated[str, Field(pattern=r"^[0-9]{1,16}-0$")]
+    session: SessionId | Literal[""] = ""
+
+
+def events_of(
+    store: Store, link: Link, since: str, session: str, *, patient: bool = True
+) -> Subscriber:
+    """What there is by now, and no more; `patient` as in Subscriber."""
+    return Subscriber(
+        store,
+        link,
+        since=since,
+        deltas=False,
+        session=session or None,
+        follow=False,
+        patient=patient,
+    )
+
+
+async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        request = Request.model_validate(arguments)
+    except ValidationError as error:
+        raise BadInput(f"the job's {explain(error)}") from None
+    output = here(request.output, context.settings.jobs)
+    header, row = FORMATS[request.format]
+    count = 0
+    reading = events_of(context.store, context.link, request.since, request.session)
+    with whole_file(output, context.job) as file:
+        file.write(header)
+        async with aclosing(reading.events()) as events:
+            async for received in events:
+                file.write(row(received.event))
+                count += 1
+                if count % TELL_EVERY == 0:
+                    context.tell(said=f"{count} events")
+    return {"output": str(output), "events": count}

@@ -1,0 +1,51 @@
+"""The job `replay`: all dead letters, or those with one reason, sent again as room allows."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from common.errors import BadInput, Refused
+from common.redis.link import jittered
+from common.transitions.publishing import Verdict
+from ops.jobs.execution import JobContext
+from ops.queries.dead_letters import dead_letters, find_letter, send_again
+
+FULL_PAUSE_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Each letter goes in one step with its replay, so a job that runs again goes on."""
+    reason = arguments.get("reason")
+    wanted = [
+        letter.entry
+        async for letter in dead_letters(context.store, None if reason is None else str(reason))
+    ]
+    replayed, left = 0, []
+    for number, entry in enumerate(wanted):
+        context.tell(said=f"{number} of {len(wanted)} dead letters")
+        try:
+            replayed += await _replay(context, entry)
+        except Refused as error:
+            left.append({"letter": entry, "why": str(error)})
+            log.warning("not_replayed", letter=entry, why=str(error))
+    return {"replayed": replayed, "left": left}
+
+
+async def _replay(context: JobContext, entry: str) -> int:
+    """1, or 0 if somebody else was first; waits while the backlog is full."""
+    try:
+        letter = await context.link.lasting(find_letter, context.store, entry)
+    except BadInput:
+        return 0
+    while True:
+        answer = await context.link.lasting(send_again, context.store, letter)
+        if answer is None:
+            return 0
+        if answer.verdict is not Verdict.FULL:
+            return 1
+        context.tell(said=f"waits: {answer.why}")
+        await asyncio.sleep(jittered(FULL_PAUSE_S))

@@ -1,0 +1,100 @@
+"""The job `summary`: a conversation in a few sentences, by the LLM server."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from common.errors import BadInput
+from common.events import Event, Reply, Transcript
+from common.results.subscriber import Subscriber
+from common.transitions.answering import Message
+from common.utterance import SessionId, explain
+from ops.jobs.execution import JobContext
+from workers.llm.errors import ContextTooLong
+from workers.llm.server import Finished, LlmServer
+
+INSTRUCTION: Final = (
+    "Summarise the following conversation between a user and a voice assistant in a few plain"
+    " sentences: what was wanted, what came of it, and what is still open."
+)
+
+
+class Request(BaseModel):
+    """A conversation up to a turn."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    session: SessionId
+    epoch: int
+    turn: int
+
+
+def lines_of(events: Sequence[Event], request: Request) -> list[str]:
+    """What was said, in order: each question where its transcript was known, then its reply."""
+    said: list[tuple[int, int, str]] = []
+    for event in events:
+        if event.epoch != request.epoch or event.turn > request.turn:
+            continue
+        if isinstance(event, Transcript):
+            said.append((event.turn, 0, f"User: {event.data.text}"))
+        elif isinstance(event, Reply) and event.data.text:
+            said.append((event.turn, 1, f"Assistant: {event.data.text}"))
+    return [text for _, _, text in sorted(said)]
+
+
+def messages_of(lines: Sequence[str]) -> list[Message]:
+    """One message: some chat templates refuse the system role."""
+    return [{"role": "user", "content": "\n".join([INSTRUCTION, "", *lines])}]
+
+
+async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        request = Request.model_validate(arguments)
+    except ValidationError as error:
+        raise BadInput(f"the job's {explain(error)}") from None
+    subscriber = Subscriber(
+        context.store,
+        context.link,
+        since="0-0",
+        deltas=False,
+        session=request.session,
+        follow=False,
+    )
+    async with aclosing(subscriber.events()) as events:
+        lines = lines_of([received.event async for received in events], request)
+    if not lines:
+        raise BadInput(
+            f"nothing of session {request.session} is kept any more: results stay for"
+            f" {context.settings.limits.results_age_s / 3600:g} h"
+        )
+    text, model = await _summarise(context, lines)
+    return request.model_dump() | {"text": text, "model": model}
+
+
+async def _summarise(context: JobContext, lines: list[str]) -> tuple[str, str]:
+    """The summary and the model's name; of a conversation too long for it, of its later half."""
+    server = LlmServer(context.settings.llm)
+    try:
+        while True:
+            pieces: list[str] = []
+            model = ""
+            try:
+                generated = server.generate(
+                    messages_of(lines), context.settings.jobs.summary_max_tokens
+                )
+                async with aclosing(generated):
+                    async for piece in generated:
+                        if isinstance(piece, Finished):
+                            model = piece.model
+                        else:
+                            pieces.append(piece)
+            except ContextTooLong:
+                if len(lines) < 2:
+                    raise
+                lines = lines[len(lines) // 2 :]
+                continue
+            return "".join(pieces).strip(), model
+    finally:
+        await server.close()

@@ -1,0 +1,86 @@
+"""What became of the pieces of a recording, read from the results."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from common.audio import SAMPLE_RATE
+from common.errors import BadEntry
+from common.events import Error, Event, Skipped, Transcript, TranscriptData
+from ops.jobs.transcribe.transcript import Hole, Line, Said, Span
+
+MS: Final = 1000
+
+
+def utterance_id(run: str, span: Span, attempt: int) -> str:
+    """The id of a piece: the same each time that the same run comes to it."""
+    again = f".{attempt}" if attempt else ""
+    return f"{run}.{span.start}.{span.samples}{again}"
+
+
+def span_of(run: str, utterance: str) -> Span | None:
+    """The piece that an utterance of this run stands for; None for one of something else."""
+    head, *numbers = utterance.split(".")
+    if head != run or len(numbers) not in {2, 3} or not all(n.isdecimal() for n in numbers):
+        return None
+    return Span(int(numbers[0]), int(numbers[1]))
+
+
+class Endings:
+    """The outcome of each piece of one run. `forgotten` raises BadEntry."""
+
+    def __init__(self, run: str) -> None:
+        self._run = run
+        self._of: dict[Span, Said | Hole] = {}
+
+    def __contains__(self, span: Span) -> bool:
+        return span in self._of
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    @property
+    def by_span(self) -> Mapping[Span, Said | Hole]:
+        return self._of
+
+    def note(self, event: Event) -> Span | None:
+        """Take in an event; the piece that it ended, if it did.
+
+        Raises BadEntry when somebody had the session forgotten.
+        """
+        span = span_of(self._run, event.id)
+        if span is None:
+            return None
+        match event:
+            case Transcript():
+                self._of[span] = _said(span, event.data)
+            case Skipped() if event.data.reason == "forgotten":
+                raise BadEntry("the recording's session was forgotten: it is not transcribed")
+            case Skipped() if event.data.reason == "transcript_only":
+                return None  # its transcript came before
+            case Skipped():
+                self._of.setdefault(span, Said())
+            case Error():
+                start_s, end_s = _edges(span)
+                self._of.setdefault(span, Hole(start_s, end_s, event.data.error))
+            case _:
+                return None
+        return span
+
+
+def _edges(span: Span) -> tuple[float, float]:
+    return span.start / SAMPLE_RATE, (span.start + span.samples) / SAMPLE_RATE
+
+
+def _said(span: Span, data: TranscriptData) -> Said:
+    start_s, end_s = _edges(span)
+    parts = [
+        Line(start_s + part.start_ms / MS, start_s + part.end_ms / MS, part.text)
+        for part in data.segments
+        if part.text
+    ]
+    lines = parts or [Line(start_s, end_s, data.text)]
+    return Said(tuple(_rounded(line) for line in lines), data.language, data.model)
+
+
+def _rounded(line: Line) -> Line:
+    return Line(round(line.start_s, 3), round(line.end_s, 3), line.text)

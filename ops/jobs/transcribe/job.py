@@ -1,0 +1,93 @@
+"""The job `transcribe`: a recording's file in, a transcript's file out."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+from common.redis.link import Link
+from common.redis.store import Store
+from common.settings import Settings
+from common.status.snapshot import take_census
+from ops.jobs.atomic_file import whole_file
+from ops.jobs.execution import JobContext
+from ops.jobs.transcribe.formats import FORMATS
+from ops.jobs.transcribe.request import Request, found
+from ops.jobs.transcribe.transcriber import Progress, Transcriber
+from producer.sources.audio_file import AudioFileSource
+
+LOOK_S: Final = 0.5
+CENSUS_EVERY: Final = 10  # looks
+
+NO_WORKER: Final = (
+    "no STT worker takes recordings: start `earshot stt`, without EARSHOT_STT__RECORDINGS=false"
+)
+
+
+async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Transcribe one recording, as an RQ job."""
+    return await transcribe(
+        context.settings,
+        context.store,
+        context.link,
+        Request.read(arguments),
+        job=context.job,
+        tell=lambda progress: context.tell(**asdict(progress)),
+    )
+
+
+async def transcribe(
+    settings: Settings,
+    store: Store,
+    link: Link,
+    request: Request,
+    *,
+    job: str,
+    tell: Callable[[Progress], None],
+) -> dict[str, Any]:
+    """Transcribe and write; what the person who asked should know in the end.
+
+    `tell` is given the progress twice a second.
+    """
+    paths = found(request, settings.jobs)
+    wanted = {"preset": request.preset, "language": request.language or settings.listen.language}
+    listen = settings.listen.model_copy(update=wanted)
+    transcriber = Transcriber(store, link, listen, request.as_run())
+    telling = asyncio.create_task(_tell(transcriber, store, link, tell))
+    try:
+        transcript = await transcriber.transcribe(
+            lambda: AudioFileSource(paths.file, listen.frame_ms), paths.file.name
+        )
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+        tell(transcriber.progress)
+    with whole_file(paths.output, job) as file:
+        file.writelines(FORMATS[request.format](transcript))
+    return {
+        "output": str(paths.output),
+        "duration_s": transcript.duration_s,
+        "pieces": transcriber.progress.pieces,
+        "holes": [asdict(hole) for hole in transcript.holes],
+        "damage": transcript.damage,
+    }
+
+
+async def _tell(
+    transcriber: Transcriber, store: Store, link: Link, tell: Callable[[Progress], None]
+) -> None:
+    looks = 0
+    nobody = ""
+    while True:
+        if looks % CENSUS_EVERY == 0:
+            census = await link.lasting(take_census, store)
+            takers = [
+                worker
+                for worker in census.workers
+                if worker["role"] == "stt" and worker.get("recordings", True)
+            ]
+            nobody = "" if takers else NO_WORKER
+        looks += 1
+        transcriber.progress.waits_for = nobody
+        tell(transcriber.progress)
+        await asyncio.sleep(LOOK_S)

@@ -1,0 +1,261 @@
+"""One recording through the STT pool: cut, published behind live speech, its transcripts gathered.
+
+It keeps nothing on disk: the recording is the source, and what became of its pieces stands in the
+results. A run that was killed begins again at the recording's beginning, under the same utterance
+ids: what Redis knows is not sent again, and what has a transcript is not transcribed again.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, aclosing
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+import structlog
+
+from common.audio import SAMPLE_RATE
+from common.redis.link import Link, jittered
+from common.redis.store import Store
+from common.results.subscriber import Subscriber
+from common.settings import ListenSettings
+from common.transitions.publishing import Verdict, publish
+from common.transitions.tending import unfinished
+from ops.jobs.transcribe.endings import Endings, utterance_id
+from ops.jobs.transcribe.transcript import Hole, Said, Span, Transcript
+from producer.recording import Cutting, utterance_of
+from producer.sources.source import Source
+from producer.speech.segmenter import Utterance as Piece
+
+FULL_PAUSE_S: Final = 1.0
+LOOK_S: Final = 0.5
+# How long a piece has no ending and is not unfinished either before it is sent anew. Too short
+# would cost a second transcription and nothing else.
+MISSED_S: Final = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class RecordingSource(Source, Protocol):
+    @property
+    def duration_s(self) -> float: ...
+
+
+Open = Callable[[], AbstractContextManager[RecordingSource]]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Whose pieces these are: `id` is unique, `since` the results' entry id at its beginning."""
+
+    id: str
+    session: str
+    since: str
+
+
+@dataclass(slots=True)
+class Progress:
+    """How far it is; times in s of the recording.
+
+    `held_up`: the limit that it waits at, as long recordings do; `waits_for`: what a person can
+    mend.
+    """
+
+    duration_s: float = 0.0
+    cut_s: float = 0.0
+    done_s: float = 0.0
+    pieces: int = 0
+    done: int = 0
+    held_up: str = ""
+    waits_for: str = ""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """Pieces that were published and have no ending yet."""
+
+    spans: dict[str, Span] = field(default_factory=dict)
+    missed: set[str] = field(default_factory=set)
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Transcriber:
+    """Transcribes one recording; `progress` may be looked at meanwhile."""
+
+    def __init__(self, store: Store, link: Link, settings: ListenSettings, run: Run) -> None:
+        self._store = store
+        self._link = link
+        self._settings = settings
+        self._run = run
+        self._endings = Endings(run.id)
+        self._waiting = _Waiting()
+        self._attempts: Counter[Span] = Counter()
+        self._failure: Exception | None = None
+        self.progress = Progress()
+
+    async def transcribe(self, open_source: Open, file: str) -> Transcript:
+        """Everything said in the recording, in order.
+
+        Raises BadInput for what is no recording, Refused for what Redis will never accept, and
+        BadEntry when the session was forgotten.
+        """
+        cursors = await self._catch_up()
+        following = asyncio.create_task(self._follow(cursors))
+        try:
+            while True:
+                spans, damage = await self._pass(open_source)
+                await self._all_ended()
+                if all(span in self._endings for span in spans):
+                    break
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        return self._whole(file, spans, damage)
+
+    # -- what became of the pieces
+
+    def _subscriber(self, cursors: dict[str, str], *, follow: bool) -> Subscriber:
+        return Subscriber(
+            self._store,
+            self._link,
+            since=self._run.since,
+            deltas=False,
+            session=self._run.session,
+            follow=follow,
+            cursors=cursors,
+        )
+
+    async def _catch_up(self) -> dict[str, str]:
+        """What an earlier attempt at this run left in the results; where to go on reading."""
+        subscriber = self._subscriber({}, follow=False)
+        async with aclosing(subscriber.events()) as events:
+            async for received in events:
+                self._endings.note(received.event)
+        return subscriber.cursors
+
+    async def _follow(self, cursors: dict[str, str]) -> None:
+        try:
+            async with aclosing(self._subscriber(cursors, follow=True).events()) as events:
+                async for received in events:
+                    if self._endings.note(received.event) is not None:
+                        self._waiting.spans.pop(received.event.id, None)
+                        self._look()
+        except Exception as error:
+            self._failure = error
+        self._look()
+
+    def _look(self) -> None:
+        progress, open_ = self.progress, self._waiting.spans.values()
+        progress.done = len(self._endings)
+        first = min(open_, default=None)
+        progress.done_s = progress.cut_s if first is None else first.start / SAMPLE_RATE
+        self._waiting.changed.set()
+
+    # -- cutting and sending
+
+    async def _pass(self, open_source: Open) -> tuple[list[Span], str]:
+        """Go through the recording and send what has no ending; all of its pieces."""
+        spans: list[Span] = []
+        with open_source() as source:
+            self.progress.duration_s = source.duration_s
+            cutting = Cutting(source, self._settings)
+            pieces = iter(cutting)
+            while (piece := await self._next(pieces, cutting, source)) is not None:
+                span = Span(piece.start, len(piece.samples))
+                spans.append(span)
+                self.progress.pieces = len(spans)
+                if span not in self._endings:
+                    await self._send(piece, span, source.name)
+                self._check()
+        return spans, cutting.damage
+
+    async def _next(
+        self, pieces: Iterator[Piece], cutting: Cutting, source: Source
+    ) -> Piece | None:
+        """The next piece, cut in a thread: an hour of silence must hold up nothing else."""
+        reading = asyncio.create_task(asyncio.to_thread(next, pieces, None))
+        try:
+            while not reading.done():
+                await asyncio.wait({reading}, timeout=LOOK_S)
+                self.progress.cut_s = cutting.position_s
+                self._look()
+        except asyncio.CancelledError:
+            source.close()  # and not its file, while the thread reads it
+            await asyncio.wait({reading})
+            raise
+        return reading.result()
+
+    async def _send(self, piece: Piece, span: Span, name: str) -> None:
+        """Publish one piece, however long that takes; the order is that of the recording."""
+        utterance = utterance_of(
+            piece, self._settings, utterance="-", session=self._run.session, source=name
+        )
+        while True:
+            utterance = utterance.model_copy(
+                update={"id": utterance_id(self._run.id, span, self._attempts[span])}
+            )
+            self._waiting.spans[utterance.id] = span
+            answer = await self._link.lasting(publish, self._store, utterance, recording=True)
+            self.progress.held_up = answer.why
+            match answer.verdict:
+                case Verdict.FULL:
+                    self._check()
+                    await asyncio.sleep(jittered(FULL_PAUSE_S))
+                case Verdict.CLOSED:
+                    self._again(utterance.id)
+                case _:
+                    break
+        if span in self._endings:
+            self._waiting.spans.pop(utterance.id, None)
+
+    # -- waiting
+
+    async def _all_ended(self) -> None:
+        """Wait until every piece that was sent has ended, or is lost and must be sent anew."""
+        while self._waiting.spans:
+            self._check()
+            self._waiting.changed.clear()
+            try:
+                async with asyncio.timeout(MISSED_S):
+                    await self._waiting.changed.wait()
+            except TimeoutError:
+                await self._miss()
+        self._check()
+
+    async def _miss(self) -> None:
+        """Find pieces that Redis no longer knows (it was flushed or went back, or their results
+        were trimmed): missed twice in a row, they count as never sent."""
+        outages = self._link.outages
+        known = await self._link.lasting(unfinished, self._store, self._run.session)
+        missed = self._waiting.spans.keys() - known
+        if outages == self._link.outages:
+            for utterance in missed & self._waiting.missed:
+                log.warning("piece_sent_anew", utterance=utterance)
+                self._again(utterance)
+        self._waiting.missed = missed
+
+    def _again(self, utterance: str) -> None:
+        self._attempts[self._waiting.spans.pop(utterance)] += 1
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+
+    def _whole(self, file: str, spans: list[Span], damage: str) -> Transcript:
+        ended = [self._endings.by_span[span] for span in spans]
+        said = [one for one in ended if isinstance(one, Said)]
+        self.progress = replace(self.progress, done_s=self.progress.cut_s, waits_for="")
+        return Transcript(
+            file=file,
+            duration_s=round(self.progress.cut_s, 3),
+            lines=tuple(line for one in said for line in one.lines),
+            holes=tuple(one for one in ended if isinstance(one, Hole)),
+            language=_commonest(one.language for one in said if one.lines),
+            model=_commonest(one.model for one in said if one.lines),
+            damage=damage,
+        )
+
+
+def _commonest(names: Iterator[str]) -> str:
+    counted = Counter(names).most_common(1)
+    return counted[0][0] if counted else ""

@@ -1,0 +1,1 @@
+"""Child processes of one command, and a Redis server of its own."""

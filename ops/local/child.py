@@ -1,0 +1,137 @@
+"""One child process of the supervisor: its start, its lines, its end."""
+
+import asyncio
+import os
+import signal
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Final
+
+from ops.local.die_with_parent import die_with_parent
+
+LAST_LINES_S: Final = 1.0
+"""How long a dead child's pipe is read on: a process of its own may hold it open for ever."""
+
+LINE_MAX: Final = 2**20
+"""Bytes of one line; a longer one comes in pieces."""
+
+
+class Child:
+    """A role's process, started anew by each `start`; `exit_status` is None while it runs.
+
+    It has a session of its own, away from the terminal's Ctrl+C, and gets SIGTERM from the kernel
+    when this process dies.
+    """
+
+    def __init__(
+        self, name: str, argv: Sequence[str], env: Mapping[str, str], *, restart: bool
+    ) -> None:
+        self.name = name
+        self.restart = restart
+        self.last_line = ""
+        self.exit_status: int | None = None
+        self._argv = tuple(argv)
+        self._env = dict(env) | {"PYTHONUNBUFFERED": "1"}
+        self._process: Process | None = None
+        self._asked = asyncio.Event()
+
+    @property
+    def pid(self) -> int:
+        """Of the present process, or of the last one."""
+        return self._running().pid
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to end."""
+        return self._asked.is_set()
+
+    @property
+    def failed(self) -> bool:
+        """Ended by itself, saying that it cannot; a killed one is only gone, and starts again."""
+        if self.stopping or self.exit_status is None:
+            return False
+        return self.exit_status > 0 or (self.exit_status < 0 and not self.restart)
+
+    @property
+    def end(self) -> str:
+        """How it ended, in words."""
+        status = self.exit_status
+        if status is None:
+            return "still running"
+        if status >= 0:
+            return f"exit status {status}"
+        try:
+            return f"killed by {signal.Signals(-status).name}"
+        except ValueError:
+            return f"killed by signal {-status}"
+
+    async def start(self) -> None:
+        """Raises OSError for a program that cannot be run."""
+        self._process = await asyncio.create_subprocess_exec(
+            *self._argv,
+            stdin=DEVNULL,
+            stdout=PIPE,
+            stderr=STDOUT,
+            env=self._env,
+            limit=LINE_MAX,
+            start_new_session=True,
+            preexec_fn=die_with_parent(),
+        )
+        self.exit_status = None
+        if self.stopping:
+            self._signal(signal.SIGTERM)
+
+    async def follow(self, on_line: Callable[[str, str], None]) -> None:
+        """Hand each line of stdout and stderr to `on_line(name, line)` until the process ends."""
+        reading = asyncio.create_task(self._pass_lines(on_line))
+        status = await self._running().wait()
+        _, unfinished = await asyncio.wait({reading}, timeout=LAST_LINES_S)
+        for task in unfinished:
+            task.cancel()
+        self.exit_status = status
+
+    async def asked_within(self, seconds: float) -> bool:
+        """Wait, at most so long, for `ask`; whether it came."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._asked.wait()
+        return self.stopping
+
+    def ask(self) -> None:
+        """SIGTERM, once: a second one makes a role exit without finishing its work."""
+        if not self.stopping:
+            self._asked.set()
+            self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL to it and all that it started."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+    def _running(self) -> Process:
+        assert self._process is not None, "start comes first"
+        return self._process
+
+    def _signal(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            self._running().send_signal(number)
+
+    async def _pass_lines(self, on_line: Callable[[str, str], None]) -> None:
+        stream = self._running().stdout
+        assert stream is not None
+        while raw := await _read_line(stream):
+            line = raw.decode(errors="replace").rstrip("\r\n")
+            self.last_line = line or self.last_line
+            with suppress(OSError, ValueError):  # nobody reads our own output any more: go on
+                on_line(self.name, line)
+
+
+async def _read_line(stream: asyncio.StreamReader) -> bytes:
+    """The next line or piece of one; empty at the end."""
+    try:
+        return await stream.readuntil(b"\n")
+    except asyncio.IncompleteReadError as error:
+        return error.partial
+    except asyncio.LimitOverrunError as error:
+        return await stream.readexactly(error.consumed)

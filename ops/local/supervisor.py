@@ -1,0 +1,221 @@
+"""Roles as child processes of one command: started, watched, started again, ended together.
+
+Each child has a session of its own, so that the terminal's Ctrl+C reaches the parent alone, which
+then asks every child once; and each gets SIGTERM from the kernel should the parent be killed.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+import structlog
+
+from common.errors import EarshotError
+from common.settings import Settings
+from common.settings.loading import environment, inherited
+from ops.local.child import Child
+
+FIRST_PAUSE_S: Final = 0.5
+MAX_PAUSE_S: Final = 15.0
+STEADY_S: Final = 30.0
+"""A role that ran for so long starts again without the pauses that earlier deaths earned it."""
+
+Answer = TypeVar("Answer")
+
+log = structlog.get_logger(__name__)
+
+
+class RoleEnded(EarshotError):
+    """A role ended by itself, with a failure, while the others waited for it."""
+
+
+class NotReady(EarshotError):
+    """The roles run, and are not ready in time."""
+
+
+class StopRequested(Exception):
+    """The person wants to stop before all is ready: an end in good order, not an error."""
+
+
+def role_command(role: str, *arguments: str) -> list[str]:
+    """The argv of an earshot role under this Python: `role_command("stt")`.
+
+    -P keeps a folder named `common` or `ops` in the person's working directory out of the way.
+    """
+    return [sys.executable, "-P", "-m", "ops.cli", role, *arguments]
+
+
+def role_environment(settings: Settings) -> dict[str, str]:
+    """The whole environment of a role with these settings.
+
+    It logs into a pipe, and yet for whom this process logs for: `auto` is decided here.
+    """
+    if settings.log.format == "auto":
+        form = "console" if sys.stderr.isatty() else "json"
+        log_settings = settings.log.model_copy(update={"format": form})
+        settings = settings.model_copy(update={"log": log_settings})
+    return inherited() | environment(settings)
+
+
+def to_stderr(name: str, line: str) -> None:
+    """A sink for `Supervisor`: the role's lines on this process's stderr, its name before them."""
+    print(f"{name:>6} | {line}", file=sys.stderr, flush=True)
+
+
+class Supervisor:
+    """Use it as an async context manager: at its end every role has ended.
+
+    `on_line(name, line)` gets what the roles write (stdout and stderr, without line ends);
+    `grace_s` is how long they may take to end, longer than EARSHOT_WORKER__DRAIN_TIMEOUT_S.
+    Signals are the caller's: set the `stop` event of `until`, leave the context.
+    """
+
+    def __init__(
+        self,
+        on_line: Callable[[str, str], None] = to_stderr,
+        *,
+        grace_s: float = 25.0,
+        first_pause_s: float = FIRST_PAUSE_S,
+        max_pause_s: float = MAX_PAUSE_S,
+    ) -> None:
+        self._on_line = on_line
+        self._grace_s = grace_s
+        self._first_pause_s = first_pause_s
+        self._max_pause_s = max_pause_s
+        self._roles: dict[str, tuple[Child, asyncio.Task[int]]] = {}
+        self._waiting: set[asyncio.Future[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    async def spawn(
+        self,
+        name: str,
+        argv: Sequence[str],
+        env: Mapping[str, str] | None = None,
+        *,
+        restart: bool = True,
+    ) -> None:
+        """Start a role; `env` is its whole environment, by default this process's.
+
+        One that dies (by a signal or with a status other than 0) is started again after a pause
+        that doubles, unless `restart` is false. Raises OSError if it cannot be started at all,
+        and ValueError for a name that is in use.
+        """
+        if name in self._roles:
+            raise ValueError(f"there is a role {name} already")
+        child = Child(name, argv, os.environ if env is None else env, restart=restart)
+        await child.start()
+        self._roles[name] = child, asyncio.create_task(self._keep(child), name=f"role {name}")
+
+    def pid(self, name: str) -> int:
+        """The role's process id at present; it may be one that has just died."""
+        return self._roles[name][0].pid
+
+    async def ended(self, name: str) -> int:
+        """Wait until the role ends for good; its exit status, negative for a signal."""
+        return await asyncio.shield(self._roles[name][1])
+
+    async def until(
+        self, condition: Awaitable[Answer], *, stop: asyncio.Event, timeout_s: float | None = None
+    ) -> Answer:
+        """Await what says that the roles are ready.
+
+        Raises RoleEnded when a role fails by itself meanwhile (its last line is the reason),
+        NotReady after `timeout_s`, StopRequested when `stop` is set.
+        """
+        failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(failure)
+        for child, _ in self._roles.values():
+            self._tell_failure(child)
+        ready = asyncio.ensure_future(condition)
+        stopped = asyncio.create_task(stop.wait())
+        both: set[asyncio.Future[object]] = {ready, stopped}  # type: ignore[arg-type]  # Future is invariant
+        try:
+            await asyncio.wait(
+                both | {failure}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if ready.done():
+                return ready.result()
+            if stopped.done():
+                raise StopRequested
+            if failure.done():
+                failure.result()
+            raise NotReady(f"not ready after {timeout_s:g} s: {self._last_words()}")
+        finally:
+            self._waiting.discard(failure)
+            failure.cancel()
+            for task in both:
+                task.cancel()
+            await asyncio.gather(failure, *both, return_exceptions=True)
+
+    async def stop(self, *names: str) -> None:
+        """End the named roles, or all: SIGTERM to each once, and SIGKILL after `grace_s`."""
+        roles = {name: self._roles[name] for name in names or tuple(self._roles)}
+        if not roles:
+            return
+        for child, _ in roles.values():
+            child.ask()
+        _, slow = await asyncio.wait([task for _, task in roles.values()], timeout=self._grace_s)
+        for child, task in roles.values():
+            if task in slow:
+                log.warning("role_killed", role=child.name, after_s=self._grace_s)
+                child.kill()
+            await task
+            self._roles.pop(child.name, None)
+
+    async def _keep(self, child: Child) -> int:
+        loop = asyncio.get_running_loop()
+        pause_s = self._first_pause_s
+        while True:
+            started = loop.time()
+            await child.follow(self._on_line)
+            assert child.exit_status is not None
+            if child.stopping or child.exit_status == 0:
+                log.debug("role_ended", role=child.name, how=child.end)
+                return child.exit_status
+            self._tell_failure(child)
+            if not child.restart:
+                log.warning("role_ended", role=child.name, how=child.end)
+                return child.exit_status
+            if loop.time() - started > STEADY_S:
+                pause_s = self._first_pause_s
+            log.warning("role_restarts", role=child.name, how=child.end, again_in_s=pause_s)
+            if not await self._start_again(child, pause_s):
+                return child.exit_status
+            pause_s = min(2 * pause_s, self._max_pause_s)
+
+    async def _start_again(self, child: Child, pause_s: float) -> bool:
+        """Whether it runs again; not if it was asked to end first."""
+        while not await child.asked_within(pause_s):
+            try:
+                await child.start()
+            except OSError as error:  # out of processes or memory: that passes
+                log.error("role_not_started", role=child.name, why=str(error))
+                pause_s = self._max_pause_s
+            else:
+                return True
+        return False
+
+    def _tell_failure(self, child: Child) -> None:
+        if not child.failed:
+            return
+        said = f": {child.last_line}" if child.last_line else ""
+        for future in self._waiting:
+            if not future.done():
+                future.set_exception(RoleEnded(f"{child.name} ended ({child.end}){said}"))
+
+    def _last_words(self) -> str:
+        words = [f"{child.name} said {child.last_line!r}" for child, _ in self._roles.values()]
+        return "; ".join(words) or "no role was started"

@@ -1,1 +1,0 @@
-"""Processes of one command, and a Redis server of its own."""

@@ -1,0 +1,1 @@
+"""Reading results and dead letters for commands."""

@@ -1,0 +1,31 @@
+"""How far back to read the results: `now`, `all`, or an age such as 24h."""
+
+import re
+from typing import Any, Final
+
+from common.errors import BadInput
+from common.redis.link import Link
+from common.redis.store import Store
+
+UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+
+
+def age(since: str, *, now: bool = True) -> float | None:
+    """Seconds; None: whatever is kept. Raises BadInput, also for no time at all without `now`."""
+    if since == "all":
+        return None
+    match = re.fullmatch(r"([0-9]{1,9})([smhd])", "0s" if since == "now" else since)
+    seconds = int(match[1]) * UNITS[match[2]] if match else None
+    if seconds is None or not (seconds or now):
+        words = "now, all" if now else "all"
+        raise BadInput(f"--since {since!r} is none of: {words}, or an age such as 90s, 15m, 24h")
+    return seconds
+
+
+async def start(store: Store, link: Link, age_s: float | None) -> str:
+    """The stream entry to begin behind, by the Redis server's clock."""
+    if not age_s:
+        return "0-0" if age_s is None else "$"
+    redis: Any = store.redis
+    seconds, _ = await link.lasting(redis.time)
+    return f"{max(0, round((seconds - age_s) * 1000))}-0"

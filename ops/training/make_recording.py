@@ -1,0 +1,160 @@
+"""Makes `conversation.flac`, what `earshot demo` hears, and its description.
+
+Nine sentences of the demo model's grammar, in voices its training never
+heard, with a cough-like burst too short to be an utterance and a fan that runs
+for a while, under one sentence too. `conversation.json` beside it says what is
+spoken where. Nothing here is random but for a fixed seed, yet the engines'
+versions matter: the committed recording is the one that is tested.
+Run as: python -m ops.training.make_recording
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from .augment import fan, quantised
+from .synthesize import trimmed
+from .voices import RATE, Samples, Voice, speak
+
+LEAD_S = 1.0
+"""Room before the first sentence, seconds."""
+
+SPEECH_RMS = 0.09
+"""Level of every sentence, of full scale: -21 dBFS, an ordinary recording."""
+
+ROOM_RMS = 0.0002
+"""Level of the room between sentences: -74 dBFS."""
+
+FAN_RMS = 0.001
+"""Level of the fan: 39 dB under the speech."""
+
+FAN_MARGIN_S = 0.9
+
+BURST_PEAK = 0.25
+BURST_S = 0.16
+"""Length of the cough-like burst: speech to a VAD, too short to be an utterance."""
+
+SEED = 7
+
+
+@dataclass(frozen=True)
+class Line:
+    """One sentence, its voice, and the silence after it in seconds."""
+
+    text: str
+    voice: Voice
+    pause_s: float
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """Where a sentence lies in the recording, seconds from its start."""
+
+    text: str
+    start_s: float
+    end_s: float
+    voice: str
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Where a noise lies in the recording, seconds from its start."""
+
+    kind: str
+    start_s: float
+    end_s: float
+
+
+RMS = Voice("flite", "rms")
+BELINDA = Voice("espeak", "en-us+belinda")
+ANDY = Voice("espeak", "en-us+Andy")
+
+CONVERSATION = (
+    Line("Hello, please tell me a joke.", RMS, 1.6),
+    Line("That was funny.", BELINDA, 1.5),
+    Line("What is the weather like today?", RMS, 1.7),
+    Line("Turn on the kitchen lights.", BELINDA, 3.2),
+    Line("Set a timer for ten minutes.", ANDY, 1.6),
+    Line("Remind me to call my mother tomorrow.", BELINDA, 1.6),
+    Line("Tell me a story about a robot.", RMS, 1.5),
+    Line("What time is it?", ANDY, 1.6),
+    Line("Thank you very much.", RMS, 1.5),
+)
+
+BURST_AFTER = 3
+"""Index of the sentence whose pause holds the burst, in its middle."""
+
+FAN_UNDER = 6
+"""Index of the sentence under which the fan runs, and FAN_MARGIN_S around it."""
+
+
+def main() -> None:
+    folder = Path(__file__).parents[1] / "demo" / "recording"
+    samples, spoken, noises = conversation(np.random.default_rng(SEED))
+    soundfile.write(folder / "conversation.flac", samples, RATE, subtype="PCM_16")
+    description = {
+        "rate": RATE,
+        "duration_s": round(len(samples) / RATE, 3),
+        "sentences": [asdict(one) for one in spoken],
+        "noises": [asdict(one) for one in noises],
+    }
+    (folder / "conversation.json").write_text(json.dumps(description, indent=2) + "\n")
+    print(f"{len(samples) / RATE:.1f} s, {len(spoken)} sentences")
+
+
+def conversation(rng: np.random.Generator) -> tuple[Samples, list[Spoken], list[Noise]]:
+    """The recording's samples (16 kHz mono) and what lies where in it."""
+    clips = [_levelled(trimmed(speak(line.text, line.voice))) for line in CONVERSATION]
+    spoken: list[Spoken] = []
+    at = LEAD_S
+    for line, clip in zip(CONVERSATION, clips, strict=True):
+        end = at + len(clip) / RATE
+        spoken.append(Spoken(line.text, round(at, 3), round(end, 3), str(line.voice)))
+        at = end + line.pause_s
+    samples = ROOM_RMS * rng.standard_normal(int(at * RATE)).astype(np.float32)
+    for place, clip in zip(spoken, clips, strict=True):
+        _add(samples, clip, place.start_s)
+    middle = spoken[BURST_AFTER].end_s + CONVERSATION[BURST_AFTER].pause_s / 2
+    burst = Noise("click", round(middle, 3), round(middle + BURST_S, 3))
+    _add(samples, cough(rng), burst.start_s)
+    under = spoken[FAN_UNDER]
+    swell = Noise(
+        "fan", round(under.start_s - FAN_MARGIN_S, 3), round(under.end_s + FAN_MARGIN_S, 3)
+    )
+    _add(samples, _faded(fan(rng), swell.end_s - swell.start_s), swell.start_s)
+    return quantised(samples), spoken, [burst, swell]
+
+
+def cough(rng: np.random.Generator) -> Samples:
+    """A short voiced burst: noise through two formants, pulsed at 120 Hz."""
+    t = np.arange(int(BURST_S * RATE)) / RATE
+    pulses = 0.5 + 0.5 * np.cos(2 * np.pi * 120 * t)
+    tones = sum(np.sin(2 * np.pi * hz * t + rng.uniform(0, 6.3)) for hz in (240, 600, 720, 1320))
+    burst = (tones + rng.standard_normal(len(t))) * pulses * np.hanning(len(t)) ** 0.5
+    return np.asarray(burst * (BURST_PEAK / np.abs(burst).max()), dtype=np.float32)
+
+
+def _levelled(clip: Samples) -> Samples:
+    return clip * np.float32(SPEECH_RMS / np.sqrt(np.mean(clip**2)))
+
+
+def _faded(noise: Samples, length_s: float) -> Samples:
+    cut = noise[: int(length_s * RATE)] * np.float32(FAN_RMS)
+    ramp = np.linspace(0, 1, RATE, dtype=np.float32)
+    cut[: len(ramp)] *= ramp
+    cut[-len(ramp) :] *= ramp[::-1]
+    return cut
+
+
+def _add(samples: Samples, part: Samples, start_s: float) -> None:
+    start = round(start_s * RATE)
+    samples[start : start + len(part)] += part
+
+
+if __name__ == "__main__":
+    main()

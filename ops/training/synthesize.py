@@ -1,0 +1,93 @@
+"""Speaks random sentences of the grammar into shards of training clips.
+
+A shard is two files: `<n>.npy`, the clips of one voice after another as 16 bit
+samples at 16 kHz, and `<n>.json`, where each starts and ends and what it says.
+Run as: python -m ops.training.synthesize --work DIR --shards 60
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from .grammar import pick, sentences
+from .voices import RATE, speak_all, training_voice
+
+CLIPS_A_SHARD = 600
+CLIPS_A_VOICE = 6
+"""Sentences spoken by one random voice setting before the next is drawn."""
+
+LONGEST_S = 7.0
+"""Clips longer than this, seconds, are dropped: they would only slow training."""
+
+PAUSED = 0.12
+"""Share of clips where the engine is made to pause at a random word."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True, help="folder outside the repository")
+    parser.add_argument("--shards", type=int, default=60)
+    parser.add_argument("--first", type=int, default=0, help="number of the first shard")
+    parser.add_argument("--processes", type=int, default=2)
+    options = parser.parse_args()
+    folder = options.work / "clips"
+    folder.mkdir(parents=True, exist_ok=True)
+    numbers = range(options.first, options.first + options.shards)
+    missing = [n for n in numbers if not (folder / f"{n:04d}.json").exists()]
+    with ProcessPoolExecutor(options.processes) as pool:
+        for number in pool.map(make_shard, [folder] * len(missing), missing):
+            print(f"shard {number} done", flush=True)
+
+
+def make_shard(folder: Path, number: int) -> int:
+    """Writes shard `number`, the same one on every machine with the same engines."""
+    rng = random.Random(number)
+    groups = sentences()
+    clips: list[np.ndarray] = []
+    index: list[dict[str, object]] = []
+    start = 0
+    while len(clips) < CLIPS_A_SHARD:
+        voice = training_voice(rng)
+        texts = [pick(groups, rng) for _ in range(CLIPS_A_VOICE)]
+        spoken = [paused(text, rng) if rng.random() < PAUSED else text for text in texts]
+        for text, samples in zip(texts, speak_all(spoken, voice), strict=True):
+            if not RATE // 5 < len(samples) < LONGEST_S * RATE:
+                continue
+            clip = trimmed(samples)
+            clips.append(np.round(clip / max(1e-4, np.abs(clip).max()) * 30_000).astype("<i2"))
+            index.append(
+                {"text": text, "voice": str(voice), "start": start, "end": start + len(clip)}
+            )
+            start += len(clip)
+    np.save(folder / f"{number:04d}.npy", np.concatenate(clips))
+    partial = folder / f"{number:04d}.json.part"
+    partial.write_text(json.dumps(index))
+    partial.rename(folder / f"{number:04d}.json")
+    return number
+
+
+def paused(text: str, rng: random.Random) -> str:
+    """`text` with a comma after a random word, where every engine pauses."""
+    words = text.split()
+    if len(words) < 2:
+        return text
+    at = rng.randrange(len(words) - 1)
+    words[at] = words[at].rstrip(",") + ","
+    return " ".join(words)
+
+
+def trimmed(samples: np.ndarray, threshold: float = 0.01) -> np.ndarray:
+    """Without the engine's silence at both ends; 20 ms are kept."""
+    loud = np.flatnonzero(np.abs(samples) > threshold * np.abs(samples).max())
+    margin = RATE // 50
+    return samples[max(0, loud[0] - margin) : loud[-1] + margin]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Capturing from a sound card."""

@@ -1,0 +1,275 @@
+"""Keeps one input device recording: opens it, watches it, and opens it again when it fails.
+
+PortAudio's own thread puts blocks into a bounded queue and waits for nobody; a thread of ours
+owns the device. A slow reader costs the oldest audio, counted, and never the recording itself.
+"""
+
+import contextlib
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Future
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from common.audio import SAMPLE_RATE
+from common.errors import NoMicrophone
+from producer.microphone.devices import InputDevice, answer, find_device, input_devices, portaudio
+from producer.sources.mute import Mute
+from producer.telemetry.metrics import AUDIO_LOST, MICROPHONE_RECONNECTS
+
+log = structlog.get_logger(__name__)
+
+_BLOCK_S: Final = 0.03
+"""Audio per block: a frame's worth, so that a block never makes a frame wait."""
+
+_QUEUE_S: Final = 30.0
+"""What a stalled reader may leave waiting: 1 MB at 16 kHz mono."""
+
+_WATCH_S: Final = 0.25
+"""How often the device is looked after."""
+
+_STALL_S: Final = 5.0
+"""An open device that delivers nothing for this long has failed: sound servers have been seen to
+take 2 s to the first block, and a frozen one keeps its stream `active` for ever."""
+
+_CALM_S: Final = 10.0
+"""Without a further loss for this long, audio counts as no longer being lost."""
+
+_FIRST_BACKOFF_S: Final = 0.5
+_LONGEST_BACKOFF_S: Final = 8.0
+"""Pauses between two tries to open a failed device: doubled from one to the other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a stream records. Each opening has an object of its own."""
+
+    rate: int
+    """Hz."""
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Interleaved int16 samples in the machine's byte order."""
+
+    data: bytes
+    format: Format
+
+
+@dataclass(frozen=True, slots=True)
+class Overflows:
+    """Audio lost since the start, in blocks."""
+
+    device: int = 0
+    """Times that the device's own buffer ran over before it was fetched."""
+    queue: int = 0
+    """Blocks dropped because nobody had taken them for 30 s."""
+
+
+class Capture:
+    """Records from the device that `wanted` describes (see `find_device`) until `stop()`."""
+
+    def __init__(
+        self,
+        wanted: int | str | None,
+        mute: Mute | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wanted = wanted
+        self._mute = mute or Mute()
+        self._clock = clock
+        self._blocks: deque[Block] = deque(maxlen=round(_QUEUE_S / _BLOCK_S))
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._opened: Future[InputDevice] = Future()
+        self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
+        self._last_block = 0.0
+        self._latency_s = 0.0
+        self._live: Format | None = None
+        self._backoff = 0.0
+        self._is_told_lost = False
+        self._device_overflows = 0
+        self._queue_overflows = 0
+        self._watched = Overflows()
+        self._last_loss: float | None = None
+        self.is_away = False
+
+    @property
+    def overflows(self) -> Overflows:
+        return Overflows(self._device_overflows, self._queue_overflows)
+
+    def start(self) -> InputDevice:
+        """Opens the device; raises `NoMicrophone` when that fails: later failures are waited out.
+
+        Called once.
+        """
+        self._thread.start()
+        try:
+            return answer(self._opened)
+        except NoMicrophone:
+            self._stopping.set()
+            raise
+        except CancelledError:
+            raise NoMicrophone("it was closed before the sound system had answered") from None
+
+    def stop(self) -> None:
+        """Ends the recording from any thread; what was recorded before can still be taken."""
+        self._stopping.set()
+        self._opened.cancel()  # whoever waits for the opening need not go on
+        with self._changed:
+            self._changed.notify_all()
+
+    def join(self, timeout_s: float) -> None:
+        """Waits for the device to be closed, but not for ever: a frozen sound server never lets
+        go, and our thread does not keep the process alive."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+
+    def take(self, timeout_s: float) -> Block | None:
+        """The oldest block, waited for at most so long; None if there is none by then."""
+        with self._changed:
+            if not self._blocks and not self._stopping.is_set():
+                self._changed.wait(timeout_s)
+            return self._blocks.popleft() if self._blocks else None
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    def _run(self) -> None:
+        while not self._stopping.wait(self._backoff):
+            try:
+                with portaudio() as audio, self._stream(audio) as (stream, device):
+                    self._tell_opened(device)
+                    self._watch(stream, device)
+            except Exception as error:
+                if self._stopping.is_set():
+                    return
+                if not self._opened.done():
+                    self._opened.set_exception(error)
+                    return
+                self._tell_lost(str(error))
+                log.debug("microphone_still_away", reason=str(error), again_in_s=self._backoff)
+            self._backoff = min(2 * self._backoff, _LONGEST_BACKOFF_S) or _FIRST_BACKOFF_S
+
+    @contextlib.contextmanager
+    def _stream(self, audio: Any) -> Iterator[tuple[Any, InputDevice]]:
+        device = find_device(input_devices(audio), self._wanted)
+        format_ = _accepted_format(audio, device)
+        import pyaudio
+
+        def receive(data: bytes, _count: int, _time: object, status: int) -> tuple[None, int]:
+            self._receive(Block(data, format_), bool(status & pyaudio.paInputOverflow))
+            return None, pyaudio.paContinue
+
+        self._last_block = self._clock()
+        self._live = format_
+        try:
+            stream = audio.open(
+                rate=format_.rate,
+                channels=format_.channels,
+                format=pyaudio.paInt16,
+                input=True,
+                input_device_index=device.index,
+                frames_per_buffer=round(format_.rate * _BLOCK_S),
+                stream_callback=receive,
+            )
+        except OSError as error:
+            raise NoMicrophone(
+                f"the input device {device.name!r} cannot be opened ({error}): close the program "
+                "that holds it, or choose another device"
+            ) from error
+        self._latency_s = stream.get_input_latency()
+        try:
+            yield stream, device
+        finally:
+            stream.close()
+
+    def _receive(self, block: Block, is_overflown: bool) -> None:
+        self._last_block = self._clock()
+        # here already: a reader that lags behind must not get to hear it
+        if self._mute.hides(self._last_block - self._latency_s - _BLOCK_S):
+            block = Block(bytes(len(block.data)), block.format)
+        if block.format is self._live:
+            self.is_away = False
+        with self._changed:
+            self._device_overflows += is_overflown
+            self._queue_overflows += len(self._blocks) == self._blocks.maxlen
+            self._blocks.append(block)
+            self._changed.notify()
+
+    def _tell_opened(self, device: InputDevice) -> None:
+        if self._opened.done():
+            return
+        # a number may mean another device after one was unplugged; its name does not
+        if isinstance(self._wanted, int) or (self._wanted and self._wanted.isdecimal()):
+            self._wanted = device.name
+        self._opened.set_result(device)
+
+    def _tell_lost(self, reason: str) -> None:
+        self._live = None  # what a dying stream may still deliver makes it no better
+        self.is_away = True
+        if not self._is_told_lost:
+            self._is_told_lost = True
+            log.warning("microphone_lost", reason=reason)
+
+    def _watch(self, stream: Any, device: InputDevice) -> None:
+        """Returns when the stream was stopped or has failed."""
+        while not self._stopping.wait(_WATCH_S):
+            if not stream.is_active():
+                self._tell_lost(f"{device.name} stopped")
+                return
+            if self._clock() - self._last_block > _STALL_S:
+                self._tell_lost(f"{device.name} delivered nothing for {_STALL_S:.0f} s")
+                return
+            if not self.is_away:
+                self._tell_alive(device)
+            self._watch_losses()
+
+    def _tell_alive(self, device: InputDevice) -> None:
+        # not on opening: a device that opens and delivers nothing is not back
+        self._backoff = 0.0
+        if self._is_told_lost:
+            self._is_told_lost = False
+            MICROPHONE_RECONNECTS.inc()
+            log.info("microphone_back", device=device.name)
+
+    def _watch_losses(self) -> None:
+        overflows = self.overflows
+        if overflows != self._watched:
+            if self._last_loss is None:
+                log.warning("losing_audio", device=overflows.device, queue=overflows.queue)
+            AUDIO_LOST.labels("device").inc(overflows.device - self._watched.device)
+            AUDIO_LOST.labels("queue").inc(overflows.queue - self._watched.queue)
+            self._last_loss = self._clock()
+            self._watched = overflows
+        elif self._last_loss is not None and self._clock() - self._last_loss > _CALM_S:
+            self._last_loss = None
+            log.info("no_longer_losing_audio", device=overflows.device, queue=overflows.queue)
+
+
+def _accepted_format(audio: Any, device: InputDevice) -> Format:
+    """16 kHz mono where the device takes it, otherwise what it says it records by itself."""
+    import pyaudio
+
+    wishes = [
+        Format(SAMPLE_RATE, 1),
+        Format(device.default_rate, 1),
+        Format(device.default_rate, min(2, device.channels)),
+    ]
+    for wish in wishes:
+        with contextlib.suppress(ValueError):
+            if audio.is_format_supported(
+                wish.rate,
+                input_device=device.index,
+                input_channels=wish.channels,
+                input_format=pyaudio.paInt16,
+            ):
+                return wish
+    return Format(device.default_rate, device.channels)

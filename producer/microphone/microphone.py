@@ -1,0 +1,120 @@
+"""The microphone as a source of 16 kHz mono frames."""
+
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.audio import FULL_SCALE, SAMPLE_RATE
+from producer.microphone.capture import Block, Capture, Format
+from producer.microphone.level_watch import SILENT_PEAK, LevelWatch
+from producer.sources.mute import Mute
+from producer.sources.resample import Resampler
+from producer.sources.source import DEFAULT_FRAME_MS, Framer, frame_samples
+
+_POLL_S: Final = 0.1
+"""How often a reader that waits for audio looks whether the device is away."""
+
+_LONGEST_GAP_S: Final = 10.0
+"""Silence made up at once at most; more would only be waited for by nobody."""
+
+_CLOSE_S: Final = 3.0
+"""How long leaving waits for the device to be closed."""
+
+
+class Microphone:
+    """An input device by its index or a part of its name; the default one for None or "".
+
+    Entering opens it and raises `NoMicrophone` when there is none such, or PyAudio is missing.
+    From then on a device that fails is opened again with backoff; meanwhile it sounds like
+    silence, so that an open utterance ends and sample time keeps up with the wall clock. So does
+    what is recorded while `mute` is on, from the moment that it is recorded.
+    """
+
+    is_live = True
+
+    def __init__(
+        self,
+        device: int | str | None = None,
+        frame_ms: int = DEFAULT_FRAME_MS,
+        *,
+        mute: Mute | None = None,
+    ) -> None:
+        self.frame_samples = frame_samples(frame_ms)
+        self.name = "default" if device is None or device == "" else str(device)
+        self._framer = Framer(self.frame_samples)
+        self._mute = mute or Mute()
+        self._capture = Capture(device, self._mute)
+        self._watch = LevelWatch()
+        self._resampler: Resampler | None = None
+        self._format: Format | None = None
+        self._sounding: NDArray[np.bool_] = np.zeros(1, bool)
+        """The channels that have been anything but digital silence in this stream."""
+
+    @property
+    def samples(self) -> int:
+        return self._framer.samples
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the device has failed and is waited for."""
+        return self._capture.is_away
+
+    def __enter__(self) -> Self:
+        self.name = self._capture.start().name
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+        self._capture.join(_CLOSE_S)
+
+    def close(self) -> None:
+        """Stops recording; the iteration ends after what was recorded before."""
+        self._capture.stop()
+
+    def __iter__(self) -> Iterator[NDArray[np.int16]]:
+        heard_until = time.monotonic()
+        while True:
+            block = self._capture.take(_POLL_S)
+            if block is not None:
+                heard_until = time.monotonic()
+                yield from self._framer.push(self._convert(block))
+            elif self._capture.is_stopping:
+                break
+            elif self._capture.is_away:
+                gap_s = min(time.monotonic() - heard_until, _LONGEST_GAP_S)
+                heard_until = time.monotonic()
+                yield from self._framer.push(self._drain())
+                yield from self._framer.push(np.zeros(int(gap_s * SAMPLE_RATE), np.int16))
+        yield from self._framer.push(self._drain())
+        yield from self._framer.finish()
+
+    def _convert(self, block: Block) -> NDArray[np.int16]:
+        before = self._drain() if block.format is not self._format else np.empty(0, np.int16)
+        if self._resampler is None:
+            self._resampler, self._format = Resampler(block.format.rate), block.format
+            self._sounding = np.zeros(block.format.channels, bool)
+        samples = np.frombuffer(block.data, np.int16).reshape(-1, block.format.channels)
+        if not self._mute.is_on:
+            self._watch.push(samples, block.format.rate)
+        # a microphone on one of two inputs would lose half of its level to the other
+        self._sounding |= np.abs(samples.astype(np.int32)).max(axis=0, initial=0) > SILENT_PEAK
+        if self._sounding.any():
+            samples = samples[:, self._sounding]
+        audio = self._resampler.push(samples.astype(np.float32) / np.float32(FULL_SCALE))
+        return np.concatenate((before, audio)) if len(before) else audio
+
+    def _drain(self) -> NDArray[np.int16]:
+        """What the resampler still holds of the stream that ended."""
+        if self._resampler is None:
+            return np.empty(0, np.int16)
+        rest, self._resampler = self._resampler.finish(), None
+        return rest

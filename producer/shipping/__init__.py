@@ -1,0 +1,1 @@
+"""From a cut utterance to Redis: outbox, shipper, drafts."""

@@ -1,0 +1,157 @@
+"""Eager publishing: drafts go to Redis while nobody knows yet whether the speaker is done.
+
+Best effort, from memory. It stands behind everything that waits in the outbox, so that turns keep
+their order, and it keeps out of the way of a Redis that is away or of workers that are all busy.
+What becomes of a draft is decided by the shipper alone, when the utterance is in the outbox.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from redis.exceptions import ResponseError
+
+from common.errors import Refused
+from common.keys import STT_GROUP
+from common.redis.connection import is_unusable
+from common.redis.link import Link
+from common.redis.store import Store
+from common.status.snapshot import pending
+from common.transitions.publishing import Verdict, keep_open, publish
+from producer.shipping.drafts import Draft
+
+# Signs of life per turn_timeout: two may be lost.
+SIGNS_PER_TIMEOUT: Final = 3
+
+TAKEN: Final = (Verdict.ACCEPTED, Verdict.REVISED)
+
+log = structlog.get_logger(__name__)
+
+
+class Eager:
+    """One producer's drafts, for the shipper to send. To be used in the event loop's thread.
+
+    `max_backlog`: utterances that may wait for a worker while drafts are sent; `wake` is called
+    when there is something to do; `note` keeps on disk of which utterance a draft may be in Redis,
+    so that it can be ended should this process be killed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        link: Link,
+        *,
+        max_backlog: int,
+        wake: Callable[[], None],
+        note: Callable[[str], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._link = link
+        self._max_backlog = max_backlog
+        self._wake = wake
+        self._note = note
+        self._clock = clock
+        self._draft: Draft | None = None
+        self._tried: Draft | None = None
+        self._speaking: tuple[str, str] | None = None
+        self._off = False
+        self.sent = 0
+
+    @property
+    def draft(self) -> Draft | None:
+        """What is to be sent, if anything."""
+        return self._draft
+
+    def offer(self, draft: Draft) -> None:
+        self._draft = draft
+        self._wake()
+
+    def withdraw(self) -> None:
+        self._draft = None
+
+    def still_speaking(self, session: str, utterance: str) -> None:
+        self._speaking = session, utterance
+        self._wake()
+
+    async def send(self, draft: Draft) -> None:
+        """Publish a draft, or let it be.
+
+        After an answer that was lost it is sent again while it is still on offer: that is
+        idempotent. Whether it arrived is asked by the commit.
+        """
+        if not self._link.is_up and self._tried is not draft:
+            self._done_with(draft)
+            return
+        self._tried = draft
+        try:
+            if await self._link.call(self._workers_are_busy, draft.utterance.session):
+                self._done_with(draft)
+                return
+            await asyncio.to_thread(self._note, draft.utterance.id)
+            age_ms = round(1000 * (self._clock() - draft.spoken_at))
+            utterance = draft.utterance.model_copy(update={"hold_ms": max(0, age_ms)})
+            answer = await self._link.call(publish, self._store, utterance)
+        except Refused:
+            self._done_with(draft)  # the outbox says why, when the utterance is there
+            return
+        except Exception as error:
+            if not is_unusable(error):
+                raise
+            await self._link.pause()
+            return
+        self._done_with(draft)
+        self.sent += answer.verdict in TAKEN
+        log.debug(
+            "sent_early",
+            session=utterance.session,
+            utterance=utterance.id,
+            revision=utterance.revision,
+            outcome=answer.verdict.value,
+        )
+
+    def _done_with(self, draft: Draft) -> None:
+        if self._draft is draft:
+            self._draft = None
+
+    async def _workers_are_busy(self, session: str) -> bool:
+        """Whether more utterances wait than may; said once per change.
+
+        It is over when half of them are gone, so that it does not flicker.
+        """
+        waiting = await self._waiting(session)
+        off = waiting > (self._max_backlog // 2 if self._off else self._max_backlog)
+        if off and not self._off:
+            why = "more waits than STT workers take: all are busy, or none is running"
+            log.warning("eager_transcription_off", waiting=waiting, why=why)
+        elif self._off and not off:
+            log.info("eager_transcription_on_again", waiting=waiting)
+        self._off = off
+        return off
+
+    async def _waiting(self, session: str) -> int:
+        """Live utterances of the session's shard that no worker has taken."""
+        redis: Any = self._store.redis
+        stream = self._store.shard(session).utterances
+        try:
+            length = int(await redis.xlen(stream))
+            taken, _ = await pending(redis, stream, STT_GROUP)
+        except ResponseError as error:
+            if is_unusable(error):
+                raise
+            return 0  # a foreign key is in the way, and publish says so
+        return max(0, length - taken)
+
+    async def keep_open(self) -> None:
+        """Pass on that the speaker of an open turn goes on, if there is news of that."""
+        if self._speaking is None:
+            return
+        (session, utterance), self._speaking = self._speaking, None
+        if not self._link.is_up:
+            return
+        try:
+            await self._link.call(keep_open, self._store, session, utterance)
+        except Exception as error:
+            if not (is_unusable(error) or isinstance(error, Refused)):
+                raise

@@ -1,0 +1,188 @@
+"""From the outbox to Redis: in order, again and again until acknowledged, nothing twice.
+
+An utterance in the outbox that is not final went out as a draft before, perhaps (see `drafts.py`):
+it is committed, and published whole if that draft never arrived or its turn has ended since.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from common.errors import Refused
+from common.redis.connection import is_unusable
+from common.redis.link import Link, jittered
+from common.redis.store import Store
+from common.transitions.publishing import (
+    Commitment,
+    Published,
+    Verdict,
+    abandon,
+    commit,
+    publish,
+)
+from common.utterance import Utterance
+from producer.shipping.eager import Eager
+from producer.shipping.identity import new_utterance_id
+from producer.shipping.outbox import Outbox, Waiting
+from producer.shipping.outbox_metrics import tell_dropped
+from producer.telemetry.metrics import PUBLISHED
+
+FULL_PAUSE_S: Final = 1.0
+FULL_PAUSE_MAX_S: Final = 10.0
+
+log = structlog.get_logger(__name__)
+
+
+class Shipper:
+    """Publishes what waits in the outbox, oldest first.
+
+    A publish is idempotent by utterance id, so an answer that was lost, or a process that was
+    killed between publish and forget, costs a `duplicate` and nothing else. By `clock` (s) drafts
+    are dated.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        link: Link,
+        outbox: Outbox,
+        *,
+        eager_backlog: int = 0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._store = store
+        self._link = link
+        self._outbox = outbox
+        self._added = asyncio.Event()
+        self._idle = asyncio.Event()
+        self.eager = Eager(
+            store,
+            link,
+            max_backlog=eager_backlog,
+            wake=self._added.set,
+            note=outbox.note_draft,
+            clock=clock,
+        )
+        self._full_pause_s = FULL_PAUSE_S
+        self._held_up = False
+        self.sent = 0
+
+    def added(self) -> None:
+        """Say that the outbox has grown (from the event loop's thread)."""
+        if not self._link.is_up:
+            log.warning("kept_in_outbox", why=self._link.why, waiting=len(self._outbox))
+        self._added.set()
+
+    async def drained(self) -> None:
+        """Wait until nothing waits any more."""
+        while len(self._outbox):
+            self._idle.clear()
+            await self._idle.wait()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        self._added.set()
+        await self._end_what_was_left_open()
+        while True:
+            await self._added.wait()
+            self._added.clear()
+            while await self._go_on():
+                pass
+            self._idle.set()
+
+    async def _end_what_was_left_open(self) -> None:
+        """The turn of a draft whose process was killed would hold back what is said from now on.
+
+        Before any other draft is noted, so that this one is not forgotten while Redis is away.
+        """
+        if not (utterance := await asyncio.to_thread(self._outbox.left_open)):
+            return
+        session = self._outbox.session
+        try:
+            ended = await self._link.lasting(abandon, self._store, session, utterance)
+        except Refused as error:  # it ends by itself, later
+            log.warning("draft_left_open", session=session, utterance=utterance, why=str(error))
+            return
+        await asyncio.to_thread(self._outbox.forget_draft)
+        if ended:
+            log.info("draft_of_killed_process_ended", session=session, utterance=utterance)
+
+    async def _go_on(self) -> bool:
+        """Do the next thing; False if there is none."""
+        # Before the look into the outbox: what was cut before the draft was made must go first.
+        draft = self.eager.draft
+        if (waiting := await asyncio.to_thread(self._first)) is not None:
+            await self._ship(waiting)
+            return True
+        if draft is not None:
+            await self.eager.send(draft)
+            return True
+        await self.eager.keep_open()
+        return False
+
+    def _first(self) -> Waiting | None:
+        if (dropped := self._outbox.drop_stale()) is not None:
+            tell_dropped(dropped)
+        return self._outbox.first()
+
+    async def _ship(self, waiting: Waiting) -> None:
+        utterance = waiting.utterance
+        try:
+            answer = await self._link.call(self._hand_over, utterance)
+        except Refused as error:
+            PUBLISHED.labels("refused").inc()
+            log.error("utterance_parked", utterance=utterance.id, why=str(error))
+            await asyncio.to_thread(self._outbox.park, waiting.place, str(error))
+            return
+        except Exception as error:
+            if not is_unusable(error):
+                raise
+            await self._link.pause()  # and read it again: it is older then
+            return
+        PUBLISHED.labels(answer.verdict.value).inc()
+        if answer.verdict is Verdict.FULL:
+            await self._wait_for_room(answer)
+            return
+        if self._held_up:
+            self._held_up = False
+            self._full_pause_s = FULL_PAUSE_S
+            log.info("backlog_has_room_again", waiting=len(self._outbox))
+        if answer.verdict is Verdict.CLOSED:
+            # its turn ended without it: what was said is not lost, it becomes a new turn
+            await asyncio.to_thread(self._outbox.rename, waiting.place, new_utterance_id())
+            return
+        await asyncio.to_thread(self._outbox.forget, waiting.place)
+        self.sent += 1
+        log.info(
+            "utterance_sent",
+            session=utterance.session,
+            turn=answer.turn or None,
+            utterance=utterance.id,
+            speech_s=round(utterance.speech_ms / 1000, 2),
+            early=not utterance.final or None,
+            again=answer.verdict is Verdict.DUPLICATE or None,
+            waiting=len(self._outbox),
+        )
+
+    async def _hand_over(self, utterance: Utterance) -> Published:
+        if not utterance.final:
+            committed = await commit(
+                self._store, utterance.session, utterance.id, utterance.revision
+            )
+            match committed.outcome:
+                case Commitment.OK:
+                    return Published(Verdict.REVISED, committed.turn)
+                case Commitment.CLOSED:
+                    return Published(Verdict.CLOSED)
+            utterance = utterance.model_copy(update={"final": True})
+        return await publish(self._store, utterance)
+
+    async def _wait_for_room(self, answer: Published) -> None:
+        if not self._held_up:
+            self._held_up = True
+            log.warning("kept_in_outbox", why=answer.why, waiting=len(self._outbox))
+        await asyncio.sleep(jittered(self._full_pause_s))
+        self._full_pause_s = min(self._full_pause_s * 2, FULL_PAUSE_MAX_S)

@@ -1,0 +1,1 @@
+"""Where audio comes from, other than a microphone, and how blocks become frames."""

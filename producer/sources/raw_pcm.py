@@ -1,0 +1,123 @@
+"""Raw audio from a pipe as a source: `arecord ... | earshot listen --input -`."""
+
+import io
+import os
+import select
+import threading
+from collections.abc import Iterator
+from typing import BinaryIO, Final, Self
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from common.audio import SAMPLE_RATE
+from common.closeable import Closing
+from common.errors import BadInput
+from producer.sources.pacing import paced
+from producer.sources.source import DEFAULT_FRAME_MS, Framer, frame_samples
+
+log = structlog.get_logger(__name__)
+
+_READ_BYTES: Final = 65_536
+"""A pipe's capacity on Linux; a slow writer's bytes are handed on as they come."""
+
+_POLL_S: Final = 0.2
+"""How soon `close()` is noticed while the writer is silent."""
+
+_HEADERS: Final = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg", b"caff": "CAF", b"FORM": "AIFF"}
+
+
+class RawPcmSource(Closing):
+    """Raw s16le at 16 kHz mono from a binary stream; `realtime` at its own speed.
+
+    Entering raises `BadInput` for a terminal; iterating raises it when a file's header comes
+    instead of raw samples, or nothing at all. A stream without a file descriptor is read
+    blockingly, so that `close()` then waits for its next bytes.
+    """
+
+    is_live = False
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        frame_ms: int = DEFAULT_FRAME_MS,
+        *,
+        realtime: bool = False,
+    ) -> None:
+        self._stream = stream
+        self._framer = Framer(frame_samples(frame_ms))
+        self._realtime = realtime
+        self._closed = threading.Event()
+        self.name = "stdin"
+        self.frame_samples = frame_samples(frame_ms)
+
+    @property
+    def samples(self) -> int:
+        return self._framer.samples
+
+    def __enter__(self) -> Self:
+        if self._stream.isatty():
+            raise BadInput(
+                f"nothing is piped into {self.name}: pipe raw s16le audio of {SAMPLE_RATE} Hz mono "
+                f"into it, for example `arecord -f S16_LE -r {SAMPLE_RATE} -c 1 -t raw`"
+            )
+        return self
+
+    def close(self) -> None:
+        self._closed.set()
+
+    def __iter__(self) -> Iterator[NDArray[np.int16]]:
+        frames = self._frames()
+        if self._realtime:
+            return paced(frames, self._closed)
+        return frames
+
+    def _frames(self) -> Iterator[NDArray[np.int16]]:
+        odd = b""
+        for data in self._checked(self._blocks()):
+            whole = odd + data
+            odd = whole[len(whole) & ~1 :]
+            block = np.frombuffer(whole, "<i2", count=len(whole) // 2).astype(np.int16)
+            for frame in self._framer.push(block):
+                if self._closed.is_set():
+                    return
+                yield frame
+        if odd:
+            log.warning("dropped_half_a_sample", source=self.name)
+        yield from self._framer.finish()
+
+    def _checked(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
+        """Refuses what cannot be raw audio before any of it is handed on."""
+        head = b""
+        for data in blocks:
+            head += data
+            if len(head) >= 4:
+                break
+        if head[:4] in _HEADERS:
+            raise BadInput(
+                f"{self.name} carries a {_HEADERS[head[:4]]} file, not raw samples; give the "
+                f"file's name to --input instead, or convert it to raw s16le {SAMPLE_RATE} Hz mono"
+            )
+        if not head and not self._closed.is_set():
+            raise BadInput(
+                f"no audio came from {self.name}; check the command that should write raw s16le "
+                f"audio of {SAMPLE_RATE} Hz mono into it"
+            )
+        yield head
+        yield from blocks
+
+    def _blocks(self) -> Iterator[bytes]:
+        try:
+            descriptor = self._stream.fileno()
+        except (OSError, io.UnsupportedOperation):
+            yield from iter(lambda: self._stream.read(_READ_BYTES), b"")
+            return
+        while not self._closed.is_set():
+            ready, _, _ = select.select([descriptor], [], [], _POLL_S)
+            if not ready:
+                continue
+            data = os.read(descriptor, _READ_BYTES)
+            if not data:
+                return
+            yield data

@@ -1,0 +1,1 @@
+"""Telling speech from noise, and cutting it into utterances."""

@@ -1,0 +1,268 @@
+"""Cuts a stream of judged frames into utterances: a pure state machine in sample time.
+
+    idle --speech--> open --silence--> idle    (Utterance, or Skipped if too short or doubtful)
+                      |  ^
+                      +--+ longer than max_utterance_s (Utterance, continued)
+
+Speech is `start_speech_s` of voiced frames within `start_window_s`: fewer are a click, which
+neither opens an utterance nor goes on with one. A silence lasts until the first voiced frame of
+the speech after it, so an utterance is not over while that window may still turn out to be
+speech that began in time. An utterance holds its pre-roll, everything
+between its first and last voiced frame, and a tail of the silence after it. No sample is handed
+out twice; positions count samples since the stream began. A segment is doubtful unless the
+detector was sure of `start_speech_s` of it, in whatever places.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.audio import SAMPLE_RATE
+from producer.speech.endpointing import Endpointing
+from producer.speech.quietest_point import quietest_boundary
+
+_TAIL_SLACK_S: Final = 0.05
+"""What a draft may lack of the tail: nobody hears that it does, and 50 ms are a long wait."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """Speech began; its utterance follows, or a `Skipped`."""
+
+    at: int
+    """Position of the first voiced frame, in samples."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Utterance:
+    """A piece of the stream to ship: `samples` is exactly stream[start : start + len(samples)]."""
+
+    samples: NDArray[np.int16]
+    start: int
+    """Position of its first sample, in samples."""
+    end_of_speech: int
+    """Position right after its last voiced frame, in samples."""
+    speech_samples: int
+    """Voiced time inside it, in samples."""
+    continued: bool
+    """Cut at the maximum length: the next utterance goes on where this one ends."""
+    continues: bool
+    """The one before was cut at the maximum length, and this one goes on from there."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Paused:
+    """A silence that is not long enough yet; if it goes on, the open utterance is over."""
+
+    utterance: Utterance
+    """The audio so far, as if it were over; the final one has the same `start`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Speech went on after a `Paused`: what was handed out then is incomplete."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A segment that is no utterance: too little voiced time, or doubtful. Its audio is dropped."""
+
+    speech_s: float
+    minimum_s: float
+    start: int
+    """Position of its first voiced frame, in samples."""
+    end_of_speech: int
+    """Position right after its last voiced frame, in samples."""
+    is_doubtful: bool
+    """The detector was sure of hardly any of it, however long it is."""
+
+
+SegmentEvent = SpeechStarted | Paused | Resumed | Utterance | Skipped
+
+
+class Segmenter:
+    """One stream's cutter: feed it every frame in order, then `finish()`.
+
+    It keeps references to the frames, so they must not be written to afterwards. Memory: the
+    pre-roll while idle, at most `max_utterance_s + silence_s + start_window_s` while an utterance
+    is open.
+    """
+
+    def __init__(self, endpointing: Endpointing, frame_samples: int) -> None:
+        def frames(seconds: float) -> int:
+            # A duration that is whole frames up to rounding error is not rounded up to one more.
+            return math.ceil(seconds * SAMPLE_RATE / frame_samples - 1e-6)
+
+        self._endpointing = endpointing
+        self._size = frame_samples
+        self._silence = frames(endpointing.silence_s)
+        self._pre_roll = frames(endpointing.pre_roll_s)
+        self._tail = min(frames(endpointing.tail_s), self._silence)
+        self._max = max(int(endpointing.max_utterance_s * SAMPLE_RATE / frame_samples), 2)
+        self._cut_window = min(frames(endpointing.cut_window_s), self._max // 2)
+        self._start_speech = frames(endpointing.start_speech_s)
+        self._start_window = frames(endpointing.start_window_s)
+        first = endpointing.eager_pause_s
+        lengths = [] if first is None else range(endpointing.eager_max)
+        # a draft may be all that is sent of the utterance
+        shortest = frames(max(0.0, min(endpointing.tail_s, endpointing.silence_s) - _TAIL_SLACK_S))
+        pauses = [
+            max(frames((first or 0) * endpointing.eager_growth**n), shortest) for n in lengths
+        ]
+        self._eager_pauses = [pause for pause in pauses if pause < self._silence]
+
+        self._position = 0  # frames pushed
+        self._shipped = 0  # no frame before this one may be handed out again
+        self._recent: deque[bool] = deque(maxlen=self._start_window)
+        self._recently_sure: deque[bool] = deque(maxlen=self._start_window)
+        self._heard: deque[NDArray[np.int16]] = deque(maxlen=self._pre_roll + self._start_window)
+        self._open: _Open | None = None
+
+    def push(self, frame: NDArray[np.int16], is_speech: bool, is_sure: bool) -> list[SegmentEvent]:
+        """Takes the next frame (`frame_samples` int16) and whether it is speech, for sure; what it
+        brings about, in order.
+
+        Raises `ValueError` for a frame of another size.
+        """
+        if len(frame) != self._size:
+            raise ValueError(f"a frame of {self._size} samples expected, got {len(frame)}")
+        self._position += 1
+        self._heard.append(frame)
+        self._recent.append(is_speech)
+        self._recently_sure.append(is_speech and is_sure)
+        speech = is_speech and sum(self._recent) >= self._start_speech
+        if self._open is None:
+            return [self._begin()] if speech else []
+        self._open.add(frame, is_speech, self._recently_sure[-1])
+        return self._go_on(self._open) if speech else self._wait(self._open)
+
+    def finish(self) -> list[SegmentEvent]:
+        """Ends the stream: what is still open is handed out, or skipped, as after a silence."""
+        return [] if self._open is None else [self._close(self._open)]
+
+    def _begin(self) -> SpeechStarted:
+        window = list(self._recent)
+        onset = self._position - len(window) + window.index(True)
+        first = max(onset - self._pre_roll, self._shipped, self._position - len(self._heard))
+        kept = self._position - first
+        voiced = [False] * (kept - len(window)) + window[-kept:]
+        self._open = _Open(
+            first,
+            onset,
+            list(self._heard)[-kept:],
+            voiced,
+            self._position,
+            sure=sum(self._recently_sure),
+        )
+        return SpeechStarted(onset * self._size)
+
+    def _go_on(self, open_: "_Open") -> list[SegmentEvent]:
+        events: list[SegmentEvent] = []
+        open_.end_of_speech = self._position
+        if open_.paused:
+            open_.paused = False
+            events.append(Resumed())
+        while open_.end_of_speech - open_.first > self._max:
+            if not self._is_sure(open_):
+                return [*events, self._close(open_)]
+            events.append(self._cut(open_))
+        return events
+
+    def _wait(self, open_: "_Open") -> list[SegmentEvent]:
+        silence = self._position - open_.end_of_speech
+        if silence - self._undecided() >= self._silence:
+            return [self._close(open_)]
+        rest = self._eager_pauses[open_.pauses :]
+        if rest and silence == rest[0] and not open_.paused and self._is_utterance(open_):
+            open_.paused = True
+            open_.pauses += 1
+            return [Paused(self._utterance(open_, self._length(open_)))]
+        return []
+
+    def _undecided(self) -> int:
+        """How long ago something began that may become speech, in frames; 0: nothing has."""
+        recent = list(self._recent)
+        return len(recent) - recent.index(True) if True in recent else 0
+
+    def _close(self, open_: "_Open") -> Utterance | Skipped:
+        self._open = None
+        if not self._is_utterance(open_):
+            return Skipped(
+                speech_s=self._voiced(open_, len(open_.frames)) / SAMPLE_RATE,
+                minimum_s=self._endpointing.min_speech_s,
+                start=open_.onset * self._size,
+                end_of_speech=open_.end_of_speech * self._size,
+                is_doubtful=not self._is_sure(open_),
+            )
+        length = self._length(open_)
+        self._shipped = open_.first + length
+        return self._utterance(open_, length)
+
+    def _cut(self, open_: "_Open") -> Utterance:
+        earliest = self._max - self._cut_window
+        at = earliest + quietest_boundary(open_.frames[earliest : self._max])
+        part = self._utterance(open_, at, continued=True)
+        open_.drop(at)
+        return part
+
+    def _length(self, open_: "_Open") -> int:
+        with_tail = open_.end_of_speech - open_.first + self._tail
+        return min(with_tail, len(open_.frames), self._max)
+
+    def _voiced(self, open_: "_Open", length: int) -> int:
+        end = min(length, open_.end_of_speech - open_.first)
+        return sum(open_.voiced[open_.onset - open_.first : end]) * self._size
+
+    def _is_utterance(self, open_: "_Open") -> bool:
+        minimum = self._endpointing.min_speech_s * SAMPLE_RATE
+        enough = open_.continues or self._voiced(open_, len(open_.frames)) >= minimum
+        return self._is_sure(open_) and enough
+
+    def _is_sure(self, open_: "_Open") -> bool:
+        return open_.sure >= self._start_speech
+
+    def _utterance(self, open_: "_Open", length: int, *, continued: bool = False) -> Utterance:
+        voiced = open_.voiced[:length]
+        last = length - voiced[::-1].index(True) if continued and True in voiced else length
+        end = min(open_.end_of_speech, open_.first + last)
+        return Utterance(
+            samples=np.concatenate(open_.frames[:length]),
+            start=open_.first * self._size,
+            end_of_speech=end * self._size,
+            speech_samples=self._voiced(open_, length),
+            continued=continued,
+            continues=open_.continues,
+        )
+
+
+@dataclass(slots=True)
+class _Open:
+    """The utterance in the making; all positions in frames."""
+
+    first: int
+    onset: int
+    frames: list[NDArray[np.int16]]
+    voiced: list[bool]
+    end_of_speech: int
+    sure: int
+    """Of how many frames the detector was sure, those of parts that were cut off included."""
+    paused: bool = False
+    pauses: int = 0
+    continues: bool = False
+
+    def add(self, frame: NDArray[np.int16], is_voiced: bool, is_sure: bool) -> None:
+        self.frames.append(frame)
+        self.voiced.append(is_voiced)
+        self.sure += is_sure
+
+    def drop(self, count: int) -> None:
+        """Forgets the first `count` frames: the rest is its continuation."""
+        del self.frames[:count], self.voiced[:count]
+        self.first += count
+        self.onset = self.first
+        self.pauses = 0
+        self.continues = True

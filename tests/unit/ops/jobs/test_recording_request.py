@@ -1,0 +1,90 @@
+"""A recording is named so that the host that transcribes it finds the same file, or says why it
+does not."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.errors import BadInput
+from common.settings import JobSettings, Settings
+from ops.jobs.transcribe.request import Request, asked, found
+from tests.support.environments import clean
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
+    clean(monkeypatch, tmp_path)
+    (tmp_path / "talk one.mp3").write_bytes(b"12345")
+    return Settings(jobs={"folder": str(tmp_path)})
+
+
+def request_for(settings: Settings, folder: Path) -> Request:
+    return asked(folder / "talk one.mp3", folder / "talk.srt", "srt", settings, 1_700_000_000_000)
+
+
+def test_each_request_is_a_run_and_a_session_of_its_own(settings: Settings, tmp_path: Path) -> None:
+    one, other = request_for(settings, tmp_path), request_for(settings, tmp_path)
+    assert one.run != other.run
+    assert one.session == f"talk-one.{one.run[:8]}"
+    assert one.since == "1700000000000-0"
+    assert Request.read(one.model_dump()) == one
+
+
+def test_a_file_in_the_shared_folder_is_found_wherever_that_is(
+    settings: Settings, tmp_path: Path
+) -> None:
+    request = request_for(settings, tmp_path)
+    assert (request.file, request.output) == ("talk one.mp3", "talk.srt")
+    elsewhere = tmp_path / "mounted"
+    elsewhere.mkdir()
+    (elsewhere / "talk one.mp3").write_bytes(b"12345")
+    paths = found(request, JobSettings(folder=str(elsewhere)))
+    assert (paths.file, paths.output) == (elsewhere / "talk one.mp3", elsewhere / "talk.srt")
+
+
+def test_a_file_elsewhere_keeps_its_whole_path(settings: Settings, tmp_path: Path) -> None:
+    outside = settings.model_copy(update={"jobs": JobSettings(folder=str(tmp_path / "other"))})
+    request = request_for(outside, tmp_path)
+    assert request.file == str(tmp_path / "talk one.mp3")
+    assert found(request, JobSettings()).file == tmp_path / "talk one.mp3"
+
+
+def test_a_file_that_is_not_here_or_is_another_is_said(settings: Settings, tmp_path: Path) -> None:
+    request = request_for(settings, tmp_path)
+    with pytest.raises(BadInput, match="in the shared folder of another host"):
+        found(request, JobSettings())
+    (tmp_path / "talk one.mp3").write_bytes(b"123")
+    with pytest.raises(BadInput, match="3 bytes where `earshot jobs` runs and 5 where it was"):
+        found(request, settings.jobs)
+    (tmp_path / "talk one.mp3").unlink()
+    with pytest.raises(BadInput, match="cannot be read where `earshot jobs` runs"):
+        found(request, settings.jobs)
+    with pytest.raises(BadInput, match="cannot be read: No such file"):
+        request_for(settings, tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_said_before_the_work(
+    settings: Settings, tmp_path: Path
+) -> None:
+    request = asked(tmp_path / "talk one.mp3", tmp_path / "no" / "talk.txt", "txt", settings, 0)
+    with pytest.raises(BadInput, match=r"talk\.txt cannot be written: there is no folder"):
+        found(request, settings.jobs)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"file": "../../etc/passwd"}, "lies outside of"),
+        ({"output": "/etc/passwd"}, "lies outside of"),
+        ({"run": "x"}, "run is not usable"),
+        ({"since": "$"}, "since is not usable"),
+        ({"session": "a b"}, "session is not usable"),
+        ({"more": 1}, "more is not usable"),
+    ],
+)
+def test_what_somebody_else_wrote_into_a_job_is_refused(
+    settings: Settings, tmp_path: Path, changes: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(BadInput, match=sentence):
+        found(Request.read(request_for(settings, tmp_path).model_dump() | changes), settings.jobs)

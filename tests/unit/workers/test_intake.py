@@ -1,0 +1,70 @@
+"""What fails again and again, though Redis is there, is told once and tried ever more seldom."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from redis.exceptions import ResponseError
+from structlog.testing import capture_logs
+
+from common.redis.link import Link
+from common.settings import RedisSettings
+from workers.loop import intake as module
+from workers.loop.in_hand import Hand
+from workers.loop.intake import Intake
+
+LONGEST_S = 1.0
+
+
+class BadReader:
+    """Raises `errors`, one for each read, and then nothing more happens."""
+
+    streams = ("earshot:{0}:utterances",)
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = list(errors)
+        self.over = asyncio.Event()
+
+    async def waiting(self) -> list[Any]:
+        if self.errors:
+            raise self.errors.pop(0)
+        self.over.set()
+        await asyncio.Event().wait()
+        return []
+
+    next = waiting
+
+
+@pytest.fixture
+def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Those that were made, which take no time here."""
+    made: list[float] = []
+
+    def none_at_all(pause_s: float) -> float:
+        made.append(pause_s)
+        return 0.0
+
+    monkeypatch.setattr(module, "jittered", none_at_all)
+    return made
+
+
+async def test_a_lasting_error_is_told_once_and_tried_ever_more_seldom(
+    pauses: list[float],
+) -> None:
+    reader: Any = BadReader(*[ResponseError("WRONGTYPE")] * 7, ResponseError("another"))
+    redis: Any = None
+    link = Link(redis, RedisSettings(), max_pause_s=0.01)
+    hand = Hand(redis, link, "stt", "me")
+    intake = Intake(
+        [reader], hand, link, limit=lambda: 1, begin=lambda *_: None, max_pause_s=LONGEST_S
+    )
+    with capture_logs() as lines:
+        reading = asyncio.create_task(intake._read(reader))
+        await reader.over.wait()
+        reading.cancel()
+        with suppress(asyncio.CancelledError):
+            await reading
+    told = [str(line["exc_info"]) for line in lines if line["event"] == "read_failed"]
+    assert told == ["WRONGTYPE", "another"]
+    assert pauses == [0.1, 0.2, 0.4, 0.8, LONGEST_S, LONGEST_S, LONGEST_S, LONGEST_S]

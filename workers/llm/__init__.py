@@ -1,0 +1,1 @@
+"""The LLM worker: from turns to replies."""

@@ -1,0 +1,69 @@
+"""The trace of an attempt at an answer, while nobody knows yet how it ends.
+
+An attempt that ends in a reply has its span made by the transition (`common/telemetry/spans.py`),
+under an id that was known before. Here is what is passed to the LLM server, and the spans of
+attempts that fail.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import structlog
+
+from common import traceparent
+from common.redis.store import ms
+from common.telemetry.spans import Span, attributes_of
+from common.telemetry.tracing import OFF, Recorder
+from common.transitions.answering import Attempt
+
+
+class AttemptTraces:
+    """Those of one worker. `clock` counts seconds."""
+
+    def __init__(self, recorder: Recorder = OFF, clock: Callable[[], float] = time.monotonic):
+        self._recorder = recorder
+        self._clock = clock
+
+    @contextmanager
+    def of(self, attempt: Attempt) -> Iterator[None]:
+        """Around the work on an attempt: requests to the LLM server carry its trace context.
+
+        Without traces of our own that is the one that the turn came with, handed on as it is.
+        """
+        last = attempt.turns[-1]
+        context = traceparent.of_turn(last.traceparent, last.utterance)
+        if context is None:
+            yield
+            return
+        structlog.contextvars.bind_contextvars(trace=context.trace)
+        own = traceparent.attempt_span(context.trace, last.utterance, attempt.number)
+        outgoing = str(replace(context, span=own)) if self._recorder.is_on else last.traceparent
+        token, began = traceparent.current.set(outgoing), self._clock()
+        try:
+            yield
+        except BaseException as error:
+            if self._recorder.is_on and context.sampled:
+                ended = attempt.started_at + ms(self._clock() - began)
+                self._recorder.record([_failed(attempt, context, own, ended, error)])
+            raise
+        finally:
+            traceparent.current.reset(token)
+
+
+def _failed(
+    attempt: Attempt, turn: traceparent.TraceParent, own: str, ended: int, error: BaseException
+) -> Span:
+    last = attempt.turns[-1]
+    return Span(
+        "llm.generate",
+        turn.trace,
+        turn.span,
+        attempt.started_at,
+        ended,
+        id=own,
+        error=f"{type(error).__name__}: {error}".removesuffix(": "),
+        attributes=attributes_of(attempt.session, last.turn, last.utterance)
+        | {"earshot.attempt": attempt.number},
+    )

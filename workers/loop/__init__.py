@@ -1,0 +1,1 @@
+"""The consumer loop that STT and LLM workers share."""

@@ -1,0 +1,95 @@
+"""What every worker does now and then for everybody: tend, trim, sweep."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+import structlog
+from redis.exceptions import ResponseError
+
+from common.errors import Refused
+from common.keys import HANDED_BACK, LLM_GROUP, STT_GROUP, Shard
+from common.redis.connection import is_unusable
+from common.redis.link import Link, jittered
+from common.redis.store import Store
+from common.transitions.claims import leave
+from common.transitions.tending import due_sessions, tend, trim
+
+TEND_EVERY_S: Final = 2.0
+TRIM_EVERY: Final = 10  # rounds of tending
+SWEEP_EVERY: Final = 30
+SESSIONS_AT_ONCE: Final = 32
+# A consumer that has read nothing for this many claim_idle and holds nothing belongs to a
+# process that is gone: a live one reads every few seconds.
+SWEEP_AFTER_CLAIMS: Final = 30
+
+log = structlog.get_logger(__name__)
+
+
+class Caretaker:
+    """Runs beside the readers; several workers doing the same do no harm."""
+
+    def __init__(self, store: Store, link: Link, consumer: str, *, claim_idle_s: float) -> None:
+        self._store = store
+        self._link = link
+        self._redis: Any = store.redis
+        self._consumer = consumer
+        self._sweep_idle_ms = SWEEP_AFTER_CLAIMS * claim_idle_s * 1000
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        rounds = 0
+        while True:
+            await asyncio.sleep(jittered(TEND_EVERY_S))
+            rounds += 1
+            for shard in self._store.all_shards():
+                try:
+                    await self.tend(shard)
+                    if rounds % TRIM_EVERY == 0:
+                        await self.trim(shard)
+                    if rounds % SWEEP_EVERY == 0:
+                        await self.sweep(shard.turns, LLM_GROUP)
+                        for stream in (shard.utterances, shard.recordings):
+                            await self.sweep(stream, STT_GROUP)
+                except Exception as error:
+                    if not is_unusable(error):
+                        log.exception("tending_failed", shard=shard.number)
+
+    async def tend(self, shard: Shard) -> None:
+        """Look after the sessions that are due."""
+        sessions: Sequence[str] = await self._link.call(
+            due_sessions, self._store, shard, SESSIONS_AT_ONCE
+        )
+        for session in sessions:
+            try:
+                mended = await self._link.call(tend, self._store, session)
+            except Refused as error:
+                log.error("cannot_tend", session=session, why=str(error))
+                continue
+            if mended:
+                log.warning("session_mended", session=session, how=mended)
+
+    async def trim(self, shard: Shard) -> None:
+        """Keep what is kept for readers within its bounds, and say what a count limit cost."""
+        trimmed = await self._link.call(trim, self._store, shard)
+        for kind in ("results", "deltas", "dead"):
+            if dropped := getattr(trimmed, kind):
+                log.warning(
+                    "oldest_dropped",
+                    of=kind,
+                    count=dropped,
+                    setting=f"EARSHOT_LIMITS__{kind.upper()}_MAX",
+                )
+
+    async def sweep(self, stream: str, group: str) -> None:
+        """Remove the consumers of processes that are gone, never one with pending entries."""
+        try:
+            consumers = await self._link.call(self._redis.xinfo_consumers, stream, group)
+        except ResponseError:
+            return  # no such stream or group yet
+        for consumer in consumers:
+            name = consumer["name"].decode()
+            if name in {self._consumer, HANDED_BACK} or consumer["pending"]:
+                continue
+            if consumer["idle"] > self._sweep_idle_ms:
+                await self._link.call(leave, self._store, stream, group, name)

@@ -1,0 +1,273 @@
+"""The one consumer loop that STT and LLM workers share.
+
+It reads new entries (a reader per shard, nothing read without room for it), takes over what was
+handed back or abandoned, beats for what is in hand, runs the handler with bounded concurrency,
+and decides by what the handler raises. On stop it drains, hands back the rest and leaves.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable
+from contextlib import suppress
+from typing import Final
+
+import structlog
+from redis.exceptions import ResponseError
+
+from common.errors import RedisUnusable, Transient
+from common.redis.connection import check_server, is_away, is_hopeless, is_unusable, sentence
+from common.redis.link import Link
+from common.redis.store import Store
+from common.settings import Settings
+from common.status.backlog_metrics import BacklogCollector
+from common.telemetry.monitoring import monitored
+from common.transitions.claims import leave
+from workers.loop import metrics
+from workers.loop.attempts import Attempts, LoopDesk
+from workers.loop.breaker import Breaker, State
+from workers.loop.caretaker import Caretaker
+from workers.loop.gate import Gate
+from workers.loop.handler import Handler
+from workers.loop.in_hand import Hand, Held
+from workers.loop.intake import Intake
+from workers.loop.reader import BLOCK_MS, Reader
+from workers.loop.registration import Register
+
+BEATS_PER_CLAIM: Final = 4
+LAST_WORDS_S: Final = 3.0
+
+log = structlog.get_logger(__name__)
+
+
+class Loop:
+    """One worker process."""
+
+    def __init__(self, store: Store, settings: Settings, handler: Handler, name: str) -> None:
+        self._store = store
+        self._settings = settings
+        self._handler = handler
+        self._name = name
+        worker = settings.worker
+        self._link = Link(store.redis, settings.redis, max_pause_s=worker.backoff_max_s)
+        self._register = Register(store.redis, name, handler.role, ttl_s=worker.claim_idle_s * 1.5)
+        self._hand = Hand(store, self._link, handler.group, name)
+        self._gate = Gate()
+        self._breaker = Breaker(
+            handler.probe, self._server_changed, max_pause_s=worker.backoff_max_s
+        )
+        self._readers = [
+            Reader(
+                store,
+                self._link,
+                shard,
+                handler.streams(shard),
+                handler.group,
+                name,
+                claim_idle_s=worker.claim_idle_s,
+            )
+            for shard in store.all_shards()
+        ]
+        self._caretaker = Caretaker(store, self._link, name, claim_idle_s=worker.claim_idle_s)
+        self._attempts = Attempts(
+            handler, self._hand, self._link, self._register, self._breaker, worker
+        )
+        self._intake = Intake(
+            self._readers,
+            self._hand,
+            self._link,
+            limit=self._limit,
+            begin=self._begin,
+            max_pause_s=worker.backoff_max_s,
+        )
+        metrics.begin(handler.role)
+        metrics.IN_HAND.labels(handler.role).set_function(lambda: len(self._hand))
+        metrics.BREAKER.labels(handler.role).set_function(self._breaker_level)
+
+    async def unready(self) -> str:
+        """Why this worker cannot work now, in a sentence; empty if it can."""
+        if why := self._link.unreachable:
+            return why
+        state = self._register.state
+        if state["state"] == "ready":
+            return ""
+        return str(state.get("waits_for") or f"the worker is {state['state']}")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then drain and leave.
+
+        Raises RedisUnusable or what `handler.start` raises, when waiting cannot help.
+        """
+        async with monitored(
+            self._settings.metrics,
+            ready=self.unready,
+            collectors=[BacklogCollector(self._store, self._link)],
+        ):
+            await self._run(stop)
+
+    async def _run(self, stop: asyncio.Event) -> None:
+        background = [asyncio.create_task(self._beat(), name="heartbeat")]
+        intake: list[asyncio.Task[None]] = []
+        try:
+            if await _unless(stop, self._get_ready()):
+                log.info("ready", role=self._handler.role)
+                background += [
+                    asyncio.create_task(self._breaker.watch(), name="breaker"),
+                    asyncio.create_task(self._caretaker.run(), name="caretaker"),
+                ]
+                intake += [
+                    asyncio.create_task(task, name="intake") for task in self._intake.tasks()
+                ]
+                await _first_of(stop, [*background, *intake])
+            await self._drain(intake)
+        finally:
+            for task in [*background, *intake]:
+                task.cancel()
+            await asyncio.gather(*background, *intake, return_exceptions=True)
+            await self._handler.close()
+        log.info("left")
+
+    async def _get_ready(self) -> None:
+        await self._meet_redis(once=True)
+        await self._handler.start(LoopDesk(self._link, self._register))
+        await self._meet_redis(once=False)
+        self._register.says(state="ready")
+        try:
+            # say right away, not at the first turn, that the server behind the role is unusable
+            await self._handler.probe()
+        except Transient as error:
+            self._breaker.failed(str(error))
+
+    async def _meet_redis(self, *, once: bool) -> None:
+        """Check the server and make the groups; `once`: do not wait for one that is away."""
+        while True:
+            try:
+                await self._link.call(
+                    check_server, self._store.redis, self._settings.redis, self._store.shards
+                )
+                for reader in self._readers:
+                    await reader.make_groups()
+                await self._link.call(self._register.publish)
+                return
+            except Exception as error:
+                # a foreign key where a stream should be, say
+                refused = isinstance(error, ResponseError) and not is_away(error)
+                if is_hopeless(error) or refused:
+                    raise RedisUnusable(sentence(error, self._settings.redis)) from None
+                if not is_away(error):
+                    raise
+                if once:
+                    return
+            await self._link.pause()
+
+    # -- working
+
+    def _limit(self) -> int:
+        """How many entries may be in hand now."""
+        if self._breaker.state is State.OPEN:
+            return 0
+        return 1 if self._breaker.state is State.TRIAL else self._handler.concurrency
+
+    def _begin(self, reader: Reader, held: Held) -> None:
+        name = f"work {self._name} {held.work.claim.entry}"
+        held.task = asyncio.create_task(self._work(reader, held), name=name)
+
+    async def _work(self, reader: Reader, held: Held) -> None:
+        work = held.work
+        structlog.contextvars.bind_contextvars(stage=self._handler.role, entry=work.claim.entry)
+        try:
+            async with self._gate.alone() if held.alone else self._gate.shared():
+                await self._attempts.run(reader, held)
+        except asyncio.CancelledError:
+            if not held.lost:
+                raise
+        except Exception:
+            log.exception("work_failed")  # it stays pending and comes back after claim_idle
+        finally:
+            self._hand.release(held)
+            self._intake.look_again()
+
+    def _breaker_level(self) -> int:
+        return (State.CLOSED, State.TRIAL, State.OPEN).index(self._breaker.state)
+
+    def _server_changed(self, why: str | None) -> None:
+        self._register.says(state="waiting" if why else "ready", waits_for=why)
+        self._intake.look_again()
+
+    # -- staying and leaving
+
+    async def _beat(self) -> None:
+        """Heartbeats for what is in hand, and the worker's own sign of life."""
+        interval_s = self._settings.worker.claim_idle_s / BEATS_PER_CLAIM
+        while True:
+            self._register.says(in_hand=len(self._hand))
+            self._register.changed.clear()
+            try:
+                await self._hand.beat()
+                await self._link.call(self._register.publish)
+            except Exception as error:
+                if is_unusable(error):
+                    await self._link.pause()
+                    continue
+                log.exception("heartbeat_failed")
+            with suppress(TimeoutError):
+                async with asyncio.timeout(interval_s):
+                    await self._register.changed.wait()
+
+    async def _drain(self, intake: list["asyncio.Task[None]"]) -> None:
+        """Stop taking, finish what is in hand, hand back the rest, leave."""
+        self._intake.stop()
+        self._register.says(state="draining")
+        log.info("draining", in_hand=len(self._hand))
+        began = time.monotonic()
+        if intake:
+            # a blocked read must end by itself: cancelling it could lose the entry it was answered
+            await asyncio.wait(intake, timeout=BLOCK_MS / 1000 + 1)
+        held = list(self._hand.held.values())
+        tasks = [one.task for one in held if one.task is not None]
+        left_s = began + self._settings.worker.drain_timeout_s - time.monotonic()
+        if tasks:
+            await asyncio.wait(tasks, timeout=max(0.0, left_s))
+        unfinished = [one.work for one in held if one.task is not None and not one.task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            async with asyncio.timeout(LAST_WORDS_S):
+                await self._hand.give_back(*unfinished)
+                for reader in self._readers:
+                    for stream in reader.streams:
+                        await leave(self._store, stream, self._handler.group, self._name)
+                await self._register.remove()
+        except Exception as error:
+            if not (is_unusable(error) or isinstance(error, TimeoutError)):
+                raise
+            log.warning("left_without_goodbye", why="Redis is away", unfinished=len(unfinished))
+            return
+        if unfinished:
+            log.info("handed_back", count=len(unfinished))
+
+
+async def _first_of(stop: asyncio.Event, tasks: list["asyncio.Task[None]"]) -> None:
+    """Until `stop` is set; a background task that ends before is a bug, and raises."""
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopping.cancel()
+    for task in done - {stopping}:
+        task.result()
+
+
+async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> bool:
+    """Run `work`, given up when `stop` is set first; whether it was finished."""
+    task = asyncio.ensure_future(work)
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+            return True
+        return False
+    finally:
+        task.cancel()
+        stopping.cancel()

@@ -1,0 +1,57 @@
+"""What a worker counts beside its turns, for Prometheus; see `common/telemetry/metrics.py`."""
+
+from typing import Final, Literal, get_args
+
+from prometheus_client import Counter, Gauge
+
+from workers.loop.handler import Kind
+
+IN_HAND: Final = Gauge(
+    "earshot_in_hand_entries", "Entries that this worker holds, by `stage`.", ["stage"]
+)
+BREAKER: Final = Gauge(
+    "earshot_breaker_state",
+    "The breaker before the server of a `stage`: 0 closed, 1 on trial, 2 open.",
+    ["stage"],
+)
+DELIVERIES: Final = Counter(
+    "earshot_deliveries_total",
+    "Entries taken, by `stage` and `kind`: new, handed_back, abandoned (by a worker that died),"
+    " again (after a failure without a known cause).",
+    ["stage", "kind"],
+)
+RETRIES: Final = Counter(
+    "earshot_retries_total",
+    "Tries that failed and are made again, by `stage` and `reason`: transient (one request),"
+    " server (unusable: given back), redis, failed (no known cause).",
+    ["stage", "reason"],
+)
+SETTLED: Final = Counter(
+    "earshot_settled_total",
+    "Ends of work, by `stage` and `outcome`: ok, stale (nobody waits for it any more), lost"
+    " (another worker has it).",
+    ["stage", "outcome"],
+)
+BURIED: Final = Counter(
+    "earshot_dead_letters_total",
+    "Entries given up, by `stage` and `reason`.",
+    ["stage", "reason"],
+)
+
+RETRY_REASONS: Final = ("transient", "server", "redis", "failed")
+OUTCOMES: Final = ("ok", "stale", "lost")
+BurialReason = Literal[
+    "permanent", "bad_audio", "bad_entry", "newer_schema", "refused", "max_deliveries", "failed"
+]
+
+
+def begin(stage: str) -> None:
+    """Have every series of a stage from the start: its first event shows as an increase."""
+    for counter, values in (
+        (DELIVERIES, get_args(Kind)),
+        (RETRIES, RETRY_REASONS),
+        (SETTLED, OUTCOMES),
+        (BURIED, get_args(BurialReason)),
+    ):
+        for value in values:
+            counter.labels(stage, value)

@@ -1,0 +1,1 @@
+"""The STT worker: from audio to text."""

@@ -1,0 +1,263 @@
+"""faster-whisper: loading a model, and turning 16 kHz speech into text with its scores."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from common.audio import FULL_SCALE, SAMPLE_RATE
+from common.errors import BadSetting, NoModel, Transient
+from common.settings import SttSettings
+from workers.stt.model_folder import NOT_INSTALLED, ModelFolder, locate
+from workers.stt.noise import is_noise
+
+# What suits each device when EARSHOT_STT__COMPUTE_TYPE is `default`.
+PREFERRED: Final = {"cpu": "int8", "cuda": "float16"}
+LET_CTRANSLATE2_CHOOSE: Final = ("auto", "default")
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A part of what was said; when, in ms since the audio's first sample."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Transcription:
+    """What was said; `text` is empty when nothing was.
+
+    The scores are means over faster-whisper's segments, weighted by their duration: of those
+    that are speech, or of the noise if there are only such. None where there is no segment.
+    `audio_ms` is the length of the sound, `decode_ms` what the model took.
+    """
+
+    text: str
+    language: str
+    language_probability: float | None
+    avg_logprob: float | None
+    no_speech_prob: float | None
+    audio_ms: int
+    decode_ms: int
+    segments: tuple[Segment, ...] = ()
+
+
+class Whisper:
+    """A loaded model. May be used by as many threads at once as it was loaded for."""
+
+    def __init__(self, model: Any, name: str, device: str, settings: SttSettings) -> None:
+        self._model = model
+        self._settings = settings
+        self.name = name
+        self.device = device
+
+    def transcribe(self, samples: NDArray[np.int16], language: str = "") -> Transcription:
+        """Transcribe mono samples at 16 kHz. Blocks for as long as the model takes.
+
+        `language` is a hint (`en`, `en-GB`) that goes before EARSHOT_STT__LANGUAGE; one that the
+        model does not know is passed over. Raises Transient when the GPU fails.
+        """
+        began = time.perf_counter()
+        try:
+            # One pass at temperature 0, again only when the text goes round in circles: retries
+            # for a low probability cost up to five more decodings, and a user is waiting.
+            # Noise is dropped by our own rule, so that its scores are known.
+            found, info = self._model.transcribe(
+                samples.astype(np.float32) / FULL_SCALE,
+                language=self._language(language),
+                beam_size=self._settings.beam_size,
+                condition_on_previous_text=False,
+                vad_filter=False,
+                # they cost a few tokens; without them the bundled model mishears half as much again
+                without_timestamps=False,
+                log_prob_threshold=None,
+                no_speech_threshold=None,
+            )
+            segments = list(found)
+        except RuntimeError as error:
+            if not self.device.startswith("cuda"):
+                raise
+            raise _gpu_trouble(error) from error
+        speech = [segment for segment in segments if not self._is_noise(segment)]
+        scored = speech or segments
+        audio_ms = round(1000 * len(samples) / SAMPLE_RATE)
+        return Transcription(
+            text=" ".join(" ".join(segment.text for segment in speech).split()),
+            language=info.language,
+            language_probability=_finite(info.language_probability),
+            avg_logprob=_mean(scored, "avg_logprob"),
+            no_speech_prob=_mean(scored, "no_speech_prob"),
+            audio_ms=audio_ms,
+            decode_ms=round(1000 * (time.perf_counter() - began)),
+            segments=tuple(_segment(segment, audio_ms) for segment in speech),
+        )
+
+    def warm_up(self) -> None:
+        """Transcribe a second of quiet noise, so that the first utterance waits for no set-up."""
+        quiet = np.random.default_rng(0).normal(0, 30, SAMPLE_RATE)
+        self.transcribe(quiet.astype(np.int16))
+
+    def _is_noise(self, segment: Any) -> bool:
+        return is_noise(
+            segment.text,
+            no_speech_prob=segment.no_speech_prob,
+            avg_logprob=segment.avg_logprob,
+            no_speech_threshold=self._settings.no_speech_threshold,
+            log_prob_threshold=self._settings.log_prob_threshold,
+        )
+
+    def _language(self, hint: str) -> str | None:
+        known = self._model.supported_languages
+        if len(known) == 1:
+            return str(known[0])
+        code = hint.partition("-")[0].lower()
+        return code if code in known else self._settings.language or None
+
+
+def load(settings: SttSettings) -> Whisper:
+    """Find or fetch the model, load it and warm it up. Blocks; fetching may take minutes.
+
+    Raises NoModel with the way out, BadSetting for a language that the model does not know.
+    """
+    try:
+        import faster_whisper  # noqa: F401  # the first to need it says so in a sentence
+    except ImportError:
+        raise NoModel(NOT_INSTALLED) from None
+    device = settings.device
+    if device != "cpu":
+        gpus = _gpus()
+        if device == "cuda" and not gpus:
+            raise NoModel(
+                "EARSHOT_STT__DEVICE is cuda, and CTranslate2 finds no usable NVIDIA GPU here:"
+                " check `nvidia-smi` and the driver, or set EARSHOT_STT__DEVICE=cpu"
+            )
+        device = "cuda" if gpus else "cpu"
+    folder = locate(settings.model, settings.models_dir)
+    try:
+        return _open(folder, device, settings)
+    except NoModel as error:
+        its_own_choice = settings.device == "auto" and device == "cuda"
+        # too small a GPU is for a person to decide: on the CPU the model may be far too slow
+        if not its_own_choice or error.__cause__ is None or _is_out_of_memory(error.__cause__):
+            raise
+        log.warning("gpu_not_usable", why=str(error), instead="cpu")
+    return _open(folder, "cpu", settings)
+
+
+def _gpus() -> int:
+    import ctranslate2
+
+    try:
+        return int(ctranslate2.get_cuda_device_count())
+    except RuntimeError as error:  # a driver that is there and does not work
+        log.warning("gpu_not_usable", why=str(error))
+        return 0
+
+
+def _open(folder: ModelFolder, device: str, settings: SttSettings) -> Whisper:
+    import ctranslate2
+    import faster_whisper
+
+    try:
+        compute_type = _compute_type(
+            settings.compute_type, device, ctranslate2.get_supported_compute_types(device)
+        )
+        model = faster_whisper.WhisperModel(
+            str(folder.path),
+            device=device,
+            compute_type=compute_type,
+            cpu_threads=settings.cpu_threads,
+            num_workers=settings.concurrency,
+        )
+        _check_language(settings.language, model.supported_languages, folder.name)
+        whisper = Whisper(model, folder.name, f"{device} {model.model.compute_type}", settings)
+        whisper.warm_up()  # missing CUDA libraries show only now
+    except (BadSetting, NoModel):
+        raise
+    except Transient as error:
+        cause = error.__cause__ or error
+        raise NoModel(_why_not(cause, folder, device)) from cause
+    except Exception as error:
+        raise NoModel(_why_not(error, folder, device)) from error
+    return whisper
+
+
+def _compute_type(wanted: str, device: str, supported: set[str]) -> str:
+    if wanted == "default":
+        return PREFERRED[device] if PREFERRED[device] in supported else "auto"
+    if wanted not in supported and wanted not in LET_CTRANSLATE2_CHOOSE:
+        raise NoModel(
+            f"EARSHOT_STT__COMPUTE_TYPE is {wanted!r}, which {device} does not offer here: it takes"
+            f" {', '.join(sorted({*supported, *LET_CTRANSLATE2_CHOOSE}))}"
+        )
+    return wanted
+
+
+def _check_language(language: str, known: Sequence[str], model: str) -> None:
+    if language and language not in known:
+        raise BadSetting(
+            f"EARSHOT_STT__LANGUAGE is {language!r}, which the model {model} does not know: it"
+            f" takes {', '.join(known)}, or nothing"
+            + (" (models without .en in their name know more)" if len(known) == 1 else "")
+        )
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    return "out of memory" in str(error) or "ALLOC_FAILED" in str(error)
+
+
+def _gpu_trouble(error: RuntimeError) -> Transient:
+    if _is_out_of_memory(error):
+        return Transient(
+            f"the GPU has not enough free memory for this utterance ({error}): something else"
+            " uses it, or EARSHOT_STT__CONCURRENCY or EARSHOT_STT__BEAM_SIZE is too high",
+            opens_breaker=False,
+        )
+    # a failed CUDA context stays failed: the next worker may do better, this one waits
+    return Transient(f"the GPU fails ({error}): restart this worker if that stays so")
+
+
+def _why_not(error: BaseException, folder: ModelFolder, device: str) -> str:
+    said = str(error).strip().rstrip(".") or type(error).__name__
+    if _is_out_of_memory(error):
+        return (
+            f"the model {folder.name} does not fit into the GPU's free memory: free some, take a"
+            " smaller model, EARSHOT_STT__COMPUTE_TYPE=int8_float16 or EARSHOT_STT__DEVICE=cpu"
+        )
+    if device == "cuda":
+        return (
+            f"the model {folder.name} does not run on this GPU ({said}): install the CUDA 12"
+            " libraries that CTranslate2 needs (cuBLAS), or set EARSHOT_STT__DEVICE=cpu"
+        )
+    return (
+        f"the model {folder.name} in {folder.path} cannot be loaded ({said}): fetch or convert it"
+        " anew, or use EARSHOT_STT__MODEL=demo to try earshot out"
+    )
+
+
+def _segment(segment: Any, audio_ms: int) -> Segment:
+    # the model hears in windows of 30 s, and its times may lie behind the end of the audio
+    start_ms, end_ms = (min(round(1000 * time), audio_ms) for time in (segment.start, segment.end))
+    return Segment(start_ms, max(start_ms, end_ms), " ".join(segment.text.split()))
+
+
+def _mean(segments: Sequence[Any], score: str) -> float | None:
+    weights = [segment.end - segment.start for segment in segments]
+    if not sum(weights) > 0:
+        return None
+    weighed = zip(segments, weights, strict=True)
+    return _finite(sum(getattr(segment, score) * w for segment, w in weighed) / sum(weights))
+
+
+def _finite(value: float) -> float | None:
+    # an event is JSON, which has no NaN and no infinity
+    return round(float(value), 4) if math.isfinite(value) else None
