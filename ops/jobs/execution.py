@@ -14,10 +14,10 @@ from redis.exceptions import RedisError
 from common.errors import EarshotError, Transient
 from common.extras import how_to_install
 from common.redis.link import Link
+from common.redis.opening import make_link, open_store
 from common.redis.store import Store
 from common.settings import Settings
 from common.settings.loading import load
-from ops.local.running import link_of, opened
 
 if TYPE_CHECKING:
     from ops.jobs.registry import KnownJob
@@ -92,8 +92,8 @@ def _failed(job: "KnownJob", why: str) -> JobFailed:
 async def _run(job: "KnownJob", module: str, arguments: Mapping[str, Any]) -> Any:
     settings = load()
     run: Run = importlib.import_module(module).run
-    async with opened(settings) as store:
-        context = JobContext(settings, store, link_of(store, settings), job.id)
+    async with open_store(settings) as store:
+        context = JobContext(settings, store, make_link(store, settings), job.id)
         saving = asyncio.create_task(_save_progress(job, context))
         try:
             return await run(context, arguments)

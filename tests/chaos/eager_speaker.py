@@ -17,12 +17,13 @@ from typing import Final
 import numpy as np
 
 from common.audio import SAMPLE_RATE
+from common.redis.opening import make_link, open_store, wait_for_redis
 from common.settings import Settings
 from common.telemetry import logs
 from common.utterance import Utterance
 from ops.bench.chaos.plan import Kind, Planned
 from ops.bench.chaos.speech import InstantEngine, utterance_of
-from ops.local.running import link_of, meet, opened, run_role
+from ops.local.signals import run_role
 from producer.shipping.drafts import Draft, Drafts, Name
 from producer.shipping.identity import new_utterance_id
 from producer.shipping.outbox import Outbox
@@ -195,13 +196,13 @@ async def _run(
 ) -> None:
     diary = Diary(folder, session)
     outbox = Mortal(folder / "outbox", session, max_bytes=10**8, max_age_s=10**5)
-    async with opened(settings) as store:
-        link = link_of(store, settings)
+    async with open_store(settings) as store:
+        link = make_link(store, settings)
         shipper = Shipper(store, link, outbox, eager_backlog=settings.listen.eager_backlog)
         speaker = Speaker(session, diary, outbox, shipper)
 
         async def live() -> None:
-            await meet(link, store, settings)
+            await wait_for_redis(link, store, settings)
             if died := diary.noted("died"):
                 await _come_back(death_in(died[-1]), settings)
             shipping = asyncio.create_task(shipper.run())

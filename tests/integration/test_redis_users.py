@@ -23,11 +23,12 @@ from common.results.subscriber import Subscriber
 from common.settings import Settings
 from common.status.backlog_metrics import BacklogCollector
 from common.status.holdings import holdings
+from common.status.sessions import due_sessions
 from common.status.snapshot import take_census
 from common.transitions.claims import drop_vanished, hand_back, heartbeat
 from common.transitions.dead_letters import DROP, drop, replay
 from common.transitions.publishing import KEEP_OPEN, Verdict, keep_open, publish
-from common.transitions.tending import due_sessions, forget, trim
+from common.transitions.tending import forget, trim
 from common.utterance import Utterance
 from ops.cli.commands.export import _print as print_export
 from ops.cli.commands.summary import _extent as extent

@@ -11,7 +11,7 @@ SCRIPT = """
 import sys
 from workers.llm.server import LlmServer
 from common.settings import LlmSettings
-import workers.llm, workers.loop, ops.local.running
+import workers.llm, workers.loop, ops.local.signals
 LlmServer(LlmSettings()).warm()
 print(*sys.modules)
 """
