@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from common.errors import BadEntry
 from common.schema_version import check_version
-from common.utterance import explain
+from common.validation import explain
 
 SCHEMA: Final = 1
 

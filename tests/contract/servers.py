@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 import httpx
 
-from common.closeable import Closing
+from common.closeable import Closeable
 from tests.contract import tiny_model
 from tests.support.standin_server import ROOT, StandIn
 from tests.support.waiting import until_sync
@@ -39,7 +39,7 @@ ENVIRONMENT: Final = {
 }
 
 
-class Served(Closing):
+class Served(Closeable):
     """A server that can be killed and started again on its port."""
 
     base_url: str
