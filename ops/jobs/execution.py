@@ -15,10 +15,10 @@ from rq.job import Job
 from common.errors import EarshotError, Transient
 from common.extras import how_to_install
 from common.redis.link import Link
+from common.redis.opening import make_link, open_store
 from common.redis.store import Store
 from common.settings import Settings
 from common.settings.loading import load
-from ops.local.running import link_of, opened
 
 SAVE_EVERY_S: Final = 0.5
 # After a server that the job needs was away.
@@ -90,8 +90,8 @@ def _failed(job: Job, why: str) -> JobFailed:
 async def _run(job: Job, module: str, arguments: Mapping[str, Any]) -> Any:
     settings = load()
     run: Run = importlib.import_module(module).run
-    async with opened(settings) as store:
-        context = JobContext(settings, store, link_of(store, settings), job.id)
+    async with open_store(settings) as store:
+        context = JobContext(settings, store, make_link(store, settings), job.id)
         saving = asyncio.create_task(_save_progress(job, context))
         try:
             return await run(context, arguments)
