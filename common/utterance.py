@@ -8,9 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import BadEntry
 from common.keys import SESSION_ID, UTTERANCE_ID
-from common.schema_version import check_version
 from common.traceparent import FORM
-from common.validation import explain
+from common.validation import check_version, explain
 
 SCHEMA: Final = 1
 TRACEPARENT: Final = rf"^({FORM})?$"
