@@ -41,10 +41,10 @@ def families(depth: Depth | None = None) -> list[GaugeMetricFamily]:
     """The depth of an outbox as metrics; without one, their names only."""
     values = {
         ("earshot_outbox_utterances", "Utterances that wait for Redis."): "waiting",
-        ("earshot_outbox_parked_utterances", "Utterances that Redis will never take."): "parked",
-        ("earshot_outbox_bytes", "Audio in the outbox."): "size_bytes",
-        ("earshot_outbox_limit_bytes", "Where the oldest are let go of."): "limit_bytes",
-        ("earshot_outbox_oldest_seconds", "Age of the oldest that waits; 0: none."): "oldest_s",
+        ("earshot_outbox_parked_utterances", "Utterances that Redis will never accept."): "parked",
+        ("earshot_outbox_bytes", "Size of the audio in the outbox."): "size_bytes",
+        ("earshot_outbox_limit_bytes", "Size at which the oldest go."): "limit_bytes",
+        ("earshot_outbox_oldest_seconds", "Age of the oldest utterance; 0: none."): "oldest_s",
     }
     return [
         GaugeMetricFamily(name, text, value=None if depth is None else getattr(depth, field))

@@ -7,34 +7,34 @@ from prometheus_client import Counter, Gauge
 from workers.loop.handler import Kind
 
 IN_HAND: Final = Gauge(
-    "earshot_in_hand_entries", "Entries that this worker holds, by `stage`.", ["stage"]
+    "earshot_in_hand_entries", "Entries that this worker has in hand, by `stage`.", ["stage"]
 )
 BREAKER: Final = Gauge(
     "earshot_breaker_state",
-    "The breaker before the server of a `stage`: 0 closed, 1 on trial, 2 open.",
+    "The breaker in front of the server of a `stage`: 0 closed, 1 on trial, 2 open.",
     ["stage"],
 )
 DELIVERIES: Final = Counter(
     "earshot_deliveries_total",
-    "Entries taken, by `stage` and `kind`: new, handed_back, abandoned (by a worker that died),"
-    " again (after a failure without a known cause).",
+    "Entries taken, by `stage` and `kind`: new, handed_back, abandoned (by a dead worker), again"
+    " (after a failure without a known cause).",
     ["stage", "kind"],
 )
 RETRIES: Final = Counter(
     "earshot_retries_total",
-    "Tries that failed and are made again, by `stage` and `reason`: transient (one request),"
-    " server (unusable: given back), redis, failed (no known cause).",
+    "Failed tries that are repeated, by `stage` and `reason`: transient (one request), server"
+    " (unusable: handed back), redis, failed (no known cause).",
     ["stage", "reason"],
 )
 SETTLED: Final = Counter(
     "earshot_settled_total",
-    "Ends of work, by `stage` and `outcome`: ok, stale (nobody waits for it any more), lost"
-    " (another worker has it).",
+    "Finished work, by `stage` and `outcome`: ok, stale (no turn waits for it any more), lost"
+    " (another worker took over).",
     ["stage", "outcome"],
 )
 BURIED: Final = Counter(
     "earshot_dead_letters_total",
-    "Entries given up, by `stage` and `reason`.",
+    "Entries that failed for good, by `stage` and `reason`.",
     ["stage", "reason"],
 )
 

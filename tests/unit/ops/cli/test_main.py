@@ -319,4 +319,4 @@ def test_the_help_of_such_an_option_is_the_settings_own() -> None:
 
     shown = " ".join(command.get_help(click.Context(command)).split())
     assert "Earlier questions with their answers that the model is shown. [default: 5]" in shown
-    assert "The served name; empty: the only model that the server lists. --help" in shown
+    assert "Served name of the model. Empty: the only model that the server lists. --help" in shown
