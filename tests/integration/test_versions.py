@@ -32,8 +32,7 @@ from tests.recorded.record import SESSION, file_of, raw
 from tests.support.redis_server import RedisServer
 from tests.support.room import Desk
 from tests.support.waiting import until
-from workers.llm.handler import LlmHandler
-from workers.llm.wake_up import session_of
+from workers.llm.handler import LlmHandler, session_of
 from workers.loop.handler import Work
 
 SHARD: Final = Shard(0)

@@ -6,6 +6,10 @@ from pydantic import Field, SecretStr
 
 from common.settings.sections.fields import Count, HostPath, Seconds, Section
 
+Rounds = Annotated[int, Field(ge=0, le=1_000)]
+TokensPerWord = Annotated[float, Field(gt=0, le=1_000)]
+Temperature = Annotated[float, Field(ge=0, le=2)]
+
 
 class LlmSettings(Section):
     """The OpenAI-compatible server, and how it is asked."""
@@ -40,15 +44,15 @@ class LlmSettings(Section):
         " out. 0: the window that the server tells (max_model_len). Less makes first tokens come"
         " sooner.",
     )
-    rounds: Annotated[int, Field(ge=0, le=1_000)] = Field(
+    rounds: Rounds = Field(
         5, description="Earlier questions with their answers that the model is shown."
     )
-    tokens_per_word: Annotated[float, Field(gt=0, le=1_000)] = Field(
+    tokens_per_word: TokensPerWord = Field(
         5, description="max_tokens = clamp(tokens_per_word x words, min_tokens, max_tokens)."
     )
     min_tokens: Count = Field(64, description="See tokens_per_word: a short question's answer.")
     max_tokens: Count = Field(256, description="See tokens_per_word: about a minute read aloud.")
-    temperature: Annotated[float, Field(ge=0, le=2)] = Field(0.7, description="Sampling.")
+    temperature: Temperature = Field(0.7, description="Sampling.")
     concurrency: Count = Field(
         64, description="Sessions answered at once per process: vLLM batches them."
     )
@@ -66,7 +70,3 @@ class LlmSettings(Section):
         60, description="Until the first token: a loaded server queues requests."
     )
     token_timeout_s: Seconds = Field(15, description="Between two tokens: then it hangs.")
-
-    def clamp_tokens(self, words: int) -> int:
-        """The reply's length limit: clamp(tokens_per_word x words, min_tokens, max_tokens)."""
-        return max(self.min_tokens, min(round(self.tokens_per_word * words), self.max_tokens))
