@@ -16,7 +16,6 @@ import structlog
 from common.errors import BadEntry, Permanent
 from common.keys import LLM_GROUP, Shard, check_session_id
 from common.redis.store import Store, ms
-from common.schema_version import check_version
 from common.settings import LlmSettings
 from common.telemetry.tracing import OFF, Recorder
 from common.traceparent import trace_of
@@ -28,6 +27,7 @@ from common.transitions.answering import (
     take_turn,
 )
 from common.transitions.claims import Settled
+from common.validation import check_version
 from workers.llm.attempt_traces import AttemptTraces
 from workers.llm.errors import WindowFull
 from workers.llm.persona import Personas

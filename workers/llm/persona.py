@@ -16,7 +16,7 @@ from common.settings import LlmSettings
 from common.settings.loading import variable_of
 from common.settings.sections.fields import Count, Section
 from common.settings.sections.llm import Rounds, Temperature, TokensPerWord
-from common.utterance import explain
+from common.validation import explain
 
 SUFFIX: Final = ".toml"
 BUNDLED: Final = "personas"
