@@ -100,7 +100,7 @@ def _file_row(
         "utterances": len(shipped),
         "skipped": len(skipped),
         "skipped_speech_s": [round(one.speech_s, 2) for one in skipped],
-        "speech_s": round(sum(one.utterance.speech_samples for one in shipped) / SAMPLE_RATE, 2),
+        "speech_s": round(sum(one.segment.speech_samples for one in shipped) / SAMPLE_RATE, 2),
     }
     if recording.has_turns:
         row |= score(recording.scene.turns, shipped, skipped, rules).as_dict()
@@ -151,4 +151,4 @@ def _heard(plan: Plan, scene: Scene, cpu: _Cpu) -> Iterator[tuple[str, str, Judg
 
 
 def _text(shipped: list[Shipped], transcribe: Transcribe) -> str:
-    return " ".join(transcribe(one.utterance.samples) for one in shipped)
+    return " ".join(transcribe(one.segment.samples) for one in shipped)
