@@ -14,11 +14,11 @@ from common.utterance import Utterance
 from producer.shipping.drafts import Draft, Drafts, EarlyPost, Name
 from producer.shipping.identity import new_utterance_id, shown_name
 from producer.shipping.outbox import Outbox
-from producer.shipping.outbox_metrics import tell_dropped
+from producer.shipping.outbox_metrics import report_dropped
 from producer.sources.mute import Mutable
 from producer.sources.source import Source
 from producer.speech.detector import Detector
-from producer.speech.endpointing import rules_of
+from producer.speech.endpointing import endpointing_rules
 from producer.speech.segmenter import (
     Paused,
     Resumed,
@@ -79,7 +79,7 @@ class Ear:
         self._interrupt = settings.interrupt == "new_turn" or (
             settings.interrupt == "auto" and source.is_live
         )
-        rules = rules_of(settings)
+        rules = endpointing_rules(settings)
         # a silence as short as that is over before anything could be gained
         if self._early is not None and settings.eager_pause_s < rules.silence_s:
             rules = replace(
@@ -179,7 +179,7 @@ class Ear:
             self._early.withdraw()
         dropped = self._outbox.add(utterance, age_s=self._age_s(segment))
         if dropped is not None:
-            tell_dropped(dropped)
+            report_dropped(self._session, dropped)
         self.heard.utterances += 1
         log.info(
             "utterance_heard",

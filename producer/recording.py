@@ -8,8 +8,8 @@ from common.settings import ListenSettings
 from common.utterance import Utterance
 from producer.shipping.identity import shown_name
 from producer.sources.source import Source
-from producer.speech.detector_choice import detector_for, with_lag
-from producer.speech.endpointing import rules_of
+from producer.speech.detector_choice import choose_detector
+from producer.speech.endpointing import endpointing_rules
 from producer.speech.segmenter import Segmenter, SegmentEvent, SpeechSegment
 
 
@@ -21,10 +21,9 @@ class Cutting:
     """
 
     def __init__(self, source: Source, settings: ListenSettings) -> None:
-        options = with_lag(settings)
         self._source = source
-        self._detector = detector_for(options)
-        self._segmenter = Segmenter(rules_of(options), source.frame_samples)
+        self._detector = choose_detector(settings)
+        self._segmenter = Segmenter(endpointing_rules(settings), source.frame_samples)
         self.damage = ""
         """Why the recording ended early, if it did; what came before is whole."""
 

@@ -1,8 +1,10 @@
 """Looking after what nobody holds: due_sessions, unfinished, tend, trim, forget."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
+
+import structlog
 
 from common.keys import Shard
 from common.redis.connection import now_ms
@@ -12,6 +14,8 @@ from common.redis.store import Store, ms
 TEND: Final = Script("tend")
 TRIM: Final = Script("trim")
 FORGET: Final = Script("forget")
+
+log = structlog.get_logger(__name__)
 
 
 async def due_sessions(store: Store, shard: Shard, limit: int) -> list[str]:
@@ -65,6 +69,14 @@ async def trim(store: Store, shard: Shard) -> Trimmed:
         ],
     )
     return Trimmed(*(int(count) for count in answer))
+
+
+def report_trimmed(trimmed: Trimmed) -> None:
+    """Log what a count limit dropped, with the setting that raises the limit."""
+    for kind, count in asdict(trimmed).items():
+        if count:
+            setting = f"EARSHOT_LIMITS__{kind.upper()}_MAX"
+            log.warning("oldest_dropped", of=kind, count=count, setting=setting)
 
 
 async def forget(store: Store, session: str) -> int:
