@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from common.errors import BadInput
 from common.keys import Shard, check_session_id
+from common.redis.connection import now_ms
 from common.redis.store import Store
 from common.transitions.answering import Message
 
@@ -98,6 +99,20 @@ async def conversation(store: Store, name: str) -> Remembered:
             )
         ],
     )
+
+
+async def due_sessions(store: Store, shard: Shard, limit: int) -> list[str]:
+    """Return sessions with unfinished turns that nobody has touched for `tend_after_s`."""
+    now = await now_ms(store.redis)
+    rows = await store.redis.zrangebyscore(shard.open, 0, now, start=0, num=limit)
+    return [row.decode() for row in rows if isinstance(row, bytes)]
+
+
+async def unfinished_utterances(store: Store, session: str) -> set[str]:
+    """Return the utterances of turns that have not ended, or that wait behind such a turn."""
+    redis: Any = store.redis
+    records = await redis.hvals(store.shard(session).inbox(session))
+    return {record["id"] for raw in records if "id" in (record := json.loads(raw))}
 
 
 async def _session(store: Store, shard: Shard, name: str) -> Session | None:

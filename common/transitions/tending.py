@@ -1,13 +1,11 @@
-"""Looking after what nobody holds: due_sessions, unfinished, tend, trim, forget."""
+"""Looking after what nobody holds: tend, trim and forget."""
 
-import json
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from common.keys import Shard
-from common.redis.connection import now_ms
 from common.redis.script import Script
 from common.redis.store import Store, ms
 
@@ -16,20 +14,6 @@ TRIM: Final = Script("trim")
 FORGET: Final = Script("forget")
 
 log = structlog.get_logger(__name__)
-
-
-async def due_sessions(store: Store, shard: Shard, limit: int) -> list[str]:
-    """Sessions with unfinished turns that nobody has touched for `tend_after_s`."""
-    now = await now_ms(store.redis)
-    rows = await store.redis.zrangebyscore(shard.open, 0, now, start=0, num=limit)
-    return [row.decode() for row in rows if isinstance(row, bytes)]
-
-
-async def unfinished(store: Store, session: str) -> set[str]:
-    """The utterances of a session whose turns have not ended, and those that wait behind one."""
-    redis: Any = store.redis
-    records = await redis.hvals(store.shard(session).inbox(session))
-    return {record["id"] for raw in records if "id" in (record := json.loads(raw))}
 
 
 async def tend(store: Store, session: str) -> list[str]:

@@ -23,6 +23,7 @@ from common.audio import SAMPLE_RATE
 from common.events import Transcript, parse_event
 from common.keys import STT_GROUP
 from common.redis.link import Link
+from common.redis.opening import make_link, open_store, wait_for_redis
 from common.redis.store import Store
 from common.settings import Settings, SttSettings
 from common.settings.loading import load
@@ -30,7 +31,6 @@ from ops.bench.eager_figures import MODES, Measured, Mode, Turn
 from ops.demo.recording_file import ROOM_S, samples_of, sentences
 from ops.local.embedded_redis import EmbeddedRedis
 from ops.local.machine import ready_workers
-from ops.local.running import link_of, meet, opened
 from ops.local.supervisor import NotReady
 from producer.listen import listen
 from producer.shipping.outbox_folder import open_outbox
@@ -124,7 +124,7 @@ class _Setting:
                 outbox,
                 self.store,
                 self.link,
-                partial(meet, self.link, self.store, self.settings),
+                partial(wait_for_redis, self.link, self.store, self.settings),
                 asyncio.Event(),
                 session=session,
                 paced=True,
@@ -178,9 +178,9 @@ async def measure(
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="earshot-eager-")))
         redis = stack.enter_context(EmbeddedRedis(folder / "redis"))
         settings = load({"redis": redis.settings, "stt": {"model": model}, "shards": 1})
-        store = await stack.enter_async_context(opened(settings))
-        link = link_of(store, settings)
-        await meet(link, store, settings)
+        store = await stack.enter_async_context(open_store(settings))
+        link = make_link(store, settings)
+        await wait_for_redis(link, store, settings)
         engines = await _worker(stack, settings, ready_workers(link, store, 1))
         setting = _Setting(settings, store, link, folder, engines)
         silence_s = endpointing_rules(settings.listen).silence_s
@@ -207,7 +207,7 @@ async def _worker(
         engines.append(_Counting(load_engine(stt)))
         return engines[0]
 
-    store = await stack.enter_async_context(opened(settings))
+    store = await stack.enter_async_context(open_store(settings))
     handler = SttHandler(store, settings.stt, load=counting)
     stop = asyncio.Event()
     running = asyncio.create_task(Loop(store, settings, handler, consumer_name("stt")).run(stop))

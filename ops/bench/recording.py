@@ -18,6 +18,7 @@ import soundfile
 from common.audio import SAMPLE_RATE, encode
 from common.events import Transcript
 from common.redis.link import Link
+from common.redis.opening import make_link, open_store, wait_for_redis
 from common.redis.store import Store
 from common.results.subscriber import Subscriber
 from common.settings.loading import load
@@ -27,7 +28,6 @@ from ops.bench.eager import clips
 from ops.demo.recording_file import samples_of, sentences
 from ops.local.embedded_redis import EmbeddedRedis
 from ops.local.machine import ready_workers
-from ops.local.running import link_of, meet, opened
 from ops.local.supervisor import Supervisor, role_command, role_environment
 from producer.shipping.identity import new_utterance_id
 
@@ -126,9 +126,9 @@ async def measure(options: Options) -> Measured:
             "log": {"level": "error"},
         }
         settings = load(values)
-        store = await stack.enter_async_context(opened(settings))
-        link = link_of(store, settings)
-        await meet(link, store, settings)
+        store = await stack.enter_async_context(open_store(settings))
+        link = make_link(store, settings)
+        await wait_for_redis(link, store, settings)
         variables = role_environment(settings)
         supervisor = await stack.enter_async_context(Supervisor())
         for number in range(options.workers):

@@ -11,6 +11,7 @@ from redis.exceptions import RedisClusterException, RedisError
 
 from common.errors import RedisUnusable
 from common.redis.connection import sentence
+from common.redis.opening import make_link, open_store, wait_for_redis
 from common.settings import Settings
 from common.telemetry.monitoring import monitored
 from ops.dashboard.app import dashboard_app
@@ -23,7 +24,6 @@ from ops.dashboard.state.chronicle import Chronicle
 from ops.dashboard.state.feed import Feed
 from ops.dashboard.state.rates import Rates
 from ops.dashboard.visitors.producing import MOST, Producing
-from ops.local.running import link_of, meet, opened
 
 SPARE_THREADS: Final = 8
 
@@ -38,13 +38,15 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
     rates = Rates()
     say_who_is_served(options)
     with closing(listen(address(options), options.port)) as listener:
-        async with opened(settings) as store:
-            link = link_of(store, settings)
+        async with open_store(settings) as store:
+            link = make_link(store, settings)
             chronicle = Chronicle(
                 history_ms=round(1000 * options.history_s), max_turns=options.history_turns
             )
             feed = Feed(store, link, chronicle, history_s=options.history_s, note=rates.add)
-            producing = Producing(store, link, settings, partial(meet, link, store, settings))
+            producing = Producing(
+                store, link, settings, partial(wait_for_redis, link, store, settings)
+            )
             app = dashboard_app(
                 [
                     *Conversations(feed, store, link).routes(),
@@ -58,7 +60,7 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
             )
 
             async def follow() -> None:
-                await meet(link, store, settings)
+                await wait_for_redis(link, store, settings)
                 await feed.run()
 
             # every source is heard in a thread for as long as it lasts, and others ship beside it

@@ -20,7 +20,7 @@ Graph = dict[str, set[str]]
 
 
 class ImportCycle(Exception):
-    """Folders that import each other, directly or through others."""
+    """Folders or modules that import each other, directly or through others."""
 
 
 def modules() -> dict[str, Path]:
@@ -35,30 +35,39 @@ def modules() -> dict[str, Path]:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """The absolute names that a module imports, inside functions too."""
+    """The absolute names that a module imports: inside functions and `if TYPE_CHECKING` too."""
     for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level:  # a relative one stays inside
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = path.parts[: -node.level] if node.level else ()
+            base = ".".join((*above, *filter(None, [node.module])))
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def module_imports() -> Graph:
+    """For each module, the modules of ours that it imports."""
+    known = modules()
+    graph: Graph = {}
+    for module, path in known.items():
+        targets = {name if name in known else name.rpartition(".")[0] for name in imports(path)}
+        graph[module] = targets & known.keys() - {module}
+    return graph
 
 
 def folder_imports(depth: int) -> Graph:
     """For each folder, those that its modules import; deeper ones than `depth` count as one."""
     known = modules()
     graph: Graph = {}
-    for path in known.values():
-        folder = _folder(path, depth)
-        graph.setdefault(folder, set())
-        for name in imports(path):
-            target = known.get(name) or known.get(name.rpartition(".")[0])
-            if target is not None and _folder(target, depth) != folder:
-                graph[folder].add(_folder(target, depth))
+    for module, targets in module_imports().items():
+        folder = _folder(known[module], depth)
+        others = {_folder(known[target], depth) for target in targets}
+        graph.setdefault(folder, set()).update(others - {folder})
     return graph
 
 
 def floors(graph: Graph) -> dict[str, int]:
-    """The floor of each folder; raises ImportCycle with the folders that form a cycle."""
+    """The floor of each folder or module; raises ImportCycle with those that form a cycle."""
     found: dict[str, int] = {}
 
     def floor(folder: str, above: tuple[str, ...]) -> int:

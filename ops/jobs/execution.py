@@ -6,21 +6,19 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import structlog
 from redis.exceptions import RedisError
+from rq.job import Job
 
 from common.errors import EarshotError, Transient
 from common.extras import how_to_install
 from common.redis.link import Link
+from common.redis.opening import make_link, open_store
 from common.redis.store import Store
 from common.settings import Settings
 from common.settings.loading import load
-from ops.local.running import link_of, opened
-
-if TYPE_CHECKING:
-    from ops.jobs.registry import KnownJob
 
 SAVE_EVERY_S: Final = 0.5
 # After a server that the job needs was away.
@@ -51,7 +49,7 @@ class JobContext:
 Run = Callable[[JobContext, Mapping[str, Any]], Awaitable[Any]]
 
 
-def perform(job: "KnownJob", module: str, **arguments: Any) -> Any:
+def perform(job: Job, module: str, **arguments: Any) -> Any:
     """Run a job of the table; what it returns is its result (JSON).
 
     What earshot can explain is not tried again, but for a server that is away; anything else is
@@ -80,7 +78,7 @@ def perform(job: "KnownJob", module: str, **arguments: Any) -> Any:
     return result
 
 
-def _failed(job: "KnownJob", why: str) -> JobFailed:
+def _failed(job: Job, why: str) -> JobFailed:
     """What no other try would change, noted for whoever asks."""
     job.retries_left = 0
     job.meta["error"] = why
@@ -89,11 +87,11 @@ def _failed(job: "KnownJob", why: str) -> JobFailed:
     return JobFailed(why)
 
 
-async def _run(job: "KnownJob", module: str, arguments: Mapping[str, Any]) -> Any:
+async def _run(job: Job, module: str, arguments: Mapping[str, Any]) -> Any:
     settings = load()
     run: Run = importlib.import_module(module).run
-    async with opened(settings) as store:
-        context = JobContext(settings, store, link_of(store, settings), job.id)
+    async with open_store(settings) as store:
+        context = JobContext(settings, store, make_link(store, settings), job.id)
         saving = asyncio.create_task(_save_progress(job, context))
         try:
             return await run(context, arguments)
@@ -102,7 +100,7 @@ async def _run(job: "KnownJob", module: str, arguments: Mapping[str, Any]) -> An
             await asyncio.gather(saving, return_exceptions=True)
 
 
-async def _save_progress(job: "KnownJob", context: JobContext) -> None:
+async def _save_progress(job: Job, context: JobContext) -> None:
     shown: dict[str, Any] = {}
     while True:
         if context.progress != shown:

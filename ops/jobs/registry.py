@@ -13,6 +13,7 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from common.errors import BadEntry
+from ops.jobs.execution import perform
 
 # name: the module whose `run` does it
 KNOWN: Final[Mapping[str, str]] = {
@@ -36,8 +37,6 @@ class KnownJob(Job):
         if module is None:
             self.retries_left = 0
             raise BadEntry(f"there is no job {self.func_name!r}: something else enqueued it")
-        from ops.jobs.execution import perform
-
         return partial(perform, self, module)
 
     @property

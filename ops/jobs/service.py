@@ -9,12 +9,13 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
+from common.redis.opening import make_link, open_store, wait_for_redis
 from common.settings import Settings
+from common.stopping import run_until_stopped
 from common.telemetry.monitoring import monitored
 from ops.jobs.connection import connect, reached, why
 from ops.jobs.queues import RECORDINGS, UPKEEP, has_worker
 from ops.jobs.schedule import Schedule
-from ops.local.running import link_of, meet, opened, unless
 from ops.local.supervisor import Supervisor, role_environment
 
 LOOK_S: Final = 1.0
@@ -28,9 +29,9 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     Raises RedisUnusable or BadSetting when waiting cannot help.
     """
     connect(settings)  # first, since a Cluster is for a person to mend
-    async with opened(settings) as store:
-        link = link_of(store, settings)
-        await unless(stop, meet(link, store, settings))
+    async with open_store(settings) as store:
+        link = make_link(store, settings)
+        await run_until_stopped(stop, wait_for_redis(link, store, settings))
         if stop.is_set():
             return
         await asyncio.to_thread(_check, settings)
@@ -54,7 +55,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             telling = asyncio.create_task(_tell_ready(unready, settings), name="ready")
             try:
                 async with monitored(settings.metrics, ready=unready):
-                    await unless(stop, schedule)
+                    await run_until_stopped(stop, schedule)
             finally:
                 schedule.cancel()
                 telling.cancel()

@@ -12,13 +12,14 @@ from typing import Any, Final
 import structlog
 
 from common.redis.link import Link
+from common.redis.opening import make_link, open_store, wait_for_redis
 from common.redis.store import Store
 from common.settings import Settings
 from common.settings.loading import explain_origins, inherited, load
 from common.status.snapshot import take_census
+from common.stopping import run_until_stopped
 from ops.demo.standin import MODEL, READY
 from ops.local.embedded_redis import EmbeddedRedis, NoEmbeddedRedis
-from ops.local.running import link_of, meet, opened, unless
 from ops.local.supervisor import (
     MAX_PAUSE_S,
     StopRequested,
@@ -129,9 +130,9 @@ async def machine(
             url = await _start_stand_in(supervisor, stop, lines)
             values["llm"] = values.get("llm", {}) | {"base_url": url, "model": MODEL}
         settings = load(values)
-        store = await stack.enter_async_context(opened(settings))
-        link = link_of(store, settings)
-        await unless(stop, meet(link, store, settings))
+        store = await stack.enter_async_context(open_store(settings))
+        link = make_link(store, settings)
+        await run_until_stopped(stop, wait_for_redis(link, store, settings))
         if stop.is_set():
             raise StopRequested
         yield Machine(settings, supervisor, store, link, stop)

@@ -8,8 +8,9 @@ import soundfile
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 
 from ops.demo.recording_file import AUDIO, sentences
-from tests.browser.actor import Actor
-from tests.browser.chromium import DashboardProcess, chromium
+from tests.browser.chromium import chromium
+from tests.support.dashboard_process import DashboardProcess
+from tests.support.fake_pipeline import Actor
 from tests.support.redis_server import RedisServer
 
 expect.set_options(timeout=60_000)  # a busy machine's patience

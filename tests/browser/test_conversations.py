@@ -4,8 +4,8 @@ was said is text, whatever it says."""
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.actor import Actor
-from tests.browser.chromium import DashboardProcess
+from tests.support.dashboard_process import DashboardProcess
+from tests.support.fake_pipeline import Actor
 from tests.support.redis_server import RedisServer
 
 HTML = 'Hello <script>window.hit = 1</script><img src=x onerror="window.hit = 1"> & <b>bold</b>'

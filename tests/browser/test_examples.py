@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.actor import Actor
-from tests.browser.chromium import DashboardProcess
+from tests.support.dashboard_process import DashboardProcess
+from tests.support.fake_pipeline import Actor
 from tests.support.redis_server import RedisServer
+from tests.support.repository import ROOT
 from tests.support.waiting import until_sync
 
-EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
+EXAMPLES = ROOT / "docs" / "examples"
 TOKEN = "a token"
 
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
-from tests.browser.chromium import DashboardProcess
+from tests.support.dashboard_process import DashboardProcess
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until_sync
 
@@ -123,7 +123,7 @@ def test_no_task_is_longer_than_200_ms(
     tasks = Tasks(page.context.new_cdp_session(page))
     arguments = (server.url, SESSIONS, RATE, SECONDS)
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.browser.crowd", *map(str, arguments)],
+        [sys.executable, "-m", "tests.browser.many_sessions", *map(str, arguments)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -7,8 +7,8 @@ import time
 from playwright.sync_api import Page, expect
 
 from common.keys import WORKERS, worker_key
-from tests.browser.actor import LLM, STT, Actor
-from tests.browser.chromium import DashboardProcess
+from tests.support.dashboard_process import DashboardProcess
+from tests.support.fake_pipeline import LLM, STT, Actor
 from tests.support.redis_server import RedisServer
 
 AWAY = "the LLM server at http://h:1/v1 cannot be reached <b>at all</b>"

@@ -9,7 +9,7 @@ import soundfile
 from playwright.sync_api import Page, expect
 
 from ops.demo.recording_file import AUDIO, normalised, sentences
-from tests.browser.chromium import DashboardProcess
+from tests.support.dashboard_process import DashboardProcess
 from tests.support.pipeline import Pipeline, pipeline
 
 

@@ -5,7 +5,7 @@ hand at that moment.
 import asyncio
 from pathlib import Path
 
-from tests.chaos.scene import scene
+from tests.chaos.worker_processes import scene
 from tests.support.redis_server import RedisServer
 
 EVERYSEC = {"appendonly": "yes", "appendfsync": "everysec"}

@@ -11,8 +11,8 @@ import pytest
 
 from ops.bench.chaos.plan import Plan
 from ops.local.machine import free_port
-from tests.chaos.redis_fleet import DURABLE, START_S, Fleet, Node
-from tests.chaos.scene import scene
+from tests.chaos.worker_processes import scene
+from tests.support.redis_nodes import DURABLE, START_S, Fleet, Node
 from tests.support.waiting import until_sync
 
 MASTERS = 3

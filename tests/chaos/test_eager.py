@@ -11,8 +11,8 @@ from typing import Any
 
 from common.events import Ending, Event, Heard, Reply, Skipped, Transcript, parse_event
 from ops.bench.chaos.speech import text_of
-from tests.chaos.eager_speaker import BLOCK, DEATHS, Death, Diary, death_in, resumes, run_speaker
-from tests.chaos.scene import Scene, scene
+from tests.chaos.eager_producer import BLOCK, DEATHS, Death, Diary, death_in, resumes, run_speaker
+from tests.chaos.worker_processes import Scene, scene
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from common.keys import LLM_GROUP, STT_GROUP
-from tests.chaos.scene import Scene, log_lines, scene
+from tests.chaos.worker_processes import Scene, log_lines, scene
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 

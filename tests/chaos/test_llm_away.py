@@ -10,7 +10,7 @@ import pytest
 
 from common.keys import LLM_GROUP
 from ops.bench.chaos.stage import LLM_SERVER
-from tests.chaos.scene import scene
+from tests.chaos.worker_processes import scene
 from tests.support.redis_server import RedisServer
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from common.keys import HANDED_BACK, LLM_GROUP, SHARDS, STT_GROUP, WORKERS
 from common.redis.link import Link
 from ops.bench.chaos.plan import Kind
-from tests.chaos.scene import Scene, scene
+from tests.chaos.worker_processes import Scene, scene
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from workers.loop.caretaker import Caretaker

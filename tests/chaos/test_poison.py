@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ops.bench.chaos.plan import Kind
-from tests.chaos.scene import scene
+from tests.chaos.worker_processes import scene
 from tests.support.redis_server import RedisServer
 
 MAX_DELIVERIES = {"max_deliveries": 3}

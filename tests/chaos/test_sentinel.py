@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ops.bench.chaos.plan import Plan
-from tests.chaos.redis_fleet import CAREFUL, DURABLE, Fleet
-from tests.chaos.scene import scene
+from tests.chaos.worker_processes import scene
+from tests.support.redis_nodes import CAREFUL, DURABLE, Fleet
 from tests.support.waiting import until_sync
 
 SERVICE = "earshot"

@@ -18,7 +18,8 @@ import httpx
 
 from common.closeable import Closing
 from tests.contract import tiny_model
-from tests.support.standin_server import ROOT, StandIn
+from tests.support.repository import ROOT
+from tests.support.standin_server import StandIn
 from tests.support.waiting import until_sync
 
 TINY: Final = "tiny"

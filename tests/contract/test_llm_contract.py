@@ -20,7 +20,7 @@ from common.settings import LlmSettings
 from common.transitions.answering import Message
 from common.transitions.claims import Settled
 from tests.contract.servers import KEY, TINY, WINDOW, Served
-from tests.support.room import SESSION, Room
+from tests.support.llm_handler import SESSION, Room
 from tests.support.waiting import until
 from workers.llm.errors import ContextTooLong, SystemRoleRefused
 from workers.llm.prompt import Prompt, Round

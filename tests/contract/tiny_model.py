@@ -16,6 +16,8 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
+from tests.support.repository import ROOT
+
 VOCABULARY: Final = 2_048
 NEVER: Final = "<|never|>"
 MARKS: Final = ("<|begin|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>")
@@ -61,9 +63,8 @@ def _tokenizer() -> Tokenizer:
         initial_alphabet=sorted(ByteLevel.alphabet()),
         show_progress=False,
     )
-    root = Path(__file__).parents[2]
     tokenizer.train_from_iterator(
-        (line for name in TRAINED_ON for line in (root / name).read_text("utf-8").splitlines()),
+        (line for name in TRAINED_ON for line in (ROOT / name).read_text("utf-8").splitlines()),
         trainer,
     )
     assert tokenizer.get_vocab_size() == VOCABULARY, "there is too little text to learn from"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import executable
-from tests.model.direct import DirectRedis
+from tests.model.direct_redis import DirectRedis
 from tests.support.redis_server import RedisServer
 
 

@@ -14,9 +14,9 @@ from common.transitions.dead_letters import replay
 from common.transitions.publishing import Verdict
 from common.transitions.tending import forget, tend
 from common.utterance import Utterance
-from tests.model.stage import Actor, ReplyLost
+from tests.model.actors import Actor, ReplyLost
+from tests.model.simulation import GROUPS, SESSIONS, SHARD, Told, World
 from tests.model.workers import MAX_AUDIO, paired
-from tests.model.world import GROUPS, SESSIONS, SHARD, Told, World
 
 Answer = TypeVar("Answer")
 

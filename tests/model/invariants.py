@@ -17,10 +17,10 @@ from common.events import (
     TurnKey,
     parse_event,
 )
-from tests.model.answerers import reply_to
-from tests.model.stage import Violation
+from tests.model.actors import Violation
+from tests.model.llm_workers import reply_to
+from tests.model.simulation import GROUPS, SESSIONS, SHARD, Truth, World
 from tests.model.workers import paired
-from tests.model.world import GROUPS, SESSIONS, SHARD, Truth, World
 
 
 def check_all(world: World) -> None:

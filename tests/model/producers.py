@@ -19,8 +19,8 @@ from common.transitions.publishing import (
     publish,
 )
 from common.utterance import Utterance
-from tests.model.stage import Actor, ReplyLost
-from tests.model.world import OLD_MS, SHARD, Told, World
+from tests.model.actors import Actor, ReplyLost
+from tests.model.simulation import OLD_MS, SHARD, Told, World
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from common.keys import STT_GROUP
 from common.redis.script import Script
 from common.transitions import answering, claims, dead_letters, publishing, tending, transcribing
-from tests.model.direct import DirectRedis
+from tests.model.direct_redis import DirectRedis
 from tests.support.secured_redis import ROLES, SecuredRedis
 
 WORKERS: Final = ("stt", "llm")

@@ -8,8 +8,8 @@ from typing import Final
 from redis.exceptions import ResponseError
 
 from common.transitions.tending import tend
-from tests.model.answerers import LlmWorker
-from tests.model.direct import DirectRedis
+from tests.model.actors import Actor, Violation
+from tests.model.direct_redis import DirectRedis
 from tests.model.faults import (
     FAULTS,
     RESETS,
@@ -22,11 +22,11 @@ from tests.model.faults import (
     run_now,
 )
 from tests.model.invariants import check_all
+from tests.model.llm_workers import LlmWorker
 from tests.model.producers import Producer
-from tests.model.stage import Actor, Violation
-from tests.model.watch import Watch
+from tests.model.simulation import CALM, GROUPS, SESSIONS, SHARD, World
+from tests.model.step_invariants import Watch
 from tests.model.workers import SttWorker, Worker
-from tests.model.world import CALM, GROUPS, SESSIONS, SHARD, World
 
 STEPS: Final = (60, 240)
 # Of the calm; far more than any run needs.

@@ -14,7 +14,7 @@ from typing import Final
 
 import pytest
 
-from tests.model.direct import DirectRedis
+from tests.model.direct_redis import DirectRedis
 from tests.model.run import run_seed
 from tests.support.redis_server import EXECUTABLES
 

@@ -7,13 +7,13 @@ from typing import Final
 import pytest
 
 from common.redis.script import source
-from tests.model.catches import CAUGHT_BY
-from tests.model.direct import DirectRedis
+from tests.model.actors import Violation
+from tests.model.catching_seeds import CAUGHT_BY
+from tests.model.direct_redis import DirectRedis
 from tests.model.mutants import Mutant, assemble, check_found, mutated, scripts
 from tests.model.mutants_of_turns import OF_TURNS
 from tests.model.mutants_of_utterances import OF_UTTERANCES
 from tests.model.run import run_seed
-from tests.model.stage import Violation
 from tests.support.redis_server import EXECUTABLES
 
 MUTANTS: Final = (*OF_TURNS, *OF_UTTERANCES)

@@ -19,8 +19,8 @@ from common.transitions.transcribing import (
     settle_transcript,
 )
 from common.utterance import Utterance
-from tests.model.stage import Actor, ReplyLost
-from tests.model.world import GROUPS, SHARD, World
+from tests.model.actors import Actor, ReplyLost
+from tests.model.simulation import GROUPS, SHARD, World
 
 Answer = TypeVar("Answer")
 Fields = Mapping[bytes, bytes]

@@ -21,7 +21,6 @@ from common.settings import PREFIX, LlmSettings, Settings
 from tests.support.compose_file import (
     FILE,
     MIC_HOST,
-    ROOT,
     SECURE,
     Missing,
     compose_file,
@@ -30,6 +29,7 @@ from tests.support.compose_file import (
     started,
     variables,
 )
+from tests.support.repository import ROOT
 from workers.llm.persona import Personas
 
 ROLES: Final = ("stt", "llm", "jobs", "dashboard", "listen")

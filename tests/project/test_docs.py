@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from common.settings import PREFIX, Settings
-from tests.support.compose_file import ROOT
+from tests.support.repository import ROOT
 
 PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SOURCES: Final = ("common", "producer", "workers", "ops")

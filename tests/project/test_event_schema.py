@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from common.events import Event
 from ops.docs.event_schema import PAGE, PATH, page, rendered, schema
-from tests.support.any_event import events
+from tests.support.event_strategies import events
 
 HEARD: dict[str, Any] = {
     "v": 1,

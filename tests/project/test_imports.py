@@ -1,6 +1,7 @@
 """Imports go one way, and a role's third-party packages are imported by that role alone."""
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from ops.docs.folders import (
     floors,
     folder_imports,
     imports,
+    module_imports,
     modules,
     rendered,
 )
@@ -88,6 +90,25 @@ def test_no_folder_imports_one_above_it(depth: int) -> None:
     graph = folder_imports(depth)
     floor = floors(graph)  # raises ImportCycle
     assert all(floor[target] < floor[folder] for folder in graph for target in graph[folder])
+
+
+def test_no_two_modules_import_each_other() -> None:
+    graph = module_imports()
+    floors(graph)  # raises ImportCycle
+    assert "ops.jobs.execution" in graph["ops.jobs.registry"]
+
+
+def test_an_import_inside_a_function_or_for_types_alone_counts(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(
+        "if TYPE_CHECKING:\n    from ops.types import A\n"
+        "def f():\n    from ops.functions import b\n"
+    )
+    assert set(imports(module)) == {"ops.types.A", "ops.functions.b"}
+
+
+def test_a_relative_import_names_the_module_that_it_means() -> None:
+    assert "ops.training.augment.fan" in set(imports(Path("ops/training/make_recording.py")))
 
 
 def test_folders_that_import_each_other_are_found() -> None:

@@ -23,6 +23,7 @@ from tests.support.monitoring_files import (
     panels,
     rules,
 )
+from tests.support.repository import ROOT
 
 
 def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -96,7 +97,7 @@ def test_every_panel_asks_the_data_source_that_is_provisioned() -> None:
 def test_the_dashboards_are_mounted_where_they_are_looked_for() -> None:
     provider = FOLDER / "grafana" / "provisioning" / "dashboards" / "earshot.yml"
     (found,) = yaml.safe_load(provider.read_text())["providers"]
-    compose = yaml.safe_load((FOLDER.parents[2] / "docker-compose.yml").read_text())
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
     mounts = compose["services"]["grafana"]["volumes"]
     assert f"./ops/deploy/monitoring/grafana/dashboards:{found['options']['path']}:ro" in mounts
     assert DASHBOARD.parent.name == "dashboards"

@@ -1,8 +1,9 @@
 """What a version of earshot writes, recorded for those after it: `python -m tests.recorded.record`.
 
-Run it once for each new schema version and commit what it makes; tests/integration/test_versions.py
-holds every later version to what was recorded. Of the producer that is the scripts' text with keys
-and arguments, as they go over the wire; of the workers, entries as they stand in the streams.
+Run it once for each new schema version and commit what it makes.
+tests/integration/pipeline/test_versions.py holds every later version to what was recorded. The
+record of a producer is the scripts' text with keys and arguments, as they go over the wire; of the
+workers, entries as they stand in the streams.
 """
 
 import asyncio

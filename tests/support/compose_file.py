@@ -7,7 +7,8 @@ from typing import Any, Final
 
 import yaml
 
-ROOT: Final = Path(__file__).parents[2]
+from tests.support.repository import ROOT
+
 FILE: Final = ROOT / "docker-compose.yml"
 SECURE: Final = ROOT / "ops" / "deploy" / "compose" / "secure.yml"
 MIC_HOST: Final = ROOT / "ops" / "deploy" / "compose" / "mic-host.yml"

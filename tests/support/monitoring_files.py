@@ -2,12 +2,13 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
-FOLDER: Final = Path(__file__).parents[2] / "ops" / "deploy" / "monitoring"
+from tests.support.repository import ROOT
+
+FOLDER: Final = ROOT / "ops" / "deploy" / "monitoring"
 RULES: Final = FOLDER / "rules.yml"
 RULE_TESTS: Final = FOLDER / "rules.test.yml"
 DASHBOARD: Final = FOLDER / "grafana" / "dashboards" / "earshot.json"

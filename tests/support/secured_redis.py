@@ -13,6 +13,7 @@ from redis.retry import Retry
 from common.settings import RedisSettings
 from ops.local.machine import free_port
 from tests.support.redis_server import EXECUTABLES, RedisServer
+from tests.support.repository import ROOT
 
 ROLES: Final = ("producer", "stt", "llm", "jobs", "viewer", "admin")
 # Who runs which command.
@@ -27,7 +28,7 @@ USERS: Final = {
     "dead": "admin",
 }
 TESTS: Final = "tests on >tests"
-MAKE_SECRETS: Final = Path(__file__).parents[2] / "ops" / "deploy" / "redis" / "make-secrets.sh"
+MAKE_SECRETS: Final = ROOT / "ops" / "deploy" / "redis" / "make-secrets.sh"
 
 
 def make_secrets(folder: Path, *arguments: str) -> Path:

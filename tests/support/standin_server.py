@@ -18,7 +18,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -26,8 +25,7 @@ import httpx
 
 from ops.demo.standin import READY
 from ops.demo.standin.ledger import Entry, Listing
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.repository import ROOT
 
 START_S = 30
 """Patience for a start on a busy machine, s."""

@@ -12,8 +12,9 @@ from common.keys import HANDED_BACK, LLM_GROUP, STT_GROUP, Shard
 from common.redis.connection import is_unusable
 from common.redis.link import Link, jittered
 from common.redis.store import Store
+from common.status.sessions import due_sessions
 from common.transitions.claims import leave
-from common.transitions.tending import due_sessions, report_trimmed, tend, trim
+from common.transitions.tending import report_trimmed, tend, trim
 
 TEND_EVERY_S: Final = 2.0
 TRIM_EVERY: Final = 10  # rounds of tending

@@ -7,19 +7,18 @@ and decides by what the handler raises. On stop it drains, hands back the rest a
 
 import asyncio
 import time
-from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Final
 
 import structlog
-from redis.exceptions import ResponseError
 
-from common.errors import RedisUnusable, Transient
-from common.redis.connection import check_server, is_away, is_hopeless, is_unusable, sentence
-from common.redis.link import Link
+from common.errors import Transient
+from common.redis.connection import is_unusable
+from common.redis.opening import make_link, try_redis, wait_for_redis
 from common.redis.store import Store
 from common.settings import Settings
 from common.status.backlog_metrics import BacklogCollector
+from common.stopping import run_until_stopped
 from common.telemetry.monitoring import monitored
 from common.transitions.claims import leave
 from workers.loop import metrics
@@ -48,7 +47,7 @@ class Loop:
         self._handler = handler
         self._name = name
         worker = settings.worker
-        self._link = Link(store.redis, settings.redis, max_pause_s=worker.backoff_max_s)
+        self._link = make_link(store, settings)
         self._register = Register(store.redis, name, handler.role, ttl_s=worker.claim_idle_s * 1.5)
         self._hand = Hand(store, self._link, handler.group, name)
         self._gate = Gate()
@@ -108,7 +107,7 @@ class Loop:
         background = [asyncio.create_task(self._beat(), name="heartbeat")]
         intake: list[asyncio.Task[None]] = []
         try:
-            if await _unless(stop, self._get_ready()):
+            if await run_until_stopped(stop, self._get_ready()):
                 log.info("ready", role=self._handler.role)
                 background += [
                     asyncio.create_task(self._breaker.watch(), name="breaker"),
@@ -127,9 +126,11 @@ class Loop:
         log.info("left")
 
     async def _get_ready(self) -> None:
-        await self._meet_redis(once=True)
+        redis = self._link, self._store, self._settings, self._prepare_redis
+        # no waiting yet: the model is loaded even while Redis is away
+        await try_redis(*redis)
         await self._handler.start(LoopDesk(self._link, self._register))
-        await self._meet_redis(once=False)
+        await wait_for_redis(*redis)
         self._register.says(state="ready")
         try:
             # say right away, not at the first turn, that the server behind the role is unusable
@@ -137,27 +138,10 @@ class Loop:
         except Transient as error:
             self._breaker.failed(str(error))
 
-    async def _meet_redis(self, *, once: bool) -> None:
-        """Check the server and make the groups; `once`: do not wait for one that is away."""
-        while True:
-            try:
-                await self._link.call(
-                    check_server, self._store.redis, self._settings.redis, self._store.shards
-                )
-                for reader in self._readers:
-                    await reader.make_groups()
-                await self._link.call(self._register.publish)
-                return
-            except Exception as error:
-                # a foreign key where a stream should be, say
-                refused = isinstance(error, ResponseError) and not is_away(error)
-                if is_hopeless(error) or refused:
-                    raise RedisUnusable(sentence(error, self._settings.redis)) from None
-                if not is_away(error):
-                    raise
-                if once:
-                    return
-            await self._link.pause()
+    async def _prepare_redis(self) -> None:
+        for reader in self._readers:
+            await reader.make_groups()
+        await self._link.call(self._register.publish)
 
     # -- working
 
@@ -248,26 +232,8 @@ class Loop:
 
 
 async def _first_of(stop: asyncio.Event, tasks: list["asyncio.Task[None]"]) -> None:
-    """Until `stop` is set; a background task that ends before is a bug, and raises."""
-    stopping = asyncio.ensure_future(stop.wait())
-    try:
-        done, _ = await asyncio.wait({stopping, *tasks}, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        stopping.cancel()
-    for task in done - {stopping}:
-        task.result()
-
-
-async def _unless(stop: asyncio.Event, work: Awaitable[None]) -> bool:
-    """Run `work`, given up when `stop` is set first; whether it was finished."""
-    task = asyncio.ensure_future(work)
-    stopping = asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    """Wait until `stop` is set; a background task that ends before is a bug, and raises."""
+    await run_until_stopped(stop, asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED))
+    for task in tasks:
         if task.done():
             task.result()
-            return True
-        return False
-    finally:
-        task.cancel()
-        stopping.cancel()

@@ -7,11 +7,12 @@ import time
 from functools import partial
 from pathlib import Path
 
+from common.redis.opening import make_link, open_store, wait_for_redis
 from common.settings import Settings
 from common.telemetry import logs
 from ops.bench.chaos.plan import Plan, Planned
 from ops.bench.chaos.speech import utterance_of
-from ops.local.running import link_of, meet, opened, run_role
+from ops.local.signals import run_role
 from producer.shipping.outbox import Outbox, Waiting
 from producer.shipping.shipper import Shipper
 
@@ -82,13 +83,13 @@ async def _run(
     sessions = [plan.session(index) for index in range(share, plan.sessions, shares)]
     progress = Progress(folder / f"progress-{share}")
     said = [one for one in plan.said() if one.session in sessions and one.number >= progress.next()]
-    async with opened(settings) as store:
-        link = link_of(store, settings)
+    async with open_store(settings) as store:
+        link = make_link(store, settings)
         outboxes = {session: _outbox(settings, plan, folder, session) for session in sessions}
         shippers = {session: Shipper(store, link, outbox) for session, outbox in outboxes.items()}
 
         async def ship() -> None:
-            await meet(link, store, settings)
+            await wait_for_redis(link, store, settings)
             await asyncio.gather(*(shipper.run() for shipper in shippers.values()))
 
         async def speak() -> None:

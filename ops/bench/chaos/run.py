@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from common.errors import BadInput
+from common.redis.opening import make_link, open_store
 from common.settings.loading import load
 from ops.bench.chaos.judge import Findings, judge
 from ops.bench.chaos.plan import Plan
@@ -21,7 +22,6 @@ from ops.bench.chaos.stage import Say, Stage, llm_values, to_stderr
 from ops.bench.chaos.storm import Dealt, Storm, schedule
 from ops.local.embedded_redis import EmbeddedRedis
 from ops.local.machine import free_port
-from ops.local.running import link_of, opened
 
 FIRST_TOKEN_MS: Final = 5.0
 TOKENS_PER_S: Final = 2_000.0
@@ -118,8 +118,8 @@ async def staged(
     """A stage whose driver reaches Redis at `own_url`, with nothing started on it."""
     settings = load(values)
     own = settings.model_copy(update={"redis": settings.redis.model_copy(update={"url": own_url})})
-    async with opened(own) as store, Pool(folder) as pool:
-        stage = Stage(settings, store, link_of(store, own), pool, folder, say)
+    async with open_store(own) as store, Pool(folder) as pool:
+        stage = Stage(settings, store, make_link(store, own), pool, folder, say)
         try:
             yield stage
         finally:

@@ -9,13 +9,14 @@ from typing import Final
 
 import click
 
+from common.redis.opening import open_store
 from common.settings import Settings
 from common.settings.loading import load
 from common.telemetry import logs
 from common.transitions.answering import Attempt
 from common.transitions.claims import Settled
 from ops.bench.chaos.speech import DEADLY_WORD, POISONED, engine_of
-from ops.local.running import exit_now, opened, run_role
+from ops.local.signals import exit_now, run_role
 from workers.llm.handler import LlmHandler
 from workers.loop.consumer_loop import Loop
 from workers.loop.handler import Desk, Handler, Work
@@ -40,7 +41,7 @@ def run_worker(role: str, settings: Settings, slow_s: float = 0.0) -> None:
     logs.set_up(settings.log, worker=name)
 
     async def run(stop: asyncio.Event) -> None:
-        async with opened(settings) as store:
+        async with open_store(settings) as store:
             handler: Handler
             if role == "stt":
                 handler = SttHandler(

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import click
 
 from common.errors import BadInput, Refused
+from common.redis.opening import open_reachable_store
 from common.redis.store import Store
 from common.settings import Settings
 from ops.cli.options import redis_options, setting, settings_and_logs
 from ops.cli.terminal.conversation import one_line
-from ops.local.running import reachable
 
 # these bring NumPy, libsndfile and Rich along, which --help must not wait for
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
         box=None,
     )
     count = 0
-    async with reachable(settings) as store:
+    async with open_reachable_store(settings) as store:
         async for letter in dead_letters(store, reason):
             count += 1
             shown = letter.summary()
@@ -97,7 +97,7 @@ def show(ctx: click.Context, letter: str, save: Path | None) -> None:
 async def _show(settings: Settings, entry: str, save: Path | None) -> None:
     from ops.queries.dead_letters import find_letter
 
-    async with reachable(settings) as store:
+    async with open_reachable_store(settings) as store:
         letter = await find_letter(store, entry)
     click.echo(json.dumps(letter.summary(), indent=2))
     if save is not None:
@@ -175,7 +175,7 @@ async def _each(
     from ops.queries.dead_letters import dead_letters, find_letter
 
     failed = 0
-    async with reachable(settings) as store:
+    async with open_reachable_store(settings) as store:
         if everything:
             letters = [letter.entry async for letter in dead_letters(store, reason)]
         else:

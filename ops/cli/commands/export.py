@@ -9,9 +9,9 @@ import click
 
 from common.errors import BadInput
 from common.keys import check_session_id
+from common.redis.opening import make_link, open_reachable_store
 from common.settings import Settings
 from ops.cli.options import redis_options, setting, settings_and_logs
-from ops.local.running import link_of, reachable
 from ops.queries.since import age, start
 
 
@@ -68,8 +68,8 @@ def command(
 
 
 async def _start(settings: Settings, age_s: float | None) -> str:
-    async with reachable(settings) as store:
-        return await start(store, link_of(store, settings), age_s)
+    async with open_reachable_store(settings) as store:
+        return await start(store, make_link(store, settings), age_s)
 
 
 async def _print(settings: Settings, age_s: float | None, kind: str, session: str) -> None:
@@ -77,8 +77,8 @@ async def _print(settings: Settings, age_s: float | None, kind: str, session: st
     from ops.queries.event_formats import FORMATS
 
     header, row = FORMATS[kind]
-    async with reachable(settings) as store:
-        link = link_of(store, settings)
+    async with open_reachable_store(settings) as store:
+        link = make_link(store, settings)
         since = await start(store, link, age_s)
         reading = events_of(store, link, since, session, patient=False)
         click.echo(header, nl=False)

@@ -6,12 +6,12 @@ import click
 
 from common.errors import BadInput
 from common.keys import check_session_id
+from common.redis.opening import open_reachable_store
 from common.settings import Settings
 from common.traceparent import begin
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
 from ops.cli.options import redis_options, setting, settings_and_logs
-from ops.local.running import reachable
 from producer.shipping.identity import default_session, new_utterance_id
 
 
@@ -36,7 +36,7 @@ def command(ctx: click.Context, text: str) -> None:
 async def _say(settings: Settings, text: str) -> None:
     session = check_session_id(settings.listen.session or default_session("say"))
     utterance = new_utterance_id()
-    async with reachable(settings) as store:
+    async with open_reachable_store(settings) as store:
         answer = await publish(
             store,
             Utterance(

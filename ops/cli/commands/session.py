@@ -10,13 +10,13 @@ import click
 
 from common.errors import BadEntry, BadInput, Refused
 from common.keys import check_session_id
+from common.redis.opening import open_reachable_store
 from common.settings import Settings
 from common.transitions.personas import set_persona
 from common.transitions.tending import forget
 from common.utterance import NAME
 from ops.cli.options import redis_options, settings_and_logs
 from ops.cli.terminal.conversation import one_line
-from ops.local.running import reachable
 
 # Rich, which --help must not wait for
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ async def _list(settings: Settings, as_json: bool) -> None:
 
     from common.status.sessions import sessions
 
-    async with reachable(settings) as store:
+    async with open_reachable_store(settings) as store:
         found = [session async for session in sessions(store)]
     found.sort(key=lambda session: (-session.epoch, session.session))
     if as_json:
@@ -100,7 +100,7 @@ def show(ctx: click.Context, session: str, as_json: bool) -> None:
 async def _show(settings: Settings, name: str, as_json: bool) -> None:
     from common.status.sessions import conversation
 
-    async with reachable(settings) as store:
+    async with open_reachable_store(settings) as store:
         found = await conversation(store, name)
     if as_json:
         click.echo(json.dumps(found.as_dict()))
@@ -160,7 +160,7 @@ async def _set(settings: Settings, session: str, persona: str) -> None:
             " default",
             err=True,
         )
-    async with reachable(settings) as store:
+    async with open_reachable_store(settings) as store:
         await set_persona(store, session, persona)
 
 
@@ -181,7 +181,7 @@ async def _forget(settings: Settings, names: Sequence[str]) -> int:
     from common.status.sessions import conversation
 
     failed = 0
-    async with reachable(settings) as store:
+    async with open_reachable_store(settings) as store:
         for name in names:
             try:
                 await conversation(store, name)

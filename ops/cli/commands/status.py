@@ -13,13 +13,13 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from common.redis.connection import is_unusable, sentence
+from common.redis.opening import make_link, open_reachable_store, open_store
 from common.redis.store import Store
 from common.settings import Settings
 from common.status.snapshot import Census, take_census
 from common.telemetry import logs
 from ops.cli.options import redis_options, settings_and_logs
 from ops.cli.terminal.conversation import one_line
-from ops.local.running import link_of, opened, reachable
 
 LOOK_EVERY_S: Final = 1.0
 
@@ -54,7 +54,7 @@ def command(ctx: click.Context, as_json: bool, watch: bool) -> None:
 async def _watch(settings: Settings, as_json: bool) -> None:
     """Look for ever; an absence of Redis is part of what there is to see."""
     console = Console()
-    async with opened(settings) as store:
+    async with open_store(settings) as store:
         looks = _looks(store, settings)
         if console.is_terminal and not as_json:
             with Live(console=console, auto_refresh=False, screen=True) as live:
@@ -73,7 +73,7 @@ def _screen(census: Census | str) -> RenderableType:
 
 async def _looks(store: Store, settings: Settings) -> AsyncIterator[Census | str]:
     """The census each second, or the sentence why there is none."""
-    link = link_of(store, settings)
+    link = make_link(store, settings)
     while True:
         try:
             yield await link.call(take_census, store)
@@ -85,7 +85,7 @@ async def _looks(store: Store, settings: Settings) -> AsyncIterator[Census | str
 
 
 async def _census(settings: Settings) -> Census:
-    async with reachable(settings) as store:
+    async with open_reachable_store(settings) as store:
         return await take_census(store)
 
 

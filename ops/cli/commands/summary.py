@@ -7,9 +7,9 @@ import click
 
 from common.errors import BadInput
 from common.keys import check_session_id
+from common.redis.opening import open_reachable_store
 from common.settings import Settings
 from ops.cli.options import redis_options, setting, settings_and_logs
-from ops.local.running import reachable
 
 
 @click.command("summary")
@@ -43,7 +43,7 @@ def command(ctx: click.Context, session: str) -> None:
 
 async def _extent(settings: Settings, session: str) -> tuple[int, int]:
     """Epoch and last turn of a conversation; raises BadInput if there is none."""
-    async with reachable(settings) as store:
+    async with open_reachable_store(settings) as store:
         redis: Any = store.redis
         key = store.shard(session).session(session)
         # not HMGET, which no role but this one would need a right for

@@ -11,12 +11,12 @@ import click
 
 from common.errors import BadInput
 from common.keys import check_session_id
+from common.redis.opening import make_link, open_reachable_store, open_store, wait_for_redis
 from common.results.subscriber import Subscriber
 from common.settings import LogSettings, Settings
 from common.telemetry import logs
 from ops.cli.options import log_options, redis_options, settings_and_logs
 from ops.cli.terminal.conversation import Conversation
-from ops.local.running import link_of, meet, opened, reachable
 from ops.queries.since import age, start
 
 READER_LEFT_S = 0.5  # how soon it is noticed
@@ -71,10 +71,10 @@ async def _tail(
     conversation = Conversation(sessions=session is None)
     is_live = follow and not as_json and is_terminal()
     # who follows waits for Redis; who wants what is there now is told at once
-    async with (opened if follow else reachable)(settings) as store:
-        link = link_of(store, settings)
+    async with (open_store if follow else open_reachable_store)(settings) as store:
+        link = make_link(store, settings)
         if follow:
-            await meet(link, store, settings)
+            await wait_for_redis(link, store, settings)
         subscriber = Subscriber(
             store,
             link,

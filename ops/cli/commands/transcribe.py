@@ -10,10 +10,12 @@ import click
 
 from common.errors import BadInput, EarshotError
 from common.redis.connection import now_ms
+from common.redis.opening import make_link, open_reachable_store
 from common.settings import Settings
+from common.stopping import run_until_stopped
 from ops.cli.options import log_options, redis_options, setting, settings_and_logs
 from ops.local.process_exit import INTERRUPTED
-from ops.local.running import link_of, reachable, run_role, unless
+from ops.local.signals import run_role
 
 # these bring NumPy and RQ along, which --help must not wait for
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ async def _asked(
             raise BadInput(f"{target} is there already: --overwrite replaces it")
         if not target.parent.is_dir():
             raise BadInput(f"{target} cannot be written: there is no folder {target.parent}")
-    async with reachable(settings) as store:
+    async with open_reachable_store(settings) as store:
         now = await now_ms(store.redis)
     return [
         asked(file, target, form, settings, now)
@@ -184,7 +186,7 @@ def _here(settings: Settings, requests: Sequence["Request"]) -> int:
     async def role(stop: asyncio.Event) -> None:
         nonlocal failed
         task = asyncio.create_task(_each_here(settings, requests))
-        await unless(stop, task)
+        await run_until_stopped(stop, task)
         if task.cancelled():
             click.echo("Given up; nothing was written.", err=True)
             failed = INTERRUPTED
@@ -201,8 +203,8 @@ async def _each_here(settings: Settings, requests: Sequence["Request"]) -> int:
 
     failed = 0
     names = {request.run: Path(request.file).name for request in requests}
-    async with reachable(settings) as store:
-        link = link_of(store, settings)
+    async with open_reachable_store(settings) as store:
+        link = make_link(store, settings)
         with Bars(names) as bars:
             for request in requests:
                 try:

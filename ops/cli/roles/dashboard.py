@@ -6,7 +6,7 @@ import click
 
 from common.settings import Settings
 from ops.cli.options import log_options, redis_options, setting, settings_and_logs
-from ops.local.running import run_role
+from ops.local.signals import run_role
 
 
 @click.command("dashboard")

@@ -21,7 +21,7 @@ from ops.demo.recording_file import AUDIO, normalised, sentences
 from ops.local.embedded_redis import WITHOUT_CREDENTIALS
 from ops.local.machine import Machine, configured, machine
 from ops.local.process_exit import INTERRUPTED
-from ops.local.running import run_role
+from ops.local.signals import run_role
 from ops.local.supervisor import NotReady, RoleEnded, StopRequested
 from ops.queries.tally import Tally
 

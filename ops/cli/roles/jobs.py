@@ -5,11 +5,12 @@ import json
 
 import click
 
+from common.redis.opening import open_reachable_store
 from common.settings import Settings
 from common.transitions.tending import forget
 from ops.cli.options import log_options, redis_options, setting, settings_and_logs
 from ops.cli.terminal.conversation import one_line
-from ops.local.running import reachable, run_role
+from ops.local.signals import run_role
 
 
 @click.group("jobs", invoke_without_command=True)
@@ -94,5 +95,5 @@ def cancel_(ctx: click.Context, job: str) -> None:
 
 async def _forget(settings: Settings, session: str) -> None:
     """What of a recording waits for an STT worker is not to be transcribed any more."""
-    async with reachable(settings) as store:
+    async with open_reachable_store(settings) as store:
         await forget(store, session)

@@ -11,13 +11,14 @@ import click
 
 from common.errors import BadInput, EarshotError
 from common.keys import check_session_id
+from common.redis.opening import make_link, open_store, wait_for_redis
 from common.settings import Settings
 from common.telemetry import logs
 from common.telemetry.monitoring import monitored
 from common.telemetry.tracing import tracing
 from ops.cli.options import log_options, redis_options, setting, settings_of
 from ops.cli.terminal.mute_signal import MuteSignal
-from ops.local.running import link_of, meet, opened, run_role
+from ops.local.signals import run_role
 
 # brings NumPy along, which --help must not wait for
 if TYPE_CHECKING:
@@ -129,8 +130,8 @@ async def _listen(
         session = check_session_id(options.session or default_session(name))
         outbox = stack.enter_context(open_outbox(options, session))
         traces = stack.enter_context(tracing(settings.traces, "listen", session))
-        store = await stack.enter_async_context(opened(settings, traces))
-        link = link_of(store, settings)
+        store = await stack.enter_async_context(open_store(settings, traces))
+        link = make_link(store, settings)
         listening = Listening(heard, mute, detector, outbox, partial(trouble, source, link))
         pages = monitored(
             settings.metrics,
@@ -148,7 +149,7 @@ async def _listen(
             outbox,
             store,
             link,
-            partial(meet, link, store, settings),
+            partial(wait_for_redis, link, store, settings),
             stop,
             session=session,
             paced=paced,

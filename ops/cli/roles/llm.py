@@ -4,10 +4,11 @@ import asyncio
 
 import click
 
+from common.redis.opening import open_store
 from common.settings import Settings
 from common.telemetry.tracing import tracing
 from ops.cli.options import log_options, redis_options, setting, settings_and_logs
-from ops.local.running import opened, run_role
+from ops.local.signals import run_role
 from workers.loop.consumer_loop import Loop
 from workers.loop.registration import consumer_name
 
@@ -36,6 +37,6 @@ async def _run(settings: Settings, name: str, stop: asyncio.Event) -> None:
     from workers.llm.handler import LlmHandler
 
     with tracing(settings.traces, "llm", name) as traces:
-        async with opened(settings, traces) as store:
+        async with open_store(settings, traces) as store:
             handler = LlmHandler(store, settings.llm, traces=traces)
             await Loop(store, settings, handler, name).run(stop)

@@ -15,7 +15,7 @@ from common.settings.masking import mask_password
 from ops.cli.options import log_options, overrides, setting, settings_and_logs
 from ops.cli.terminal.conversation import Conversation
 from ops.local.machine import Machine, configured, machine
-from ops.local.running import run_role
+from ops.local.signals import run_role
 from ops.local.supervisor import StopRequested, to_stderr
 
 ANNOUNCED = "Dashboard: "

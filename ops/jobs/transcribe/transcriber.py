@@ -19,8 +19,8 @@ from common.redis.link import Link, jittered
 from common.redis.store import Store
 from common.results.subscriber import Subscriber
 from common.settings import ListenSettings
+from common.status.sessions import unfinished_utterances
 from common.transitions.publishing import Verdict, publish
-from common.transitions.tending import unfinished
 from ops.jobs.transcribe.endings import Endings, utterance_id
 from ops.jobs.transcribe.transcript import Hole, Said, Span, Transcript
 from producer.recording import Cutting, utterance_of
@@ -226,7 +226,7 @@ class Transcriber:
         """Find segments that Redis no longer knows (it was flushed or went back, or their results
         were trimmed): missed twice in a row, they count as never sent."""
         outages = self._link.outages
-        known = await self._link.lasting(unfinished, self._store, self._run.session)
+        known = await self._link.lasting(unfinished_utterances, self._store, self._run.session)
         missed = self._waiting.spans.keys() - known
         if outages == self._link.outages:
             for utterance in missed & self._waiting.missed:

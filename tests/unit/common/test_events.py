@@ -16,7 +16,7 @@ from common.events import (
     Event,
     parse_event,
 )
-from tests.support.any_event import datas, events, texts
+from tests.support.event_strategies import datas, events, texts
 
 
 def as_entry(event: Event, *, more: dict[str, Any] | None = None) -> dict[bytes, bytes]:

@@ -20,7 +20,7 @@ from producer.shipping.outbox import Outbox
 from producer.sources.mute import Mutable, Mute
 from producer.sources.source import Source
 from tests.support.metric_samples import growth, sample
-from tests.unit.producer.scripted import Loudness, Script, silence, speech
+from tests.support.speech_script import Loudness, Script, silence, speech
 
 
 def _nobody() -> None:

@@ -14,7 +14,7 @@ from common.settings import LimitSettings, ListenSettings, RedisSettings
 from common.utterance import Utterance
 from producer.listen import listen
 from producer.shipping.outbox import Outbox
-from tests.unit.producer.scripted import Loudness, Script
+from tests.support.speech_script import Loudness, Script
 
 
 class Silence(Script):

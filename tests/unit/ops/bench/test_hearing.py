@@ -19,7 +19,7 @@ from ops.bench.hearing.voices import SPEECH_RMS, Clip, recorded
 from ops.bench.hearing.whole_path import Comparison, WholePath
 from ops.bench.hearing.words import word_errors
 from producer.speech.endpointing import PRESETS
-from tests.unit.producer.scripted import FRAME, Loudness
+from tests.support.speech_script import FRAME, Loudness
 
 COMMAND = PRESETS["command"]
 

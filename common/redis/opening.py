@@ -1,0 +1,92 @@
+"""Opening Redis: a store that counts what it does, the link that follows it, waiting for it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+
+from redis.exceptions import RedisClusterException, RedisError, ResponseError
+
+from common.errors import RedisUnusable
+from common.redis.connection import check_server, connect, is_away, is_hopeless, sentence
+from common.redis.link import Link
+from common.redis.store import Store
+from common.settings import Settings
+from common.telemetry import metrics
+from common.telemetry.spans import spans_of
+from common.telemetry.tracing import OFF, Recorder
+from common.telemetry.turn_changes import Mark
+
+
+@asynccontextmanager
+async def open_store(settings: Settings, traces: Recorder = OFF) -> AsyncIterator[Store]:
+    """Open a store, close its connections at the end, and count what it does to turns."""
+
+    def listener(marks: Sequence[Mark]) -> None:
+        metrics.count(marks)
+        if traces.is_on:
+            traces.record(spans_of(marks))
+
+    store = Store(connect(settings.redis), settings.shards, settings.limits, listener)
+    try:
+        yield store
+    finally:
+        with suppress(RedisError, RedisClusterException, OSError):
+            await store.redis.aclose()
+
+
+@asynccontextmanager
+async def open_reachable_store(settings: Settings) -> AsyncIterator[Store]:
+    """Open a store for a short command: raises RedisUnusable at once when Redis is away."""
+    async with open_store(settings) as store:
+        try:
+            await check_server(store.redis, settings.redis, settings.shards)
+        except (RedisError, RedisClusterException, OSError) as error:
+            raise RedisUnusable(sentence(error, settings.redis)) from None
+        try:
+            yield store
+        # an OSError is the command's own: its output's reader has gone, or its disk is full
+        except (RedisError, RedisClusterException) as error:
+            raise RedisUnusable(sentence(error, settings.redis)) from None
+
+
+def make_link(store: Store, settings: Settings) -> Link:
+    """Make the link of a process; it waits at most `worker.backoff_max_s` between two tries."""
+    return Link(store.redis, settings.redis, max_pause_s=settings.worker.backoff_max_s)
+
+
+async def wait_for_redis(
+    link: Link,
+    store: Store,
+    settings: Settings,
+    prepare: Callable[[], Awaitable[object]] | None = None,
+) -> None:
+    """Wait until Redis is there, check it, and `prepare` what the caller needs in it.
+
+    Raises RedisUnusable when waiting cannot help.
+    """
+    while not await try_redis(link, store, settings, prepare):
+        await link.pause()
+
+
+async def try_redis(
+    link: Link,
+    store: Store,
+    settings: Settings,
+    prepare: Callable[[], Awaitable[object]] | None = None,
+) -> bool:
+    """Check and `prepare` Redis once; return False while it is away.
+
+    Raises RedisUnusable when waiting cannot help. `prepare` may run several times; it sends its
+    commands through the link.
+    """
+    try:
+        await link.call(check_server, store.redis, settings.redis, settings.shards)
+        if prepare is not None:
+            await prepare()
+    except Exception as error:
+        if is_away(error) and not is_hopeless(error):
+            return False
+        # an error reply to a command of ours: a foreign key where a stream should be, say
+        if is_hopeless(error) or isinstance(error, ResponseError):
+            raise RedisUnusable(sentence(error, settings.redis)) from None
+        raise
+    return True

@@ -1,0 +1,272 @@
+"""Every service of docker-compose.yml, but for Grafana, with secure.yml, started by its
+own command and environment against a Redis that is secured as the files say, passes demo traffic
+through it with STT_REPLICAS=3; a replica that is added and one that is taken away under load lose
+nothing, nor does a restart of Redis, and a recording comes out of `jobs`. Prometheus sees every
+replica, and has an answer to every panel.
+"""
+
+import asyncio
+import json
+import signal
+import subprocess
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import numpy as np
+import pytest
+
+from common.events import Ending, Heard, Transcript, TurnKey
+from common.redis.connection import connect
+from common.redis.link import Link
+from common.redis.store import Store
+from common.results.subscriber import Subscriber
+from common.settings import LimitSettings
+from common.status.snapshot import take_census
+from common.transitions.publishing import Verdict, publish
+from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.speech import utterance_of
+from ops.demo.recording_file import AUDIO, sentences
+from tests.integration.deploy.compose_processes import House
+from tests.support.monitoring_files import panels
+from tests.support.spoken_sentences import LEAD_S, RATE, said
+from tests.support.virtual_microphone import VirtualMicrophone
+
+PATIENCE_S: Final = 150.0
+ENV: Final = {
+    "STT_REPLICAS": "3",
+    "STT_LIVE_REPLICAS": "1",
+    "EARSHOT_STT__MODEL": "demo",
+    "EARSHOT_LISTEN__SESSION": "kitchen",
+}
+# Grafana comes as an image alone: what its panels ask is asked of Prometheus here, and that they
+# are well formed is checked in test_monitoring_files.py.
+NOT_TO_BE_HAD: Final = "grafana"
+FOR_ONE_COMMAND: Final = "tools"  # the profile of such services
+NOT_EARSHOT: Final = {"vllm", "prometheus"}
+SPOKEN: Final = 2
+LOAD: Final = 16  # utterances under way: each STT worker has one, and the others wait
+SESSIONS: Final = 6
+
+
+class Tally:
+    """What the results stream tells, read with a viewer's credentials."""
+
+    def __init__(self) -> None:
+        self.heard: Counter[TurnKey] = Counter()
+        self.ended: Counter[TurnKey] = Counter()
+        self.kinds: Counter[str] = Counter()
+        self.workers: set[str] = set()
+
+    async def follow(self, store: Store, link: Link) -> None:
+        async for received in Subscriber(store, link, since="0-0", deltas=False).events():
+            event = received.event
+            turn = event.key
+            if isinstance(event, Heard):
+                self.heard[turn] += 1
+            elif isinstance(event, Transcript):
+                self.workers.add(event.data.worker)
+            elif isinstance(event, Ending):
+                self.ended[turn] += 1
+                self.kinds[event.type] += 1
+
+    def has_heard(self, session: str) -> int:
+        return sum(1 for name, _, _ in self.heard if name == session)
+
+    @property
+    def of_load(self) -> int:
+        return sum(1 for name, _, _ in self.heard if name.startswith("load-"))
+
+    @property
+    def under_way(self) -> int:
+        return len(self.heard) - len(self.ended)
+
+    def has_worked(self, process: subprocess.Popen[bytes]) -> bool:
+        return any(f"-{process.pid}-" in worker for worker in self.workers)
+
+
+@pytest.mark.timeout(400)
+async def test_replicas_come_and_go_and_nothing_is_lost(secrets: Path, tmp_path: Path) -> None:
+    with VirtualMicrophone() as microphone, House(tmp_path, secrets, ENV) as house:
+        redis = house.start("redis")
+        await until(lambda: house.is_ready("redis"), house)
+        assert house.replicas("stt") == 3
+        roles = {
+            name: [
+                house.start(name, env=microphone.env if name == "listen" else None)
+                for _ in range(house.replicas(name))
+            ]
+            for name, service in house.services.items()
+            if name not in {"redis", NOT_TO_BE_HAD}
+            and FOR_ONE_COMMAND not in service.get("profiles", [])
+        }
+        workers = sum(len(roles[name]) for name in ("stt", "stt-gpu", "stt-live", "llm"))
+        async with _store(house, "viewer") as store, _store(house, "producer") as own:
+            await until(lambda: all(map(house.is_ready, NOT_EARSHOT)), house)
+            while len(await _ready(store)) < workers:  # noqa: ASYNC110  # Redis tells nobody
+                await asyncio.sleep(0.2)
+            for name, port in house.monitored:
+                await until(partial(house.is_ready, name, port), house)
+            assert len(json.loads(house.run("viewer", "status", "--json"))["workers"]) == workers
+
+            tally = Tally()
+            following = asyncio.create_task(tally.follow(store, _link(house, store)))
+            load = Load(own, _link(house, own), tally)
+            loading = asyncio.create_task(load.run())
+            elsewhere = {
+                "EARSHOT_LISTEN__SESSION": "hall",
+                "EARSHOT_LISTEN__OUTBOX": str(tmp_path / "hall"),
+            }
+            roles["listen"].append(house.start("listen", "--input", str(AUDIO), env=elsewhere))
+            speaking = asyncio.create_task(asyncio.to_thread(_speak, microphone))
+
+            newcomer = house.start("stt")
+            leaver = roles["stt"].pop()
+            await until(lambda: tally.has_worked(leaver), house)
+            leaver.send_signal(signal.SIGTERM)
+            await until(partial(_has_ended, leaver), house)
+            assert leaver.returncode == 0
+            await until(lambda: tally.has_worked(newcomer), house)
+            roles["stt"].append(newcomer)
+
+            await speaking
+            await until(lambda: tally.has_heard("kitchen") == SPOKEN, house)
+            await until(lambda: tally.has_heard("hall") == len(sentences()), house)
+            load.enough.set()
+            await loading
+            await until(lambda: tally.under_way == 0, house)
+            assert house.refusals() == []
+
+            await until(lambda: _scraped(house) == _running(house, roles), house)
+            await until(lambda: _rules(house) == {"ok"}, house)
+            await until(lambda: not _empty_panels(house), house)
+
+            redis.send_signal(signal.SIGTERM)
+            await until(partial(_has_ended, redis), house)
+            house.start("redis")
+            await until(lambda: house.is_ready("redis"), house)
+            await load.one()
+            await until(lambda: tally.under_way == 0, house)
+            following.cancel()
+
+        assert tally.ended == tally.heard, "each turn that was heard ends, exactly once"
+        assert set(tally.heard.values()) == {1}
+        assert len(tally.heard) == load.sent + SPOKEN + len(sentences())
+        assert tally.kinds["error"] == 0
+        told = [json.loads(line) for line in house.run("viewer", "export").splitlines()]
+        endings = [one for one in told if one["type"] in {"reply", "skipped", "error"}]
+        assert len(endings) == len(tally.ended), "what was there before the restart is there"
+        assert len(_transcribed(house)) == len(sentences())
+        assert house.run("admin", "dead", "replay", "--all", "--job") == "0 replayed\n"
+        assert house.refusals() == []
+        for name in roles.keys() - {"vllm"}:
+            for process in roles[name]:
+                process.send_signal(signal.SIGTERM)
+                await until(partial(_has_ended, process), house)
+                assert process.returncode == 0, name
+
+
+class Load:
+    """Utterances of the recording, published as a producer, as many as are under way at once."""
+
+    def __init__(self, store: Store, link: Link, tally: Tally) -> None:
+        self._store = store
+        self._link = link
+        self._tally = tally
+        self.sent = 0
+        self.enough = asyncio.Event()
+
+    async def run(self) -> None:
+        while not self.enough.is_set():
+            if self._tally.under_way >= LOAD:
+                await asyncio.sleep(0.02)
+                continue
+            await self.one()
+
+    async def one(self) -> None:
+        planned = Planned(self.sent, f"load-{self.sent % SESSIONS}", 0, Kind.SPEECH)
+        answer = await self._link.lasting(publish, self._store, utterance_of(planned, "demo"))
+        assert answer.verdict in {Verdict.ACCEPTED, Verdict.DUPLICATE}
+        self.sent += 1
+        # seen, before it is asked how many are under way
+        while self._tally.of_load < self.sent:  # noqa: ASYNC110  # nor does it here
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def _store(house: House, user: str) -> AsyncIterator[Store]:
+    redis = connect(house.redis(user))
+    try:
+        yield Store(redis, 1, LimitSettings())
+    finally:
+        await redis.aclose()
+
+
+def _transcribed(house: House) -> list[str]:
+    """The lines of the recording, as the jobs' service makes them."""
+    recording = house.folder / "recordings" / AUDIO.name
+    recording.parent.mkdir(exist_ok=True)
+    recording.write_bytes(AUDIO.read_bytes())
+    transcript = Path(house.run("jobs", "transcribe", str(recording)).strip())
+    return transcript.read_text().splitlines()
+
+
+def _running(house: House, roles: Mapping[str, list[subprocess.Popen[bytes]]]) -> Counter[str]:
+    names = {name for name, _ in house.monitored}
+    return Counter(name for name in names for one in roles[name] if not _has_ended(one))
+
+
+def _scraped(house: House) -> Counter[str]:
+    """How many replicas of each service Prometheus reaches and knows by the service's name."""
+    found = house.asked("query?" + urlencode({"query": 'up{job="earshot"}'}))["result"]
+    return Counter(one["metric"]["service"] for one in found if one["value"][1] == "1")
+
+
+def _rules(house: House) -> set[str]:
+    """How the evaluations of all rules fared; nothing while one has not been evaluated."""
+    groups = house.asked("rules")["groups"]
+    return {rule["health"] for group in groups for rule in group["rules"]}
+
+
+def _empty_panels(house: House) -> set[str]:
+    """The panels that Grafana would show with nothing in them."""
+    shown = {panel["title"]: False for panel in panels()}
+    for panel in panels():
+        for target in panel["targets"]:
+            query = urlencode({"query": target["expr"].replace("$__rate_interval", "5m")})
+            shown[panel["title"]] |= bool(house.asked(f"query?{query}")["result"])
+    return {title for title, is_shown in shown.items() if not is_shown}
+
+
+def _has_ended(process: subprocess.Popen[bytes]) -> bool:
+    return process.poll() is not None
+
+
+def _link(house: House, store: Store) -> Link:
+    return Link(store.redis, house.redis("viewer"), max_pause_s=1)
+
+
+async def _ready(store: Store) -> list[dict[str, Any]]:
+    census = await take_census(store)
+    return [worker for worker in census.workers if worker["state"] == "ready"]
+
+
+def _speak(microphone: VirtualMicrophone) -> None:
+    # a sound server gives a new client its first samples late
+    microphone.play_samples(np.zeros(LEAD_S * RATE, np.int16), RATE)
+    for sentence in sentences()[:SPOKEN]:
+        microphone.play_samples(said(sentence), RATE)
+
+
+async def until(condition: Callable[[], bool], house: House) -> None:
+    """Until it is true, by a thread that may block; what the services said if it does not."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            while not await asyncio.to_thread(condition):  # noqa: ASYNC110  # nothing tells
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        pytest.fail(house.logs())

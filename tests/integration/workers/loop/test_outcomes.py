@@ -1,0 +1,251 @@
+"""What cannot succeed is buried at once, what fails without a cause after some tries, and what
+waits for a server never: not buried, not counted, and done when the server is back.
+"""
+
+import math
+import threading
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from common.errors import Transient
+from common.events import Error, Transcript
+from common.keys import HANDED_BACK, STT_GROUP
+from common.redis.store import Store
+from common.transitions.claims import Claim, Settled
+from common.transitions.transcribing import bury_utterance
+from ops.bench.chaos.plan import Kind
+from ops.bench.chaos.speech import text_of
+from tests.support.metric_samples import growth
+from tests.support.redis_server import RedisServer
+from tests.support.waiting import until
+from tests.support.worker_tasks import CLAIM_S, FOREVER_S, Engine, Shop, failing, workshop
+from workers.loop import attempts
+from workers.stt import handler as stt
+
+
+@pytest.fixture
+async def shop(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
+    async with workshop(redis_server, monkeypatch) as shop:
+        yield shop
+
+
+async def test_broken_audio_is_buried_at_once_and_the_next_is_heard(shop: Shop) -> None:
+    await shop.publish(1, kind=Kind.BROKEN)
+    await shop.publish(2)
+    await shop.hire("w1")
+    await shop.transcribed(2)
+    [error] = await shop.events(Error)
+    [letter] = await shop.dead()
+    assert (error.turn, error.data.reason, error.data.deliveries) == (1, "bad_audio", 1)
+    assert (letter["id"], letter["reason"], letter["worker"]) == ("chaos-1", "bad_audio", "w1")
+
+
+async def test_a_bug_is_tried_again_by_the_same_worker_and_then_buried(shop: Shop) -> None:
+    engine = Engine()
+    engine.hooks[1] = failing(RuntimeError("a bug"), times=99)
+    await shop.hire("w1", engine)
+    await shop.publish(1)
+    await until(lambda: engine.calls)
+    idle = await shop.hire("w2", claim_idle_s=FOREVER_S)
+    await until(shop.dead)
+    assert engine.calls == [1, 1, 1]
+    assert idle.engine.calls == []
+    [letter] = await shop.dead()
+    assert (letter["reason"], letter["deliveries"]) == ("failed", "3")
+    assert letter["error"] == "RuntimeError: a bug"
+
+
+async def test_a_bug_that_passes_buries_nothing(shop: Shop) -> None:
+    engine = Engine()
+    engine.hooks[1] = failing(RuntimeError("a bug"), times=2)
+    await shop.hire("w1", engine)
+    await shop.publish(1)
+    await shop.transcribed(1)
+    assert engine.calls == [1, 1, 1]
+    assert await shop.dead() == []
+
+
+async def test_an_error_of_the_operating_system_is_a_bug_and_no_outage_of_redis(
+    shop: Shop,
+) -> None:
+    engine = Engine()
+    engine.hooks[1] = failing(FileNotFoundError("no such file"), times=99)
+    await shop.hire("w1", engine)
+    await shop.publish(1)
+    await until(shop.dead)
+    assert engine.calls == [1, 1, 1]
+    [letter] = await shop.dead()
+    assert (letter["reason"], letter["error"]) == ("failed", "FileNotFoundError: no such file")
+
+
+async def test_what_another_took_in_the_meantime_is_not_told_as_buried(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def seized_before(store: Store, claim: Claim, **letter: Any) -> Settled:
+        await store.redis.xclaim(claim.stream, STT_GROUP, "w2", 0, [claim.entry])
+        return await bury_utterance(store, claim, **letter)
+
+    monkeypatch.setattr(stt, "bury_utterance", seized_before)
+    counted = growth("earshot_dead_letters_total", stage="stt", reason="bad_audio")
+    with capture_logs() as lines:
+        await shop.publish(1, kind=Kind.BROKEN)
+        await shop.hire("w1")
+        await until(lambda: [line for line in lines if line["event"] == "claim_lost"])
+    assert "buried" not in [line["event"] for line in lines]
+    assert counted() == 0
+    assert await shop.dead() == []
+
+
+async def test_what_cannot_be_buried_is_not_told_as_buried(shop: Shop) -> None:
+    await shop.store.redis.set(shop.store.all_shards()[0].dead, "a foreign value")
+    counted = growth("earshot_dead_letters_total", stage="stt", reason="bad_audio")
+    with capture_logs() as lines:
+        await shop.publish(1, kind=Kind.BROKEN)
+        await shop.hire("w1")
+        await until(lambda: [line for line in lines if line["event"] == "cannot_bury"])
+    assert "buried" not in [line["event"] for line in lines]
+    assert counted() == 0
+    await shop.store.redis.delete(shop.store.all_shards()[0].dead)
+    await until(shop.dead)
+
+
+async def test_no_server_makes_a_worker_wait_for_ever(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempts, "LONGEST_RETRY_S", 0.01)
+    engine = Engine()
+    for number, wish_s in enumerate((1e9, math.inf, math.nan), start=1):
+        engine.hooks[number] = failing(
+            Transient("later", retry_after=wish_s, opens_breaker=False), times=1
+        )
+        await shop.publish(number)
+    await shop.hire("w1", engine)
+    await shop.transcribed(1, 2, 3)
+
+
+async def test_what_only_has_to_wait_stays_with_its_worker_uncounted(shop: Shop) -> None:
+    """For several times `claim_idle`: heartbeats keep it."""
+    engine = Engine()
+    engine.hooks[1] = failing(
+        Transient("no room just now", retry_after=CLAIM_S, opens_breaker=False), times=4
+    )
+    await shop.hire("w1", engine)
+    await shop.publish(1)
+    await until(lambda: engine.calls)
+    idle = await shop.hire("w2")
+    await shop.transcribed(1)
+    assert len(engine.calls) == 5
+    assert idle.engine.calls == []
+    assert await shop.dead() == []
+
+
+async def test_with_its_server_away_a_worker_gives_back_and_another_takes_at_once(
+    shop: Shop,
+) -> None:
+    unusable = Engine()
+    unusable.hooks[1] = failing(Transient("the GPU fails"), times=99)
+    unusable.probe = failing(Transient("the GPU fails"), times=10_000)
+    broken = await shop.hire_broken("w1", unusable, claim_idle_s=FOREVER_S)
+    sound = await shop.hire("w2", claim_idle_s=FOREVER_S)
+    said = await shop.says(broken, "waiting")
+    assert said["waits_for"] == "the GPU fails"
+    for number in range(1, 6):
+        await shop.publish(number)
+    await shop.transcribed(1, 2, 3, 4, 5)
+    assert unusable.calls == []
+    # what the other's last read brought it comes back a moment later
+    assert sorted(sound.engine.calls) == [1, 2, 3, 4, 5]
+
+
+async def test_the_one_that_met_the_outage_is_handed_back_uncounted(shop: Shop) -> None:
+    engine = Engine()
+    engine.hooks[1] = failing(Transient("the GPU fails"), times=1)
+    worker = await shop.hire("w1", engine, claim_idle_s=FOREVER_S)
+    engine.probe = failing(Transient("the GPU fails"), times=10_000)
+    await shop.publish(1)
+    await shop.says(worker, "waiting")
+
+    async def handed_back() -> bool:
+        return [row["consumer"] for row in await shop.pending()] == [HANDED_BACK.encode()]
+
+    await until(handed_back)
+    assert [row["times_delivered"] for row in await shop.pending()] == [0]
+    sound = await shop.hire("w2", claim_idle_s=FOREVER_S)
+    await shop.transcribed(1)
+    assert sound.engine.calls == [1]
+
+
+async def test_while_the_server_is_away_nothing_is_taken_counted_or_buried(shop: Shop) -> None:
+    away = threading.Event()
+    away.set()
+    engine = Engine()
+
+    def fail_while_away() -> None:
+        if away.is_set():
+            raise Transient("the GPU fails")
+
+    engine.probe = fail_while_away
+    for number in range(1, 9):
+        engine.hooks[number] = fail_while_away
+    worker = await shop.hire_broken("w1", engine)
+    for number in range(1, 9):
+        await shop.publish(number)
+    asked = engine.probes
+    await until(lambda: engine.probes > asked + 3)
+    assert engine.calls == []
+    assert await shop.pending() == []
+    away.clear()
+    await shop.transcribed(*range(1, 9))
+    turns = [event.turn for event in await shop.events(Transcript)]
+    assert turns == sorted(turns)
+    assert await shop.dead() == []
+    await shop.says(worker, "ready")
+
+
+async def test_after_an_outage_one_piece_of_work_tries_first(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with workshop(redis_server, monkeypatch, stt={"concurrency": 4}) as shop:
+        engine = Engine()
+        engine.probe = failing(Transient("the GPU fails"), times=2)
+        release = threading.Event()
+
+        def hold() -> None:
+            assert release.wait(30)
+
+        for number in range(1, 9):
+            engine.hooks[number] = hold
+        shop.hire_later("w1", engine)
+        for number in range(1, 9):
+            await shop.publish(number)
+        await until(lambda: engine.calls)
+        asked = engine.probes
+        await until(shop.pending)
+        assert len(engine.calls) == 1
+        assert len(await shop.pending()) == 1
+        release.set()
+        await shop.transcribed(*range(1, 9))
+        assert engine.probes == asked
+
+
+async def test_a_result_that_came_too_late_changes_nothing_and_says_so_once(shop: Shop) -> None:
+    engine = Engine()
+    engine.hooks[1] = shop.hold
+    await shop.hire("w1", engine)
+    await shop.publish(1)
+    await until(lambda: engine.calls)
+    [row] = await shop.pending()
+    stream = shop.store.all_shards()[0].utterances
+    await shop.store.redis.xclaim(stream, "stt", "w2", 0, [row["message_id"]])
+    with capture_logs() as lines:
+        await until(lambda: [line for line in lines if line["event"] == "claim_lost"])
+        shop.blocked.set()
+        await shop.publish(2)
+        await shop.transcribed(2)
+    assert [line["event"] for line in lines].count("claim_lost") == 1
+    [row] = await shop.pending()
+    assert row["consumer"] == b"w2"
+    assert text_of(1) not in await shop.transcripts()

@@ -1,0 +1,155 @@
+"""LLM workers of the model: a reply names the texts that were seen and the history behind them.
+
+So a reader of the results can tell whether a turn was settled that no attempt saw, whether one
+was answered from a stale history, and who wrote which delta.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from common.transitions.answering import (
+    Attempt,
+    NotTaken,
+    bury_turn,
+    delta,
+    newer_speech,
+    settle_turn,
+    take_turn,
+)
+from common.transitions.claims import Claim, Settled
+from tests.model.actors import ReplyLost
+from tests.model.simulation import SHARD
+from tests.model.workers import Fields, Worker
+
+KEEP = 1_000
+
+
+def reply_to(history: int, texts: list[str]) -> str:
+    """The reply of the model's LLM after `history` messages."""
+    return f"{history}:{'+'.join(texts)}"
+
+
+class LlmWorker(Worker):
+    """Answers one wake-up at a time."""
+
+    streams = (SHARD.turns,)
+
+    async def handle(self, claim: Claim, fields: Fields) -> None:
+        world = self.world
+        session = fields[b"session"].decode()
+        attempt = await self.take(claim, session)
+        if attempt is None:
+            return
+        if world.likely(0.4) and await self.speech_waits(attempt, claim):
+            attempt = await self.take(claim, session)
+            if attempt is None:
+                return
+        for index in range(world.rng.choice((0, 0, 1, 2))):
+            await self.delta(attempt, claim, index)
+        if world.likely(world.chances.abandon):
+            return
+        if world.likely(world.chances.bury):
+            world.truth.buried.update(turn.utterance for turn in attempt.turns)
+            await self.end(attempt, self.bury)
+        else:
+            await self.end(attempt, self.settle)
+
+    async def take(self, claim: Claim, session: str) -> Attempt | None:
+        world = self.world
+        token = world.fresh("token")
+
+        async def fenced(claim: Claim, held: bool) -> Attempt | NotTaken:
+            named = world.do("HGET", SHARD.session(session), "wake") == claim.entry.encode()
+            taken = await take_turn(
+                world.store,
+                claim,
+                session,
+                token=token,
+                max_merge=world.rng.choice((1, 2, 8)),
+                history=KEEP,
+                max_answer_age_s=world.max_answer_age_s,
+            )
+            about = f"{session} {claim.entry} by {self.name}"
+            if isinstance(taken, NotTaken):
+                world.answered("take_turn", taken.value, about)
+            else:
+                about += f" {token}: {[turn.turn for turn in taken.turns]}"
+                world.answered("take_turn", "ok", about)
+            world.check(
+                (taken is NotTaken.LOST) == (not held)
+                and (taken is NotTaken.STALE) == (held and not named),
+                f"take_turn answered {taken} when the claim was held: {held},"
+                f" and the session named the wake-up: {named}",
+            )
+            return taken
+
+        taken = await self.call_fenced(claim, fenced)
+        return None if isinstance(taken, NotTaken) else taken
+
+    def has_token(self, attempt: Attempt) -> bool:
+        token = self.world.do("HGET", SHARD.session(attempt.session), "token")
+        return bool(token == attempt.token.encode())
+
+    async def speech_waits(self, attempt: Attempt, claim: Claim) -> bool:
+        answer = await self.world.call(partial(newer_speech, self.world.store, attempt))
+        return answer.newer_speech
+
+    async def delta(self, attempt: Attempt, claim: Claim, index: int) -> None:
+        async def fenced() -> None:
+            held = self.has_token(attempt)
+            answer = await delta(self.world.store, attempt, index, attempt.token)
+            about = f"{attempt.session} {attempt.token} by {self.name}"
+            self.world.answered("delta", "ok" if answer.held else "lost", about)
+            self.world.check(
+                answer.held == held,
+                f"a delta answered held={answer.held} when the token was in force: {held}",
+            )
+
+        await self.world.call(fenced)
+
+    async def end(self, attempt: Attempt, what: Callable[[Attempt], Awaitable[Settled]]) -> None:
+        world = self.world
+
+        async def fenced() -> None:
+            held = self.has_token(attempt)
+            wake = world.do("HGET", SHARD.session(attempt.session), "wake")
+            settled = await what(attempt)
+            turns = [turn.turn for turn in attempt.turns]
+            about = f"{attempt.session} {attempt.token} {turns} by {self.name}"
+            world.answered(f"{what.__name__}_turn", settled.value, about)
+            world.check(
+                (settled is Settled.OK) == held
+                and not (held and world.pending(SHARD.turns, wake.decode())),
+                f"{what.__name__} answered {settled.value} when the token was in force: {held}",
+            )
+
+        try:
+            await world.call(fenced)
+        except ReplyLost:
+            await world.call(fenced)
+
+    async def settle(self, attempt: Attempt) -> Settled:
+        texts = [turn.text for turn in attempt.turns]
+        reply = reply_to(len(attempt.history), texts)
+        return await settle_turn(
+            self.world.store,
+            attempt,
+            text=reply,
+            detail={"model": attempt.token},
+            first_token_ms=0,
+            keep=KEEP,
+            messages=[
+                {"role": "user", "content": "+".join(texts)},
+                {"role": "assistant", "content": reply},
+            ],
+        )
+
+    async def bury(self, attempt: Attempt) -> Settled:
+        return await bury_turn(
+            self.world.store,
+            attempt,
+            reason="poison",
+            error="it cannot be answered",
+            deliveries=1,
+            worker=self.consumer,
+        )
