@@ -1,12 +1,16 @@
-"""What is used as a context and closed at its end."""
+"""What is used in a `with` statement and closed at its end."""
 
 from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import Self
 
 
-class Closing(ABC):
-    """`with` it, or `close()` it; what has to be opened first overrides `__enter__`."""
+class Closeable(ABC):
+    """A base for what holds something open.
+
+    Use it in a `with` statement, or call `close()`. A class that has to open something first
+    overrides `__enter__`.
+    """
 
     def __enter__(self) -> Self:
         return self
@@ -21,4 +25,4 @@ class Closing(ABC):
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of what it holds; closing twice does no harm."""
+        """Release what is held; closing twice does no harm."""

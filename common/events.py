@@ -9,8 +9,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from common.errors import BadEntry
-from common.schema_version import check_version
-from common.utterance import explain
+from common.validation import check_version, explain
 
 SCHEMA: Final = 1
 

@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import BadEntry
 from common.keys import SESSION_ID, UTTERANCE_ID
-from common.schema_version import check_version
 from common.traceparent import FORM
+from common.validation import check_version, explain
 
 SCHEMA: Final = 1
 TRACEPARENT: Final = rf"^({FORM})?$"
@@ -121,11 +121,3 @@ def _text(name: str, value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         raise BadEntry(f"the entry's field {name} is not UTF-8") from None
-
-
-def explain(error: ValidationError) -> str:
-    """The first thing wrong, as `field: what`, with nothing of the value but its start."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    where = ".".join(str(part) for part in first["loc"]) or "content"
-    value = repr(first["input"])[:60]
-    return f"field {where} is not usable: {first['msg'][:200]} (it is {value})"

@@ -1,7 +1,6 @@
 """The connection as a loop sees it: there or away, told once per change, with backoff."""
 
 import asyncio
-import random
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -11,6 +10,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from common.backoff import jitter
+from common.latch import Latch
 from common.redis.connection import AnyRedis, is_hopeless, is_unusable, sentence
 from common.settings import RedisSettings
 from common.telemetry.metrics import REDIS_RECONNECTS, REDIS_UP
@@ -21,11 +22,6 @@ P = ParamSpec("P")
 FIRST_PAUSE_S: Final = 0.1
 
 log = structlog.get_logger(__name__)
-
-
-def jittered(pause_s: float) -> float:
-    """Between half of it and all of it, so that workers that failed together come back apart."""
-    return pause_s * random.uniform(0.5, 1.0)
 
 
 def _cancellations() -> int:
@@ -50,7 +46,7 @@ class Link:
         self._clock = clock
         self._up_since: float | None = None
         self._away_since: float | None = None
-        self._refused = False
+        self._trouble = Latch("")
         self._back = asyncio.Event()
         self.why = ""
         self.outages = 0
@@ -109,7 +105,7 @@ class Link:
         Ends at once when another task finds that Redis is back.
         """
         away_s = 0.0 if self._away_since is None else self._clock() - self._away_since
-        pause_s = jittered(min(max(away_s, FIRST_PAUSE_S), self._max_pause_s))
+        pause_s = jitter(min(max(away_s, FIRST_PAUSE_S), self._max_pause_s))
         with suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await self._back.wait()
@@ -127,18 +123,18 @@ class Link:
             log.info("redis_is_back", away_s=round(self._clock() - self._away_since, 1))
         self._up_since, self._away_since = self._clock(), None
         self._back.set()
+        self._trouble.change_to("")
         self.why = ""
 
     async def _failed(self, error: Exception) -> None:
-        refused = is_hopeless(error)
-        if self._away_since is None or refused is not self._refused:
-            # once per outage, and again when it turns out that only a person can end it
+        # logged once per outage, and again when it turns out that only a person can end it
+        trouble = "redis_refuses" if is_hopeless(error) else "redis_is_away"
+        if self._trouble.change_to(trouble):
             self.why = sentence(error, self._settings)
-            log.warning("redis_refuses" if refused else "redis_is_away", why=self.why)
+            log.warning(trouble, why=self.why)
         if self._away_since is None:
             self._away_since = self._clock()
             self.outages += 1
-        self._refused = refused
         self._up_since = None
         REDIS_UP.set(0)
         self._back.clear()

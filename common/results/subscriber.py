@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 from redis.exceptions import NoPermissionError, ResponseError
 
+from common.entry_id import NEWEST, OLDEST, sort_key
 from common.errors import BadEntry
 from common.events import Event, parse_event
 from common.keys import Shard
@@ -50,7 +51,7 @@ class Subscriber:
 
     store: Store
     link: Link
-    since: str = "$"
+    since: str = NEWEST
     deltas: bool = True
     session: str | None = None
     follow: bool = True
@@ -139,12 +140,12 @@ class Subscriber:
     async def _start(self, stream: str) -> None:
         if stream in self.cursors:
             await self._check_time(stream)
-        elif self.since == "$":
+        elif self.since == NEWEST:
             # an id of our own: `$` would skip what is added between two reads
             self.cursors[stream] = await self._last_id(stream)
         else:
             # a moment that the server has not reached yet is no sign that it went back
-            self.cursors[stream] = min(self.since, await self._last_id(stream), key=place)
+            self.cursors[stream] = min(self.since, await self._last_id(stream), key=sort_key)
 
     async def _last_id(self, stream: str) -> str:
         """`last-generated-id`, by way of XINFO: results carry no audio."""
@@ -153,7 +154,7 @@ class Subscriber:
         except NoPermissionError:
             raise
         except ResponseError:
-            return "0-0"  # no such stream yet
+            return OLDEST  # no such stream yet
         last: bytes | str = info["last-generated-id"]
         return last.decode() if isinstance(last, bytes) else last
 
@@ -161,7 +162,7 @@ class Subscriber:
         """Start over at the server's end when it is behind our cursor: it went back in time."""
         last = await self._last_id(stream)
         cursor = self.cursors[stream]
-        if place(cursor) > place(last):
+        if sort_key(cursor) > sort_key(last):
             log.warning("server_went_back", stream=stream, cursor=cursor, server=last)
             self.cursors[stream] = last
 
@@ -172,9 +173,3 @@ class Subscriber:
             log.warning("bad_event", stream=stream, entry=entry.decode(), why=str(error))
             return None
         return event if self.session in (None, event.session) else None
-
-
-def place(entry: str) -> tuple[int, int]:
-    """An entry's id as numbers, which sort as its stream does."""
-    milliseconds, _, sequence = entry.partition("-")
-    return int(milliseconds), int(sequence or 0)

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from redis.exceptions import NoPermissionError, ResponseError
 
+from common.entry_id import added_at_ms
 from common.keys import LLM_GROUP, STT_GROUP, WORKERS, worker_key
 from common.redis.connection import is_no_group, now_ms
 from common.redis.store import Store
@@ -87,7 +88,7 @@ async def _stage(redis: Any, stream: str, group: str, now: int) -> Stage:
         except NoPermissionError:
             return Stage(length, 0, None)
         oldest = rows[0][0] if rows else None
-    age_s = 0.0 if oldest is None else (now - int(oldest.split(b"-")[0])) / 1000
+    age_s = 0.0 if oldest is None else (now - added_at_ms(oldest)) / 1000
     return Stage(max(0, length - in_hand), in_hand, max(0.0, age_s))
 
 

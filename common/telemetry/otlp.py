@@ -19,6 +19,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, Spa
 from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags
 from opentelemetry.trace.status import Status, StatusCode
 
+from common.latch import Latch
 from common.settings.masking import mask_password
 from common.telemetry.spans import Span
 from common.traceparent import SAMPLED
@@ -49,7 +50,7 @@ class OtlpRecorder:
             {"service.name": f"earshot-{role}", "service.instance.id": name}
         )
         exporter = OTLPSpanExporter(endpoint=url, timeout=EXPORT_S)
-        self._batches = BatchSpanProcessor(_Told(exporter, mask_password(url)))
+        self._batches = BatchSpanProcessor(_LoggedExporter(exporter, mask_password(url)))
 
     def record(self, spans: Iterable[Span]) -> None:
         for span in spans:
@@ -81,22 +82,23 @@ def _context(trace: str, span: str, *, remote: bool = False) -> SpanContext:
     return SpanContext(int(trace, 16), int(span, 16), remote, TraceFlags(SAMPLED))
 
 
-class _Told(SpanExporter):
-    """Says once when the collector stops taking spans, and once when it takes them again."""
+class _LoggedExporter(SpanExporter):
+    """Logs once when the collector stops taking spans, and once when it takes them again."""
 
     def __init__(self, inner: SpanExporter, url: str) -> None:
         self._inner = inner
         self._url = url
-        self._failing = False
+        self._is_failing = Latch(False)
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         result = self._inner.export(spans)
         failing = result is not SpanExportResult.SUCCESS
-        if failing and not self._failing:
-            log.warning("traces_not_taken", url=self._url, why="is the collector running there?")
-        elif self._failing and not failing:
-            log.info("traces_taken_again", url=self._url)
-        self._failing = failing
+        if self._is_failing.change_to(failing):
+            if failing:
+                why = "is the collector running there?"
+                log.warning("traces_not_taken", url=self._url, why=why)
+            else:
+                log.info("traces_taken_again", url=self._url)
         return result
 
     def shutdown(self) -> None:

@@ -26,7 +26,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import BusyLoadingError, RedisError
 from redis.retry import Retry
 
-from common.closeable import Closing
+from common.closeable import Closeable
 from common.errors import EarshotError
 from common.redis.connection import OLDEST_SERVER
 from ops.local.die_with_parent import die_with_parent
@@ -57,7 +57,7 @@ class NoEmbeddedRedis(EarshotError):
     """The embedded Redis server cannot be started."""
 
 
-class EmbeddedRedis(Closing):
+class EmbeddedRedis(Closeable):
     """A `redis-server` child: append-only file on, never evicting; `url` is its address.
 
     `folder` keeps the data between runs; None means a temporary folder that goes at the end.

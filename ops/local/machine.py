@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import structlog
 
+from common.backoff import Backoff
 from common.redis.link import Link
 from common.redis.opening import make_link, open_store, wait_for_redis
 from common.redis.store import Store
@@ -140,18 +141,17 @@ async def machine(
 
 async def keep(redis: EmbeddedRedis) -> None:
     """Start the embedded Redis again, on its data, should it die."""
-    pause_s = LOOK_AFTER_S
+    pauses = Backoff(LOOK_AFTER_S, MAX_PAUSE_S, spread=None)
     while True:
-        await asyncio.sleep(pause_s)
+        await asyncio.sleep(pauses.next_pause())
         if redis.running:
-            pause_s = LOOK_AFTER_S
+            pauses.reset()
             continue
         log.warning("embedded_redis_restarts", folder=str(redis.folder))
         try:
             redis.start()
         except NoEmbeddedRedis as error:  # its disk is full, say: a person can mend it meanwhile
-            pause_s = min(2 * pause_s, MAX_PAUSE_S)
-            log.error("embedded_redis_not_started", why=str(error), again_in_s=pause_s)
+            log.error("embedded_redis_not_started", why=str(error), again_in_s=pauses.pause_s)
 
 
 async def _start_stand_in(supervisor: Supervisor, stop: asyncio.Event, lines: "_Lines") -> str:

@@ -13,6 +13,7 @@ from typing import Final, Self, TypeVar
 
 import structlog
 
+from common.backoff import Backoff
 from common.errors import EarshotError
 from common.settings import Settings
 from common.settings.loading import environment, inherited
@@ -177,7 +178,7 @@ class Supervisor:
 
     async def _keep(self, child: Child) -> int:
         loop = asyncio.get_running_loop()
-        pause_s = self._first_pause_s
+        pauses = Backoff(self._first_pause_s, self._max_pause_s, spread=None)
         while True:
             started = loop.time()
             await child.follow(self._on_line)
@@ -190,11 +191,11 @@ class Supervisor:
                 log.warning("role_ended", role=child.name, how=child.end)
                 return child.exit_status
             if loop.time() - started > STEADY_S:
-                pause_s = self._first_pause_s
+                pauses.reset()
+            pause_s = pauses.next_pause()
             log.warning("role_restarts", role=child.name, how=child.end, again_in_s=pause_s)
             if not await self._start_again(child, pause_s):
                 return child.exit_status
-            pause_s = min(2 * pause_s, self._max_pause_s)
 
     async def _start_again(self, child: Child, pause_s: float) -> bool:
         """Whether it runs again; not if it was asked to end first."""

@@ -3,6 +3,7 @@
 import re
 from typing import Any, Final
 
+from common.entry_id import NEWEST, OLDEST, first_since
 from common.errors import BadInput
 from common.redis.link import Link
 from common.redis.store import Store
@@ -25,7 +26,7 @@ def age(since: str, *, now: bool = True) -> float | None:
 async def start(store: Store, link: Link, age_s: float | None) -> str:
     """The stream entry to begin behind, by the Redis server's clock."""
     if not age_s:
-        return "0-0" if age_s is None else "$"
+        return OLDEST if age_s is None else NEWEST
     redis: Any = store.redis
     seconds, _ = await link.lasting(redis.time)
-    return f"{max(0, round((seconds - age_s) * 1000))}-0"
+    return first_since((seconds - age_s) * 1000)

@@ -16,7 +16,9 @@ from typing import Any, Final
 import structlog
 
 from common.audio import SAMPLE_RATE
+from common.backoff import Backoff
 from common.errors import NoMicrophone
+from common.latch import Latch
 from producer.microphone.devices import InputDevice, answer, find_device, input_devices, portaudio
 from producer.sources.mute import Mute
 from producer.telemetry.metrics import AUDIO_LOST, MICROPHONE_RECONNECTS
@@ -92,8 +94,8 @@ class Capture:
         self._last_block = 0.0
         self._latency_s = 0.0
         self._live: Format | None = None
-        self._backoff = 0.0
-        self._is_told_lost = False
+        self._pauses = Backoff(_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S, spread=None)
+        self._is_lost = Latch(False)
         self._device_overflows = 0
         self._queue_overflows = 0
         self._watched = Overflows()
@@ -143,7 +145,8 @@ class Capture:
         return self._stopping.is_set()
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._backoff):
+        pause_s = 0.0
+        while not self._stopping.wait(pause_s):
             try:
                 with portaudio() as audio, self._stream(audio) as (stream, device):
                     self._tell_opened(device)
@@ -155,8 +158,10 @@ class Capture:
                     self._opened.set_exception(error)
                     return
                 self._tell_lost(str(error))
-                log.debug("microphone_still_away", reason=str(error), again_in_s=self._backoff)
-            self._backoff = min(2 * self._backoff, _LONGEST_BACKOFF_S) or _FIRST_BACKOFF_S
+                log.debug(
+                    "microphone_still_away", reason=str(error), again_in_s=self._pauses.pause_s
+                )
+            pause_s = self._pauses.next_pause()
 
     @contextlib.contextmanager
     def _stream(self, audio: Any) -> Iterator[tuple[Any, InputDevice]]:
@@ -215,8 +220,7 @@ class Capture:
     def _tell_lost(self, reason: str) -> None:
         self._live = None  # what a dying stream may still deliver makes it no better
         self.is_away = True
-        if not self._is_told_lost:
-            self._is_told_lost = True
+        if self._is_lost.change_to(True):
             log.warning("microphone_lost", reason=reason)
 
     def _watch(self, stream: Any, device: InputDevice) -> None:
@@ -234,9 +238,8 @@ class Capture:
 
     def _tell_alive(self, device: InputDevice) -> None:
         # not on opening: a device that opens and delivers nothing is not back
-        self._backoff = 0.0
-        if self._is_told_lost:
-            self._is_told_lost = False
+        self._pauses.reset()
+        if self._is_lost.change_to(False):
             MICROPHONE_RECONNECTS.inc()
             log.info("microphone_back", device=device.name)
 

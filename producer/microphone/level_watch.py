@@ -7,6 +7,7 @@ import structlog
 from numpy.typing import NDArray
 
 from common.audio import SAMPLE_RATE
+from common.latch import Latch
 
 log = structlog.get_logger(__name__)
 
@@ -29,7 +30,7 @@ class LevelWatch:
 
     def __init__(self) -> None:
         self._silent = 0.0  # samples at 16 kHz since the last sound
-        self._is_silent = False
+        self._is_silent = Latch(False)
         self._second = 0.0  # samples in the second that is being counted
         self._clipped = 0.0
         self._calm: float | None = None  # samples since the last clipping second; None: never mind
@@ -48,13 +49,11 @@ class LevelWatch:
     def _watch_silence(self, count: float, peak: int) -> None:
         if peak > SILENT_PEAK:
             self._silent = 0.0
-            if self._is_silent:
-                self._is_silent = False
+            if self._is_silent.change_to(False):
                 log.info("microphone_heard_again")
             return
         self._silent += count
-        if not self._is_silent and self._silent >= SILENT_S * SAMPLE_RATE:
-            self._is_silent = True
+        if self._silent >= SILENT_S * SAMPLE_RATE and self._is_silent.change_to(True):
             log.warning(
                 "microphone_silent",
                 for_s=SILENT_S,

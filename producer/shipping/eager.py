@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 
 from common.errors import Refused
 from common.keys import STT_GROUP
+from common.latch import Latch
 from common.redis.connection import is_unusable
 from common.redis.link import Link
 from common.redis.store import Store
@@ -56,7 +57,7 @@ class Eager:
         self._draft: Draft | None = None
         self._tried: Draft | None = None
         self._speaking: tuple[str, str] | None = None
-        self._off = False
+        self._is_off = Latch(False)
         self.sent = 0
 
     @property
@@ -121,13 +122,13 @@ class Eager:
         It is over when half of them are gone, so that it does not flicker.
         """
         waiting = await self._waiting(session)
-        off = waiting > (self._max_backlog // 2 if self._off else self._max_backlog)
-        if off and not self._off:
-            why = "more waits than STT workers take: all are busy, or none is running"
-            log.warning("eager_transcription_off", waiting=waiting, why=why)
-        elif self._off and not off:
-            log.info("eager_transcription_on_again", waiting=waiting)
-        self._off = off
+        off = waiting > (self._max_backlog // 2 if self._is_off.state else self._max_backlog)
+        if self._is_off.change_to(off):
+            if off:
+                why = "more waits than STT workers take: all are busy, or none is running"
+                log.warning("eager_transcription_off", waiting=waiting, why=why)
+            else:
+                log.info("eager_transcription_on_again", waiting=waiting)
         return off
 
     async def _waiting(self, session: str) -> int:

@@ -18,10 +18,11 @@ from typing import Final
 import structlog
 from pydantic import ValidationError
 
-from common.closeable import Closing
+from common.closeable import Closeable
 from common.errors import BadInput
 from common.keys import UTTERANCE_ID
-from common.utterance import Utterance, explain
+from common.utterance import Utterance
+from common.validation import explain
 
 SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS waiting (
@@ -65,7 +66,7 @@ class Depth:
     """Since the end of speech of the oldest that waits; 0 if none does."""
 
 
-class Outbox(Closing):
+class Outbox(Closeable):
     """One session's outbox. Methods may be called from any thread.
 
     Everything raises BadInput when the folder cannot be written (any more), and opening it when

@@ -11,9 +11,11 @@ from typing import Final
 
 import structlog
 
+from common.backoff import Backoff
 from common.errors import Refused
+from common.latch import Latch
 from common.redis.connection import is_unusable
-from common.redis.link import Link, jittered
+from common.redis.link import Link
 from common.redis.store import Store
 from common.transitions.publishing import (
     Commitment,
@@ -66,8 +68,8 @@ class Shipper:
             note=outbox.note_draft,
             clock=clock,
         )
-        self._full_pause_s = FULL_PAUSE_S
-        self._held_up = False
+        self._pauses = Backoff(FULL_PAUSE_S, FULL_PAUSE_MAX_S)
+        self._is_full = Latch(False)
         self.sent = 0
 
     def added(self) -> None:
@@ -146,9 +148,8 @@ class Shipper:
         if answer.verdict is Verdict.FULL:
             await self._wait_for_room(answer)
             return
-        if self._held_up:
-            self._held_up = False
-            self._full_pause_s = FULL_PAUSE_S
+        if self._is_full.change_to(False):
+            self._pauses.reset()
             log.info("backlog_has_room_again", waiting=len(self._outbox))
         if answer.verdict is Verdict.CLOSED:
             # its turn ended without it: what was said is not lost, it becomes a new turn
@@ -181,8 +182,6 @@ class Shipper:
         return await publish(self._store, utterance)
 
     async def _wait_for_room(self, answer: Published) -> None:
-        if not self._held_up:
-            self._held_up = True
+        if self._is_full.change_to(True):
             log.warning("kept_in_outbox", why=answer.why, waiting=len(self._outbox))
-        await asyncio.sleep(jittered(self._full_pause_s))
-        self._full_pause_s = min(self._full_pause_s * 2, FULL_PAUSE_MAX_S)
+        await asyncio.sleep(self._pauses.next_pause())

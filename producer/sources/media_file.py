@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.audio import SAMPLE_RATE
-from common.closeable import Closing
+from common.closeable import Closeable
 from common.errors import BadInput
 
 _LONGEST_GAP_S: Final = 0.1
@@ -18,7 +18,7 @@ _BLOCK_S: Final = 1.0
 """Silence handed out at a time."""
 
 
-class MediaFile(Closing):
+class MediaFile(Closeable):
     """An open file's first audio track as float blocks of shape (samples, channels).
 
     Opening raises `BadInput` when PyAV is missing or finds no audio in the file; `blocks` raises

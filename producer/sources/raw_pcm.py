@@ -12,7 +12,7 @@ import structlog
 from numpy.typing import NDArray
 
 from common.audio import SAMPLE_RATE
-from common.closeable import Closing
+from common.closeable import Closeable
 from common.errors import BadInput
 from producer.sources.pacing import paced
 from producer.sources.source import DEFAULT_FRAME_MS, Framer, frame_samples
@@ -28,7 +28,7 @@ _POLL_S: Final = 0.2
 _HEADERS: Final = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg", b"caff": "CAF", b"FORM": "AIFF"}
 
 
-class RawPcmSource(Closing):
+class RawPcmSource(Closeable):
     """Raw s16le at 16 kHz mono from a binary stream; `realtime` at its own speed.
 
     Entering raises `BadInput` for a terminal; iterating raises it when a file's header comes

@@ -16,7 +16,7 @@ from typing import Any, Final, Self
 
 import httpx
 
-from common.closeable import Closing
+from common.closeable import Closeable
 from tests.contract import tiny_model
 from tests.support.repository import ROOT
 from tests.support.standin_server import StandIn
@@ -40,7 +40,7 @@ ENVIRONMENT: Final = {
 }
 
 
-class Served(Closing):
+class Served(Closeable):
     """A server that can be killed and started again on its port."""
 
     base_url: str

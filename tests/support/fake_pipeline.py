@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from typing import Any, Final, Self, TypeVar
 
 from common.audio import encode
-from common.closeable import Closing
+from common.closeable import Closeable
 from common.keys import LLM_GROUP, STT_GROUP, Shard
 from common.redis.store import Store
 from common.settings import LimitSettings
@@ -27,7 +27,7 @@ LLM: Final = "llm-1"
 DEADLINE_S: Final = 30.0
 
 
-class Actor(Closing):
+class Actor(Closeable):
     """Blocking, with an event loop in a thread of its own: Playwright's runs in the main one."""
 
     def __init__(self, server: RedisServer) -> None:

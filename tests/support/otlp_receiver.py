@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from common.closeable import Closing
+from common.closeable import Closeable
 
 PATIENCE_S: Final = 60.0
 NS_PER_MS: Final = 1_000_000
@@ -31,7 +31,7 @@ class Received:
     attributes: dict[str, str | int]
 
 
-class OtlpReceiver(Closing):
+class OtlpReceiver(Closeable):
     """Listens on a free port of this machine; `status` is what it answers with."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from common.closeable import Closing
+from common.closeable import Closeable
 from ops.local.die_with_parent import die_with_parent
 from ops.local.machine import free_port
 from tests.support.redis_server import EXECUTABLES
@@ -77,7 +77,7 @@ class Node:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class Fleet(Closing):
+class Fleet(Closeable):
     """Its nodes are gone at the end of the context."""
 
     def __init__(self) -> None:

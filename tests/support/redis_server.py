@@ -23,7 +23,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from common.closeable import Closing
+from common.closeable import Closeable
 from ops.local.machine import free_port
 
 # "installed" is what PATH offers; "embedded" is the oldest server that earshot supports (6.2).
@@ -44,7 +44,7 @@ if [ "$gone" ]; then rm -rf "${out%/*}"; fi
 """
 
 
-class RedisServer(Closing):
+class RedisServer(Closeable):
     """One redis-server on a Unix socket and, with `tcp`, on a free port of 127.0.0.1 as well.
 
     `options` are settings of redis.conf (`{"appendonly": "yes", "appendfsync": "always"}`);

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.audio import SAMPLE_RATE
-from common.closeable import Closing
+from common.closeable import Closeable
 
 FRAME = SAMPLE_RATE * 30 // 1000
 LOUD = 1_000
@@ -37,7 +37,7 @@ class Loudness:
         return True
 
 
-class Script(Closing):
+class Script(Closeable):
     """A source that hands out given frames, and then ends or fails."""
 
     name = "script"

@@ -18,7 +18,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from common.closeable import Closing
+from common.closeable import Closeable
 
 _START_S: Final = 60.0
 _SINK: Final = "speaker"
@@ -30,7 +30,7 @@ ctl.!default { type pulse }
 """
 
 
-class VirtualMicrophone(Closing):
+class VirtualMicrophone(Closeable):
     """A sound server of its own; `env` are the variables by which programs find it."""
 
     def __init__(self) -> None:

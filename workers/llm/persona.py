@@ -14,7 +14,7 @@ from common.errors import BadSetting
 from common.settings import LlmSettings
 from common.settings.loading import variable_of
 from common.settings.sections.fields import Section
-from common.utterance import explain
+from common.validation import explain
 
 SUFFIX: Final = ".toml"
 BUNDLED: Final = "personas"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from common.keys import check_session_id
-from common.schema_version import check_version
+from common.validation import check_version
 
 SCHEMA: Final = 1
 

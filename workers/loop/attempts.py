@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 import structlog
 from redis.exceptions import RedisClusterException, RedisError
 
+from common.backoff import Backoff
 from common.errors import (
     BadEntry,
     BadInput,
@@ -17,7 +18,7 @@ from common.errors import (
     Transient,
 )
 from common.redis.connection import is_unusable
-from common.redis.link import Link, jittered
+from common.redis.link import Link
 from common.settings import WorkerSettings
 from common.transitions.claims import Settled
 from workers.loop.breaker import Breaker
@@ -87,7 +88,7 @@ class Attempts:
         """Until the entry is settled, buried, given back or another's."""
         desk = LoopDesk(self._link, self._register, held)
         limit = self._settings.max_deliveries
-        pause_s = FIRST_RETRY_S
+        pauses = Backoff(FIRST_RETRY_S, self._settings.backoff_max_s)
         self._count_delivery(held.work)
         while True:
             work = held.work
@@ -115,8 +116,9 @@ class Attempts:
                     await self._hand.give_back(work)
                     return
                 self._count_retry("transient")
+                pause_s = pauses.next_pause()
                 # in this order, for a wish that is no number
-                wait_s = min(LONGEST_RETRY_S, error.retry_after or jittered(pause_s))
+                wait_s = min(LONGEST_RETRY_S, error.retry_after or pause_s)
                 log.warning("trying_again", why=str(error), in_s=round(wait_s, 1))
                 await asyncio.sleep(wait_s)
             except Exception as error:
@@ -130,7 +132,7 @@ class Attempts:
                     await self._bury(held, desk, "failed", f"{type(error).__name__}: {error}")
                     return
                 self._count_retry("failed")
-                await asyncio.sleep(jittered(pause_s))
+                await asyncio.sleep(pauses.next_pause())
                 again = await self._link.lasting(reader.again, work)
                 if again is None:
                     self._say_lost(held, "the claim passed to another worker")
@@ -144,7 +146,6 @@ class Attempts:
                 if settled is not Settled.OK:
                     self._say_lost(held, f"the result was {settled.value} and changed nothing")
                 return
-            pause_s = min(pause_s * 2, self._settings.backoff_max_s)
 
     def _count_delivery(self, work: Work) -> None:
         DELIVERIES.labels(self._handler.role, work.kind).inc()

@@ -12,8 +12,8 @@ from typing import Final
 
 import structlog
 
+from common.backoff import Backoff
 from common.errors import Transient
-from common.redis.link import jittered
 
 FIRST_PAUSE_S: Final = 0.5
 
@@ -38,8 +38,7 @@ class Breaker:
     ) -> None:
         self._probe = probe
         self._changed = changed
-        self._max_pause_s = max_pause_s
-        self._pause_s = FIRST_PAUSE_S
+        self._pauses = Backoff(FIRST_PAUSE_S, max_pause_s)
         self._opened = asyncio.Event()
         self.state = State.CLOSED
         self.why: str | None = None
@@ -57,7 +56,7 @@ class Breaker:
         """Work came through."""
         if self.state is State.TRIAL:
             self.state = State.CLOSED
-            self._pause_s = FIRST_PAUSE_S
+            self._pauses.reset()
             self.why = None
             self._changed(None)
             log.info("server_usable_again")
@@ -66,8 +65,7 @@ class Breaker:
         """Probe while open; runs as long as the worker."""
         while True:
             await self._opened.wait()
-            await asyncio.sleep(jittered(self._pause_s))
-            self._pause_s = min(self._pause_s * 2, self._max_pause_s)
+            await asyncio.sleep(self._pauses.next_pause())
             try:
                 await self._probe()
             except Transient as error:

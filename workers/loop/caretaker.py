@@ -7,10 +7,11 @@ from typing import Any, Final
 import structlog
 from redis.exceptions import ResponseError
 
+from common.backoff import jitter
 from common.errors import Refused
 from common.keys import HANDED_BACK, LLM_GROUP, STT_GROUP, Shard
 from common.redis.connection import is_unusable
-from common.redis.link import Link, jittered
+from common.redis.link import Link
 from common.redis.store import Store
 from common.status.sessions import due_sessions
 from common.transitions.claims import leave
@@ -41,7 +42,7 @@ class Caretaker:
         """Until cancelled."""
         rounds = 0
         while True:
-            await asyncio.sleep(jittered(TEND_EVERY_S))
+            await asyncio.sleep(jitter(TEND_EVERY_S))
             rounds += 1
             for shard in self._store.all_shards():
                 try:

@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
 import structlog
 
+from common.backoff import Backoff
+from common.latch import Latch
 from common.redis.connection import is_no_group, is_unusable
-from common.redis.link import FIRST_PAUSE_S, Link, jittered
+from common.redis.link import FIRST_PAUSE_S, Link
 from workers.loop.handler import Work
 from workers.loop.in_hand import Hand, Held
 from workers.loop.reader import Reader
@@ -23,12 +25,16 @@ LINE_S: Final = 0.5
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Trouble:
-    """What keeps failing, though Redis is there: told once, and tried ever more seldom."""
+    """What keeps failing although Redis is there: logged once, and tried less and less often."""
 
-    told: str = ""
-    pause_s: float = FIRST_PAUSE_S
+    pauses: Backoff
+    logged: Latch[str] = field(default_factory=lambda: Latch(""))
+
+    def end(self) -> None:
+        self.pauses.reset()
+        self.logged.change_to("")
 
 
 class Intake:
@@ -93,7 +99,7 @@ class Intake:
         return False
 
     async def _read(self, reader: Reader) -> None:
-        trouble = Trouble()
+        trouble = Trouble(Backoff(FIRST_PAUSE_S, self._max_pause_s))
         while not self._stopping:
             if await self._in_line(reader, reader.waiting, trouble):
                 continue
@@ -101,7 +107,7 @@ class Intake:
                 await self._keep(reader, await self._attempt(reader, reader.next, trouble))
 
     async def _reclaim(self, reader: Reader) -> None:
-        trouble = Trouble()
+        trouble = Trouble(Backoff(FIRST_PAUSE_S, self._max_pause_s))
         while not self._stopping:
             if not await self._in_line(reader, partial(self._left_behind, reader), trouble):
                 await asyncio.sleep(RECLAIM_EVERY_S)
@@ -141,16 +147,13 @@ class Intake:
             else:
                 await self._sit_out(reader, error, trouble)
             return []
-        trouble.told, trouble.pause_s = "", FIRST_PAUSE_S
+        trouble.end()
         return works
 
     async def _sit_out(self, reader: Reader, error: Exception, trouble: Trouble) -> None:
-        what = f"{type(error).__name__}: {error}"
-        if what != trouble.told:
-            trouble.told = what
+        if trouble.logged.change_to(f"{type(error).__name__}: {error}"):
             log.error("read_failed", streams=list(reader.streams), exc_info=error)
-        await asyncio.sleep(jittered(trouble.pause_s))
-        trouble.pause_s = min(trouble.pause_s * 2, self._max_pause_s)
+        await asyncio.sleep(trouble.pauses.next_pause())
 
     async def _heal(self, reader: Reader) -> list[Work]:
         await self._link.pause()

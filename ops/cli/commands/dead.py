@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from common.entry_id import added_at_ms
 from common.errors import BadInput, Refused
 from common.redis.opening import open_reachable_store
 from common.redis.store import Store
@@ -64,7 +65,7 @@ async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
             if as_json:
                 click.echo(json.dumps(shown))
                 continue
-            age_s = max(0.0, time.time() - int(letter.entry.split("-")[0]) / 1000)
+            age_s = max(0.0, time.time() - added_at_ms(letter.entry) / 1000)
             table.add_row(
                 letter.entry,
                 f"{age_s / 60:.0f} min",

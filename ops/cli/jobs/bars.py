@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from common.closeable import Closing
+from common.closeable import Closeable
 from ops.cli.terminal.conversation import one_line
 
 
-class Bars(Closing):
+class Bars(Closeable):
     """Use it as a context manager; writes to stderr."""
 
     def __init__(self, names: Mapping[str, str]) -> None:

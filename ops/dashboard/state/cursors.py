@@ -9,14 +9,14 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from common.entry_id import FORM, OLDEST, sort_key
 from common.errors import BadInput
 from common.redis.store import Store
-from common.results.subscriber import place
 
 # stream -> the last entry id that was read of it
 Cursors = dict[str, str]
 
-PART: Final = re.compile(r"([0-9]{1,5})([rd])([0-9]{1,19}-[0-9]{1,19})", re.ASCII)
+PART: Final = re.compile(rf"([0-9]{{1,5}})([rd])({FORM})")
 
 
 def encode(cursors: Mapping[str, str], store: Store) -> str:
@@ -24,7 +24,7 @@ def encode(cursors: Mapping[str, str], store: Store) -> str:
     parts = []
     for shard in store.all_shards():
         for kind, stream in (("r", shard.results), ("d", shard.deltas)):
-            parts.append(f"{shard.number}{kind}{cursors.get(stream, '0-0')}")
+            parts.append(f"{shard.number}{kind}{cursors.get(stream, OLDEST)}")
     return "_".join(parts)
 
 
@@ -43,4 +43,4 @@ def decode(word: str, store: Store) -> Cursors:
 
 def is_before(entry: str, other: str) -> bool:
     """Whether a stream entry comes before another one of the same stream, or is the same."""
-    return place(entry) <= place(other)
+    return sort_key(entry) <= sort_key(other)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import structlog
 
+from common.entry_id import OLDEST
 from common.events import Event, ReplyDelta
 from common.redis.link import Link
 from common.redis.store import Store
@@ -142,7 +143,7 @@ class Feed:
                 # where the server went back in time its end is the place to go on from
                 place = dict(missed.cursors)
             while (told := await page.queue.get()) is not None:
-                if is_before(told.entry, place.get(told.stream, "0-0")):
+                if is_before(told.entry, place.get(told.stream, OLDEST)):
                     continue
                 place[told.stream] = told.entry
                 yield self._told(told, place)

@@ -10,7 +10,7 @@ import structlog
 from numpy.typing import NDArray
 
 from common.audio import SAMPLE_RATE
-from common.closeable import Closing
+from common.closeable import Closeable
 from producer.sources.source import DEFAULT_FRAME_MS, Framer, frame_samples
 
 WAITING_S: Final = 60
@@ -22,7 +22,7 @@ LOOK_S: Final = 0.5
 log = structlog.get_logger(__name__)
 
 
-class BrowserMicrophone(Closing):
+class BrowserMicrophone(Closeable):
     """A Source whose blocks, s16le at 16 kHz mono of any length, are pushed."""
 
     is_live = True

@@ -10,7 +10,8 @@ from common.errors import BadInput
 from common.redis.link import Link
 from common.redis.store import Store
 from common.results.subscriber import Subscriber
-from common.utterance import SessionId, explain
+from common.utterance import SessionId
+from common.validation import explain
 from ops.jobs.atomic_file import whole_file
 from ops.jobs.execution import JobContext
 from ops.jobs.shared_folder import here

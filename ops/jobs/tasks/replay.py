@@ -6,8 +6,8 @@ from typing import Any
 
 import structlog
 
+from common.backoff import jitter
 from common.errors import BadInput, Refused
-from common.redis.link import jittered
 from common.transitions.publishing import Verdict
 from ops.jobs.execution import JobContext
 from ops.queries.dead_letters import dead_letters, find_letter, send_again
@@ -48,4 +48,4 @@ async def _replay(context: JobContext, entry: str) -> int:
         if answer.verdict is not Verdict.FULL:
             return 1
         context.tell(said=f"waits: {answer.why}")
-        await asyncio.sleep(jittered(FULL_PAUSE_S))
+        await asyncio.sleep(jitter(FULL_PAUSE_S))

@@ -10,7 +10,8 @@ from common.errors import BadInput
 from common.events import Event, Reply, Transcript
 from common.results.subscriber import Subscriber
 from common.transitions.answering import Message
-from common.utterance import SessionId, explain
+from common.utterance import SessionId
+from common.validation import explain
 from ops.jobs.execution import JobContext
 from workers.llm.errors import ContextTooLong
 from workers.llm.server import Finished, LlmServer

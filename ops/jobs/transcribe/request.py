@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import BadInput
 from common.settings import JobSettings, Settings
-from common.utterance import LANGUAGE, SessionId, explain
+from common.utterance import LANGUAGE, SessionId
+from common.validation import explain
 from ops.jobs.atomic_file import check_place
 from ops.jobs.shared_folder import here, told
 from ops.jobs.transcribe.transcriber import Run

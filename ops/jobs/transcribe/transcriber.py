@@ -15,7 +15,8 @@ from typing import Final, Protocol
 import structlog
 
 from common.audio import SAMPLE_RATE
-from common.redis.link import Link, jittered
+from common.backoff import jitter
+from common.redis.link import Link
 from common.redis.store import Store
 from common.results.subscriber import Subscriber
 from common.settings import ListenSettings
@@ -200,7 +201,7 @@ class Transcriber:
             match answer.verdict:
                 case Verdict.FULL:
                     self._check()
-                    await asyncio.sleep(jittered(FULL_PAUSE_S))
+                    await asyncio.sleep(jitter(FULL_PAUSE_S))
                 case Verdict.CLOSED:
                     self._again(utterance.id)
                 case _:

@@ -11,7 +11,7 @@ from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from structlog.testing import capture_logs
 
-from common.redis.link import FIRST_PAUSE_S, Link, jittered
+from common.redis.link import Link
 from common.settings import RedisSettings
 
 AWAY = RedisConnectionError("gone")
@@ -238,10 +238,3 @@ async def test_a_pause_is_never_longer_than_its_cap(link: Link, clock: Clock) ->
         await link.call(_fails(AWAY))
     clock.now += 86_400
     await asyncio.wait_for(link.pause(), 30)  # the cap of this link is 10 ms
-
-
-@pytest.mark.parametrize("pause_s", [FIRST_PAUSE_S, 1.0, 15.0])
-def test_jitter_halves_at_most_and_lengthens_never(pause_s: float) -> None:
-    drawn = [jittered(pause_s) for _ in range(200)]
-    assert all(pause_s / 2 <= value <= pause_s for value in drawn)
-    assert len(set(drawn)) > 1

@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
+from common.backoff import Backoff
 from common.errors import Transient
 from workers.loop import breaker as module
 from workers.loop.breaker import Breaker, State
@@ -33,7 +35,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         noted.append(pause_s)
         return 0.0
 
-    monkeypatch.setattr(module, "jittered", note)
+    monkeypatch.setattr(module, "Backoff", partial(Backoff, spread=note))
     return noted
 
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import pytest
 from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
+from common.backoff import Backoff
 from common.redis.link import Link
 from common.settings import RedisSettings
 from workers.loop import intake as module
@@ -45,7 +47,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
         made.append(pause_s)
         return 0.0
 
-    monkeypatch.setattr(module, "jittered", none_at_all)
+    monkeypatch.setattr(module, "Backoff", partial(Backoff, spread=none_at_all))
     return made
 
 
