@@ -20,9 +20,6 @@ PUBLISHED: Final = Counter(
     " now), duplicate, closed (it becomes a new turn), full (kept until there is room), refused.",
     ["verdict"],
 )
-OUTBOX_DROPPED: Final = Counter(
-    "earshot_outbox_dropped_total", "Utterances that the outbox let go of: too old, or no room."
-)
 
 for _at in ("device", "queue"):
     AUDIO_LOST.labels(_at)
