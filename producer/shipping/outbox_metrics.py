@@ -1,22 +1,27 @@
 """What an outbox holds and drops, for Prometheus."""
 
 from collections.abc import Iterable
+from typing import Final
 
 import structlog
+from prometheus_client import Counter
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from common.errors import BadInput
 from producer.shipping.outbox import Depth, Dropped, Outbox
-from producer.telemetry.metrics import OUTBOX_DROPPED
+
+OUTBOX_DROPPED: Final = Counter(
+    "earshot_outbox_dropped_total", "Utterances that the outbox dropped: too old, or no room."
+)
 
 log = structlog.get_logger(__name__)
 
 
-def tell_dropped(dropped: Dropped) -> None:
-    """Count and say what an outbox had to let go of."""
+def report_dropped(session: str, dropped: Dropped) -> None:
+    """Count and log what the outbox of a session had to drop."""
     OUTBOX_DROPPED.inc(dropped.count)
-    log.error("outbox_dropped_oldest", count=dropped.count, why=dropped.why)
+    log.error("outbox_dropped_oldest", session=session, count=dropped.count, why=dropped.why)
 
 
 class OutboxCollector(Collector):

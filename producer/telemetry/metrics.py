@@ -20,9 +20,6 @@ PUBLISHED: Final = Counter(
     " duplicate, closed (becomes a new turn), full (kept until there is room), refused.",
     ["verdict"],
 )
-OUTBOX_DROPPED: Final = Counter(
-    "earshot_outbox_dropped_total", "Utterances that the outbox dropped: too old, or no room."
-)
 
 for _at in ("device", "queue"):
     AUDIO_LOST.labels(_at)

@@ -15,7 +15,7 @@ from common.redis.link import Link
 from common.redis.store import Store
 from common.status.sessions import due_sessions
 from common.transitions.claims import leave
-from common.transitions.tending import tend, trim
+from common.transitions.tending import report_trimmed, tend, trim
 
 TEND_EVERY_S: Final = 2.0
 TRIM_EVERY: Final = 10  # rounds of tending
@@ -73,15 +73,7 @@ class Caretaker:
 
     async def trim(self, shard: Shard) -> None:
         """Keep what is kept for readers within its bounds, and say what a count limit cost."""
-        trimmed = await self._link.call(trim, self._store, shard)
-        for kind in ("results", "deltas", "dead"):
-            if dropped := getattr(trimmed, kind):
-                log.warning(
-                    "oldest_dropped",
-                    of=kind,
-                    count=dropped,
-                    setting=f"EARSHOT_LIMITS__{kind.upper()}_MAX",
-                )
+        report_trimmed(await self._link.call(trim, self._store, shard))
 
     async def sweep(self, stream: str, group: str) -> None:
         """Remove the consumers of processes that are gone, never one with pending entries."""

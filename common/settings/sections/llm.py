@@ -6,6 +6,10 @@ from pydantic import Field, SecretStr
 
 from common.settings.sections.fields import Count, HostPath, Seconds, Section
 
+Rounds = Annotated[int, Field(ge=0, le=1_000)]
+TokensPerWord = Annotated[float, Field(gt=0, le=1_000)]
+Temperature = Annotated[float, Field(ge=0, le=2)]
+
 
 class LlmSettings(Section):
     """The OpenAI-compatible server, and the requests to it."""
@@ -49,11 +53,11 @@ class LlmSettings(Section):
         " left out. 0: the window that the server states (max_model_len). A smaller"
         " value makes first tokens come sooner.",
     )
-    rounds: Annotated[int, Field(ge=0, le=1_000)] = Field(
+    rounds: Rounds = Field(
         5,
         description="Earlier questions with their answers that the model is shown.",
     )
-    tokens_per_word: Annotated[float, Field(gt=0, le=1_000)] = Field(
+    tokens_per_word: TokensPerWord = Field(
         5,
         description="Length of a reply: max_tokens = clamp(tokens_per_word x words, min_tokens,"
         " max_tokens), where words are those of the question.",
@@ -68,7 +72,7 @@ class LlmSettings(Section):
         description="Most max_tokens of a reply (see tokens_per_word): about a minute when read"
         " aloud.",
     )
-    temperature: Annotated[float, Field(ge=0, le=2)] = Field(
+    temperature: Temperature = Field(
         0.7,
         description="Sampling temperature.",
     )
@@ -103,7 +107,3 @@ class LlmSettings(Section):
         description="Longest wait between two tokens, in seconds. After that the server counts as"
         " stuck.",
     )
-
-    def clamp_tokens(self, words: int) -> int:
-        """Return the limit of a reply to a question of `words` words, in tokens."""
-        return max(self.min_tokens, min(round(self.tokens_per_word * words), self.max_tokens))

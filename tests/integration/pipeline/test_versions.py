@@ -32,8 +32,7 @@ from tests.support.llm_handler import Desk
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tests.support.worker_tasks import workshop
-from workers.llm.handler import LlmHandler
-from workers.llm.wake_up import session_of
+from workers.llm.handler import LlmHandler, session_of
 from workers.loop.handler import Work
 
 SHARD: Final = Shard(0)

@@ -30,10 +30,9 @@ from tests.support.llm_handler import PATIENCE_S, SESSION, WORKER, Room
 from tests.support.redis_server import RedisServer
 from tests.support.standin_server import StandIn
 from tests.support.waiting import until
-from workers.llm import handler as llm
-from workers.llm import tokenizer
+from workers.llm import publisher, tokens
 from workers.llm.persona import Personas
-from workers.llm.tokenizer import Tokenizer
+from workers.llm.tokens import Tokenizer
 from workers.loop.handler import Work
 
 DEFAULT_PROMPT = Personas(LlmSettings()).default.system_prompt
@@ -233,7 +232,7 @@ async def test_work_that_was_delivered_often_is_not_merged(room: ChattyRoom) -> 
 
 
 async def test_the_producer_chooses_who_answers(room: ChattyRoom) -> None:
-    guide = Personas(room.settings).named("tour-guide")
+    guide = Personas(room.settings).get("tour-guide")
     await room.hears("what is this?", persona="tour-guide")
     await room.answer()
     await room.hears("and that?")
@@ -252,7 +251,7 @@ async def test_the_session_chooses_over_the_producer(room: ChattyRoom) -> None:
     await room.hears("what is this?", persona="tour-guide")
     await room.answer()
     (request,) = room.standin.requests()
-    coach = Personas(room.settings).named("fitness-coach")
+    coach = Personas(room.settings).get("fitness-coach")
     assert request.messages[0]["content"] == coach.system_prompt
 
 
@@ -410,7 +409,7 @@ async def test_rounds_that_do_not_fit_are_left_out_beforehand(
     counts: bool, store: Store, standin: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The window is known from the list of models; with and without the server's counts."""
-    monkeypatch.setattr(tokenizer, "LIMIT_S", PATIENCE_S)
+    monkeypatch.setattr(tokens, "COUNT_TIMEOUT_S", PATIENCE_S)
     if not counts:
         monkeypatch.setattr(Tokenizer, "count", AsyncMock(return_value=None))
     standin.control(reply="word " * 40, max_model_len=500)
@@ -541,7 +540,7 @@ async def test_a_reply_needs_no_cluster_until_it_is_settled(
     asked: str, room: ChattyRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = RedisClusterException("Redis Cluster cannot be connected")
-    monkeypatch.setattr(llm, asked, AsyncMock(side_effect=away))
+    monkeypatch.setattr(publisher, asked, AsyncMock(side_effect=away))
     room.standin.control(reply=TEN_WORDS)
     await room.hears("tell me about numbers", interrupt=True)
     assert await room.answer() is Settled.OK
