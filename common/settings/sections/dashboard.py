@@ -32,8 +32,8 @@ class DashboardSettings(Section):
     )
     history_s: Seconds = Field(
         86_400,
-        description="How far back a visitor can see, in seconds. The default is how long results"
-        " are kept.",
+        description="How many seconds a visitor can look back. The default is how long results are"
+        " kept.",
     )
     history_turns: Count = Field(
         50_000,

@@ -24,7 +24,8 @@ class JobSettings(Section):
     recordings: Count = Field(
         1,
         description="Recordings that one `earshot jobs` transcribes at once. The STT workers set"
-        " the pace, so one recording after the other is each finished sooner.",
+        " the pace, so each recording is finished sooner if they are done one after"
+        " the other.",
     )
     retries: Annotated[int, Field(ge=0, le=1_000)] = Field(
         5,
@@ -32,7 +33,7 @@ class JobSettings(Section):
     )
     keep_s: Seconds = Field(
         7 * 86_400,
-        description="How long `earshot jobs list` shows a job after its end, in seconds.",
+        description="`earshot jobs list` shows a job for this many seconds after its end.",
     )
     beat_s: Annotated[int, Field(ge=1, le=3_600)] = Field(
         5,
@@ -51,8 +52,7 @@ class JobSettings(Section):
     )
     summary_quiet_s: Seconds = Field(
         600,
-        description="A conversation has ended when nothing was said in it for this long, in"
-        " seconds.",
+        description="A conversation has ended when nothing was said in it for this many seconds.",
     )
     summary_max_tokens: Count = Field(
         300,

@@ -12,13 +12,13 @@ class LimitSettings(Section):
 
     session_ttl_s: Seconds = Field(
         86_400,
-        description="A session is forgotten this long after its last turn, in seconds. A day, as"
-        " for results.",
+        description="A session is forgotten this many seconds after its last turn. The default is"
+        " a day, as for results.",
     )
     seen_ttl_s: Seconds = Field(
         8 * 86_400,
-        description="How long Redis recognises that an utterance was published before, in seconds."
-        " It must be longer than outbox_max_age_s.",
+        description="For this many seconds Redis recognises that an utterance was published"
+        " before. It must be longer than outbox_max_age_s.",
     )
     max_backlog: Count = Field(
         1_000,
@@ -43,17 +43,18 @@ class LimitSettings(Section):
     )
     turn_timeout_s: Seconds = Field(
         30,
-        description="An eager turn ends this long after the last sign of its producer, in seconds.",
+        description="An eager turn ends this many seconds after the last sign of life of its"
+        " producer.",
     )
     tend_after_s: Seconds = Field(
         15,
-        description="How often workers look after an unfinished session, in seconds. The default"
+        description="Workers look after an unfinished session every this many seconds. The default"
         " is longer than any stage takes when all is well.",
     )
     results_age_s: Seconds = Field(
         86_400,
-        description="How long results are kept, in seconds. A day, so that a dashboard that starts"
-        " late can show the last day.",
+        description="Results are kept for this many seconds. The default is a day, so that a"
+        " dashboard that starts late can show the last day.",
     )
     results_max: Count = Field(
         1_000_000,
@@ -65,7 +66,8 @@ class LimitSettings(Section):
     )
     deltas_age_s: Seconds = Field(
         600,
-        description="How long deltas are kept, in seconds. The results hold the whole reply.",
+        description="Deltas are kept for this many seconds. A short time is enough, because the"
+        " results hold the whole reply.",
     )
     deltas_max: Count = Field(
         100_000,
@@ -78,6 +80,6 @@ class LimitSettings(Section):
     )
     dead_age_s: Annotated[float, Field(ge=0, le=1e9)] = Field(
         0,
-        description="Dead letters older than this are dropped, in seconds. 0: never, because each"
+        description="Dead letters older than this many seconds are dropped. 0: never, because each"
         " one is speech that nobody answered.",
     )

@@ -59,7 +59,7 @@ class ListenSettings(Section):
     tail_s: Annotated[float, Field(ge=0, le=5)] = Field(
         0.3,
         description="Silence that is kept after the last voiced frame, in seconds. A draft (see"
-        " eager) is made when it holds this much, less 0.05 s.",
+        " eager) is not made before this silence is over, less 0.05 s.",
     )
     max_utterance_s: Annotated[float, Field(ge=2, le=600)] = Field(
         30,
@@ -122,8 +122,8 @@ class ListenSettings(Section):
     )
     eager_backlog: Annotated[int, Field(ge=0, le=10**12)] = Field(
         4,
-        description="While more utterances than this wait for an STT worker, STT does not begin"
-        " early: all workers are busy, and drafts would only add work.",
+        description="While more utterances than this wait for an STT worker, no drafts are sent:"
+        " all workers are busy, and drafts would only add work.",
     )
     outbox: HostPath = Field(
         "",
@@ -136,8 +136,8 @@ class ListenSettings(Section):
     )
     outbox_max_age_s: Seconds = Field(
         7 * 86_400,
-        description="Utterances that waited in the outbox for longer than this are dropped, in"
-        " seconds.",
+        description="Utterances that have waited in the outbox for more than this many seconds are"
+        " dropped.",
     )
 
     def outbox_folder(self) -> Path:

@@ -55,22 +55,21 @@ class LlmSettings(Section):
     )
     rounds: Rounds = Field(
         5,
-        description="Earlier questions with their answers that the model is shown.",
+        description="How many earlier questions, with their answers, the model is shown.",
     )
     tokens_per_word: TokensPerWord = Field(
         5,
-        description="Length of a reply: max_tokens = clamp(tokens_per_word x words, min_tokens,"
-        " max_tokens), where words are those of the question.",
+        description="Sets the length of a reply by the words of the question: max_tokens ="
+        " clamp(tokens_per_word x words, min_tokens, max_tokens).",
     )
     min_tokens: Count = Field(
         64,
-        description="Least max_tokens of a reply (see tokens_per_word): enough to answer a short"
+        description="Lower limit for tokens_per_word, in tokens: enough to answer a short"
         " question.",
     )
     max_tokens: Count = Field(
         256,
-        description="Most max_tokens of a reply (see tokens_per_word): about a minute when read"
-        " aloud.",
+        description="Upper limit for tokens_per_word, in tokens: about a minute when read aloud.",
     )
     temperature: Temperature = Field(
         0.7,
@@ -86,12 +85,12 @@ class LlmSettings(Section):
     )
     max_answer_age_s: Annotated[float, Field(ge=0, le=1e9)] = Field(
         0,
-        description="Turns older than this are skipped as expired, in seconds. 0: never.",
+        description="Turns older than this many seconds are skipped as expired. 0: never.",
     )
     delta_interval_ms: Annotated[int, Field(ge=0, le=60_000)] = Field(
         150,
-        description="How long pieces of a reply are gathered before they are published, in ms. The"
-        " default is so short that nobody sees a jump.",
+        description="Pieces of a reply are gathered for this many ms before they are published. At"
+        " the default nobody sees the text jump.",
     )
     connect_timeout_s: Seconds = Field(
         5,
@@ -99,8 +98,8 @@ class LlmSettings(Section):
     )
     first_token_timeout_s: Seconds = Field(
         60,
-        description="Longest wait for the first token, in seconds. A busy server lets requests"
-        " wait.",
+        description="Longest wait for the first token, in seconds. It is long because a busy"
+        " server queues requests.",
     )
     token_timeout_s: Seconds = Field(
         15,

@@ -12,7 +12,7 @@ class LogSettings(Section):
 
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info",
-        description="Least important level that is logged.",
+        description="Messages below this level are not logged.",
     )
     format: Literal["auto", "console", "json"] = Field(
         "auto",

@@ -43,13 +43,13 @@ class SttSettings(Section):
     )
     no_speech_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
         0.6,
-        description="Above this no-speech probability, and below log_prob_threshold, a transcript"
-        " counts as noise. The default is Whisper's.",
+        description="A transcript counts as noise if its no-speech probability is above this value"
+        " and its average log probability is below log_prob_threshold. The default is"
+        " Whisper's.",
     )
     log_prob_threshold: Finite = Field(
         -1.0,
-        description="Below this average log probability, and above no_speech_threshold, a"
-        " transcript counts as noise. The default is Whisper's.",
+        description="See no_speech_threshold. The default is Whisper's.",
     )
     recordings: bool = Field(
         True,
@@ -59,6 +59,6 @@ class SttSettings(Section):
     )
     concurrency: Count = Field(
         1,
-        description="Utterances that one process transcribes at once. More processes scale better"
-        " than a higher value.",
+        description="Utterances that one process transcribes at once. To do more, start more"
+        " processes: that scales better.",
     )

@@ -10,13 +10,13 @@ class WorkerSettings(Section):
 
     claim_idle_s: Seconds = Field(
         10,
-        description="Other workers take over an entry when its worker has shown no sign of life"
-        " for this long, in seconds.",
+        description="When a worker has shown no sign of life for this many seconds, other workers"
+        " take over its entries.",
     )
     drain_timeout_s: Seconds = Field(
         20,
-        description="After SIGTERM, how long a worker may finish the work in hand before it hands"
-        " it back, in seconds.",
+        description="After SIGTERM a worker may finish the work in hand for this many seconds;"
+        " then it hands it back.",
     )
     max_deliveries: Count = Field(
         5,
