@@ -37,7 +37,7 @@ from producer.shipping.outbox_folder import open_outbox
 from producer.sources.audio_file import AudioFileSource
 from producer.speech.detector_choice import choose_detector
 from producer.speech.endpointing import endpointing_rules
-from workers.loop.consumer_loop import Loop
+from workers.loop.consumer_loop import ConsumerLoop
 from workers.loop.registration import consumer_name
 from workers.stt.handler import Engine, SttHandler
 from workers.stt.whisper import Transcription
@@ -210,7 +210,9 @@ async def _worker(
     store = await stack.enter_async_context(open_store(settings))
     handler = SttHandler(store, settings.stt, load=counting)
     stop = asyncio.Event()
-    running = asyncio.create_task(Loop(store, settings, handler, consumer_name("stt")).run(stop))
+    running = asyncio.create_task(
+        ConsumerLoop(store, settings, handler, consumer_name("stt")).run(stop)
+    )
 
     async def leave() -> None:
         stop.set()

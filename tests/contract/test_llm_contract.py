@@ -266,20 +266,20 @@ async def test_newer_speech_stops_the_server(served: Served, store: Store) -> No
 async def test_a_server_killed_in_mid_stream(served: Served, store: Store) -> None:
     async with opened(store, served, min_tokens=LONG, max_tokens=LONG) as room:
         await room.hears("tell me about numbers")
-        work = await room.wake_up()
+        delivery = await room.wake_up()
         with served.slowly():
-            answering = asyncio.create_task(room.handler.handle(work, room.desk))
+            answering = asyncio.create_task(room.handler.handle(delivery, room.context))
             await until(room.deltas)
             await asyncio.to_thread(served.kill)
             with pytest.raises(Transient) as broken:
                 await answering
         assert not broken.value.opens_breaker
         with pytest.raises(Transient) as refused:
-            await room.handler.handle(work, room.desk)
+            await room.handler.handle(delivery, room.context)
         assert refused.value.opens_breaker
         assert "cannot be reached" in str(refused.value)
         await asyncio.to_thread(served.start)
-        assert await room.handler.handle(work, room.desk) is Settled.OK
+        assert await room.handler.handle(delivery, room.context) is Settled.OK
         (reply,) = await room.events(Reply)
         deltas = await room.deltas()
     assert (reply.data.attempt, reply.data.finish_reason) == (3, "length")

@@ -36,7 +36,7 @@ from workers.llm.publisher import NewerSpeech, ReplyPublisher
 from workers.llm.reply import Finished
 from workers.llm.request import Requests
 from workers.llm.server import LlmServer
-from workers.loop.handler import Desk, Work
+from workers.loop.handler import Delivery, HandlerContext
 
 WAKE_UP_SCHEMA: Final = 1
 
@@ -106,7 +106,7 @@ class LlmHandler:
         """Return the stream of wake-ups."""
         return [shard.turns]
 
-    async def start(self, desk: Desk) -> None:
+    async def start(self, context: HandlerContext) -> None:
         """Get ready. The LLM server need not be there yet."""
         self._server.warm()
 
@@ -118,20 +118,20 @@ class LlmHandler:
         """Close the connections to the LLM server."""
         await self._server.close()
 
-    async def handle(self, work: Work, desk: Desk) -> Settled:
+    async def handle(self, delivery: Delivery, context: HandlerContext) -> Settled:
         """Answer everything that is ready in the session that the entry names."""
-        session = session_of(work.fields)
+        session = session_of(delivery.fields)
         # one by one if one of them may be what kills workers: it is buried without the others
-        max_turns = 1 if work.is_suspicious else self._settings.max_merge
+        max_turns = 1 if delivery.is_suspicious else self._settings.max_merge
         scope = Scope(max_turns, 2 * self._personas.most_rounds)
         taken = 0
-        while isinstance(attempt := await self._take(work, desk, session, scope), Attempt):
+        while isinstance(attempt := await self._take(delivery, context, session, scope), Attempt):
             # after newer speech it is worth asking anew only as long as the attempt grows
             may_grow = taken < len(attempt.turns) < scope.turns
             taken = len(attempt.turns)
             try:
                 with self._traces.trace(attempt):
-                    return await self._answer(work, desk, attempt, may_grow=may_grow)
+                    return await self._answer(delivery, context, attempt, may_grow=may_grow)
             except NewerSpeech:
                 log.info("merging", session=session, turn=attempt.turns[-1].turn)
             except Permanent as refusal:
@@ -148,44 +148,57 @@ class LlmHandler:
                 scope = narrower
         return UNTAKEN[attempt]
 
-    async def bury(self, work: Work, desk: Desk, *, reason: str, error: str) -> Settled | None:
+    async def bury(
+        self, delivery: Delivery, context: HandlerContext, *, reason: str, error: str
+    ) -> Settled | None:
         """Give up the session's next turn: only that one, whatever else is ready by now.
 
         Deletes a wake-up that names no session: there is no turn in it, and `tend` wakes the
         session that was meant.
         """
         try:
-            session = named_session(work.fields)
+            session = named_session(delivery.fields)
         except BadEntry:
-            answer = await desk.lasting(
+            answer = await context.lasting(
                 lambda: take_turn(
-                    self._store, work.claim, NO_SESSION, token=uuid4().hex, max_merge=1, history=0
+                    self._store,
+                    delivery.claim,
+                    NO_SESSION,
+                    token=uuid4().hex,
+                    max_merge=1,
+                    history=0,
                 )
             )
             return Settled.LOST if answer is NotTaken.LOST else Settled.OK
-        attempt = await self._take(work, desk, session, Scope(1, 0), expiring=False)
+        attempt = await self._take(delivery, context, session, Scope(1, 0), expiring=False)
         if isinstance(attempt, NotTaken):
             return Settled.LOST if attempt is NotTaken.LOST else None
-        buried = await desk.lasting(
+        buried = await context.lasting(
             lambda: bury_turn(
                 self._store,
                 attempt,
                 reason=reason,
                 error=error,
-                deliveries=work.deliveries,
-                worker=work.claim.consumer,
+                deliveries=delivery.number,
+                worker=delivery.claim.consumer,
             )
         )
         return None if buried is Settled.STALE else buried
 
     async def _take(
-        self, work: Work, desk: Desk, session: str, scope: Scope, *, expiring: bool = True
+        self,
+        delivery: Delivery,
+        context: HandlerContext,
+        session: str,
+        scope: Scope,
+        *,
+        expiring: bool = True,
     ) -> Attempt | NotTaken:
         """Begin an attempt; `expiring`: turns that are too old end as expired."""
-        return await desk.lasting(
+        return await context.lasting(
             lambda: take_turn(
                 self._store,
-                work.claim,
+                delivery.claim,
                 session,
                 token=uuid4().hex,
                 max_merge=scope.turns,
@@ -194,7 +207,9 @@ class LlmHandler:
             )
         )
 
-    async def _answer(self, work: Work, desk: Desk, attempt: Attempt, *, may_grow: bool) -> Settled:
+    async def _answer(
+        self, delivery: Delivery, context: HandlerContext, attempt: Attempt, *, may_grow: bool
+    ) -> Settled:
         """Ask for a reply, publish and settle it.
 
         Raises NewerSpeech, Lost, Transient and Permanent.
@@ -203,7 +218,7 @@ class LlmHandler:
         prompt = build_prompt(persona, attempt.history, (turn.text for turn in attempt.turns))
         publisher = ReplyPublisher(
             self._store,
-            desk,
+            context,
             attempt,
             interval_s=self._settings.delta_interval_ms / 1000,
             may_grow=may_grow,
@@ -214,12 +229,12 @@ class LlmHandler:
                 break
             log.warning("empty_reply", session=attempt.session, turn=attempt.turns[-1].turn)
         finished = reply.finished or Finished(INTERRUPTED, self._server.model)
-        settled = await desk.lasting(
+        settled = await context.lasting(
             lambda: settle_turn(
                 self._store,
                 attempt,
                 text=reply.text,
-                detail=_detail(attempt, finished, worker=work.claim.consumer),
+                detail=_detail(attempt, finished, worker=delivery.claim.consumer),
                 first_token_ms=_ms_since(reply.first_token_at),
                 last_token_ms=ms(time.monotonic() - reply.ended_at),
                 keep=2 * persona.rounds,

@@ -13,7 +13,7 @@ from common.redis.store import Store
 from common.transitions.answering import Attempt, DeltaAnswer, delta, newer_speech
 from workers.llm.batching import batch_text
 from workers.llm.reply import Finished, ReplyText
-from workers.loop.handler import Desk
+from workers.loop.handler import HandlerContext
 
 log = structlog.get_logger(__name__)
 
@@ -43,10 +43,16 @@ class ReplyPublisher:
     """
 
     def __init__(
-        self, store: Store, desk: Desk, attempt: Attempt, *, interval_s: float, may_grow: bool
+        self,
+        store: Store,
+        context: HandlerContext,
+        attempt: Attempt,
+        *,
+        interval_s: float,
+        may_grow: bool,
     ) -> None:
         self._store = store
-        self._desk = desk
+        self._desk = context
         self._attempt = attempt
         self._interval_s = interval_s
         self._interruptible = attempt.turns[-1].interrupt

@@ -1,10 +1,10 @@
-"""What a worker counts beside its turns, for Prometheus; see `common/telemetry/metrics.py`."""
+"""Metrics of a worker's deliveries. `common/telemetry/metrics.py` has those of turns."""
 
 from typing import Final, Literal, get_args
 
 from prometheus_client import Counter, Gauge
 
-from workers.loop.handler import Kind
+from workers.loop.handler import DeliveryKind
 
 IN_HAND: Final = Gauge(
     "earshot_in_hand_entries", "Entries that this worker has in hand, by `stage`.", ["stage"]
@@ -45,10 +45,10 @@ BurialReason = Literal[
 ]
 
 
-def begin(stage: str) -> None:
-    """Have every series of a stage from the start: its first event shows as an increase."""
+def create_series(stage: str) -> None:
+    """Create every series of a stage at 0, so that its first event shows as an increase."""
     for counter, values in (
-        (DELIVERIES, get_args(Kind)),
+        (DELIVERIES, get_args(DeliveryKind)),
         (RETRIES, RETRY_REASONS),
         (SETTLED, OUTCOMES),
         (BURIED, get_args(BurialReason)),

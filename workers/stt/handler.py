@@ -23,7 +23,7 @@ from common.traceparent import trace_of
 from common.transitions.claims import Settled
 from common.transitions.transcribing import bury_utterance, settle_skip, settle_transcript
 from common.utterance import Utterance
-from workers.loop.handler import Desk, Work
+from workers.loop.handler import Delivery, HandlerContext
 from workers.stt.whisper import Transcription, load
 
 Answer = TypeVar("Answer")
@@ -74,16 +74,16 @@ class SttHandler:
             return [shard.utterances]
         return [shard.utterances, shard.recordings]
 
-    async def start(self, desk: Desk) -> None:
+    async def start(self, context: HandlerContext) -> None:
         """Fetch, load and warm the model; raises NoModel or BadSetting. May be cancelled."""
-        desk.says(
+        context.says(
             recordings=self._settings.recordings,
             waits_for=f"the model {self._settings.model} is being loaded"
             " (the first time it is fetched, which may take minutes)",
         )
         began = self._clock()
         engine = self._engine = await self._in_thread(partial(self._load, self._settings))
-        desk.says(model=engine.name, device=engine.device, waits_for=None)
+        context.says(model=engine.name, device=engine.device, waits_for=None)
         log.info(
             "model_ready",
             model=engine.name,
@@ -91,14 +91,14 @@ class SttHandler:
             took_s=round(self._clock() - began, 1),
         )
 
-    async def handle(self, work: Work, desk: Desk) -> Settled:
+    async def handle(self, delivery: Delivery, context: HandlerContext) -> Settled:
         """Transcribe and settle one entry.
 
         Raises BadEntry or BadAudio (to be buried), Transient when the GPU fails, Lost.
         """
         began = self._clock()
         limits = self._store.limits
-        utterance = Utterance.from_fields(work.fields, max_audio=limits.max_entry_bytes)
+        utterance = Utterance.from_fields(delivery.fields, max_audio=limits.max_entry_bytes)
         session, turn = utterance.session, utterance.turn
         structlog.contextvars.bind_contextvars(
             session=session,
@@ -106,13 +106,13 @@ class SttHandler:
             utterance=utterance.id,
             **({"trace": trace} if (trace := trace_of(utterance.traceparent)) else {}),
         )
-        if self._store.shard(session) != work.claim.shard:
+        if self._store.shard(session) != delivery.claim.shard:
             raise BadEntry(
-                f"session {session} does not belong to shard {work.claim.shard.number}: the entry"
-                " was added to the stream without `publish`"
+                f"session {session} does not belong to shard {delivery.claim.shard.number}: the"
+                " entry was added to the stream without `publish`"
             )
         heard = await self._in_thread(partial(self._transcribe, utterance))
-        detail = asdict(heard) | {"model": self._ready.name, "worker": work.claim.consumer}
+        detail = asdict(heard) | {"model": self._ready.name, "worker": delivery.claim.consumer}
         del detail["text"]
         if len(heard.segments) < 2:  # the text says it all, and Lua's JSON has no empty list
             del detail["segments"]
@@ -122,7 +122,7 @@ class SttHandler:
             if heard.text:
                 return await settle_transcript(
                     self._store,
-                    work.claim,
+                    delivery.claim,
                     session=session,
                     turn=turn,
                     utterance=utterance.id,
@@ -132,7 +132,7 @@ class SttHandler:
                 )
             return await settle_skip(
                 self._store,
-                work.claim,
+                delivery.claim,
                 session=session,
                 turn=turn,
                 utterance=utterance.id,
@@ -141,7 +141,7 @@ class SttHandler:
                 detail=detail,
             )
 
-        settled = await desk.lasting(settle)
+        settled = await context.lasting(settle)
         log.info(
             "transcribed" if heard.text else "skipped_noise",
             chars=len(heard.text),
@@ -152,21 +152,23 @@ class SttHandler:
         log.debug("heard", text=heard.text)
         return settled
 
-    async def bury(self, work: Work, desk: Desk, *, reason: str, error: str) -> Settled:
+    async def bury(
+        self, delivery: Delivery, context: HandlerContext, *, reason: str, error: str
+    ) -> Settled:
         """Move the entry to the dead letters, and end its turn if it names one."""
-        session, turn, utterance = _address(work.fields)
-        return await desk.lasting(
+        session, turn, utterance = _address(delivery.fields)
+        return await context.lasting(
             partial(
                 bury_utterance,
                 self._store,
-                work.claim,
+                delivery.claim,
                 session=session,
                 turn=turn,
                 utterance=utterance,
                 reason=reason,
                 error=error,
-                deliveries=work.deliveries,
-                worker=work.claim.consumer,
+                deliveries=delivery.number,
+                worker=delivery.claim.consumer,
             )
         )
 
