@@ -39,8 +39,8 @@ from producer.speech.detector_choice import choose_detector
 from producer.speech.endpointing import endpointing_rules
 from workers.loop.consumer_loop import ConsumerLoop
 from workers.loop.registration import consumer_name
-from workers.stt.handler import Engine, SttHandler
-from workers.stt.whisper import Transcription
+from workers.stt.engine import Engine, Transcription
+from workers.stt.handler import SttHandler
 from workers.stt.whisper import load as load_engine
 
 PAUSE_S: Final = 0.5  # inside a pair: an eager pause, but no end; less than twice the room

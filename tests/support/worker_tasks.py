@@ -30,8 +30,8 @@ from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from workers.loop import reader
 from workers.loop.consumer_loop import ConsumerLoop
+from workers.stt.engine import Transcription
 from workers.stt.handler import SttHandler
-from workers.stt.whisper import Transcription
 
 PATIENCE_S: Final = 30.0
 CLAIM_S: Final = 0.6

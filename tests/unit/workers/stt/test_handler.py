@@ -24,8 +24,8 @@ from common.transitions.publishing import publish
 from common.utterance import Utterance
 from tests.support.redis_server import RedisServer
 from workers.loop.handler import Delivery, Handler
+from workers.stt.engine import Segment, Transcription
 from workers.stt.handler import SttHandler
-from workers.stt.whisper import Segment, Transcription
 
 Answer = TypeVar("Answer")
 
