@@ -8,6 +8,7 @@ from typing import Any, Final
 from common.configuration import variable_of
 from common.errors import BadSetting
 from common.masking import mask_password
+from common.present import is_file
 from common.redis_url import Address
 from common.settings import RedisSettings
 
@@ -30,7 +31,7 @@ def options(settings: RedisSettings, address: Address) -> dict[str, Any]:
                 " rediss://, or rediss+sentinel:// or rediss+cluster://"
             )
         try:
-            if path and not Path(path).is_file():
+            if path and not is_file(Path(path)):
                 raise BadSetting(f"{variable}={path} names no file")
         except OSError as error:
             raise BadSetting(f"{variable}={path} cannot be read: {error.strerror}") from None

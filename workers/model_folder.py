@@ -10,6 +10,7 @@ from typing import Final
 import structlog
 
 from common.errors import NoModel
+from common.present import is_file
 
 DEMO: Final = "demo"
 WAY_OUT: Final = (
@@ -45,7 +46,7 @@ def locate(model: str, models_dir: str = "") -> ModelFolder:
         return ModelFolder(DEMO, _bundled())
     folder = Path(model)
     try:
-        if (folder / WEIGHTS).is_file() or _looks_like_path(model):
+        if is_file(folder / WEIGHTS) or _looks_like_path(model):
             return ModelFolder(folder.resolve().name, _given(folder))
     except OSError as error:
         raise NoModel(

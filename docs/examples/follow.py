@@ -1,4 +1,4 @@
-"""Follows every conversation in Redis: pip install redis; python follow.py redis://127.0.0.1:6379/0
+"""Follows every conversation in Redis: pip install redis; python3 follow.py redis://127.0.0.1:6379/0
 
 Begins with what is new, or behind the stream id given as a second argument (0: all that is kept).
 """

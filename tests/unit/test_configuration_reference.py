@@ -13,7 +13,7 @@ from tests.support.environments import clean
 
 def test_the_committed_page_is_up_to_date() -> None:
     assert PATH.read_text(encoding="utf-8") == rendered(), (
-        "run: python -m ops.reference.configuration"
+        "run: .venv/bin/python -m ops.reference.configuration"
     )
 
 
