@@ -11,7 +11,8 @@ import structlog
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from common.redis.connection import AnyRedis, is_hopeless, is_unusable, sentence
+from common.redis.client import AnyRedis
+from common.redis.failures import explain_failure, is_hopeless, is_unusable
 from common.settings import RedisSettings
 from common.telemetry.metrics import REDIS_RECONNECTS, REDIS_UP
 
@@ -133,7 +134,7 @@ class Link:
         refused = is_hopeless(error)
         if self._away_since is None or refused is not self._refused:
             # once per outage, and again when it turns out that only a person can end it
-            self.why = sentence(error, self._settings)
+            self.why = explain_failure(error, self._settings)
             log.warning("redis_refuses" if refused else "redis_is_away", why=self.why)
         if self._away_since is None:
             self._away_since = self._clock()

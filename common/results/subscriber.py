@@ -15,7 +15,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 from common.errors import BadEntry
 from common.events import Event, parse_event
 from common.keys import Shard
-from common.redis.connection import is_away, is_hopeless
+from common.redis.failures import is_away, is_hopeless
 from common.redis.link import Link
 from common.redis.store import Store
 

@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from common.errors import Refused
-from common.redis.connection import is_unusable
+from common.redis.failures import is_unusable
 from common.redis.link import Link, jittered
 from common.redis.store import Store
 from common.transitions.publishing import (

@@ -11,7 +11,7 @@ import structlog
 
 from common.errors import BadEntry, Lost, Permanent
 from common.keys import LLM_GROUP, Shard
-from common.redis.connection import is_unusable
+from common.redis.failures import is_unusable
 from common.redis.store import Store, ms
 from common.settings import LlmSettings
 from common.telemetry.tracing import OFF, Recorder

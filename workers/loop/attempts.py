@@ -16,7 +16,7 @@ from common.errors import (
     Refused,
     Transient,
 )
-from common.redis.connection import is_unusable
+from common.redis.failures import is_unusable
 from common.redis.link import Link, jittered
 from common.settings import WorkerSettings
 from common.transitions.claims import Settled

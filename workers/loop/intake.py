@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import structlog
 
-from common.redis.connection import is_no_group, is_unusable
+from common.redis.failures import is_no_group, is_unusable
 from common.redis.link import FIRST_PAUSE_S, Link, jittered
 from workers.loop.handler import Work
 from workers.loop.in_hand import Hand, Held
