@@ -6,7 +6,8 @@ from typing import Any, Final
 from redis.exceptions import NoPermissionError, ResponseError
 
 from common.keys import HANDED_BACK, LLM_GROUP, STT_GROUP
-from common.redis.connection import is_no_group, now_ms
+from common.redis.failures import is_no_group
+from common.redis.server import now_ms
 from common.redis.store import Store
 
 LOOKED_AT: Final = 1_000

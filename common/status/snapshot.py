@@ -10,7 +10,8 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from common.entry_id import added_at_ms
 from common.keys import LLM_GROUP, STT_GROUP, WORKERS, worker_key
-from common.redis.connection import is_no_group, now_ms
+from common.redis.failures import is_no_group
+from common.redis.server import now_ms
 from common.redis.store import Store
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,8 @@ import time
 from typing import Any, Final
 
 from common.keys import WORKERS, worker_key
-from common.redis.connection import AnyRedis, now_ms
+from common.redis.client import AnyRedis
+from common.redis.server import now_ms
 
 # A worker that has given no sign of life for this long is no longer listed.
 PRUNE_AFTER_S: Final = 3_600
