@@ -9,17 +9,21 @@ import pytest
 import soundfile
 
 from ops.demo.recording_file import AUDIO, sentences
-from tests.support.command_line import InProcess
+from tests.support.command_line import InProcessCommand
 
 CASCADE = ("bench", "hearing", "--json", "--detector", "cascade")
 
 
 @pytest.fixture
-def earshot(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
-    return InProcess(monkeypatch, capsys)
+def earshot(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> InProcessCommand:
+    return InProcessCommand(monkeypatch, capsys)
 
 
-def test_the_default_detector_hears_the_recordings_sentences_in_noise(earshot: InProcess) -> None:
+def test_the_default_detector_hears_the_recordings_sentences_in_noise(
+    earshot: InProcessCommand,
+) -> None:
     status, out, _ = earshot(
         *CASCADE,
         *("--no-words", "--preset", "command", "--sentences", "9"),
@@ -40,7 +44,7 @@ def test_the_default_detector_hears_the_recordings_sentences_in_noise(earshot: I
     assert 0 < result["cpu_ms_per_s"]["cascade"] < 1_000
 
 
-def test_ten_minutes_of_noise_ship_nothing(earshot: InProcess) -> None:
+def test_ten_minutes_of_noise_ship_nothing(earshot: InProcessCommand) -> None:
     status, out, _ = earshot(*CASCADE, "--no-words", "--sentences", "1", "--snr", "20")
     assert status == 0
     alone = json.loads(out)["noise_alone"]
@@ -48,7 +52,7 @@ def test_ten_minutes_of_noise_ship_nothing(earshot: InProcess) -> None:
     assert [row for row in alone if row["false_utterances"]] == []
 
 
-def test_words_are_counted_against_perfectly_cut_sentences(earshot: InProcess) -> None:
+def test_words_are_counted_against_perfectly_cut_sentences(earshot: InProcessCommand) -> None:
     status, out, _ = earshot(
         *CASCADE,
         *("--preset", "conversation", "--sentences", "3", "--word-sentences", "3"),
@@ -60,7 +64,7 @@ def test_words_are_counted_against_perfectly_cut_sentences(earshot: InProcess) -
     assert all(wer <= 0.34 and perfect <= 0.34 for wer, perfect in words), words
 
 
-def test_a_folder_of_ones_own_is_measured(earshot: InProcess, tmp_path: Path) -> None:
+def test_a_folder_of_ones_own_is_measured(earshot: InProcessCommand, tmp_path: Path) -> None:
     audio, rate = soundfile.read(AUDIO, dtype="int16")
     first = sentences()[0]
     soundfile.write(
@@ -81,7 +85,7 @@ def test_a_folder_of_ones_own_is_measured(earshot: InProcess, tmp_path: Path) ->
     assert (said["words"], said["word_errors"]) == (len(first.text.split()), 0)
 
 
-def test_the_table_is_for_people(earshot: InProcess, tmp_path: Path) -> None:
+def test_the_table_is_for_people(earshot: InProcessCommand, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(16_000, np.int16), 16_000)
     status, out, _ = earshot("bench", "hearing", "--folder", str(tmp_path), "--detector", "webrtc")
     assert status == 0

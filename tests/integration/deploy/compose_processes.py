@@ -43,7 +43,7 @@ EARSHOT_STANDIN_API_KEY=$VLLM_API_KEY exec {python} -m ops.demo.standin --with-p
 END_S: Final = 60.0
 
 
-class House:
+class ComposeProcesses:
     """All that `docker compose up` with ops/deploy/compose/secure.yml would run, under `env`."""
 
     def __init__(self, folder: Path, secrets: Path, env: Mapping[str, str]) -> None:
