@@ -59,8 +59,8 @@ COMMANDS: Final = {
 }
 
 NO_BENCHMARKS: Final = (
-    "the benchmarks are not part of an installed earshot: run `earshot bench` from a clone of its"
-    " repository, after `make setup`"
+    "this earshot was installed without its benchmarks: clone the repository, run `make setup`"
+    " there, then `earshot bench`"
 )
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)

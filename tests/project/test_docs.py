@@ -10,7 +10,23 @@ from common.settings import PREFIX, Settings
 from tests.support.repository import ROOT
 
 PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROSE: Final = [
+    *PAGES,
+    ROOT / "CHANGELOG.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "ops" / "training" / "README.md",
+    ROOT / "workers" / "stt" / "demo_model" / "README.md",
+]
 SOURCES: Final = ("common", "producer", "workers", "ops")
+FOLDERS: Final = (*SOURCES, "tests", "docs")
+
+PATH: Final = re.compile(rf"(?:^|[\s:=,(])((?:{'|'.join(FOLDERS)})/[\w./-]*\w)")
+"""A path from the root of the tree."""
+
+MODULE_FILE: Final = re.compile(r"[\w-]+\.(?:py|lua|js)")
+"""The name of a module without its folder."""
+
+RUN_MODULE: Final = re.compile(r"python -m ((?:common|producer|workers|ops|tests)[\w.]*)")
 
 
 def _settings() -> set[str]:
@@ -40,6 +56,36 @@ def test_every_link_and_heading_exists(page: Path) -> None:
         if heading:
             text = linked.read_text()
             assert heading in map(_anchor, re.findall(r"^#+ (.*)$", text, re.MULTILINE)), target
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_and_folder_of_the_tree_exists(page: Path) -> None:
+    code = _code(page.read_text())
+    paths = {path for text in code for path in PATH.findall(text)}
+    assert {path for path in paths if not (ROOT / path).exists()} == set()
+    modules = {name for text in code for name in RUN_MODULE.findall(text)}
+    assert {name for name in modules if not _is_module(name)} == set()
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_module_named_without_its_folder_exists_once_or_beside_the_page(page: Path) -> None:
+    tree = [path.name for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")]
+    named = {text for text in _code(page.read_text()) if MODULE_FILE.fullmatch(text)}
+    assert {n for n in named if tree.count(n) != 1 and not (page.parent / n).exists()} == set()
+
+
+def _code(text: str) -> list[str]:
+    """What stands in backticks, and the lines of blocks of code."""
+    fenced = re.findall(r"^```\w*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    prose = re.sub(r"^```\w*\n.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    indented = re.findall(r"^ {4}(.*)$", prose, re.MULTILINE)
+    lines = [line for block in fenced for line in block.splitlines()]
+    return [*lines, *indented, *re.findall(r"`([^`]+)`", prose)]
+
+
+def _is_module(name: str) -> bool:
+    path = ROOT / name.replace(".", "/")
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
 
 
 def _anchor(heading: str) -> str:
