@@ -30,11 +30,10 @@ from tests.support.llm_handler import PATIENCE_S, SESSION, WORKER, LlmHandlerHar
 from tests.support.redis_server import RedisServer
 from tests.support.standin_server import StandIn
 from tests.support.waiting import until
-from workers.llm import handler as llm
-from workers.llm import tokenizer
+from workers.llm import publisher, tokens
 from workers.llm.persona import Personas
-from workers.llm.tokenizer import Tokenizer
-from workers.loop.handler import Work
+from workers.llm.tokens import Tokenizer
+from workers.loop.handler import Delivery
 
 DEFAULT_PROMPT = Personas(LlmSettings()).default.system_prompt
 TEN_WORDS = "one two three four five six seven eight nine ten"
@@ -227,9 +226,9 @@ async def test_no_more_than_max_merge_at_once(store: Store, standin: StandIn) ->
 async def test_work_that_was_delivered_often_is_not_merged(harness: ChattyLlmHandler) -> None:
     for text in ("one", "two"):
         await harness.publish(text)
-    work = await harness.take_wake_up()
-    again = Work(work.claim, work.fields, 3)
-    assert await harness.handler.handle(again, harness.desk) is Settled.OK
+    delivery = await harness.take_wake_up()
+    again = Delivery(delivery.claim, delivery.fields, 3)
+    assert await harness.handler.handle(again, harness.context) is Settled.OK
     assert [reply.turn for reply in await harness.events(Reply)] == [1]
 
 
@@ -237,7 +236,7 @@ async def test_work_that_was_delivered_often_is_not_merged(harness: ChattyLlmHan
 
 
 async def test_the_producer_chooses_who_answers(harness: ChattyLlmHandler) -> None:
-    guide = Personas(harness.settings).named("tour-guide")
+    guide = Personas(harness.settings).get("tour-guide")
     await harness.publish("what is this?", persona="tour-guide")
     await harness.answer_next()
     await harness.publish("and that?")
@@ -256,7 +255,7 @@ async def test_the_session_chooses_over_the_producer(harness: ChattyLlmHandler) 
     await harness.publish("what is this?", persona="tour-guide")
     await harness.answer_next()
     (request,) = harness.standin.requests()
-    coach = Personas(harness.settings).named("fitness-coach")
+    coach = Personas(harness.settings).get("fitness-coach")
     assert request.messages[0]["content"] == coach.system_prompt
 
 
@@ -407,9 +406,9 @@ async def test_a_system_role_that_is_insisted_on_is_a_wrong_setting(
     standin.control(reject_system_role=True)
     async with running_handler(store, standin, system_role="system") as harness:
         await harness.publish("hello")
-        work = await harness.take_wake_up()
+        delivery = await harness.take_wake_up()
         with pytest.raises(Transient, match="EARSHOT_LLM__SYSTEM_ROLE") as raised:
-            await harness.handler.handle(work, harness.desk)
+            await harness.handler.handle(delivery, harness.context)
     assert raised.value.opens_breaker
 
 
@@ -418,7 +417,7 @@ async def test_rounds_that_do_not_fit_are_left_out_beforehand(
     counts: bool, store: Store, standin: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The window is known from the list of models; with and without the server's counts."""
-    monkeypatch.setattr(tokenizer, "LIMIT_S", PATIENCE_S)
+    monkeypatch.setattr(tokens, "COUNT_TIMEOUT_S", PATIENCE_S)
     if not counts:
         monkeypatch.setattr(Tokenizer, "count", AsyncMock(return_value=None))
     standin.control(reply="word " * 40, max_model_len=500)
@@ -461,12 +460,12 @@ async def test_a_question_that_is_too_long_is_buried_and_the_next_one_answered(
 ) -> None:
     harness.standin.control(max_model_len=300)
     await harness.publish("word " * 400)
-    work = await harness.take_wake_up()
+    delivery = await harness.take_wake_up()
     with pytest.raises(Permanent, match="window") as raised:
-        await harness.handler.handle(work, harness.desk)
+        await harness.handler.handle(delivery, harness.context)
     await harness.publish("hello")  # ready by now, and not to be buried with it
     settled = await harness.handler.bury(
-        work, harness.desk, reason="permanent", error=str(raised.value)
+        delivery, harness.context, reason="permanent", error=str(raised.value)
     )
     assert settled is Settled.OK
     (error,) = await harness.events(Error)
@@ -485,10 +484,12 @@ async def test_a_bad_turn_takes_no_merged_neighbours_with_it(harness: ChattyLlmH
     for text in ("hello", "word " * 400, "good bye"):
         await harness.publish(text)
     assert await harness.answer_next() is Settled.OK  # alone, after the three together were refused
-    work = await harness.take_wake_up()
+    delivery = await harness.take_wake_up()
     with pytest.raises(Permanent) as raised:
-        await harness.handler.handle(work, harness.desk)
-    await harness.handler.bury(work, harness.desk, reason="permanent", error=str(raised.value))
+        await harness.handler.handle(delivery, harness.context)
+    await harness.handler.bury(
+        delivery, harness.context, reason="permanent", error=str(raised.value)
+    )
     assert await harness.answer_next() is Settled.OK
     assert [reply.turn for reply in await harness.events(Reply)] == [1, 3]
     assert [error.turn for error in await harness.events(Error)] == [2]
@@ -501,10 +502,10 @@ async def test_a_bad_turn_takes_no_merged_neighbours_with_it(harness: ChattyLlmH
 async def test_the_next_attempt_starts_the_text_again(harness: ChattyLlmHandler) -> None:
     harness.standin.control(reply=TEN_WORDS, error_after_tokens=3, fault_count=1)
     await harness.publish("tell me about numbers")
-    work = await harness.take_wake_up()
+    delivery = await harness.take_wake_up()
     with pytest.raises(Transient):
-        await harness.handler.handle(work, harness.desk)
-    assert await harness.handler.handle(work, harness.desk) is Settled.OK
+        await harness.handler.handle(delivery, harness.context)
+    assert await harness.handler.handle(delivery, harness.context) is Settled.OK
     (reply,) = await harness.events(Reply)
     assert (reply.data.text, reply.data.attempt) == (TEN_WORDS, 2)
     second = [delta.data for delta in await harness.deltas() if delta.data.attempt == 2]
@@ -556,7 +557,7 @@ async def test_a_reply_needs_no_cluster_until_it_is_settled(
     asked: str, harness: ChattyLlmHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = RedisClusterException("Redis Cluster cannot be connected")
-    monkeypatch.setattr(llm, asked, AsyncMock(side_effect=away))
+    monkeypatch.setattr(publisher, asked, AsyncMock(side_effect=away))
     harness.standin.control(reply=TEN_WORDS)
     await harness.publish("tell me about numbers", interrupt=True)
     assert await harness.answer_next() is Settled.OK
@@ -568,12 +569,12 @@ async def test_a_reply_needs_no_cluster_until_it_is_settled(
 async def test_a_server_that_is_away_buries_nothing(harness: ChattyLlmHandler) -> None:
     harness.standin.control(fail={"status": 503, "count": 2})
     await harness.publish("hello")
-    work = await harness.take_wake_up()
+    delivery = await harness.take_wake_up()
     for _ in range(2):
         with pytest.raises(Transient) as raised:
-            await harness.handler.handle(work, harness.desk)
+            await harness.handler.handle(delivery, harness.context)
         assert raised.value.opens_breaker
-    assert await harness.handler.handle(work, harness.desk) is Settled.OK
+    assert await harness.handler.handle(delivery, harness.context) is Settled.OK
     assert await harness.events(Error) == []
 
 
@@ -583,34 +584,34 @@ async def test_whoever_lost_the_session_stops_and_changes_nothing(
     harness.standin.control(reply=TEN_WORDS, tokens_per_s=2)
     await harness.publish("tell me about numbers")
     slow = await harness.take_wake_up()
-    answering = asyncio.create_task(harness.handler.handle(slow, harness.desk))
+    answering = asyncio.create_task(harness.handler.handle(slow, harness.context))
     await until(harness.deltas)
     harness.standin.control(reply="quick", tokens_per_s=2000)
     await harness.redis.xclaim(harness.shard.turns, LLM_GROUP, "llm-2", 0, [slow.claim.entry])
     claim = Claim(harness.shard, harness.shard.turns, slow.claim.entry, "llm-2")
-    taken = Work(claim, slow.fields, 2)
-    assert await harness.handler.handle(taken, harness.desk) is Settled.OK
+    taken = Delivery(claim, slow.fields, 2)
+    assert await harness.handler.handle(taken, harness.context) is Settled.OK
     with pytest.raises(Lost):
         await answering
     listing = await asyncio.to_thread(harness.standin.wait_for, lambda listing: not listing.active)
     assert listing.requests[0].aborted
     assert [reply.data.text for reply in await harness.events(Reply)] == ["quick"]
-    assert await harness.handler.handle(slow, harness.desk) is Settled.LOST
-    assert await harness.handler.bury(slow, harness.desk, reason="x", error="y") is Settled.LOST
+    assert await harness.handler.handle(slow, harness.context) is Settled.LOST
+    assert await harness.handler.bury(slow, harness.context, reason="x", error="y") is Settled.LOST
 
 
 async def test_cancelling_stops_the_server_and_leaves_the_turn(harness: ChattyLlmHandler) -> None:
     harness.standin.control(hang_after_tokens=2, fault_count=1)
     await harness.publish("hello")
-    work = await harness.take_wake_up()
-    answering = asyncio.create_task(harness.handler.handle(work, harness.desk))
+    delivery = await harness.take_wake_up()
+    answering = asyncio.create_task(harness.handler.handle(delivery, harness.context))
     await until(harness.deltas)
     answering.cancel()
     with pytest.raises(asyncio.CancelledError):
         await answering
     listing = await asyncio.to_thread(harness.standin.wait_for, lambda listing: not listing.active)
     assert listing.requests[0].aborted
-    assert await harness.handler.handle(work, harness.desk) is Settled.OK
+    assert await harness.handler.handle(delivery, harness.context) is Settled.OK
 
 
 async def test_a_reply_outlives_an_outage_of_redis(standin: StandIn) -> None:
@@ -643,7 +644,9 @@ async def test_a_wake_up_for_nothing_is_put_away(harness: ChattyLlmHandler) -> N
     await harness.publish("hello")
     entry = (await harness.take_wake_up()).claim.entry
     await harness.redis.xadd(harness.shard.turns, {"v": "1", "session": SESSION, "turn": "1"})
-    assert await harness.handler.handle(await harness.take_wake_up(), harness.desk) is Settled.STALE
+    assert (
+        await harness.handler.handle(await harness.take_wake_up(), harness.context) is Settled.STALE
+    )
     rows = await harness.redis.xrange(harness.shard.turns)
     assert [row[0].decode() for row in rows] == [entry]
 
@@ -664,11 +667,11 @@ async def test_a_malformed_wake_up_is_removed(
     harness: ChattyLlmHandler, fields: dict[Any, Any]
 ) -> None:
     await harness.redis.xadd(harness.shard.turns, fields)
-    work = await harness.take_wake_up()
+    delivery = await harness.take_wake_up()
     with pytest.raises(BadEntry) as raised:
-        await harness.handler.handle(work, harness.desk)
+        await harness.handler.handle(delivery, harness.context)
     settled = await harness.handler.bury(
-        work, harness.desk, reason="bad_entry", error=str(raised.value)
+        delivery, harness.context, reason="bad_entry", error=str(raised.value)
     )
     assert settled in {Settled.OK, None}
     assert await harness.nothing_waits()

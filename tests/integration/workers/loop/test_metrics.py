@@ -18,7 +18,7 @@ from tests.support.worker_tasks import (
     failing,
     running_worker_tasks,
 )
-from workers.loop.consumer_loop import Loop
+from workers.loop.consumer_loop import ConsumerLoop
 from workers.stt.handler import SttHandler
 
 
@@ -129,7 +129,7 @@ async def test_what_it_holds_and_whether_its_server_is_usable_can_be_seen(
 async def test_a_worker_says_why_it_is_not_ready(workers: WorkerTasks) -> None:
     engine = HookedEngine()
     handler = SttHandler(workers.store, workers.settings.stt, load=lambda _: engine)
-    idle = Loop(workers.store, workers.settings, handler, "idle")
+    idle = ConsumerLoop(workers.store, workers.settings, handler, "idle")
     assert await idle.unready() == "Redis has not been reached yet"
 
 

@@ -29,7 +29,7 @@ from tests.support.worker_tasks import (
     failing,
     running_worker_tasks,
 )
-from workers.loop import attempts
+from workers.loop import delivery_runner
 from workers.stt import handler as stt
 
 
@@ -126,7 +126,7 @@ async def test_what_cannot_be_buried_is_not_told_as_buried(workers: WorkerTasks)
 async def test_no_server_makes_a_worker_wait_for_ever(
     workers: WorkerTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts, "LONGEST_RETRY_S", 0.01)
+    monkeypatch.setattr(delivery_runner, "LONGEST_RETRY_S", 0.01)
     engine = HookedEngine()
     for number, wish_s in enumerate((1e9, math.inf, math.nan), start=1):
         engine.hooks[number] = failing(

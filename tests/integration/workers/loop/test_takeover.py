@@ -27,7 +27,7 @@ from tests.support.worker_tasks import (
     WorkerTasks,
     running_worker_tasks,
 )
-from workers.loop import in_hand as hand
+from workers.loop import in_hand
 from workers.stt import handler as stt
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
@@ -237,7 +237,7 @@ async def test_a_heartbeat_beside_the_settling_takes_nothing_for_lost(
         await until(lambda: beats >= before + 2)
         return settled
 
-    monkeypatch.setattr(hand, "heartbeat", counted)
+    monkeypatch.setattr(in_hand, "heartbeat", counted)
     monkeypatch.setattr(stt, "settle_transcript", answered_late)
     settled = growth("earshot_settled_total", stage="stt", outcome="ok")
     await workers.start("w1")
