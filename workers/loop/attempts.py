@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar, Unpack
 
 import structlog
 from redis.exceptions import RedisClusterException, RedisError
@@ -20,13 +20,14 @@ from common.errors import (
 from common.redis.connection import is_unusable
 from common.redis.link import Link
 from common.settings import WorkerSettings
+from common.status.worker_record import WorkerChanges
 from common.transitions.claims import Settled
 from workers.loop.breaker import Breaker
 from workers.loop.handler import Desk, Handler, Work
 from workers.loop.in_hand import Hand, Held
 from workers.loop.metrics import BURIED, DELIVERIES, RETRIES, SETTLED, BurialReason
 from workers.loop.reader import Reader
-from workers.loop.registration import Register
+from workers.loop.registration import Registration
 
 Answer = TypeVar("Answer")
 
@@ -42,9 +43,9 @@ log = structlog.get_logger(__name__)
 class LoopDesk:
     """What the handler sees of the loop while it works on one entry."""
 
-    def __init__(self, link: Link, register: Register, held: Held | None = None) -> None:
+    def __init__(self, link: Link, registration: Registration, held: Held | None = None) -> None:
         self._link = link
-        self._register = register
+        self._registration = registration
         self._held = held
 
     async def lasting(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -61,8 +62,8 @@ class LoopDesk:
     async def once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         return await self._link.call(transition)
 
-    def says(self, **state: Any) -> None:
-        self._register.says(**state)
+    def update_record(self, **changes: Unpack[WorkerChanges]) -> None:
+        self._registration.update(**changes)
 
 
 class Attempts:
@@ -73,20 +74,20 @@ class Attempts:
         handler: Handler,
         hand: Hand,
         link: Link,
-        register: Register,
+        registration: Registration,
         breaker: Breaker,
         settings: WorkerSettings,
     ) -> None:
         self._handler = handler
         self._hand = hand
         self._link = link
-        self._register = register
+        self._registration = registration
         self._breaker = breaker
         self._settings = settings
 
     async def run(self, reader: Reader, held: Held) -> None:
         """Until the entry is settled, buried, given back or another's."""
-        desk = LoopDesk(self._link, self._register, held)
+        desk = LoopDesk(self._link, self._registration, held)
         limit = self._settings.max_deliveries
         pauses = Backoff(FIRST_RETRY_S, self._settings.backoff_max_s)
         self._count_delivery(held.work)
