@@ -24,8 +24,8 @@ class _Frozen(BaseModel):
 class Timings(_Frozen):
     """Milliseconds since the end of speech, by the Redis server's clock.
 
-    `committed`: when the silence was confirmed of what had been published before that; of it,
-    `published` to `transcribed` may lie before the end of the turn.
+    `committed` is there if STT began before the end of the turn was certain. It is the time when
+    the silence was confirmed; `published` to `transcribed` may be earlier.
     """
 
     published: float | None = None
@@ -56,9 +56,9 @@ class Segment(_Frozen):
 
 
 class TranscriptData(_Frozen):
-    """What was said. The scores are faster-whisper's means over segments, if there was STT.
+    """What was said. If there was STT, the scores are faster-whisper's means over segments.
 
-    `segments` are there where the model heard more than one.
+    `segments` are there if the model heard more than one.
     """
 
     text: str
@@ -106,7 +106,7 @@ class ReplyData(_Frozen):
 
 
 class ErrorData(_Frozen):
-    """The turn was given up: `reason` for programs, `error` for people."""
+    """The turn failed for good: `reason` is for programs, `error` for people."""
 
     stage: str
     reason: str

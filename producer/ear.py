@@ -14,13 +14,20 @@ from common.utterance import Utterance
 from producer.shipping.drafts import Draft, Drafts, EarlyPost, Name
 from producer.shipping.identity import new_utterance_id, shown_name
 from producer.shipping.outbox import Outbox
-from producer.shipping.outbox_metrics import tell_dropped
+from producer.shipping.outbox_metrics import report_dropped
 from producer.sources.mute import Mutable
 from producer.sources.source import Source
-from producer.speech import segmenter as cut
 from producer.speech.detector import Detector
-from producer.speech.endpointing import rules_of
-from producer.speech.segmenter import Segmenter, SegmentEvent
+from producer.speech.endpointing import endpointing_rules
+from producer.speech.segmenter import (
+    Paused,
+    Resumed,
+    Segmenter,
+    SegmentEvent,
+    Skipped,
+    SpeechSegment,
+    SpeechStarted,
+)
 from producer.telemetry.metrics import SPEECH
 
 log = structlog.get_logger(__name__)
@@ -72,7 +79,7 @@ class Ear:
         self._interrupt = settings.interrupt == "new_turn" or (
             settings.interrupt == "auto" and source.is_live
         )
-        rules = rules_of(settings)
+        rules = endpointing_rules(settings)
         # a silence as short as that is over before anything could be gained
         if self._early is not None and settings.eager_pause_s < rules.silence_s:
             rules = replace(
@@ -110,21 +117,21 @@ class Ear:
 
     def _tell(self, event: SegmentEvent) -> None:
         match event:
-            case cut.Utterance():
+            case SpeechSegment():
                 SPEECH.set(event.continued)
                 self._keep(event)
-            case cut.Paused():
-                self._offer(event.utterance)
-            case cut.Resumed():
+            case Paused():
+                self._offer(event.segment)
+            case Resumed():
                 self._drafts.resumed()
                 if self._early is not None:
                     self._early.withdraw()
-            case cut.Skipped():
+            case Skipped():
                 self.heard.skipped += 1
                 SPEECH.set(0)
                 SKIPS.labels("doubtful" if event.is_doubtful else "too_short").inc()
                 log.info(_why_skipped(event), session=self._session)
-            case cut.SpeechStarted():
+            case SpeechStarted():
                 SPEECH.set(1)
                 log.debug("speech_started", at_s=round(event.at / SAMPLE_RATE, 2))
 
@@ -134,17 +141,17 @@ class Ear:
         self._sign_due = self._clock() + self._sign_s
         self._early.still_speaking(self._session, self._drafts.open)
 
-    def _offer(self, piece: cut.Utterance) -> None:
+    def _offer(self, segment: SpeechSegment) -> None:
         if self._early is None:
             return
-        utterance = self._utterance(piece, self._drafts.paused(piece))
+        utterance = self._utterance(segment, self._drafts.paused(segment))
         self._sign_due = self._clock() + self._sign_s
-        self._early.offer(Draft(utterance, self._clock() - self._age_s(piece)))
+        self._early.offer(Draft(utterance, self._clock() - self._age_s(segment)))
 
-    def _age_s(self, piece: cut.Utterance) -> float:
-        return (self._position - piece.end_of_speech) / SAMPLE_RATE if self._paced else 0.0
+    def _age_s(self, segment: SpeechSegment) -> float:
+        return (self._position - segment.end_of_speech) / SAMPLE_RATE if self._paced else 0.0
 
-    def _utterance(self, piece: cut.Utterance, name: Name) -> Utterance:
+    def _utterance(self, segment: SpeechSegment, name: Name) -> Utterance:
         settings = self._settings
         return Utterance(
             id=name.id,
@@ -153,26 +160,26 @@ class Ear:
             session=self._session,
             codec=settings.codec,
             rate=SAMPLE_RATE,
-            samples=len(piece.samples),
-            audio=encode(piece.samples, settings.codec),
-            speech_ms=round(piece.speech_samples * MS_PER_SAMPLE),
-            length_ms=round((piece.end_of_speech - piece.start) * MS_PER_SAMPLE),
-            silence_ms=round(1000 * self._age_s(piece)),
+            samples=len(segment.samples),
+            audio=encode(segment.samples, settings.codec),
+            speech_ms=round(segment.speech_samples * MS_PER_SAMPLE),
+            length_ms=round((segment.end_of_speech - segment.start) * MS_PER_SAMPLE),
+            silence_ms=round(1000 * self._age_s(segment)),
             source=shown_name(self._source.name),
             language=settings.language,
             persona=settings.persona,
             interrupt=self._interrupt,
-            continued=piece.continued,
+            continued=segment.continued,
             traceparent=begin(name.id),
         )
 
-    def _keep(self, piece: cut.Utterance) -> None:
-        utterance = self._utterance(piece, self._drafts.ended(piece))
+    def _keep(self, segment: SpeechSegment) -> None:
+        utterance = self._utterance(segment, self._drafts.ended(segment))
         if self._early is not None:
             self._early.withdraw()
-        dropped = self._outbox.add(utterance, age_s=self._age_s(piece))
+        dropped = self._outbox.add(utterance, age_s=self._age_s(segment))
         if dropped is not None:
-            tell_dropped(dropped)
+            report_dropped(self._session, dropped)
         self.heard.utterances += 1
         log.info(
             "utterance_heard",
@@ -184,7 +191,7 @@ class Ear:
         self._added()
 
 
-def _why_skipped(event: cut.Skipped) -> str:
+def _why_skipped(event: Skipped) -> str:
     if event.is_doubtful:
         return f"Skipped doubtful segment ({event.speech_s:.2f}s that were hardly speech)"
     return f"Skipped short segment ({event.speech_s:.2f}s < {event.minimum_s:g}s)"

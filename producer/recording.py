@@ -8,10 +8,9 @@ from common.settings import ListenSettings
 from common.utterance import Utterance
 from producer.shipping.identity import shown_name
 from producer.sources.source import Source
-from producer.speech.detector_choice import detector_for, with_lag
-from producer.speech.endpointing import rules_of
-from producer.speech.segmenter import Segmenter, SegmentEvent
-from producer.speech.segmenter import Utterance as Piece
+from producer.speech.detector_choice import choose_detector
+from producer.speech.endpointing import endpointing_rules
+from producer.speech.segmenter import Segmenter, SegmentEvent, SpeechSegment
 
 
 class Cutting:
@@ -22,10 +21,9 @@ class Cutting:
     """
 
     def __init__(self, source: Source, settings: ListenSettings) -> None:
-        options = with_lag(settings)
         self._source = source
-        self._detector = detector_for(options)
-        self._segmenter = Segmenter(rules_of(options), source.frame_samples)
+        self._detector = choose_detector(settings)
+        self._segmenter = Segmenter(endpointing_rules(settings), source.frame_samples)
         self.damage = ""
         """Why the recording ended early, if it did; what came before is whole."""
 
@@ -34,34 +32,34 @@ class Cutting:
         """Seconds of the recording that were read so far."""
         return self._source.samples / SAMPLE_RATE
 
-    def __iter__(self) -> Iterator[Piece]:
+    def __iter__(self) -> Iterator[SpeechSegment]:
         try:
             for frame in self._source:
                 is_speech = self._detector.is_speech(frame)
-                yield from _pieces(self._segmenter.push(frame, is_speech, self._detector.is_sure))
+                yield from _segments(self._segmenter.push(frame, is_speech, self._detector.is_sure))
         except BadInput as error:
             self.damage = str(error)
-        yield from _pieces(self._segmenter.finish())
+        yield from _segments(self._segmenter.finish())
 
 
-def _pieces(events: list[SegmentEvent]) -> Iterator[Piece]:
-    return (event for event in events if isinstance(event, Piece))
+def _segments(events: list[SegmentEvent]) -> Iterator[SpeechSegment]:
+    return (event for event in events if isinstance(event, SpeechSegment))
 
 
 def utterance_of(
-    piece: Piece, settings: ListenSettings, *, utterance: str, session: str, source: str
+    segment: SpeechSegment, settings: ListenSettings, *, utterance: str, session: str, source: str
 ) -> Utterance:
-    """A piece as it travels to an STT worker, whose transcript is all that is wanted of it."""
+    """A segment as it travels to an STT worker, whose transcript is all that is wanted of it."""
     return Utterance(
         id=utterance,
         session=session,
         codec=settings.codec,
         rate=SAMPLE_RATE,
-        samples=len(piece.samples),
-        audio=encode(piece.samples, settings.codec),
-        speech_ms=round(piece.speech_samples * MS_PER_SAMPLE),
+        samples=len(segment.samples),
+        audio=encode(segment.samples, settings.codec),
+        speech_ms=round(segment.speech_samples * MS_PER_SAMPLE),
         source=shown_name(source),
         language=settings.language,
         answer=False,
-        continued=piece.continued,
+        continued=segment.continued,
     )

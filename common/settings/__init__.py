@@ -1,8 +1,9 @@
-"""The settings tree: command line over environment over `earshot.toml` over these defaults.
+"""The settings tree.
 
-Environment names are `EARSHOT_SECTION__NAME` (top level: `EARSHOT_NAME`); each may be given as
-`..._FILE` instead, naming a file that holds the value. Units stand in the names (`_s` seconds,
-`_ms` milliseconds); each description says why the default is what it is.
+Command-line options override environment variables, these override `earshot.toml`, and that
+overrides the defaults. An environment variable is named `EARSHOT_SECTION__NAME` (top level:
+`EARSHOT_NAME`); with `_FILE` at its end it names a file that holds the value. Names end in their
+unit (`_s` seconds, `_ms` milliseconds); descriptions give the reason for the default.
 """
 
 from typing import Annotated, Final
@@ -50,7 +51,7 @@ PREFIX: Final = "EARSHOT_"
 
 
 class Settings(BaseSettings):
-    """All of it. `earshot config` prints the effective values and where each came from."""
+    """All settings. `earshot config` prints the values in force and where each came from."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -62,7 +63,8 @@ class Settings(BaseSettings):
     )
 
     shards: Annotated[int, Field(ge=1, le=16_384)] = Field(
-        1, description="Shards of the sessions: 1 is enough for one Redis server."
+        1,
+        description="Number of shards for the sessions. 1 is enough for one Redis server.",
     )
     redis: RedisSettings = RedisSettings()
     limits: LimitSettings = LimitSettings()
@@ -85,7 +87,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Command line, environment, files named by the environment, `earshot.toml`."""
+        """Return the sources, strongest first: options, environment, its files, `earshot.toml`."""
         return (
             init_settings,
             EnvironmentSource(settings_cls),

@@ -88,17 +88,17 @@ def families(snapshot: Snapshot | None = None) -> list[GaugeMetricFamily]:
     """Return what a snapshot says as metrics; without one, their names only."""
     waiting = GaugeMetricFamily(
         "earshot_backlog_waiting_entries",
-        "Entries that no worker has taken, by `stream`: utterances, recordings, turns.",
+        "Entries that wait for a worker, by `stream`: utterances, recordings, turns.",
         labels=["stream"],
     )
     in_hand = GaugeMetricFamily(
         "earshot_backlog_in_hand_entries",
-        "Entries that workers hold, by `stream`.",
+        "Entries that workers have in hand, by `stream`.",
         labels=["stream"],
     )
     oldest = GaugeMetricFamily(
         "earshot_backlog_oldest_seconds",
-        "Age of the oldest entry that waits or is in hand, by `stream`; 0: there is none.",
+        "Age of the oldest entry that waits or is in hand, by `stream`; 0: none.",
         labels=["stream"],
     )
     workers = GaugeMetricFamily(

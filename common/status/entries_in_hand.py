@@ -19,7 +19,7 @@ MAX_SESSIONS: Final = 5
 
 
 @dataclass(slots=True)
-class EntriesInHand:
+class InHandSummary:
     """What one worker holds. `oldest_s`: since its oldest entry was queued."""
 
     count: int = 0
@@ -27,21 +27,21 @@ class EntriesInHand:
     sessions: list[str] = field(default_factory=list)
 
 
-async def read_entries_in_hand(store: Store) -> dict[str, EntriesInHand]:
+async def read_entries_in_hand(store: Store) -> dict[str, InHandSummary]:
     """Return what each worker holds, by its name.
 
     Sessions are named for the LLM stage only: an entry of the STT stage would bring its audio.
     """
     redis: Any = store.redis
     now = await now_ms(redis)
-    workers: dict[str, EntriesInHand] = {}
+    workers: dict[str, InHandSummary] = {}
     for shard in store.all_shards():
         for name, group in GROUPS.items():
             stream = getattr(shard, name)
             for entry, worker in await list_claims(redis, stream, group, MAX_CLAIMS):
                 if worker == HANDED_BACK:
                     continue
-                entries = workers.setdefault(worker, EntriesInHand())
+                entries = workers.setdefault(worker, InHandSummary())
                 entries.count += 1
                 age_s = (now - added_at_ms(entry)) / 1000
                 entries.oldest_s = max(entries.oldest_s, age_s)

@@ -21,33 +21,33 @@ LATENCY_S: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 60,
 # s; of one stage: also short ones
 STAGE_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30, 120)
 
-REDIS_UP: Final = Gauge("earshot_redis_up", "Whether Redis answered last: 1 or 0.")
+REDIS_UP: Final = Gauge("earshot_redis_up", "Whether Redis answered the last request: 1 or 0.")
 REDIS_RECONNECTS: Final = Counter(
-    "earshot_redis_reconnects_total", "Times that Redis was back after it had been away."
+    "earshot_redis_reconnects_total", "How often Redis came back after it was away."
 )
 TURNS: Final = Counter(
     "earshot_turns_total",
-    "Turns by `event`: heard, transcript, and how they ended: reply, skipped, error.",
+    "Turns by `event`: heard, transcript, or how they ended: reply, skipped, error.",
     ["event"],
 )
 SKIPS: Final = Counter(
     "earshot_skips_total",
-    "Turns that ended without a reply of their own, by `reason`; too_short, doubtful: never sent.",
+    "Turns that ended without their own reply, by `reason`; too_short and doubtful: never sent.",
     ["reason"],
 )
 TO_TRANSCRIPT: Final = Histogram(
     "earshot_speech_to_transcript_seconds",
-    "From the end of speech to the transcript.",
+    "Time from the end of speech to the transcript.",
     buckets=LATENCY_S,
 )
 TO_FIRST_TOKEN: Final = Histogram(
     "earshot_speech_to_first_token_seconds",
-    "From the end of speech to the reply's first token.",
+    "Time from the end of speech to the first token of the reply.",
     buckets=LATENCY_S,
 )
 TO_DONE: Final = Histogram(
     "earshot_speech_to_done_seconds",
-    "From the end of speech to the whole reply.",
+    "Time from the end of speech to the whole reply.",
     buckets=LATENCY_S,
 )
 WAIT: Final = Histogram(
@@ -64,12 +64,12 @@ DURATION: Final = Histogram(
 )
 FIRST_TOKEN: Final = Histogram(
     "earshot_llm_first_token_seconds",
-    "From taking a turn to the first token of its reply: mostly the LLM server's time.",
+    "Time from taking a turn to the first token of its reply: mostly the LLM server's time.",
     buckets=STAGE_S,
 )
 TOKENS: Final = Counter(
     "earshot_llm_tokens_total",
-    "Tokens of replies as the LLM server counts them, by `kind`: prompt, completion.",
+    "Tokens as the LLM server counts them, by `kind`: prompt, completion.",
     ["kind"],
 )
 

@@ -1,7 +1,9 @@
 """Looking after what nobody holds: tend, trim and forget."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
+
+import structlog
 
 from common.keys import Shard
 from common.redis.script import Script
@@ -10,6 +12,8 @@ from common.redis.store import Store, ms
 TEND: Final = Script("tend")
 TRIM: Final = Script("trim")
 FORGET: Final = Script("forget")
+
+log = structlog.get_logger(__name__)
 
 
 async def tend(store: Store, session: str) -> list[str]:
@@ -49,6 +53,14 @@ async def trim(store: Store, shard: Shard) -> Trimmed:
         ],
     )
     return Trimmed(*(int(count) for count in answer))
+
+
+def report_trimmed(trimmed: Trimmed) -> None:
+    """Log what a count limit dropped, with the setting that raises the limit."""
+    for kind, count in asdict(trimmed).items():
+        if count:
+            setting = f"EARSHOT_LIMITS__{kind.upper()}_MAX"
+            log.warning("oldest_dropped", of=kind, count=count, setting=setting)
 
 
 async def forget(store: Store, session: str) -> int:

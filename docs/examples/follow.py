@@ -1,6 +1,6 @@
-"""Follows every conversation in Redis: pip install redis; python follow.py redis://127.0.0.1:6379/0
+"""Follow every conversation in Redis: pip install redis; python follow.py redis://127.0.0.1:6379/0
 
-Begins with what is new, or behind the stream id given as a second argument (0: all that is kept).
+Print new events, or all events after the stream id in the second argument (0: all that are kept).
 """
 
 import json
@@ -27,6 +27,6 @@ while True:
                     print(f"{event['session']} was told: {data['text']}", flush=True)
                 elif event["type"] in ("skipped", "error"):
                     print(f"{event['session']}: {event['type']}, {data['reason']}", flush=True)
-                cursors[stream] = entry  # done with: after a crash go on from here
+                cursors[stream] = entry  # go on from here after Redis was away
     except (redis.ConnectionError, redis.TimeoutError):
         time.sleep(1)

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Follows the conversations of shard 0 with redis-cli alone, one event a line: type, session, data.
+# Follow the conversations of shard 0 with redis-cli alone. One event per line: type, session, data.
 #   ./follow.sh [redis-cli options, such as -h HOST -p PORT]
 stream='earshot:{0}:results'
-# what is new, by Redis's clock in ms; `last=0` would begin with all that is kept
+# begin with new events: the time of Redis in ms; `last=0` would begin with all that are kept
 last=$(redis-cli "$@" --raw TIME | awk 'NR == 1 { s = $1 } NR == 2 { printf "%s%03d-0", s, $1 / 1000 }')
 answer=$(mktemp)
 trap 'rm -f "$answer"' EXIT
@@ -10,7 +10,7 @@ trap 'exit 0' INT TERM
 
 while :; do
   redis-cli "$@" --raw XREAD COUNT 100 BLOCK 2000 STREAMS "$stream" "$last" > "$answer" || sleep 1
-  # One text a line: the stream's name; then of each entry its id, and field and value in turn.
+  # The answer has one text per line: the stream's name; then, for each entry, its id, its fields and values.
   awk 'NR == 1 { next }
        isvalue { value[name] = $0; isvalue = 0; if (name == "data") show(); next }
        /^[0-9]+-[0-9]+$/ { next }

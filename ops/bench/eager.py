@@ -33,14 +33,14 @@ from ops.local.embedded_redis import EmbeddedRedis
 from ops.local.machine import ready_workers
 from ops.local.supervisor import NotReady
 from producer.listen import listen
-from producer.shipping.outbox import Outbox
+from producer.shipping.outbox_folder import open_outbox
 from producer.sources.audio_file import AudioFileSource
-from producer.speech.detector_choice import detector_for, with_lag
-from producer.speech.endpointing import endpointing
-from workers.loop.consumer_loop import Loop
+from producer.speech.detector_choice import choose_detector
+from producer.speech.endpointing import endpointing_rules
+from workers.loop.consumer_loop import ConsumerLoop
 from workers.loop.registration import consumer_name
-from workers.stt.handler import Engine, SttHandler
-from workers.stt.whisper import Transcription
+from workers.stt.engine import Engine, Transcription
+from workers.stt.handler import SttHandler
 from workers.stt.whisper import load as load_engine
 
 PAUSE_S: Final = 0.5  # inside a pair: an eager pause, but no end; less than twice the room
@@ -111,16 +111,15 @@ class _Setting:
         engine = self.engines[0]
         runs, stt_s = engine.runs, engine.stt_s
         path = self.folder / "clip.wav"
-        silence_s = endpointing(self.settings.listen.preset).silence_s
+        silence_s = endpointing_rules(self.settings.listen).silence_s
         soundfile.write(path, np.concatenate([clip.samples, _quiet(silence_s + REST_S)]), 16_000)
-        options = with_lag(self.settings.listen.model_copy(update={"eager": mode}))
+        options = self.settings.listen.model_copy(update={"eager": mode})
         source = AudioFileSource(path, options.frame_ms, realtime=True)
         session = f"eager-{mode}"
-        outbox = Outbox(self.folder, session, max_bytes=2**26, max_age_s=3600)
-        with source, outbox:
+        with source, open_outbox(options, session, self.folder) as outbox:
             await listen(
                 source,
-                detector_for(options),
+                choose_detector(options),
                 options,
                 outbox,
                 self.store,
@@ -184,7 +183,7 @@ async def measure(
         await wait_for_redis(link, store, settings)
         engines = await _worker(stack, settings, ready_workers(link, store, 1))
         setting = _Setting(settings, store, link, folder, engines)
-        silence_s = endpointing(settings.listen.preset).silence_s
+        silence_s = endpointing_rules(settings.listen).silence_s
         measured = Measured(model, 1000 * silence_s, settings.listen.eager_pause_s)
         for number, clip in enumerate(said):
             for mode in MODES[:: 1 if number % 2 else -1]:
@@ -211,7 +210,9 @@ async def _worker(
     store = await stack.enter_async_context(open_store(settings))
     handler = SttHandler(store, settings.stt, load=counting)
     stop = asyncio.Event()
-    running = asyncio.create_task(Loop(store, settings, handler, consumer_name("stt")).run(stop))
+    running = asyncio.create_task(
+        ConsumerLoop(store, settings, handler, consumer_name("stt")).run(stop)
+    )
 
     async def leave() -> None:
         stop.set()

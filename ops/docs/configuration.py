@@ -18,12 +18,12 @@ OPENING: Final = """\
 
 Generated from `common/settings/` by `python -m ops.docs.configuration`: change it there.
 
-A setting comes from the first of these that names it:
+A setting takes its value from the first of these places that names it:
 
-1. the command line, where the command has an option for it (`earshot listen --help`),
-2. the environment: `EARSHOT_REDIS__URL`, with two underscores between section and name,
-3. a file that the environment names: `EARSHOT_REDIS__PASSWORD_FILE=/run/secrets/redis` (every
-   variable has such a twin; the line end is not part of the value),
+1. the command line, if the command has an option for it (`earshot listen --help`)
+2. an environment variable: `EARSHOT_REDIS__URL`, with two underscores between section and name
+3. a file that an environment variable names: `EARSHOT_REDIS__PASSWORD_FILE=/run/secrets/redis`.
+   Every variable has such a form. The line end of the file is not part of the value.
 4. `earshot.toml` in the working directory:
 
    ```toml
@@ -36,11 +36,11 @@ A setting comes from the first of these that names it:
    preset = "command"
    ```
 
-5. the defaults below.
+5. the defaults below
 
-`earshot config` prints what is in force and where each value came from, with passwords and keys
-masked. A name that does not exist, or a value that cannot be used, stops the start with a sentence.
-`_s` are seconds, `_ms` milliseconds, `_mb` megabytes (2^20 bytes).
+`earshot config` prints the values in force and where each came from. It masks passwords and keys.
+If a name does not exist, or a value cannot be used, the process does not start and says why. Names
+end in their unit: `_s` are seconds, `_ms` milliseconds, `_mb` megabytes (2^20 bytes).
 """
 
 BOUNDS: Final = {

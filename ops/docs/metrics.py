@@ -36,10 +36,9 @@ def rows() -> Iterator[Row]:
     yield from _rows(_defined(common.telemetry.metrics), "every role")
     yield from _rows(common.status.backlog_metrics.families(), "stt, llm")
     yield from _rows(_defined(workers.loop.metrics), "stt, llm")
-    yield from _rows(
-        [*_defined(producer.telemetry.metrics), *producer.shipping.outbox_metrics.families()],
-        "listen",
-    )
+    yield from _rows(_defined(producer.telemetry.metrics), "listen")
+    yield from _rows(_defined(producer.shipping.outbox_metrics), "listen, dashboard, jobs")
+    yield from _rows(producer.shipping.outbox_metrics.families(), "listen")
 
 
 def _defined(module: ModuleType) -> list[Metric]:

@@ -22,8 +22,9 @@ from common.results.subscriber import Subscriber
 from common.settings import Settings
 from ops.jobs.connection import why
 from ops.jobs.ended_conversations import Ended, QuietSessions
-from ops.jobs.queues import RECORDINGS, UPKEEP, enqueue, job_id
+from ops.jobs.queues import ENDED, RECORDINGS, UPKEEP, enqueue, find, job_id
 from ops.queries.since import start
+from producer.shipping.outbox_metrics import OUTBOX_DROPPED
 
 TICK_S: Final = 1.0
 # Quiet times that are read back at the start: what ended before was seen by whoever ran then.
@@ -50,6 +51,7 @@ class Schedule:
         self._connection = connection
         self._wall = wall
         self._swept = -1
+        self._uncounted: set[str] = set()
         self.trouble = ""
         self._quiet = QuietSessions(1000 * settings.jobs.summary_quiet_s)
         self._scheduler = RQScheduler(
@@ -94,11 +96,25 @@ class Schedule:
         self._scheduler.enqueue_scheduled_jobs()  # type: ignore[no-untyped-call]  # RQ's
         due = int(self._wall() // self._settings.jobs.sweep_every_s)
         if due != self._swept:
-            self._enqueue("sweep", f"sweep-{due}", {})
+            if self._enqueue("sweep", f"sweep-{due}", {}):
+                self._uncounted.add(f"sweep-{due}")
             self._swept = due
+        for sweep in tuple(self._uncounted):
+            self._count(sweep)
 
-    def _enqueue(self, kind: str, identity: str, arguments: Mapping[str, Any]) -> None:
-        enqueue(self._connection, self._settings.jobs, kind, identity, arguments, again="never")
+    def _count(self, sweep: str) -> None:
+        """Count what a sweep dropped, once it has ended: Prometheus never asks its process."""
+        job = find(self._connection, sweep)
+        if job is None or job.get_status(refresh=False) in ENDED:
+            self._uncounted.remove(sweep)
+            result = None if job is None else job.return_value()
+            OUTBOX_DROPPED.inc(result["outbox_rows"] if result else 0)
+
+    def _enqueue(self, kind: str, identity: str, arguments: Mapping[str, Any]) -> bool:
+        """Enqueue a job unless one of this id is known; return whether it is new."""
+        jobs = self._settings.jobs
+        _, is_new = enqueue(self._connection, jobs, kind, identity, arguments, again="never")
+        return is_new
 
     async def _follow(self) -> None:
         """Every event, from so long ago that no conversation which is still open is missed."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from common.utterance import Utterance
-from producer.speech import segmenter as cut
+from producer.speech.segmenter import SpeechSegment
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +60,23 @@ class Drafts:
         """The id of the utterance that a draft was made of and that has not ended; or empty."""
         return self._id
 
-    def paused(self, piece: cut.Utterance) -> Name:
+    def paused(self, segment: SpeechSegment) -> Name:
         """The name of a new draft."""
-        if self._start != piece.start:
-            self._id, self._revision, self._start = self._new_id(), 0, piece.start
+        if self._start != segment.start:
+            self._id, self._revision, self._start = self._new_id(), 0, segment.start
         self._revision += 1
-        self._end = piece.end_of_speech
+        self._end = segment.end_of_speech
         return Name(self._id, self._revision, final=False)
 
     def resumed(self) -> None:
         """The latest draft is incomplete."""
         self._end = None
 
-    def ended(self, piece: cut.Utterance) -> Name:
+    def ended(self, segment: SpeechSegment) -> Name:
         """The name of an utterance that is over, or that was cut at its maximum length."""
-        if not self._id or self._start != piece.start:
+        if not self._id or self._start != segment.start:
             name = Name(self._new_id(), 1, final=True)
-        elif self._end == piece.end_of_speech and not piece.continued:
+        elif self._end == segment.end_of_speech and not segment.continued:
             name = Name(self._id, self._revision, final=False)
         else:
             name = Name(self._id, self._revision + 1, final=True)

@@ -91,7 +91,7 @@ class Outbox(Closeable):
         self._offset = wall() - monotonic()
         self._lock = threading.Lock()
         self._growth = 0  # of what waits, in the transaction that is open
-        self._folder = folder
+        self.folder = folder
         self._draft = folder / f"{session}.draft"
         self._noted = ""  # by this process
         self.session = session
@@ -113,7 +113,7 @@ class Outbox(Closeable):
         try:
             yield
         except (OSError, sqlite3.Error) as error:
-            raise BadInput(f"the outbox in {self._folder} cannot be used: {error}") from None
+            raise BadInput(f"the outbox in {self.folder} cannot be used: {error}") from None
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:

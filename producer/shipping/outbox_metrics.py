@@ -1,22 +1,27 @@
 """What an outbox holds and drops, for Prometheus."""
 
 from collections.abc import Iterable
+from typing import Final
 
 import structlog
+from prometheus_client import Counter
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from common.errors import BadInput
 from producer.shipping.outbox import Depth, Dropped, Outbox
-from producer.telemetry.metrics import OUTBOX_DROPPED
+
+OUTBOX_DROPPED: Final = Counter(
+    "earshot_outbox_dropped_total", "Utterances that the outbox dropped: too old, or no room."
+)
 
 log = structlog.get_logger(__name__)
 
 
-def tell_dropped(dropped: Dropped) -> None:
-    """Count and say what an outbox had to let go of."""
+def report_dropped(session: str, dropped: Dropped) -> None:
+    """Count and log what the outbox of a session had to drop."""
     OUTBOX_DROPPED.inc(dropped.count)
-    log.error("outbox_dropped_oldest", count=dropped.count, why=dropped.why)
+    log.error("outbox_dropped_oldest", session=session, count=dropped.count, why=dropped.why)
 
 
 class OutboxCollector(Collector):
@@ -41,10 +46,10 @@ def families(depth: Depth | None = None) -> list[GaugeMetricFamily]:
     """The depth of an outbox as metrics; without one, their names only."""
     values = {
         ("earshot_outbox_utterances", "Utterances that wait for Redis."): "waiting",
-        ("earshot_outbox_parked_utterances", "Utterances that Redis will never take."): "parked",
-        ("earshot_outbox_bytes", "Audio in the outbox."): "size_bytes",
-        ("earshot_outbox_limit_bytes", "Where the oldest are let go of."): "limit_bytes",
-        ("earshot_outbox_oldest_seconds", "Age of the oldest that waits; 0: none."): "oldest_s",
+        ("earshot_outbox_parked_utterances", "Utterances that Redis will never accept."): "parked",
+        ("earshot_outbox_bytes", "Size of the audio in the outbox."): "size_bytes",
+        ("earshot_outbox_limit_bytes", "Size at which the oldest go."): "limit_bytes",
+        ("earshot_outbox_oldest_seconds", "Age of the oldest utterance; 0: none."): "oldest_s",
     }
     return [
         GaugeMetricFamily(name, text, value=None if depth is None else getattr(depth, field))

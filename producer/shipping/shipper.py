@@ -29,7 +29,7 @@ from common.utterance import Utterance
 from producer.shipping.eager import Eager
 from producer.shipping.identity import new_utterance_id
 from producer.shipping.outbox import Outbox, Waiting
-from producer.shipping.outbox_metrics import tell_dropped
+from producer.shipping.outbox_metrics import report_dropped
 from producer.telemetry.metrics import PUBLISHED
 
 FULL_PAUSE_S: Final = 1.0
@@ -127,7 +127,7 @@ class Shipper:
 
     def _first(self) -> Waiting | None:
         if (dropped := self._outbox.drop_stale()) is not None:
-            tell_dropped(dropped)
+            report_dropped(self._outbox.session, dropped)
         return self._outbox.first()
 
     async def _ship(self, waiting: Waiting) -> None:

@@ -1,8 +1,8 @@
 """Cuts a stream of judged frames into utterances: a pure state machine in sample time.
 
-    idle --speech--> open --silence--> idle    (Utterance, or Skipped if too short or doubtful)
+    idle --speech--> open --silence--> idle    (SpeechSegment, or Skipped if too short or doubtful)
                       |  ^
-                      +--+ longer than max_utterance_s (Utterance, continued)
+                      +--+ longer than max_utterance_s (SpeechSegment, continued)
 
 Speech is `start_speech_s` of voiced frames within `start_window_s`: fewer are a click, which
 neither opens an utterance nor goes on with one. A silence lasts until the first voiced frame of
@@ -38,7 +38,7 @@ class SpeechStarted:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Utterance:
+class SpeechSegment:
     """A piece of the stream to ship: `samples` is exactly stream[start : start + len(samples)]."""
 
     samples: NDArray[np.int16]
@@ -58,7 +58,7 @@ class Utterance:
 class Paused:
     """A silence that is not long enough yet; if it goes on, the open utterance is over."""
 
-    utterance: Utterance
+    segment: SpeechSegment
     """The audio so far, as if it were over; the final one has the same `start`."""
 
 
@@ -81,7 +81,7 @@ class Skipped:
     """The detector was sure of hardly any of it, however long it is."""
 
 
-SegmentEvent = SpeechStarted | Paused | Resumed | Utterance | Skipped
+SegmentEvent = SpeechStarted | Paused | Resumed | SpeechSegment | Skipped
 
 
 class Segmenter:
@@ -180,7 +180,7 @@ class Segmenter:
         if rest and silence == rest[0] and not open_.paused and self._is_utterance(open_):
             open_.paused = True
             open_.pauses += 1
-            return [Paused(self._utterance(open_, self._length(open_)))]
+            return [Paused(self._segment(open_, self._length(open_)))]
         return []
 
     def _undecided(self) -> int:
@@ -188,7 +188,7 @@ class Segmenter:
         recent = list(self._recent)
         return len(recent) - recent.index(True) if True in recent else 0
 
-    def _close(self, open_: "_Open") -> Utterance | Skipped:
+    def _close(self, open_: "_Open") -> SpeechSegment | Skipped:
         self._open = None
         if not self._is_utterance(open_):
             return Skipped(
@@ -200,12 +200,12 @@ class Segmenter:
             )
         length = self._length(open_)
         self._shipped = open_.first + length
-        return self._utterance(open_, length)
+        return self._segment(open_, length)
 
-    def _cut(self, open_: "_Open") -> Utterance:
+    def _cut(self, open_: "_Open") -> SpeechSegment:
         earliest = self._max - self._cut_window
         at = earliest + quietest_boundary(open_.frames[earliest : self._max])
-        part = self._utterance(open_, at, continued=True)
+        part = self._segment(open_, at, continued=True)
         open_.drop(at)
         return part
 
@@ -225,11 +225,11 @@ class Segmenter:
     def _is_sure(self, open_: "_Open") -> bool:
         return open_.sure >= self._start_speech
 
-    def _utterance(self, open_: "_Open", length: int, *, continued: bool = False) -> Utterance:
+    def _segment(self, open_: "_Open", length: int, *, continued: bool = False) -> SpeechSegment:
         voiced = open_.voiced[:length]
         last = length - voiced[::-1].index(True) if continued and True in voiced else length
         end = min(open_.end_of_speech, open_.first + last)
-        return Utterance(
+        return SpeechSegment(
             samples=np.concatenate(open_.frames[:length]),
             start=open_.first * self._size,
             end_of_speech=end * self._size,

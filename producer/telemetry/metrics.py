@@ -7,21 +7,18 @@ from prometheus_client import Counter, Gauge
 SPEECH: Final = Gauge("earshot_speech_active", "Whether somebody speaks: 1 or 0.")
 MUTED: Final = Gauge("earshot_muted", "Whether the microphone is muted: 1 or 0.")
 MICROPHONE_RECONNECTS: Final = Counter(
-    "earshot_microphone_reconnects_total", "Times that a microphone that had failed was back."
+    "earshot_microphone_reconnects_total", "How often a failed microphone came back."
 )
 AUDIO_LOST: Final = Counter(
     "earshot_audio_lost_blocks_total",
-    "Blocks of audio lost, by `at`: device (its own buffer ran over), queue (nobody took them).",
+    "Lost blocks of audio, by `at`: device (its buffer ran over), queue (not read in time).",
     ["at"],
 )
 PUBLISHED: Final = Counter(
     "earshot_published_total",
-    "Answers of Redis to what was sent, by `verdict`: accepted, revised (a draft is final"
-    " now), duplicate, closed (it becomes a new turn), full (kept until there is room), refused.",
+    "Answers of Redis to publishing, by `verdict`: accepted, revised (a draft is now final),"
+    " duplicate, closed (becomes a new turn), full (kept until there is room), refused.",
     ["verdict"],
-)
-OUTBOX_DROPPED: Final = Counter(
-    "earshot_outbox_dropped_total", "Utterances that the outbox let go of: too old, or no room."
 )
 
 for _at in ("device", "queue"):

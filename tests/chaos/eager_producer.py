@@ -28,7 +28,7 @@ from producer.shipping.drafts import Draft, Drafts, Name
 from producer.shipping.identity import new_utterance_id
 from producer.shipping.outbox import Outbox
 from producer.shipping.shipper import Shipper
-from producer.speech import segmenter as cut
+from producer.speech.segmenter import SpeechSegment
 
 BLOCK: Final = 100  # numbers of one utterance: revisions get one each
 STEP_S: Final = 0.08
@@ -139,8 +139,8 @@ class Speaker:
             os.kill(os.getpid(), signal.SIGKILL)
 
     async def _pause(self, number: int, ends: int) -> None:
-        piece = _piece(number, ends)
-        utterance = self._utterance(number, ends, self._drafts.paused(piece))
+        segment = _segment(number, ends)
+        utterance = self._utterance(number, ends, self._drafts.paused(segment))
         self._shipper.eager.offer(Draft(utterance, asyncio.get_running_loop().time()))
 
     async def _sent(self) -> None:
@@ -149,7 +149,7 @@ class Speaker:
             await self._wait()
 
     def _end(self, number: int, ends: int) -> None:
-        utterance = self._utterance(number, ends, self._drafts.ended(_piece(number, ends)))
+        utterance = self._utterance(number, ends, self._drafts.ended(_segment(number, ends)))
         self._diary.note("ended", BLOCK * number + ends)
         self._shipper.eager.withdraw()
         self._outbox.add(utterance, age_s=0)
@@ -166,9 +166,9 @@ class Speaker:
         await asyncio.sleep(self._rng.uniform(0, 2 * STEP_S))
 
 
-def _piece(number: int, ends: int) -> cut.Utterance:
+def _segment(number: int, ends: int) -> SpeechSegment:
     start = number * SAMPLE_RATE
-    return cut.Utterance(
+    return SpeechSegment(
         samples=np.zeros(0, np.int16),
         start=start,
         end_of_speech=start + 100 * (1 + ends),

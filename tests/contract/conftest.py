@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from tests.contract.servers import Served, ServedByStandIn, ServedByVllm
-from workers.llm import tokenizer
+from workers.llm import tokens
 
 
 @pytest.fixture(autouse=True)
 def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is counted must not depend on how busy the machine is."""
-    monkeypatch.setattr(tokenizer, "LIMIT_S", 60.0)
+    monkeypatch.setattr(tokens, "COUNT_TIMEOUT_S", 60.0)
 
 
 def _served(request: pytest.FixtureRequest, folder: Path, *, system_role: bool) -> Served:

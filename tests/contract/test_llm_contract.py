@@ -23,10 +23,11 @@ from tests.contract.servers import KEY, TINY, WINDOW, Served
 from tests.support.llm_handler import SESSION, Room
 from tests.support.waiting import until
 from workers.llm.errors import ContextTooLong, SystemRoleRefused
+from workers.llm.persona import Personas
 from workers.llm.prompt import Prompt, Round
-from workers.llm.request import Asking
-from workers.llm.server import Finished, LlmServer
-from workers.llm.window import Window
+from workers.llm.reply import Finished
+from workers.llm.request import Requests
+from workers.llm.server import LlmServer
 
 # A start of vLLM is part of the first test that asks for a server.
 pytestmark = pytest.mark.timeout(900)
@@ -163,15 +164,15 @@ async def test_a_history_that_was_refused_is_shortened_and_asked_again(served: S
     rounds = tuple(Round(f"question {number}", "word " * 300) for number in range(12))
     prompt = Prompt("Be kind.", rounds, "and now?")
     async with connected(served, model=TINY) as server:
-        persona = settings_for(served, min_tokens=8, max_tokens=8)
-        asking = Asking(server, Window(server), persona, prompt)
+        persona = Personas(settings_for(served, min_tokens=8, max_tokens=8)).default
         with capture_logs() as logged:
-            assert [piece async for piece in asking.pieces()]
-        assert asking.finished is not None
-        assert asking.finished.usage is not None
+            *pieces, finished = [part async for part in Requests(server).ask(prompt, persona)]
+        assert pieces
+        assert isinstance(finished, Finished)
+        assert finished.usage is not None
         assert server.window == WINDOW  # from the refusal
     assert [line["event"] for line in logged].count("history_shortened") == 1
-    assert WINDOW / 3 < asking.finished.usage["prompt_tokens"] < WINDOW
+    assert WINDOW / 3 < finished.usage["prompt_tokens"] < WINDOW
 
 
 async def test_a_long_conversation_stays_inside_of_the_window(served: Served, store: Store) -> None:
@@ -265,20 +266,20 @@ async def test_newer_speech_stops_the_server(served: Served, store: Store) -> No
 async def test_a_server_killed_in_mid_stream(served: Served, store: Store) -> None:
     async with opened(store, served, min_tokens=LONG, max_tokens=LONG) as room:
         await room.hears("tell me about numbers")
-        work = await room.wake_up()
+        delivery = await room.wake_up()
         with served.slowly():
-            answering = asyncio.create_task(room.handler.handle(work, room.desk))
+            answering = asyncio.create_task(room.handler.handle(delivery, room.context))
             await until(room.deltas)
             await asyncio.to_thread(served.kill)
             with pytest.raises(Transient) as broken:
                 await answering
         assert not broken.value.opens_breaker
         with pytest.raises(Transient) as refused:
-            await room.handler.handle(work, room.desk)
+            await room.handler.handle(delivery, room.context)
         assert refused.value.opens_breaker
         assert "cannot be reached" in str(refused.value)
         await asyncio.to_thread(served.start)
-        assert await room.handler.handle(work, room.desk) is Settled.OK
+        assert await room.handler.handle(delivery, room.context) is Settled.OK
         (reply,) = await room.events(Reply)
         deltas = await room.deltas()
     assert (reply.data.attempt, reply.data.finish_reason) == (3, "length")

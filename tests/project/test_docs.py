@@ -9,9 +9,9 @@ import pytest
 from common.settings import PREFIX, Settings
 from tests.support.repository import ROOT
 
-PAGES: Final = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PROSE: Final = [
-    *PAGES,
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "CHANGELOG.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "ops" / "training" / "README.md",
@@ -38,14 +38,14 @@ def _settings() -> set[str]:
     return known
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_setting_exists(page: Path) -> None:
     known = _settings()
     named = set(re.findall(rf"{PREFIX}[A-Z]\w+", page.read_text()))
     assert named - known - {f"{name}_FILE" for name in known} == set()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PROSE, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_and_heading_exists(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         if target.startswith(("http://", "https://")):

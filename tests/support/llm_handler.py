@@ -15,7 +15,7 @@ from common.transitions.claims import Claim, Settled
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
 from workers.llm.handler import LlmHandler
-from workers.loop.handler import Work
+from workers.loop.handler import Delivery
 
 Answer = TypeVar("Answer")
 
@@ -24,7 +24,7 @@ WORKER: Final = "llm-1"
 PATIENCE_S: Final = 30.0
 
 
-class Desk:
+class RetryingContext:
     """What the loop would offer; it asks again for as long as Redis is away."""
 
     async def lasting(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -51,7 +51,7 @@ class Room:
         self.shard = store.shard(SESSION)
         self.settings = LlmSettings(base_url=base_url, **({"delta_interval_ms": 0} | settings))
         self.handler = LlmHandler(store, self.settings)
-        self.desk = Desk()
+        self.context = RetryingContext()
         self._numbers = count(1)
         self.redis: Any = store.redis
 
@@ -62,15 +62,15 @@ class Room:
         assert published.verdict is Verdict.ACCEPTED
         return published.turn
 
-    async def wake_up(self, consumer: str = WORKER) -> Work:
+    async def wake_up(self, consumer: str = WORKER) -> Delivery:
         """The next wake-up, in the hands of `consumer`."""
         answer = await self.redis.xreadgroup(LLM_GROUP, consumer, {self.shard.turns: ">"}, count=1)
         ((stream, ((entry, fields),)),) = answer
-        return Work(Claim(self.shard, stream.decode(), entry.decode(), consumer), fields, 1)
+        return Delivery(Claim(self.shard, stream.decode(), entry.decode(), consumer), fields, 1)
 
     async def answer(self) -> Settled:
         """Handle the next wake-up."""
-        return await self.handler.handle(await self.wake_up(), self.desk)
+        return await self.handler.handle(await self.wake_up(), self.context)
 
     async def events(self, kind: type[Event] | None = None) -> list[Any]:
         rows = await self.redis.xrange(self.shard.results)
@@ -92,7 +92,7 @@ class Room:
         """A room whose handler has started, and is closed at the end."""
         room = cls(store, base_url, **settings)
         await store.redis.xgroup_create(room.shard.turns, LLM_GROUP, id="0", mkstream=True)
-        await room.handler.start(room.desk)
+        await room.handler.start(room.context)
         try:
             yield room
         finally:

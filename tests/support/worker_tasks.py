@@ -29,9 +29,9 @@ from ops.bench.chaos.speech import InstantEngine, heard_in, text_of, utterance_o
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from workers.loop import reader
-from workers.loop.consumer_loop import Loop
+from workers.loop.consumer_loop import ConsumerLoop
+from workers.stt.engine import Transcription
 from workers.stt.handler import SttHandler
-from workers.stt.whisper import Transcription
 
 PATIENCE_S: Final = 30.0
 CLAIM_S: Final = 0.6
@@ -146,7 +146,7 @@ class Shop:
         )
         store = self._store(self.settings.redis.url)
         handler = SttHandler(store, settings.stt, load=lambda _: engine)
-        loop = Loop(store, settings, handler, name)
+        loop = ConsumerLoop(store, settings, handler, name)
         stop = asyncio.Event()
         worker_ = Worker(name, engine, store, stop, asyncio.create_task(loop.run(stop)))
         self.workers.append(worker_)

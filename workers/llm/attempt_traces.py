@@ -1,8 +1,8 @@
 """The trace of an attempt at an answer, while nobody knows yet how it ends.
 
-An attempt that ends in a reply has its span made by the transition (`common/telemetry/spans.py`),
-under an id that was known before. Here is what is passed to the LLM server, and the spans of
-attempts that fail.
+The transition makes the span of an attempt that ends in a reply (`common/telemetry/spans.py`),
+under an id that was known before. This module passes the trace context to the LLM server, and
+makes the spans of attempts that fail.
 """
 
 import time
@@ -20,17 +20,17 @@ from common.transitions.answering import Attempt
 
 
 class AttemptTraces:
-    """Those of one worker. `clock` counts seconds."""
+    """The traces of one worker's attempts. `clock` counts seconds."""
 
     def __init__(self, recorder: Recorder = OFF, clock: Callable[[], float] = time.monotonic):
         self._recorder = recorder
         self._clock = clock
 
     @contextmanager
-    def of(self, attempt: Attempt) -> Iterator[None]:
-        """Around the work on an attempt: requests to the LLM server carry its trace context.
+    def trace(self, attempt: Attempt) -> Iterator[None]:
+        """Trace the work on an attempt: requests to the LLM server carry its trace context.
 
-        Without traces of our own that is the one that the turn came with, handed on as it is.
+        Without traces of our own they carry the context that the turn came with, unchanged.
         """
         last = attempt.turns[-1]
         context = traceparent.of_turn(last.traceparent, last.utterance)

@@ -1,14 +1,14 @@
-"""Gathering the pieces of a stream: the first at once, the rest at intervals."""
+"""Batches of a stream's text: the first piece at once, the rest at intervals."""
 
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
 
-class Gathered:
+class PendingText:
     """Text that has come and was not taken yet.
 
-    White space at both ends of the whole text is never given out, so that what was taken, put
+    White space at both ends of the whole text is never given out, so that all that was taken, put
     together, is the text as it will stand in the reply.
     """
 
@@ -17,12 +17,12 @@ class Gathered:
         self._begun = False
 
     def add(self, piece: str) -> bool:
-        """Take a piece in; whether there is something to take out."""
+        """Add a piece; return whether there is something to take."""
         self._text += piece
         return bool(self._text.strip())
 
     def take(self) -> str:
-        """All of it, except white space that nothing has followed yet."""
+        """Take all of it, except white space that nothing has followed yet."""
         text = self._text if self._begun else self._text.lstrip()
         body = text.rstrip()
         if body:
@@ -31,42 +31,42 @@ class Gathered:
         return body
 
 
-async def coalesced(
+async def batch_text(
     pieces: AsyncGenerator[str, None], interval_s: float
 ) -> AsyncGenerator[str, None]:
-    """The text of `pieces` in batches: the first piece at once, then one every `interval_s`.
+    """Yield the text of `pieces` in batches: the first piece at once, then one every `interval_s`.
 
-    `pieces` is read on while a batch is being worked on, and closed when this is closed (close
-    it: `contextlib.aclosing`). What `pieces` raises is raised here, at once.
+    Goes on reading `pieces` while the caller works on a batch. Closes `pieces` when it is closed
+    itself (close it: `contextlib.aclosing`). What `pieces` raises is raised here, at once.
     """
-    gathered = Gathered()
-    waiting, ended = asyncio.Event(), asyncio.Event()
+    pending = PendingText()
+    something_came, ended = asyncio.Event(), asyncio.Event()
 
-    async def gather() -> None:
+    async def read() -> None:
         try:
             async with aclosing(pieces):
                 async for piece in pieces:
-                    if gathered.add(piece):
-                        waiting.set()
+                    if pending.add(piece):
+                        something_came.set()
         finally:
             ended.set()
-            waiting.set()
+            something_came.set()
 
-    gathering = asyncio.create_task(gather())
+    reading = asyncio.create_task(read())
     try:
         while True:
-            await waiting.wait()
-            waiting.clear()
-            over = ended.is_set()
-            if over:
-                await gathering  # raises what ended it
-            if batch := gathered.take():
+            await something_came.wait()
+            something_came.clear()
+            is_last = ended.is_set()
+            if is_last:
+                await reading  # raises what ended it
+            if batch := pending.take():
                 yield batch
-            if over:
+            if is_last:
                 return
             with suppress(TimeoutError):
                 async with asyncio.timeout(interval_s):
                     await ended.wait()
     finally:
-        gathering.cancel()
-        await asyncio.gather(gathering, return_exceptions=True)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)

@@ -1,7 +1,7 @@
 """What an LLM server's refusals mean: wait, give up, or ask in another shape.
 
-`Transient` is what time or a person can mend, a wrong key or model name included; `Permanent` is
-a request that this server will never answer. Each has one sentence that says what to do next.
+`Transient`: time or a person can mend it; a wrong key or model name is one. `Permanent`: this
+server will never answer the request. Each has one sentence that says what to do next.
 """
 
 import re
@@ -15,16 +15,18 @@ import openai
 
 from common.errors import Permanent, Transient
 
-MAX_SENTENCE: Final = 300  # characters of the server's own words
+MAX_QUOTE: Final = 300  # characters of the server's own words
 
-# How the chat templates of models without a system role refuse it: Mistral 7B v0.1 and v0.2
-# (through vLLM and others), Gemma, Llama 2 forks.
 NO_SYSTEM_ROLE: Final = re.compile(
     r"roles must alternate|system role|only user and assistant roles|role[s]? .?system",
     re.IGNORECASE,
 )
-# vLLM names the parameter, OpenAI the code, llama.cpp the type; the words catch the others.
+"""How chat templates refuse the system role: Mistral 7B v0.1 and v0.2 (through vLLM and others),
+Gemma, Llama 2 forks."""
+
 TOO_LONG_CODES: Final = {"input_tokens", "context_length_exceeded", "exceed_context_size_error"}
+"""vLLM names the parameter, OpenAI the code, llama.cpp the type. TOO_LONG catches the others."""
+
 TOO_LONG: Final = re.compile(
     r"context (length|window|size)|prompt is too long|too many tokens", re.IGNORECASE
 )
@@ -33,13 +35,13 @@ PROMPT_TOKENS: Final = re.compile(
     r"(\d+) (?:input|prompt) tokens|(?:resulted in|requested) (\d+) tokens", re.IGNORECASE
 )
 
-# Why an attempt to connect failed, by the class name in httpx, which the SDK hides: it rides on
-# httpx or on its fork, whichever its version brings.
 UNREACHABLE: Final = {"ConnectError", "ConnectTimeout", "ProxyError", "UnsupportedProtocol"}
+"""Why an attempt to connect failed: class names of httpx, or of its fork, depending on the SDK's
+version. The SDK hides the classes themselves."""
 
 
 class ContextTooLong(Permanent):
-    """The prompt does not fit the model's window. The counts are tokens, if the server told."""
+    """The prompt does not fit the model's window. The counts are in tokens, if the server told."""
 
     def __init__(
         self, message: str, *, window: int | None = None, prompt_tokens: int | None = None
@@ -50,7 +52,7 @@ class ContextTooLong(Permanent):
 
 
 class WindowFull(ContextTooLong):
-    """The window turned out too small in the middle of a reply, of which nothing may be kept."""
+    """The window turned out too small in the middle of a reply: its text is not kept."""
 
 
 class SystemRoleRefused(Permanent):
@@ -59,22 +61,22 @@ class SystemRoleRefused(Permanent):
 
 @dataclass(frozen=True, slots=True)
 class Explainer:
-    """Explains what goes wrong with one server. `address`: its base URL without a password."""
+    """Explains the errors of one server. `address`: its base URL without a password."""
 
     address: str
     api_key: str = ""
 
     def explain(self, error: openai.APIError, *, model: str = "") -> Transient | Permanent:
-        """What the SDK raised when `model` was asked."""
+        """Return what an error of the SDK means, raised when `model` was asked."""
         if isinstance(error, openai.APITimeoutError):
             return Transient(
                 f"the LLM server at {self.address} accepts no connection: check that it runs and"
                 " that EARSHOT_LLM__BASE_URL is right"
             )
         if isinstance(error, openai.APIConnectionError):
-            return self._connection(error)
+            return self._explain_connection(error)
         status = _status(error)
-        said = self.sentence(error)
+        said = self.quote(error)
         match status:
             case 401 | 403:
                 return Transient(
@@ -85,9 +87,9 @@ class Explainer:
                     " set EARSHOT_LLM__API_KEY"
                 )
             case 400 | 413 | 422:
-                return self._request(error, said)
+                return self._explain_request(error, said)
             case 429:
-                # a request too many, which the server will take a little later; or an empty purse
+                # a little later the server takes requests again, unless the account is empty
                 return Transient(
                     f"the LLM server at {self.address} takes no more requests now ({said})",
                     retry_after=retry_after(error),
@@ -113,19 +115,21 @@ class Explainer:
                     else f"the LLM server at {self.address} answers {status} ({said}): check"
                     " EARSHOT_LLM__BASE_URL and the account behind EARSHOT_LLM__API_KEY",
                     retry_after=retry_after(error),
-                    # after an error inside a stream the next request will tell
+                    # after an error inside a stream the next request will show
                     opens_breaker=isinstance(error, openai.APIStatusError),
                 )
 
-    def no_such_model(self, error: openai.APIError, model: str, served: Sequence[str]) -> Transient:
-        """A 404 from a server that lists its models."""
+    def explain_missing_model(
+        self, error: openai.APIError, model: str, served: Sequence[str]
+    ) -> Transient:
+        """Return what a 404 means from a server that lists its models."""
         return Transient(
-            f"the LLM server at {self.address} has no model {model!r} ({self.sentence(error)});"
-            f" it lists {listing(served)}: set EARSHOT_LLM__MODEL to one of them"
+            f"the LLM server at {self.address} has no model {model!r} ({self.quote(error)});"
+            f" it lists {join_names(served)}: set EARSHOT_LLM__MODEL to one of them"
         )
 
-    def sentence(self, error: openai.APIError) -> str:
-        """The server's own words, on one line, without the key."""
+    def quote(self, error: openai.APIError) -> str:
+        """Return the server's own words, on one line, without the key."""
         body = error.body
         if isinstance(body, dict):
             text = str(body.get("message") or body.get("detail") or body)
@@ -134,9 +138,9 @@ class Explainer:
         if self.api_key:
             text = text.replace(self.api_key, "***")
         text = " ".join(text.split())
-        return text if len(text) <= MAX_SENTENCE else text[:MAX_SENTENCE] + "…"
+        return text if len(text) <= MAX_QUOTE else text[:MAX_QUOTE] + "…"
 
-    def _connection(self, error: openai.APIConnectionError) -> Transient:
+    def _explain_connection(self, error: openai.APIConnectionError) -> Transient:
         cause = error.__cause__
         if type(cause).__name__ in UNREACHABLE:
             return Transient(
@@ -149,7 +153,7 @@ class Explainer:
             opens_breaker=False,
         )
 
-    def _request(self, error: openai.APIError, said: str) -> Transient | Permanent:
+    def _explain_request(self, error: openai.APIError, said: str) -> Transient | Permanent:
         if error.param in {"max_tokens", "max_completion_tokens"}:
             return Transient(
                 f"the LLM server at {self.address} cannot give replies of this length ({said}):"
@@ -167,9 +171,9 @@ class Explainer:
         return Permanent(f"the LLM server at {self.address} refuses the request ({said})")
 
     def check_end(self, finish_reason: str | None) -> str:
-        """The finish reason of a whole reply; raises Transient or Permanent for any other.
+        """Return the finish reason of a whole reply; raises Transient or Permanent for any other.
 
-        vLLM ends with `abort` what its shutdown interrupts; a server that dies ends without one.
+        vLLM ends a reply with `abort` when it shuts down. A server that dies sends no reason.
         """
         match finish_reason:
             case "stop" | "length" | "tool_calls":
@@ -190,14 +194,14 @@ class Explainer:
                 )
 
 
-def listing(names: Sequence[str]) -> str:
-    """Names for a sentence; many are cut short."""
+def join_names(names: Sequence[str]) -> str:
+    """Join names for a sentence; a long list is cut short."""
     shown = ", ".join(names[:20])
     return f"{shown} and {len(names) - 20} more" if len(names) > 20 else shown or "no model"
 
 
 def retry_after(error: openai.APIError) -> float | None:
-    """Seconds until the server wants to be asked again, from Retry-After (s, or an HTTP date)."""
+    """Return the server's wish in seconds, from Retry-After: seconds, or an HTTP date."""
     if not isinstance(error, openai.APIStatusError):
         return None
     value = error.response.headers.get("retry-after", "")
@@ -212,7 +216,7 @@ def retry_after(error: openai.APIError) -> float | None:
 
 
 def _status(error: openai.APIError) -> int | None:
-    """The HTTP status; an error in mid-stream carries it as its code, if at all."""
+    """Return the HTTP status. An error in mid-stream has it as its code, or has none."""
     if isinstance(error, openai.APIStatusError):
         return error.status_code
     return int(error.code) if error.code and re.fullmatch(r"[45]\d\d", error.code) else None

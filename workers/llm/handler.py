@@ -1,45 +1,48 @@
-"""The LLM worker's handler: takes the turns that are ready, answers them, settles them."""
+"""The LLM worker's handler: takes the turns that are ready, answers them, settles them.
+
+How one wake-up goes: `handle` takes an attempt, `_answer` asks for a reply (`request.py`) and
+publishes it (`publisher.py`), then ends the attempt's turns. Where the server refuses the turns as
+they were taken, `handle` takes them again: without history, or one turn alone.
+"""
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import uuid4
 
 import structlog
 
-from common.errors import BadEntry, Lost, Permanent
-from common.keys import LLM_GROUP, Shard
-from common.redis.connection import is_unusable
+from common.errors import BadEntry, Permanent
+from common.keys import LLM_GROUP, Shard, check_session_id
 from common.redis.store import Store, ms
 from common.settings import LlmSettings
 from common.telemetry.tracing import OFF, Recorder
 from common.traceparent import trace_of
 from common.transitions.answering import (
     Attempt,
-    DeltaAnswer,
     NotTaken,
     bury_turn,
-    delta,
-    newer_speech,
     settle_turn,
     take_turn,
 )
 from common.transitions.claims import Settled
+from common.validation import check_version
 from workers.llm.attempt_traces import AttemptTraces
-from workers.llm.batching import coalesced
 from workers.llm.errors import WindowFull
 from workers.llm.persona import Personas
-from workers.llm.prompt import Prompt, history_of, prompt_of
-from workers.llm.request import Asking
-from workers.llm.server import Finished, LlmServer
-from workers.llm.wake_up import named_session, session_of
-from workers.llm.window import Window
-from workers.loop.handler import Desk, Work
+from workers.llm.prompt import build_prompt, round_messages
+from workers.llm.publisher import NewerSpeech, ReplyPublisher
+from workers.llm.reply import Finished
+from workers.llm.request import Requests
+from workers.llm.server import LlmServer
+from workers.loop.handler import Delivery, HandlerContext
 
-# An empty reply is asked for again, with luck (the temperature) it differs; then it stands.
+WAKE_UP_SCHEMA: Final = 1
+
 EMPTY_TRIES: Final = 2
+"""An empty reply is asked for again, since the temperature may make the next one differ. The last
+one stands."""
 
 INTERRUPTED: Final = "interrupted"
 
@@ -56,21 +59,23 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """A reply as far as it was published. Times by the monotonic clock, s."""
+class Scope:
+    """How much an attempt may take: at most `turns` turns, with at most `history` messages."""
 
-    text: str
-    finished: Finished
-    first_token_at: float | None
-    over_at: float
+    turns: int
+    history: int
 
-    @property
-    def interrupted(self) -> bool:
-        return self.finished.finish_reason == INTERRUPTED
+    def narrow(self, refusal: Permanent, taken: int) -> "Scope | None":
+        """Return what to take after a refusal of `taken` turns; None if nothing can be left out.
 
-
-class Overtaken(Exception):
-    """Newer speech came before the first word of the reply: answer both as one."""
+        Leaves out the history, if the window filled up in mid-reply; then all turns but the
+        first, so that a bad turn takes no neighbours with it.
+        """
+        if isinstance(refusal, WindowFull) and self.history:
+            return replace(self, history=0)
+        if taken > 1:
+            return replace(self, turns=1)
+        return None
 
 
 class LlmHandler:
@@ -94,116 +99,148 @@ class LlmHandler:
         self._settings = settings
         self._personas = Personas(settings)
         self._server = LlmServer(settings)
-        self._window = Window(self._server)
+        self._requests = Requests(self._server)
         self._traces = AttemptTraces(traces, time.monotonic)
 
     def streams(self, shard: Shard) -> Sequence[str]:
-        """The wake-ups."""
+        """Return the stream of wake-ups."""
         return [shard.turns]
 
-    async def start(self, desk: Desk) -> None:
+    async def start(self, context: HandlerContext) -> None:
         """Get ready. The LLM server need not be there yet."""
         self._server.warm()
 
     async def probe(self) -> None:
-        """Raises Transient with a sentence while the LLM server is unusable."""
+        """Raise Transient with the reason while the LLM server is unusable."""
         await self._server.probe()
 
     async def close(self) -> None:
         """Close the connections to the LLM server."""
         await self._server.close()
 
-    async def handle(self, work: Work, desk: Desk) -> Settled:
+    async def handle(self, delivery: Delivery, context: HandlerContext) -> Settled:
         """Answer everything that is ready in the session that the entry names."""
-        session = session_of(work.fields)
+        session = session_of(delivery.fields)
         # one by one if one of them may be what kills workers: it is buried without the others
-        merge = 1 if work.is_suspicious else self._settings.max_merge
-        history = 2 * self._personas.most_rounds
-        turns = 0
-        while True:
-            attempt = await self._take(work, desk, session, merge, history)
-            if isinstance(attempt, NotTaken):
-                return UNTAKEN[attempt]
-            # asking anew is worth it only as long as it makes the attempt grow
-            may_grow = turns < len(attempt.turns) < merge
-            turns = len(attempt.turns)
+        max_turns = 1 if delivery.is_suspicious else self._settings.max_merge
+        scope = Scope(max_turns, 2 * self._personas.most_rounds)
+        taken = 0
+        while isinstance(attempt := await self._take(delivery, context, session, scope), Attempt):
+            # after newer speech it is worth asking anew only as long as the attempt grows
+            may_grow = taken < len(attempt.turns) < scope.turns
+            taken = len(attempt.turns)
             try:
-                with self._traces.of(attempt):
-                    return await self._answer(work, desk, attempt, may_grow=may_grow)
-            except Overtaken:
+                with self._traces.trace(attempt):
+                    return await self._answer(delivery, context, attempt, may_grow=may_grow)
+            except NewerSpeech:
                 log.info("merging", session=session, turn=attempt.turns[-1].turn)
-            except Permanent as error:
-                if history and isinstance(error, WindowFull):
-                    log.warning("answering_without_history", session=session, why=str(error))
-                    history = 0
-                elif turns > 1:
-                    log.warning("answering_singly", session=session, turns=turns, why=str(error))
-                    merge = 1
-                else:
+            except Permanent as refusal:
+                narrower = scope.narrow(refusal, taken)
+                if narrower is None:
                     raise
+                singly = narrower.turns < scope.turns
+                log.warning(
+                    "answering_singly" if singly else "answering_without_history",
+                    session=session,
+                    turns=taken,
+                    why=str(refusal),
+                )
+                scope = narrower
+        return UNTAKEN[attempt]
 
-    async def bury(self, work: Work, desk: Desk, *, reason: str, error: str) -> Settled | None:
-        """Give the session's next turn up: that one only, whatever else is ready by now.
+    async def bury(
+        self, delivery: Delivery, context: HandlerContext, *, reason: str, error: str
+    ) -> Settled | None:
+        """Give up the session's next turn: only that one, whatever else is ready by now.
 
-        A wake-up that names no session is deleted: there is no turn in it, and `tend` wakes whom
-        it meant.
+        Deletes a wake-up that names no session: there is no turn in it, and `tend` wakes the
+        session that was meant.
         """
         try:
-            session = named_session(work.fields)
+            session = named_session(delivery.fields)
         except BadEntry:
-            answer = await desk.lasting(
+            answer = await context.lasting(
                 lambda: take_turn(
-                    self._store, work.claim, NO_SESSION, token=uuid4().hex, max_merge=1, history=0
+                    self._store,
+                    delivery.claim,
+                    NO_SESSION,
+                    token=uuid4().hex,
+                    max_merge=1,
+                    history=0,
                 )
             )
             return Settled.LOST if answer is NotTaken.LOST else Settled.OK
-        attempt = await self._take(work, desk, session, 1, 0, expiring=False)
+        attempt = await self._take(delivery, context, session, Scope(1, 0), expiring=False)
         if isinstance(attempt, NotTaken):
             return Settled.LOST if attempt is NotTaken.LOST else None
-        buried = await desk.lasting(
+        buried = await context.lasting(
             lambda: bury_turn(
                 self._store,
                 attempt,
                 reason=reason,
                 error=error,
-                deliveries=work.deliveries,
-                worker=work.claim.consumer,
+                deliveries=delivery.number,
+                worker=delivery.claim.consumer,
             )
         )
         return None if buried is Settled.STALE else buried
 
     async def _take(
         self,
-        work: Work,
-        desk: Desk,
+        delivery: Delivery,
+        context: HandlerContext,
         session: str,
-        merge: int,
-        history: int,
+        scope: Scope,
         *,
         expiring: bool = True,
     ) -> Attempt | NotTaken:
-        return await desk.lasting(
+        """Begin an attempt; `expiring`: turns that are too old end as expired."""
+        return await context.lasting(
             lambda: take_turn(
                 self._store,
-                work.claim,
+                delivery.claim,
                 session,
                 token=uuid4().hex,
-                max_merge=merge,
-                history=history,
+                max_merge=scope.turns,
+                history=scope.history,
                 max_answer_age_s=self._settings.max_answer_age_s if expiring else 0,
             )
         )
 
-    async def _answer(self, work: Work, desk: Desk, attempt: Attempt, *, may_grow: bool) -> Settled:
-        persona = self._personas.named(attempt.persona)
-        prompt = prompt_of(persona, attempt.history, (turn.text for turn in attempt.turns))
+    async def _answer(
+        self, delivery: Delivery, context: HandlerContext, attempt: Attempt, *, may_grow: bool
+    ) -> Settled:
+        """Ask for a reply, publish and settle it.
+
+        Raises NewerSpeech, Lost, Transient and Permanent.
+        """
+        persona = self._personas.get(attempt.persona)
+        prompt = build_prompt(persona, attempt.history, (turn.text for turn in attempt.turns))
+        publisher = ReplyPublisher(
+            self._store,
+            context,
+            attempt,
+            interval_s=self._settings.delta_interval_ms / 1000,
+            may_grow=may_grow,
+        )
         for _ in range(EMPTY_TRIES):
-            asking = Asking(self._server, self._window, persona, prompt)
-            draft = await self._draft(desk, attempt, asking, may_grow=may_grow)
-            if draft.text:
+            reply = await publisher.publish(self._requests.ask(prompt, persona))
+            if reply.text:
                 break
             log.warning("empty_reply", session=attempt.session, turn=attempt.turns[-1].turn)
-        settled = await desk.lasting(lambda: self._settle(work, attempt, persona, prompt, draft))
+        finished = reply.finished or Finished(INTERRUPTED, self._server.model)
+        settled = await context.lasting(
+            lambda: settle_turn(
+                self._store,
+                attempt,
+                text=reply.text,
+                detail=_detail(attempt, finished, worker=delivery.claim.consumer),
+                first_token_ms=_ms_since(reply.first_token_at),
+                last_token_ms=ms(time.monotonic() - reply.ended_at),
+                keep=2 * persona.rounds,
+                messages=round_messages(prompt.question, reply.text),
+            )
+        )
         log.info(
             "answered",
             session=attempt.session,
@@ -211,83 +248,35 @@ class LlmHandler:
             utterance=attempt.turns[-1].utterance,
             turns=len(attempt.turns),
             attempt=attempt.number,
-            finish_reason=draft.finished.finish_reason,
+            finish_reason=finished.finish_reason,
             settled=settled.value,
         )
         return settled
 
-    async def _draft(
-        self, desk: Desk, attempt: Attempt, asking: Asking, *, may_grow: bool
-    ) -> Draft:
-        """Have the server answer, and publish what it says as it comes.
 
-        Raises Overtaken, Lost, Transient and Permanent; whatever ends it closes the stream.
-        """
-        interruptible = attempt.turns[-1].interrupt
-        first_token_at = None
-        published: list[str] = []
-        interval_s = self._settings.delta_interval_ms / 1000
-        async with aclosing(coalesced(asking.pieces(), interval_s)) as batches:
-            async for text in batches:
-                if first_token_at is None:
-                    first_token_at = time.monotonic()
-                    if interruptible and may_grow and await self._newer(desk, attempt):
-                        raise Overtaken
-                newer = await self._publish(desk, attempt, len(published), text)
-                published.append(text)
-                if newer and interruptible and asking.finished is None:
-                    finished = Finished(INTERRUPTED, self._server.model)
-                    return Draft("".join(published), finished, first_token_at, time.monotonic())
-        assert asking.finished is not None, "a stream that does not raise ends with its result"
-        return Draft("".join(published), asking.finished, first_token_at, time.monotonic())
-
-    async def _newer(self, desk: Desk, attempt: Attempt) -> bool:
-        """Whether newer speech waits already; raises Lost."""
-        return _heard(await _unless_away(desk, lambda: newer_speech(self._store, attempt)))
-
-    async def _publish(self, desk: Desk, attempt: Attempt, index: int, text: str) -> bool:
-        """Send a delta; whether newer speech waits. Raises Lost."""
-        return _heard(await _unless_away(desk, lambda: delta(self._store, attempt, index, text)))
-
-    async def _settle(
-        self, work: Work, attempt: Attempt, persona: LlmSettings, prompt: Prompt, draft: Draft
-    ) -> Settled:
-        finished = draft.finished
-        detail: dict[str, Any] = {
-            "model": finished.model,
-            "finish_reason": finished.finish_reason,
-            "interrupted": draft.interrupted,
-            "worker": work.claim.consumer,
-            "trace": trace_of(attempt.turns[-1].traceparent),
-        }
-        if finished.usage is not None:
-            detail["usage"] = finished.usage
-        since_s = None if draft.first_token_at is None else time.monotonic() - draft.first_token_at
-        return await settle_turn(
-            self._store,
-            attempt,
-            text=draft.text,
-            detail=detail,
-            first_token_ms=None if since_s is None else ms(since_s),
-            last_token_ms=ms(time.monotonic() - draft.over_at),
-            keep=2 * persona.rounds,
-            messages=history_of(prompt.question, draft.text),
-        )
+def session_of(fields: Mapping[bytes, bytes]) -> str:
+    """Return the session that a wake-up names; raises BadEntry with what is wrong with it."""
+    version = fields.get(b"v", b"missing").decode("utf-8", "replace")
+    check_version("the wake-up", version, WAKE_UP_SCHEMA)
+    return named_session(fields)
 
 
-def _heard(answer: DeltaAnswer) -> bool:
-    if not answer.held:
-        raise Lost("the session's turns are being answered by another attempt")
-    return answer.newer_speech
+def named_session(fields: Mapping[bytes, bytes]) -> str:
+    """Return the same, whatever else may be wrong with the wake-up."""
+    return check_session_id(fields.get(b"session", b"").decode("utf-8", "replace"))
 
 
-async def _unless_away(desk: Desk, ask: Callable[[], Awaitable[DeltaAnswer]]) -> DeltaAnswer:
-    """A delta's answer. With Redis away there is none: deltas are a convenience, the reply is
-    settled when Redis is back."""
-    try:
-        return await desk.once(ask)
-    except Exception as error:
-        if not is_unusable(error):
-            raise
-        log.debug("delta_left_out", why=str(error))
-        return DeltaAnswer(held=True, newer_speech=False)
+def _detail(attempt: Attempt, finished: Finished, *, worker: str) -> dict[str, Any]:
+    """Return further fields of the `reply` event."""
+    detail: dict[str, Any] = {
+        "model": finished.model,
+        "finish_reason": finished.finish_reason,
+        "interrupted": finished.finish_reason == INTERRUPTED,
+        "worker": worker,
+        "trace": trace_of(attempt.turns[-1].traceparent),
+    }
+    return detail if finished.usage is None else detail | {"usage": finished.usage}
+
+
+def _ms_since(moment: float | None) -> int | None:
+    return None if moment is None else ms(time.monotonic() - moment)

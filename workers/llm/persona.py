@@ -1,11 +1,12 @@
-"""Personas: who answers. Each is a TOML file whose values go over those in `[llm]`."""
+"""Personas: who answers. Each is a TOML file whose values override those in `[llm]`."""
 
 import tomllib
 from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from pydantic import ValidationError
@@ -13,42 +14,66 @@ from pydantic import ValidationError
 from common.errors import BadSetting
 from common.settings import LlmSettings
 from common.settings.loading import variable_of
-from common.settings.sections.fields import Section
+from common.settings.sections.fields import Count, Section
+from common.settings.sections.llm import Rounds, Temperature, TokensPerWord
 from common.validation import explain
 
 SUFFIX: Final = ".toml"
 BUNDLED: Final = "personas"
 
-# Producers may name anything: so many unknown names are said aloud, further ones are not.
-MAX_SAID: Final = 100
+MAX_UNKNOWN_LOGGED: Final = 100
+"""Producers may send any name: this many unknown names are logged, further ones are not."""
 
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """Who answers: the system prompt, and the limits and sampling of its replies.
+
+    `rounds` is how many earlier questions with their answers the model is shown.
+    """
+
+    name: str
+    system_prompt: str
+    temperature: float
+    rounds: int
+    tokens_per_word: float
+    min_tokens: int
+    max_tokens: int
+
+    def max_tokens_for(self, words: int) -> int:
+        """Return how many tokens a reply to a question of so many words may have.
+
+        It is clamp(tokens_per_word x words, min_tokens, max_tokens).
+        """
+        return max(self.min_tokens, min(round(self.tokens_per_word * words), self.max_tokens))
+
+
 class PersonaFile(Section):
-    """What stands in a persona's file; what does not is as in `[llm]`, where the bounds are too."""
+    """The fields of a persona's file. `[llm]` sets what the file leaves out."""
 
     prompt: str
-    temperature: float | None = None
-    rounds: int | None = None
-    tokens_per_word: float | None = None
-    min_tokens: int | None = None
-    max_tokens: int | None = None
+    temperature: Temperature | None = None
+    rounds: Rounds | None = None
+    tokens_per_word: TokensPerWord | None = None
+    min_tokens: Count | None = None
+    max_tokens: Count | None = None
 
 
 class Personas:
-    """Every persona of a worker, read once. Raises BadSetting for a file that cannot be used."""
+    """All personas of a worker, read once. Raises BadSetting for a file that cannot be used."""
 
     def __init__(self, settings: LlmSettings) -> None:
         self._settings = settings
         self._by_name = {
-            _key(name): self._read(file, name) for name, file in _files(settings.personas)
+            _normalized(name): self._read(file, name) for name, file in _files(settings.personas)
         }
-        chosen = self._default(settings.persona)
+        chosen = self._chosen(settings.persona)
         if settings.system_prompt:
-            chosen = chosen.model_copy(update={"system_prompt": settings.system_prompt})
+            chosen = replace(chosen, system_prompt=settings.system_prompt)
         self.default = chosen
-        """Answers where nobody chose; `llm.system_prompt` goes over its prompt."""
+        """Answers where nobody chose a persona; `llm.system_prompt` overrides its prompt."""
         self.most_rounds = max(
             persona.rounds for persona in (self.default, *self._by_name.values())
         )
@@ -56,63 +81,72 @@ class Personas:
 
     @property
     def names(self) -> list[str]:
-        """All that there are."""
+        """The names of all personas, sorted."""
         return sorted(self._by_name)
 
     def has(self, name: str) -> bool:
-        """Whether there is one of this name."""
-        return _key(name) in self._by_name
+        """Return whether there is a persona of this name."""
+        return _normalized(name) in self._by_name
 
-    def named(self, name: str) -> LlmSettings:
-        """The settings under which a persona answers; the default ones for one that is not there.
+    def get(self, name: str) -> Persona:
+        """Return the persona of this name, or the default one where there is none.
 
         Upper case, blanks and underscores make no difference.
         """
         if not name:
             return self.default
-        found = self._by_name.get(_key(name))
-        if found is not None:
-            return found
-        if name not in self._unknown and len(self._unknown) < MAX_SAID:
-            self._unknown.add(name)
-            log.warning(
-                "unknown_persona", persona=name, answers="the default", there_are=self.names
-            )
-        return self.default
+        found = self._by_name.get(_normalized(name))
+        if found is None:
+            self._log_unknown(name)
+        return found or self.default
 
-    def _default(self, chosen: str) -> LlmSettings:
+    def _log_unknown(self, name: str) -> None:
+        if name in self._unknown or len(self._unknown) >= MAX_UNKNOWN_LOGGED:
+            return
+        self._unknown.add(name)
+        log.warning("unknown_persona", persona=name, answers="the default", there_are=self.names)
+
+    def _chosen(self, chosen: str) -> Persona:
         if "/" in chosen or chosen.endswith(SUFFIX):
             path = Path(chosen)
-            self._by_name[_key(path.stem)] = self._read(path, chosen)
-            return self._by_name[_key(path.stem)]
-        if _key(chosen) not in self._by_name:
+            persona = self._read(path, path.stem, shown=chosen)
+            self._by_name[_normalized(path.stem)] = persona
+            return persona
+        if not self.has(chosen):
             raise BadSetting(
                 f"there is no persona {chosen!r} ({variable_of('llm.persona')}): there are"
                 f" {', '.join(self.names)}; or name a file that ends in {SUFFIX}"
             )
-        return self._by_name[_key(chosen)]
+        return self._by_name[_normalized(chosen)]
 
-    def _read(self, file: Traversable | Path, name: str) -> LlmSettings:
-        """The settings with a file's values over them."""
+    def _read(self, file: Traversable | Path, name: str, *, shown: str = "") -> Persona:
+        """Read the persona `name` from its file; messages call it `shown` if that is given."""
+        shown = shown or name
         try:
             written = PersonaFile.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
-            values: dict[str, Any] = written.model_dump(exclude_none=True)
-            values["system_prompt"] = values.pop("prompt").strip()
-            persona = LlmSettings.model_validate(self._settings.model_dump() | values)
         except OSError as error:
-            raise BadSetting(f"the persona {name} cannot be read: {error.strerror}") from None
+            raise BadSetting(f"the persona {shown} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise BadSetting(f"the persona {name} is not UTF-8") from None
+            raise BadSetting(f"the persona {shown} is not UTF-8") from None
         except tomllib.TOMLDecodeError as error:
-            raise BadSetting(f"the persona {name} is not valid TOML: {error}") from None
+            raise BadSetting(f"the persona {shown} is not valid TOML: {error}") from None
         except ValidationError as error:
-            raise BadSetting(f"the persona {name} cannot be used: its {explain(error)}") from None
+            raise BadSetting(f"the persona {shown} cannot be used: its {explain(error)}") from None
+        persona = _persona(name, written, self._settings)
         if persona.min_tokens > persona.max_tokens:
             raise BadSetting(
-                f"the persona {name} cannot be used: its min_tokens ({persona.min_tokens}) are"
+                f"the persona {shown} cannot be used: its min_tokens ({persona.min_tokens}) are"
                 f" above its max_tokens ({persona.max_tokens})"
             )
         return persona
+
+
+def _persona(name: str, written: PersonaFile, settings: LlmSettings) -> Persona:
+    """Build the persona of a file: its own values, and those of the settings for the others."""
+    own = written.model_dump(exclude_none=True, exclude={"prompt"})
+    fields = PersonaFile.model_fields.keys() - {"prompt"}
+    values = {field: own.get(field, getattr(settings, field)) for field in fields}
+    return Persona(name=name, system_prompt=written.prompt.strip(), **values)
 
 
 def _files(folder: str) -> Iterable[tuple[str, Traversable | Path]]:
@@ -137,5 +171,5 @@ def _files(folder: str) -> Iterable[tuple[str, Traversable | Path]]:
         yield path.stem, path
 
 
-def _key(name: str) -> str:
+def _normalized(name: str) -> str:
     return name.strip().lower().replace("_", "-").replace(" ", "-")

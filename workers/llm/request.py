@@ -1,84 +1,163 @@
-"""One question to the LLM server, put in another shape when the server wants that."""
+"""Requests for replies: fitted to the model's window, and changed where the server refuses them.
 
-from collections.abc import AsyncGenerator
+Most conversations fit by far, and nothing is counted for them: a text has at most as many tokens
+as bytes. A request that was fitted wrongly is refused by the server, and shortened then.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 import structlog
 
-from common.settings import LlmSettings
+from common.transitions.answering import Message
 from workers.llm.errors import ContextTooLong, SystemRoleRefused, WindowFull
+from workers.llm.persona import Persona
 from workers.llm.prompt import Prompt
-from workers.llm.server import Finished, LlmServer
-from workers.llm.window import Window
+from workers.llm.reply import Finished
+from workers.llm.server import LlmServer
+from workers.llm.tokens import TokenCounts
 
 log = structlog.get_logger(__name__)
 
 
-class Asking:
-    """A request for a reply. When `pieces` has come to its end, `finished` says how."""
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One try: a prompt in the shape in which it is sent.
 
-    def __init__(
-        self, server: LlmServer, window: Window, persona: LlmSettings, prompt: Prompt
-    ) -> None:
-        self.finished: Finished | None = None
-        self._server = server
-        self._window = window
-        self._persona = persona
-        self._prompt = prompt
-        self._max_tokens = persona.clamp_tokens(len(prompt.question.split()))
-        self._shrunk = False
+    `was_shrunk`: an earlier try was refused, and shortened by the counts in that refusal.
+    """
 
-    async def pieces(self) -> AsyncGenerator[str, None]:
-        """The reply's text as it comes; raises Transient and Permanent, WindowFull among them.
+    prompt: Prompt
+    max_tokens: int
+    temperature: float
+    system_role: bool
+    was_shrunk: bool = False
 
-        Rounds that do not fit the model's window are left out beforehand. A model that takes no
-        system role gets its system prompt in the first question, a prompt that is too long
-        nevertheless loses its oldest rounds, and in the end all of them. Nothing is asked again
-        once a piece has come: what was given out would be there twice.
+    @property
+    def messages(self) -> list[Message]:
+        """The chat messages."""
+        return self.prompt.messages(system_role=self.system_role)
+
+    @property
+    def has_system_message(self) -> bool:
+        """Whether one of the messages has the system role."""
+        return self.system_role and bool(self.prompt.system)
+
+    def shorten(self, refusal: ContextTooLong) -> "Request":
+        """Return the request with fewer rounds, for a server that found it too long.
+
+        The first time by the counts in the refusal; without any round the second time.
         """
-        begun = False
-        self._prompt = await self._window.fitted(self._prompt, self._max_tokens)
-        while self.finished is None:
-            with_role = self._server.takes_system_role
-            messages = self._prompt.messages(system_role=with_role)
-            generating = self._server.generate(
-                messages, self._max_tokens, self._persona.temperature
-            )
+        if self.was_shrunk:
+            return replace(self, prompt=replace(self.prompt, rounds=()))
+        shrunk = self.prompt.shrink(
+            window=refusal.window, prompt_tokens=refusal.prompt_tokens, reserve=self.max_tokens
+        )
+        return replace(self, prompt=shrunk, was_shrunk=True)
+
+
+class Requests:
+    """Makes the requests of all sessions to one server."""
+
+    def __init__(self, server: LlmServer) -> None:
+        self._server = server
+        self._model = ""
+        self._counts = self._new_counts("")
+
+    async def ask(self, prompt: Prompt, persona: Persona) -> AsyncGenerator[str | Finished, None]:
+        """Yield the reply's text as it comes, then how it ended.
+
+        Leaves out the rounds that do not fit the model's window. Asks again when the server
+        refuses: without the system role, or with fewer rounds. Never asks again once a piece has
+        come: the caller would get that text twice. Raises Transient and Permanent, WindowFull
+        among them.
+        """
+        max_tokens = persona.max_tokens_for(len(prompt.question.split()))
+        request = Request(
+            await self.fit(prompt, max_tokens),
+            max_tokens,
+            persona.temperature,
+            self._server.takes_system_role,
+        )
+        while True:
+            begun = False
             try:
-                async with aclosing(generating) as parts:
+                async with aclosing(self._send(request)) as parts:
                     async for part in parts:
-                        if isinstance(part, Finished):
-                            self._window.learn(self._prompt, len(messages), part.usage)
-                            self.finished = part
-                        else:
-                            begun = True
-                            yield part
+                        begun = True
+                        yield part
             except SystemRoleRefused as refusal:
-                if begun or not (with_role and self._prompt.system):
+                if begun:
                     raise
-                self._server.give_up_system_role(refusal)
+                request = self._without_system_role(request, refusal)
             except ContextTooLong as refusal:
                 self._server.learn_window(refusal.window)
                 if begun:
                     raise WindowFull(
                         str(refusal), window=refusal.window, prompt_tokens=refusal.prompt_tokens
                     ) from None
-                if not self._prompt.rounds:
-                    raise
-                self._prompt = await self._shorter(refusal)
-                log.info("history_shortened", rounds=len(self._prompt.rounds), why=str(refusal))
+                request = await self._shorter(request, refusal)
+            else:
+                return
 
-    async def _shorter(self, refusal: ContextTooLong) -> Prompt:
-        """With fewer rounds: planned anew, now that the window is known, or by the refusal."""
-        fitted = await self._window.fitted(self._prompt, self._max_tokens)
-        if fitted != self._prompt:
-            return fitted
-        if self._shrunk:
-            return replace(self._prompt, rounds=())
-        self._shrunk = True
-        return self._prompt.shrunk(
-            window=refusal.window,
-            prompt_tokens=refusal.prompt_tokens,
-            reserve=self._max_tokens,
+    async def fit(self, prompt: Prompt, reserve: int) -> Prompt:
+        """Return the prompt with as many rounds as leave `reserve` tokens to the reply."""
+        window = self._server.window
+        if window is None or not prompt.rounds:
+            return prompt
+        if self._server.model != self._model:
+            self._model = self._server.model
+            self._counts = self._new_counts(self._model)
+        budget = window - reserve
+        base, per_message = self._counts.overhead
+        by_bytes = prompt.fit(
+            budget, lambda text: len(text.encode()), base=base, per_message=per_message
         )
+        if by_bytes == prompt:
+            return prompt
+        await self._counts.learn(prompt.texts())
+        fitted = prompt.fit(budget, self._counts.size, base=base, per_message=per_message)
+        if len(fitted.rounds) < len(prompt.rounds):
+            log.debug("older_rounds_left_out", window=window, rounds=len(fitted.rounds))
+        return fitted
+
+    def learn(self, prompt: Prompt, messages: int, usage: Mapping[str, int] | None) -> None:
+        """Learn from the usage of a reply whose prompt was sent as so many messages."""
+        if usage and usage["prompt_tokens"] > 0:
+            self._counts.correct(prompt.texts(), messages, usage["prompt_tokens"])
+
+    async def _send(self, request: Request) -> AsyncGenerator[str | Finished, None]:
+        messages = request.messages
+        generating = self._server.generate(messages, request.max_tokens, request.temperature)
+        async with aclosing(generating) as parts:
+            async for part in parts:
+                if isinstance(part, Finished):
+                    self.learn(request.prompt, len(messages), part.usage)
+                yield part
+
+    def _without_system_role(self, request: Request, refusal: SystemRoleRefused) -> Request:
+        """Return the request without a system message; raises the refusal if it had none."""
+        if not request.has_system_message:
+            raise refusal
+        self._server.give_up_system_role(refusal)
+        return replace(request, system_role=False)
+
+    async def _shorter(self, request: Request, refusal: ContextTooLong) -> Request:
+        """Return the request with fewer rounds; raises the refusal if it had none.
+
+        They are fitted again, since the window may be known only now, or cut by the refusal.
+        """
+        if not request.prompt.rounds:
+            raise refusal
+        fitted = await self.fit(request.prompt, request.max_tokens)
+        if fitted != request.prompt:
+            shorter = replace(request, prompt=fitted)
+        else:
+            shorter = request.shorten(refusal)
+        log.info("history_shortened", rounds=len(shorter.prompt.rounds), why=str(refusal))
+        return replace(shorter, system_role=self._server.takes_system_role)
+
+    def _new_counts(self, model: str) -> TokenCounts:
+        return TokenCounts(partial(self._server.tokenizer.count, model))

@@ -1,13 +1,12 @@
-"""The LLM server, through the OpenAI SDK: streams with deadlines, and errors that are explained.
+"""The LLM server, through the OpenAI SDK: streams with deadlines, and errors explained.
 
 The SDK's own retries are off: the consumer loop retries, and knows when not to.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Final, cast
 
 import openai
@@ -19,15 +18,16 @@ from common.errors import BadSetting, Permanent, Transient
 from common.settings import LlmSettings
 from common.settings.masking import mask_password
 from common.transitions.answering import Message
-from workers.llm.errors import Explainer, SystemRoleRefused, listing
-from workers.llm.reply import Reply
-from workers.llm.tokenizer import Tokenizer
+from workers.llm.errors import Explainer, SystemRoleRefused, join_names
+from workers.llm.reply import ChunkReader, Finished
+from workers.llm.tokens import Tokenizer
 
-# One request may be unlucky; so many in a row, with no reply in between, are the server's state.
 TIMEOUTS_THAT_OPEN: Final = 3
+"""One request may be unlucky. So many timeouts in a row, without a reply between them, show that
+the server is unusable."""
 
-# What is asked where only an answer can tell whether a model is served.
 TRIAL: Final[Sequence[Message]] = ({"role": "user", "content": "hello"},)
+"""The question to ask where only an answer shows whether a model is served."""
 
 EVENT_STREAM: Final = "text/event-stream"
 
@@ -35,15 +35,6 @@ Stream = openai.AsyncStream[ChatCompletionChunk]
 Headers = dict[str, str | openai.Omit]
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """How a reply ended: `model` as the server names it, `usage` in tokens if it counted them."""
-
-    finish_reason: str
-    model: str
-    usage: Mapping[str, int] | None = None
 
 
 class LlmServer:
@@ -64,13 +55,13 @@ class LlmServer:
         self._windows: dict[str, int] = {}
         self._timeouts = 0
         self.takes_system_role = settings.system_role != "first_user"
-        """Whether the model's chat template does; found out by whoever asks, kept for the next."""
+        """Whether the model's chat template takes one; the first refusal tells."""
         try:
             self._client = openai.AsyncOpenAI(
                 api_key=key or "none",
                 base_url=settings.base_url,
                 max_retries=0,
-                # waiting for answers is bounded by deadlines of our own, which differ by phase
+                # our own deadlines limit the wait for answers; they differ by phase
                 timeout=openai.Timeout(None, connect=settings.connect_timeout_s),
             )
         except Exception as error:
@@ -81,29 +72,29 @@ class LlmServer:
 
     @property
     def model(self) -> str:
-        """The name that is asked for; empty while that is not known."""
+        """The name to ask for; empty while it is not known."""
         return self._settings.model or self._only_model
 
     @property
     def window(self) -> int | None:
-        """Prompt and reply together, in tokens, as the server tells and the settings allow."""
+        """Prompt and reply together, in tokens: the smaller of the server's and the settings'."""
         limits = (self._windows.get(self.model), self._settings.context_tokens)
         return min(filter(None, limits), default=None)
 
     def learn_window(self, window: int | None) -> None:
-        """A window that the server named in a refusal."""
+        """Note the window that the server named in a refusal, if it named one."""
         if window:
             self._windows[self.model] = window
 
     def give_up_system_role(self, refusal: SystemRoleRefused) -> None:
-        """The model refused it; raises Transient where the settings insist on it."""
+        """Use no system role from now on; raises Transient where the settings insist on it."""
         if self._settings.system_role == "system":
             raise Transient(f"{refusal}: set EARSHOT_LLM__SYSTEM_ROLE to auto or first_user")
         self.takes_system_role = False
         log.info("system_role_refused", why=str(refusal), cure="first user message")
 
     def warm(self) -> None:
-        """Have the SDK import what the first request needs, before there is one."""
+        """Have the SDK import now what the first request needs."""
         _ = self._client.chat.completions, self._client.models
 
     async def close(self) -> None:
@@ -111,10 +102,10 @@ class LlmServer:
         await self._client.close()
 
     async def probe(self) -> None:
-        """Ask whether requests have a chance of being answered; Transient says why not.
+        """Check that the server can answer requests; raises Transient with the reason if not.
 
-        A server that lists the model is believed; where the list does not tell, a reply of one
-        token is asked for (some servers answer to names that they do not list).
+        Believes a server that lists the model. Where the list does not tell, asks for a reply of
+        one token: some servers answer to names that they do not list.
         """
         names = await self.list_models()
         if names is None or (self._settings.model and self._settings.model not in names):
@@ -124,7 +115,7 @@ class LlmServer:
             await self._model(names)
 
     async def list_models(self) -> list[str] | None:
-        """The served names; None if the server has no such list. Raises Transient."""
+        """Return the served names; None if the server has no such list. Raises Transient."""
         limit_s = self._settings.token_timeout_s
         try:
             async with asyncio.timeout(limit_s):
@@ -143,7 +134,7 @@ class LlmServer:
             return None
         except json.JSONDecodeError:
             return None
-        models = getattr(page, "data", None)  # whatever listens there may have answered
+        models = getattr(page, "data", None)  # anything may have answered
         if not isinstance(models, list):
             return None
         listed = [model for model in models if hasattr(model, "id")]
@@ -153,30 +144,30 @@ class LlmServer:
     async def generate(
         self, messages: Sequence[Message], max_tokens: int, temperature: float | None = None
     ) -> AsyncGenerator[str | Finished, None]:
-        """A reply: pieces of text as they come, then how it ended. `temperature`: the settings' if
-        None.
+        """Yield the pieces of a reply's text as they come, then how it ended.
 
-        Close it (`contextlib.aclosing`) to stop the server generating. Raises Transient and
-        Permanent; ContextTooLong and SystemRoleRefused before the first piece.
+        `temperature` None: that of the settings. Close it (`contextlib.aclosing`) to stop the
+        server generating. Raises Transient and Permanent, ContextTooLong and SystemRoleRefused
+        among them, mostly before the first piece.
         """
         model = await self._model()
-        reply = Reply(model)
+        reader = ChunkReader(model)
         stream: Stream | None = None
         limit_s = self._settings.first_token_timeout_s
         try:
             async with asyncio.timeout(limit_s):
                 stream = await self._open(model, messages, max_tokens, temperature)
-                text = await reply.first(stream)
+                text = await reader.first(stream)
             limit_s = self._settings.token_timeout_s
             while text is not None:
                 if text:
                     yield text
                 async with asyncio.timeout(limit_s):
-                    text = await reply.more(stream)
+                    text = await reader.next(stream)
         except TimeoutError:
-            raise self._timed_out(limit_s, begun=reply.begun) from None
+            raise self._timed_out(limit_s, begun=reader.begun) from None
         except openai.APIError as error:
-            raise await self._explained(error, model) from None
+            raise await self._explain(error, model) from None
         except json.JSONDecodeError as error:
             raise Transient(
                 f"the LLM server at {self.address} sent a chunk that is no JSON ({error})",
@@ -185,11 +176,11 @@ class LlmServer:
         finally:
             if stream is not None:
                 await _close(stream)
-        if not reply.begun:
+        if not reader.begun:
             self._check_is_stream(stream)
-        finish_reason = self._explainer.check_end(reply.finish_reason)
+        finish_reason = self._explainer.check_end(reader.finish_reason)
         self._timeouts = 0
-        yield Finished(finish_reason, reply.model, reply.usage)
+        yield Finished(finish_reason, reader.model, reader.usage)
 
     async def _try_model(self) -> None:
         try:
@@ -197,10 +188,10 @@ class LlmServer:
                 async for _ in pieces:
                     pass
         except Permanent as error:
-            log.debug("probe_refused", why=str(error))  # it answers, and that was the question
+            log.debug("probe_refused", why=str(error))  # the server answers: it is usable
 
     async def _model(self, names: Sequence[str] | None = None) -> str:
-        """The model to ask for: the setting, or the only one there is."""
+        """Return the model to ask for: the setting, or the only one there is."""
         if self.model:
             return self.model
         if names is None:
@@ -212,7 +203,7 @@ class LlmServer:
             )
         if len(names) != 1:
             raise Transient(
-                f"the LLM server at {self.address} lists {listing(names)}:"
+                f"the LLM server at {self.address} lists {join_names(names)}:"
                 " set EARSHOT_LLM__MODEL to the one that is to answer"
             )
         self._only_model = names[0]
@@ -246,7 +237,7 @@ class LlmServer:
             opens_breaker=self._timeouts >= TIMEOUTS_THAT_OPEN,
         )
 
-    async def _explained(self, error: openai.APIError, model: str) -> Transient | Permanent:
+    async def _explain(self, error: openai.APIError, model: str) -> Transient | Permanent:
         if isinstance(error, openai.NotFoundError):
             self._only_model = ""
             try:
@@ -254,7 +245,7 @@ class LlmServer:
             except Transient:
                 served = None
             if served is not None and model not in served:
-                return self._explainer.no_such_model(error, model, served)
+                return self._explainer.explain_missing_model(error, model, served)
         return self._explainer.explain(error, model=model)
 
     def _check_is_stream(self, stream: Stream) -> None:
@@ -267,8 +258,11 @@ class LlmServer:
 
 
 async def _close(stream: Stream) -> None:
-    """Stop the server, and end what reads from it now: the SDK's stream and its reader hold each
-    other, so that they would wait for the garbage collector, which may end them from a thread."""
+    """Stop the server generating, and end the reader of its stream now.
+
+    The SDK's stream and its reader refer to each other. Without this the garbage collector would
+    end them later, perhaps in another thread.
+    """
     await stream.close()
     reader = stream._iterator
     if isinstance(reader, AsyncGenerator):
@@ -276,7 +270,7 @@ async def _close(stream: Stream) -> None:
 
 
 def window_of(model: object) -> int | None:
-    """What an entry of the list of models tells about its window, in tokens; vLLM does."""
+    """Return the window in tokens that an entry of the list of models tells; vLLM tells it."""
     tokens = getattr(model, "max_model_len", None)
     return tokens if isinstance(tokens, int) and tokens > 0 else None
 

@@ -1,8 +1,8 @@
 """The circuit breaker in front of the server that a role works with.
 
-Closed: work flows. Open: the server is unusable, nothing is taken, the server is probed with
-backoff. Trial: a probe succeeded, one piece of work at a time until one has succeeded too (a
-server may list its models and still fail every request).
+Closed: the worker takes entries. Open: the server is unusable, the worker takes nothing and probes
+the server with backoff. Trial: a probe succeeded, and the worker takes one entry at a time until
+one has succeeded: a server may list its models and still fail every request.
 """
 
 import asyncio
@@ -20,59 +20,59 @@ FIRST_PAUSE_S: Final = 0.5
 log = structlog.get_logger(__name__)
 
 
-class State(Enum):
+class BreakerState(Enum):
     CLOSED = "closed"
     OPEN = "open"
     TRIAL = "trial"
 
 
 class Breaker:
-    """`changed(sentence or None)` is called when the server becomes unusable or usable."""
+    """Calls `on_change` when the server becomes unusable (with the reason) or usable (None)."""
 
     def __init__(
         self,
         probe: Callable[[], Awaitable[None]],
-        changed: Callable[[str | None], None],
+        on_change: Callable[[str | None], None],
         *,
         max_pause_s: float,
     ) -> None:
         self._probe = probe
-        self._changed = changed
+        self._on_change = on_change
         self._pauses = Backoff(FIRST_PAUSE_S, max_pause_s)
         self._opened = asyncio.Event()
-        self.state = State.CLOSED
+        self.state = BreakerState.CLOSED
         self.why: str | None = None
 
-    def failed(self, why: str) -> None:
-        """The server proved unusable."""
+    def report_failure(self, why: str) -> None:
+        """Open the breaker: the server proved unusable."""
         if why != self.why:
             log.warning("server_unusable", why=why)
             self.why = why
-            self._changed(why)
-        self.state = State.OPEN
+            self._on_change(why)
+        self.state = BreakerState.OPEN
         self._opened.set()
 
-    def succeeded(self) -> None:
-        """Work came through."""
-        if self.state is State.TRIAL:
-            self.state = State.CLOSED
+    def report_success(self) -> None:
+        """Close the breaker, if it is on trial: an entry came through."""
+        if self.state is BreakerState.TRIAL:
+            self.state = BreakerState.CLOSED
             self._pauses.reset()
             self.why = None
-            self._changed(None)
+            self._on_change(None)
             log.info("server_usable_again")
 
-    async def watch(self) -> None:
-        """Probe while open; runs as long as the worker."""
+    async def run(self) -> None:
+        """Probe the server while the breaker is open, until cancelled."""
         while True:
             await self._opened.wait()
             await asyncio.sleep(self._pauses.next_pause())
             try:
                 await self._probe()
             except Transient as error:
-                self.failed(str(error))
+                self.report_failure(str(error))
                 continue
             except Exception as error:
-                self.failed(f"the server cannot be asked whether it is usable: {error!r}")
+                self.report_failure(f"the server cannot be asked whether it is usable: {error!r}")
                 continue
             self._opened.clear()
-            self.state = State.TRIAL
+            self.state = BreakerState.TRIAL

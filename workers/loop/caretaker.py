@@ -1,4 +1,4 @@
-"""What every worker does now and then for everybody: tend, trim, sweep."""
+"""What every worker does from time to time for all sessions: tend, trim, sweep."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,21 +15,21 @@ from common.redis.link import Link
 from common.redis.store import Store
 from common.status.sessions import due_sessions
 from common.transitions.claims import leave
-from common.transitions.tending import tend, trim
+from common.transitions.tending import report_trimmed, tend, trim
 
 TEND_EVERY_S: Final = 2.0
 TRIM_EVERY: Final = 10  # rounds of tending
 SWEEP_EVERY: Final = 30
 SESSIONS_AT_ONCE: Final = 32
-# A consumer that has read nothing for this many claim_idle and holds nothing belongs to a
-# process that is gone: a live one reads every few seconds.
 SWEEP_AFTER_CLAIMS: Final = 30
+"""A consumer that has read nothing for this many `claim_idle_s` and has no entries belongs to a
+process that is gone: a live one reads every few seconds."""
 
 log = structlog.get_logger(__name__)
 
 
 class Caretaker:
-    """Runs beside the readers; several workers doing the same do no harm."""
+    """Runs beside the readers. Several workers may do the same work: that does no harm."""
 
     def __init__(self, store: Store, link: Link, consumer: str, *, claim_idle_s: float) -> None:
         self._store = store
@@ -39,7 +39,7 @@ class Caretaker:
         self._sweep_idle_ms = SWEEP_AFTER_CLAIMS * claim_idle_s * 1000
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Tend, trim and sweep all shards, until cancelled."""
         rounds = 0
         while True:
             await asyncio.sleep(jitter(TEND_EVERY_S))
@@ -58,7 +58,7 @@ class Caretaker:
                         log.exception("tending_failed", shard=shard.number)
 
     async def tend(self, shard: Shard) -> None:
-        """Look after the sessions that are due."""
+        """Repair the sessions that are due."""
         sessions: Sequence[str] = await self._link.call(
             due_sessions, self._store, shard, SESSIONS_AT_ONCE
         )
@@ -72,19 +72,11 @@ class Caretaker:
                 log.warning("session_mended", session=session, how=mended)
 
     async def trim(self, shard: Shard) -> None:
-        """Keep what is kept for readers within its bounds, and say what a count limit cost."""
-        trimmed = await self._link.call(trim, self._store, shard)
-        for kind in ("results", "deltas", "dead"):
-            if dropped := getattr(trimmed, kind):
-                log.warning(
-                    "oldest_dropped",
-                    of=kind,
-                    count=dropped,
-                    setting=f"EARSHOT_LIMITS__{kind.upper()}_MAX",
-                )
+        """Delete what is too old or too much, and log what a limit on the count has cost."""
+        report_trimmed(await self._link.call(trim, self._store, shard))
 
     async def sweep(self, stream: str, group: str) -> None:
-        """Remove the consumers of processes that are gone, never one with pending entries."""
+        """Remove the consumers of processes that are gone, but none with pending entries."""
         try:
             consumers = await self._link.call(self._redis.xinfo_consumers, stream, group)
         except ResponseError:

@@ -1,8 +1,8 @@
 """The one consumer loop that STT and LLM workers share.
 
-It reads new entries (a reader per shard, nothing read without room for it), takes over what was
-handed back or abandoned, beats for what is in hand, runs the handler with bounded concurrency,
-and decides by what the handler raises. On stop it drains, hands back the rest and leaves.
+It reads new entries as long as there is room, takes over those that were handed back or
+abandoned, sends heartbeats for the entries in hand, and runs the handler on several at once. On a
+stop it drains: it finishes what it can in time, hands back the rest and leaves.
 """
 
 import asyncio
@@ -22,23 +22,23 @@ from common.stopping import run_until_stopped
 from common.telemetry.monitoring import monitored
 from common.transitions.claims import leave
 from workers.loop import metrics
-from workers.loop.attempts import Attempts, LoopDesk
-from workers.loop.breaker import Breaker, State
+from workers.loop.breaker import Breaker, BreakerState
 from workers.loop.caretaker import Caretaker
+from workers.loop.delivery_runner import DeliveryRunner, LoopContext
 from workers.loop.gate import Gate
 from workers.loop.handler import Handler
-from workers.loop.in_hand import Hand, Held
+from workers.loop.in_hand import EntriesInHand, EntryInHand
 from workers.loop.intake import Intake
 from workers.loop.reader import BLOCK_MS, Reader
 from workers.loop.registration import Registration
 
-BEATS_PER_CLAIM: Final = 4
-LAST_WORDS_S: Final = 3.0
+HEARTBEATS_PER_CLAIM: Final = 4
+LEAVING_TIMEOUT_S: Final = 3.0
 
 log = structlog.get_logger(__name__)
 
 
-class Loop:
+class ConsumerLoop:
     """One worker process."""
 
     def __init__(self, store: Store, settings: Settings, handler: Handler, name: str) -> None:
@@ -51,7 +51,7 @@ class Loop:
         self._registration = Registration(
             store.redis, name, handler.role, ttl_s=worker.claim_idle_s * 1.5
         )
-        self._hand = Hand(store, self._link, handler.group, name)
+        self._in_hand = EntriesInHand(store, self._link, handler.group, name)
         self._gate = Gate()
         self._breaker = Breaker(
             handler.probe, self._server_changed, max_pause_s=worker.backoff_max_s
@@ -69,23 +69,23 @@ class Loop:
             for shard in store.all_shards()
         ]
         self._caretaker = Caretaker(store, self._link, name, claim_idle_s=worker.claim_idle_s)
-        self._attempts = Attempts(
-            handler, self._hand, self._link, self._registration, self._breaker, worker
+        self._runner = DeliveryRunner(
+            handler, self._in_hand, self._link, self._registration, self._breaker, worker
         )
         self._intake = Intake(
             self._readers,
-            self._hand,
+            self._in_hand,
             self._link,
             limit=self._limit,
             begin=self._begin,
             max_pause_s=worker.backoff_max_s,
         )
-        metrics.begin(handler.role)
-        metrics.IN_HAND.labels(handler.role).set_function(lambda: len(self._hand))
+        metrics.create_series(handler.role)
+        metrics.IN_HAND.labels(handler.role).set_function(lambda: len(self._in_hand))
         metrics.BREAKER.labels(handler.role).set_function(self._breaker_level)
 
     async def unready(self) -> str:
-        """Why this worker cannot work now, in a sentence; empty if it can."""
+        """Return why this worker cannot work now, in a sentence; empty if it can."""
         if why := self._link.unreachable:
             return why
         record = self._registration.record
@@ -106,19 +106,19 @@ class Loop:
             await self._run(stop)
 
     async def _run(self, stop: asyncio.Event) -> None:
-        background = [asyncio.create_task(self._beat(), name="heartbeat")]
+        background = [asyncio.create_task(self._send_heartbeats(), name="heartbeat")]
         intake: list[asyncio.Task[None]] = []
         try:
             if await run_until_stopped(stop, self._get_ready()):
                 log.info("ready", role=self._handler.role)
                 background += [
-                    asyncio.create_task(self._breaker.watch(), name="breaker"),
+                    asyncio.create_task(self._breaker.run(), name="breaker"),
                     asyncio.create_task(self._caretaker.run(), name="caretaker"),
                 ]
                 intake += [
                     asyncio.create_task(task, name="intake") for task in self._intake.tasks()
                 ]
-                await _first_of(stop, [*background, *intake])
+                await _wait_for_stop(stop, [*background, *intake])
             await self._drain(intake)
         finally:
             for task in [*background, *intake]:
@@ -131,64 +131,66 @@ class Loop:
         redis = self._link, self._store, self._settings, self._prepare_redis
         # no waiting yet: the model is loaded even while Redis is away
         await try_redis(*redis)
-        await self._handler.start(LoopDesk(self._link, self._registration))
+        await self._handler.start(LoopContext(self._link, self._registration))
         await wait_for_redis(*redis)
         self._registration.update(state="ready")
         try:
-            # say right away, not at the first turn, that the server behind the role is unusable
+            # tell at once, not only at the first turn, that the server is unusable
             await self._handler.probe()
         except Transient as error:
-            self._breaker.failed(str(error))
+            self._breaker.report_failure(str(error))
 
     async def _prepare_redis(self) -> None:
         for reader in self._readers:
             await reader.make_groups()
         await self._link.call(self._registration.publish)
 
-    # -- working
+    # -- working on entries
 
     def _limit(self) -> int:
-        """How many entries may be in hand now."""
-        if self._breaker.state is State.OPEN:
+        """Return how many entries may be in hand now."""
+        if self._breaker.state is BreakerState.OPEN:
             return 0
-        return 1 if self._breaker.state is State.TRIAL else self._handler.concurrency
+        return 1 if self._breaker.state is BreakerState.TRIAL else self._handler.concurrency
 
-    def _begin(self, reader: Reader, held: Held) -> None:
-        name = f"work {self._name} {held.work.claim.entry}"
-        held.task = asyncio.create_task(self._work(reader, held), name=name)
+    def _begin(self, reader: Reader, entry: EntryInHand) -> None:
+        name = f"work {self._name} {entry.delivery.claim.entry}"
+        entry.task = asyncio.create_task(self._work(reader, entry), name=name)
 
-    async def _work(self, reader: Reader, held: Held) -> None:
-        work = held.work
-        structlog.contextvars.bind_contextvars(stage=self._handler.role, entry=work.claim.entry)
+    async def _work(self, reader: Reader, entry: EntryInHand) -> None:
+        delivery = entry.delivery
+        structlog.contextvars.bind_contextvars(stage=self._handler.role, entry=delivery.claim.entry)
         try:
-            async with self._gate.alone() if held.alone else self._gate.shared():
-                await self._attempts.run(reader, held)
+            async with self._gate.exclusive() if entry.exclusive else self._gate.shared():
+                await self._runner.run(reader, entry)
         except asyncio.CancelledError:
-            if not held.lost:
+            if not entry.lost:
                 raise
         except Exception:
-            log.exception("work_failed")  # it stays pending and comes back after claim_idle
+            log.exception("work_failed")  # the entry stays pending, to be taken over
         finally:
-            self._hand.release(held)
-            self._intake.look_again()
+            self._in_hand.remove(entry)
+            self._intake.recheck_room()
 
     def _breaker_level(self) -> int:
-        return (State.CLOSED, State.TRIAL, State.OPEN).index(self._breaker.state)
+        return (BreakerState.CLOSED, BreakerState.TRIAL, BreakerState.OPEN).index(
+            self._breaker.state
+        )
 
     def _server_changed(self, why: str | None) -> None:
         self._registration.update(state="waiting" if why else "ready", waits_for=why)
-        self._intake.look_again()
+        self._intake.recheck_room()
 
-    # -- staying and leaving
+    # -- heartbeats and leaving
 
-    async def _beat(self) -> None:
-        """Heartbeats for what is in hand, and the worker's own sign of life."""
-        interval_s = self._settings.worker.claim_idle_s / BEATS_PER_CLAIM
+    async def _send_heartbeats(self) -> None:
+        """Send heartbeats for the entries in hand, and publish the worker's state."""
+        interval_s = self._settings.worker.claim_idle_s / HEARTBEATS_PER_CLAIM
         while True:
-            self._registration.update(in_hand=len(self._hand))
+            self._registration.update(in_hand=len(self._in_hand))
             self._registration.changed.clear()
             try:
-                await self._hand.beat()
+                await self._in_hand.send_heartbeats()
                 await self._link.call(self._registration.publish)
             except Exception as error:
                 if is_unusable(error):
@@ -200,26 +202,26 @@ class Loop:
                     await self._registration.changed.wait()
 
     async def _drain(self, intake: list["asyncio.Task[None]"]) -> None:
-        """Stop taking, finish what is in hand, hand back the rest, leave."""
+        """Take nothing more, finish the entries in hand, hand back the rest, and leave."""
         self._intake.stop()
         self._registration.update(state="draining")
-        log.info("draining", in_hand=len(self._hand))
+        log.info("draining", in_hand=len(self._in_hand))
         began = time.monotonic()
         if intake:
-            # a blocked read must end by itself: cancelling it could lose the entry it was answered
+            # a blocked read must end by itself: cancelled, it could lose the entry that it has read
             await asyncio.wait(intake, timeout=BLOCK_MS / 1000 + 1)
-        held = list(self._hand.held.values())
-        tasks = [one.task for one in held if one.task is not None]
+        working = [(entry, entry.task) for entry in self._in_hand if entry.task is not None]
+        tasks = [task for _, task in working]
         left_s = began + self._settings.worker.drain_timeout_s - time.monotonic()
         if tasks:
             await asyncio.wait(tasks, timeout=max(0.0, left_s))
-        unfinished = [one.work for one in held if one.task is not None and not one.task.done()]
+        unfinished = [entry.delivery for entry, task in working if not task.done()]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         try:
-            async with asyncio.timeout(LAST_WORDS_S):
-                await self._hand.give_back(*unfinished)
+            async with asyncio.timeout(LEAVING_TIMEOUT_S):
+                await self._in_hand.hand_back(*unfinished)
                 for reader in self._readers:
                     for stream in reader.streams:
                         await leave(self._store, stream, self._handler.group, self._name)
@@ -233,8 +235,8 @@ class Loop:
             log.info("handed_back", count=len(unfinished))
 
 
-async def _first_of(stop: asyncio.Event, tasks: list["asyncio.Task[None]"]) -> None:
-    """Wait until `stop` is set; a background task that ends before is a bug, and raises."""
+async def _wait_for_stop(stop: asyncio.Event, tasks: list["asyncio.Task[None]"]) -> None:
+    """Wait until `stop` is set. A task that ends before is a bug: raises its error."""
     await run_until_stopped(stop, asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED))
     for task in tasks:
         if task.done():

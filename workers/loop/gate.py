@@ -1,4 +1,4 @@
-"""Who may run beside whom: ordinary work together, suspicious work alone."""
+"""Who may run beside whom: ordinary entries together, a suspicious one alone."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,46 +6,46 @@ from contextlib import asynccontextmanager
 
 
 class Gate:
-    """Shared and exclusive passage; whoever waits to be alone keeps newcomers out."""
+    """Shared and exclusive passage. An exclusive one that waits keeps newcomers out."""
 
     def __init__(self) -> None:
         self._changed = asyncio.Condition()
-        self._inside = 0
-        self._alone = False
-        self._wishes = 0
+        self._sharing = 0
+        self._is_exclusive = False
+        self._exclusive_waiting = 0
 
     @property
-    def wants_solitude(self) -> bool:
-        """Whether work that must run alone is running or waiting."""
-        return self._alone or self._wishes > 0
+    def is_closed(self) -> bool:
+        """Whether an exclusive passage runs or waits: nothing shared may enter."""
+        return self._is_exclusive or self._exclusive_waiting > 0
 
     @asynccontextmanager
     async def shared(self) -> AsyncIterator[None]:
         """Run beside others."""
         async with self._changed:
-            await self._changed.wait_for(lambda: not self.wants_solitude)
-            self._inside += 1
+            await self._changed.wait_for(lambda: not self.is_closed)
+            self._sharing += 1
         try:
             yield
         finally:
             async with self._changed:
-                self._inside -= 1
+                self._sharing -= 1
                 self._changed.notify_all()
 
     @asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
+    async def exclusive(self) -> AsyncIterator[None]:
         """Run with nobody else inside."""
         async with self._changed:
-            self._wishes += 1
+            self._exclusive_waiting += 1
             try:
-                await self._changed.wait_for(lambda: not self._alone and self._inside == 0)
-                self._alone = True
+                await self._changed.wait_for(lambda: not self._is_exclusive and self._sharing == 0)
+                self._is_exclusive = True
             finally:
-                self._wishes -= 1
+                self._exclusive_waiting -= 1
                 self._changed.notify_all()
         try:
             yield
         finally:
             async with self._changed:
-                self._alone = False
+                self._is_exclusive = False
                 self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""What the consumer loop and a role's handler say to each other."""
+"""The contract between the consumer loop and the handler of a role."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,40 +10,45 @@ from common.transitions.claims import Claim, Settled
 
 Answer = TypeVar("Answer")
 
-Kind = Literal["new", "handed_back", "abandoned", "again"]
+DeliveryKind = Literal["new", "handed_back", "abandoned", "again"]
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """One entry in hand. `deliveries` counts from 1 and includes this one; `kind` says which it is:
-    the first, after another worker gave it back or died, or after a failure of ours."""
+class Delivery:
+    """One entry, as it was delivered to this worker.
+
+    `number` counts the entry's deliveries, from 1, and includes this one. `kind` says where it
+    comes from: it is the first, another worker handed the entry back or abandoned it, or it is
+    again ours after a failure.
+    """
 
     claim: Claim
     fields: Mapping[bytes, bytes]
-    deliveries: int
-    kind: Kind = "new"
+    number: int
+    kind: DeliveryKind = "new"
 
     @property
     def is_suspicious(self) -> bool:
-        """Whether it may be what kills its workers: delivered twice, and it came back.
+        """Whether the entry may kill its workers: it was delivered twice, and came back.
 
-        Deliveries count deaths only roughly, so such work runs with no neighbour to take along.
+        Deliveries count deaths only roughly. So such an entry runs alone, with no neighbour that
+        it could take with it.
         """
-        return self.deliveries > 2
+        return self.number > 2
 
 
-class Desk(Protocol):
-    """What the loop offers to a handler while it works."""
+class HandlerContext(Protocol):
+    """What the loop offers to a handler."""
 
     async def lasting(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Run a transition, again and again while Redis is away (it is idempotent or fenced).
+        """Run a transition, again and again while Redis is away: it is idempotent or fenced.
 
-        Raises Lost when the claim passed on meanwhile, and whatever else the transition raises.
+        Raises Lost when the claim has passed to another worker, and what the transition raises.
         """
         ...
 
     async def once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Run a transition that the work can do without; every error passes on."""
+        """Run once a transition that the handler can do without. Raises every error of it."""
         ...
 
     def update_record(self, **changes: Unpack[WorkerChanges]) -> None:
@@ -52,38 +57,37 @@ class Desk(Protocol):
 
 
 class Handler(Protocol):
-    """One role's part: everything that is not about claims."""
+    """The part of one role: everything that is not about claims."""
 
     role: str
     group: str
     concurrency: int
 
     def streams(self, shard: Shard) -> Sequence[str]:
-        """The streams of a shard in order of precedence: the second is read while the first is
-        empty."""
+        """Return the streams of a shard; the second is read only while the first is empty."""
         ...
 
-    async def start(self, desk: Desk) -> None:
+    async def start(self, context: HandlerContext) -> None:
         """Load and warm what is needed; nothing is claimed before. Raises EarshotError."""
         ...
 
-    async def handle(self, work: Work, desk: Desk) -> Settled:
-        """Do the work and settle it.
+    async def handle(self, delivery: Delivery, context: HandlerContext) -> Settled:
+        """Do the work of an entry, and settle it.
 
-        Raises Transient (kept and tried again; a handler that says `opens_breaker` makes the
-        worker hand everything back and probe), Permanent or BadEntry (buried at once), Lost;
-        anything else is a bug: tried `max_deliveries` times, then buried.
+        `workers/loop/decisions.py` says what each error means for the entry.
         """
         ...
 
-    async def bury(self, work: Work, desk: Desk, *, reason: str, error: str) -> Settled | None:
-        """Move the work to the dead letters; None where there was nothing to move any more."""
+    async def bury(
+        self, delivery: Delivery, context: HandlerContext, *, reason: str, error: str
+    ) -> Settled | None:
+        """Move the work to the dead letters; None where there was nothing left to move."""
         ...
 
     async def probe(self) -> None:
-        """Ask whether the server behind this role is usable again; raises Transient if not."""
+        """Check whether the server behind this role is usable; raises Transient if not."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections and models."""
+        """Close connections, and release models."""
         ...

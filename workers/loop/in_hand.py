@@ -1,7 +1,8 @@
-"""The entries in hand: who works on what, and the heartbeats that keep them ours."""
+"""The entries in hand: which tasks work on them, and the heartbeats that keep their claims."""
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import structlog
@@ -9,101 +10,109 @@ import structlog
 from common.redis.link import Link
 from common.redis.store import Store
 from common.transitions.claims import hand_back, heartbeat
-from workers.loop.handler import Work
+from workers.loop.handler import Delivery
 
 log = structlog.get_logger(__name__)
 
+Place = tuple[str, str]  # an entry's stream and id
+
 
 @dataclass(eq=False, slots=True)
-class Held:
-    """One entry in hand. `lost` is set when the claim turned out to be another's.
+class EntryInHand:
+    """One entry in hand, as it was delivered last.
 
-    `alone`: it was suspicious when it came, and runs without neighbours. `in_transition`: Redis is
-    being told what becomes of it, and its answer says whose it is.
+    `exclusive`: it was suspicious when it came, and runs without neighbours. `lost`: the claim
+    turned out to be another worker's. `in_transition`: a transition on it is under way, and the
+    answer of Redis will say whose it is.
     """
 
-    work: Work
-    alone: bool
+    delivery: Delivery
+    exclusive: bool
     task: "asyncio.Task[None] | None" = None
     lost: bool = False
     in_transition: bool = False
 
 
 @dataclass(slots=True)
-class Hand:
-    """All that one process holds."""
+class EntriesInHand:
+    """All entries that one process has in hand."""
 
     store: Store
     link: Link
     group: str
     consumer: str
-    held: dict[tuple[str, str], Held] = field(default_factory=dict)
+    _entries: dict[Place, EntryInHand] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.held)
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[EntryInHand]:
+        return iter(list(self._entries.values()))
 
     @property
-    def wants_solitude(self) -> bool:
-        """Whether something in hand must have no neighbours."""
-        return any(held.alone for held in self.held.values())
+    def has_exclusive(self) -> bool:
+        """Whether one of the entries must have no neighbours."""
+        return any(entry.exclusive for entry in self)
 
-    def take(self, work: Work) -> Held | None:
+    def add(self, delivery: Delivery) -> EntryInHand | None:
         """Note an entry; None if it is in hand already (delivered twice to the same consumer)."""
-        key = (work.claim.stream, work.claim.entry)
-        if key in self.held:
+        place = _place(delivery)
+        if place in self._entries:
             return None
-        self.held[key] = Held(work, work.is_suspicious)
-        return self.held[key]
+        self._entries[place] = EntryInHand(delivery, delivery.is_suspicious)
+        return self._entries[place]
 
-    def release(self, held: Held) -> None:
-        key = (held.work.claim.stream, held.work.claim.entry)
-        if self.held.get(key) is held:
-            del self.held[key]
+    def remove(self, entry: EntryInHand) -> None:
+        """Forget an entry, unless the same one came again in the meantime."""
+        place = _place(entry.delivery)
+        if self._entries.get(place) is entry:
+            del self._entries[place]
 
-    def _by_stream(self) -> dict[str, list[str]]:
-        streams: dict[str, list[str]] = defaultdict(list)
-        for stream, entry in self.held:
-            streams[stream].append(entry)
-        return streams
-
-    async def beat(self) -> None:
-        """One heartbeat for everything in hand; work on what was lost is stopped.
+    async def send_heartbeats(self) -> None:
+        """Send one heartbeat for everything in hand, and stop the work on what was lost.
 
         Raises the first error after all streams had theirs: shards may be away one by one.
         """
         failure: Exception | None = None
-        for stream, entries in self._by_stream().items():
+        for stream, ids in _by_stream(self._entries).items():
             try:
-                gone = await self.link.call(
-                    heartbeat, self.store, stream, self.group, self.consumer, entries
+                lost = await self.link.call(
+                    heartbeat, self.store, stream, self.group, self.consumer, ids
                 )
             except Exception as error:
                 failure = failure or error
                 continue
-            for entry in gone:
-                self.lose(stream, entry)
+            for entry_id in lost:
+                self._stop_work((stream, entry_id))
         if failure is not None:
             raise failure
 
-    def lose(self, stream: str, entry: str) -> None:
+    def _stop_work(self, place: Place) -> None:
         """Stop the work on an entry whose claim passed on: its result would change nothing.
 
-        One that is just being settled is no longer ours either, and not lost.
+        An entry that is just being settled is no longer ours either, and not lost.
         """
-        held = self.held.get((stream, entry))
-        if held is None or held.lost or held.in_transition:
+        entry = self._entries.get(place)
+        if entry is None or entry.lost or entry.in_transition:
             return
-        held.lost = True
-        log.warning("claim_lost", stream=stream, entry=entry, note="another worker has it")
-        if held.task is not None:
-            held.task.cancel()
+        entry.lost = True
+        log.warning("claim_lost", stream=place[0], entry=place[1], note="another worker has it")
+        if entry.task is not None:
+            entry.task.cancel()
 
-    async def give_back(self, *works: Work) -> None:
-        """Let anybody have these entries at once, their delivery uncounted."""
-        streams: dict[str, list[str]] = defaultdict(list)
-        for work in works:
-            streams[work.claim.stream].append(work.claim.entry)
-        for stream, entries in streams.items():
-            await self.link.lasting(
-                hand_back, self.store, stream, self.group, self.consumer, entries
-            )
+    async def hand_back(self, *deliveries: Delivery) -> None:
+        """Let any worker take these entries at once, their delivery uncounted."""
+        for stream, ids in _by_stream(map(_place, deliveries)).items():
+            await self.link.lasting(hand_back, self.store, stream, self.group, self.consumer, ids)
+
+
+def _place(delivery: Delivery) -> Place:
+    return delivery.claim.stream, delivery.claim.entry
+
+
+def _by_stream(places: Iterable[Place]) -> dict[str, list[str]]:
+    """Group the ids of entries by their streams."""
+    streams: dict[str, list[str]] = defaultdict(list)
+    for stream, entry_id in places:
+        streams[stream].append(entry_id)
+    return streams

@@ -1,4 +1,4 @@
-"""Taking work in: new entries and those left behind, one reader per shard, never without room."""
+"""Taking entries in: new ones and those left behind, one reader per shard, never without room."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -13,36 +13,39 @@ from common.backoff import Backoff
 from common.latch import Latch
 from common.redis.connection import is_no_group, is_unusable
 from common.redis.link import FIRST_PAUSE_S, Link
-from workers.loop.handler import Work
-from workers.loop.in_hand import Hand, Held
+from workers.loop.handler import Delivery
+from workers.loop.in_hand import EntriesInHand, EntryInHand
 from workers.loop.reader import Reader
 
-RECLAIM_EVERY_S: Final = 0.5
-ROOM_EVERY_S: Final = 0.25
-# A shard that does not answer is waited for at the head of the line this long only.
-LINE_S: Final = 0.5
+TAKE_OVER_EVERY_S: Final = 0.5
+CHECK_ROOM_EVERY_S: Final = 0.25
+TURN_S: Final = 0.5
+"""A shard that does not answer holds up the other reads for this long only."""
+
+Read = Callable[[], Awaitable[list[Delivery]]]
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
-    """What keeps failing although Redis is there: logged once, and tried less and less often."""
+class ReadFailures:
+    """Reads that fail although Redis is there: logged once, and tried less and less often."""
 
     pauses: Backoff
     logged: Latch[str] = field(default_factory=lambda: Latch(""))
 
     def end(self) -> None:
+        """Note that a read has succeeded."""
         self.pauses.reset()
         self.logged.change_to("")
 
 
 class Intake:
-    """Fills the hand.
+    """Takes entries in hand as long as there is room, and begins the work on them.
 
-    Every read that claims waits in one line, first come first served, and whoever is at its head
-    waits for room: a busy worker looks after what was left behind as often as it takes new work,
-    and no shard starves another. Only the wait on an empty shard happens outside of the line.
+    Every read that claims waits for its turn, first come, first served, and whoever has the turn
+    waits for room. So a busy worker takes over entries as often as it takes new ones, and no shard
+    starves another. Only the wait for new entries on an empty shard needs no turn.
 
     `limit` is how many entries may be in hand now; `begin` starts work on one.
     """
@@ -50,129 +53,129 @@ class Intake:
     def __init__(
         self,
         readers: Sequence[Reader],
-        hand: Hand,
+        in_hand: EntriesInHand,
         link: Link,
         *,
         limit: Callable[[], int],
-        begin: Callable[[Reader, Held], None],
+        begin: Callable[[Reader, EntryInHand], None],
         max_pause_s: float,
     ) -> None:
         self._readers = readers
-        self._hand = hand
+        self._in_hand = in_hand
         self._link = link
         self._limit = limit
         self._begin = begin
         self._max_pause_s = max_pause_s
-        self._line = asyncio.Lock()
-        self._room = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._room_may_have_changed = asyncio.Event()
         self._stopping = False
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
-        """What has to run for as long as work is taken in."""
-        return [task(reader) for reader in self._readers for task in (self._read, self._reclaim)]
+        """Return what has to run for as long as entries are taken."""
+        return [
+            task(reader) for reader in self._readers for task in (self._read_new, self._take_over)
+        ]
 
-    def look_again(self) -> None:
-        """Say that there may be room."""
-        self._room.set()
+    def recheck_room(self) -> None:
+        """Look now whether there is room."""
+        self._room_may_have_changed.set()
 
     def stop(self) -> None:
-        """Take nothing more; what a read under way still brings is given back."""
+        """Take nothing more. What a read under way still brings is handed back."""
         self._stopping = True
-        self._room.set()
+        self.recheck_room()
 
-    def _space(self) -> int:
-        # suspicious work is to have no neighbours, and a neighbour that waits is one, too
-        if self._stopping or self._hand.wants_solitude:
+    def _room(self) -> int:
+        # an exclusive entry must have no neighbours, not even one that waits
+        if self._stopping or self._in_hand.has_exclusive:
             return 0
-        return self._limit() - len(self._hand)
+        return self._limit() - len(self._in_hand)
 
     async def _wait_for_room(self) -> bool:
-        """True once there is room; False when the worker stops."""
+        """Return True once there is room, False when the worker stops."""
         while not self._stopping:
-            if self._space() > 0:
+            if self._room() > 0:
                 return True
-            self._room.clear()
+            self._room_may_have_changed.clear()
             with suppress(TimeoutError):
-                # also by time: the limit changes without a word
-                async with asyncio.timeout(ROOM_EVERY_S):
-                    await self._room.wait()
+                # also by time: nobody tells when the limit changes
+                async with asyncio.timeout(CHECK_ROOM_EVERY_S):
+                    await self._room_may_have_changed.wait()
         return False
 
-    async def _read(self, reader: Reader) -> None:
-        trouble = Trouble(Backoff(FIRST_PAUSE_S, self._max_pause_s))
+    async def _read_new(self, reader: Reader) -> None:
+        failures = ReadFailures(Backoff(FIRST_PAUSE_S, self._max_pause_s))
         while not self._stopping:
-            if await self._in_line(reader, reader.waiting, trouble):
+            if await self._read_in_turn(reader, reader.read_available, failures):
                 continue
-            if self._space() > 0:
-                await self._keep(reader, await self._attempt(reader, reader.next, trouble))
+            if self._room() > 0:
+                deliveries = await self._read(reader, reader.wait_for_new, failures)
+                await self._begin_with(reader, deliveries)
 
-    async def _reclaim(self, reader: Reader) -> None:
-        trouble = Trouble(Backoff(FIRST_PAUSE_S, self._max_pause_s))
+    async def _take_over(self, reader: Reader) -> None:
+        failures = ReadFailures(Backoff(FIRST_PAUSE_S, self._max_pause_s))
+
+        async def take_over() -> list[Delivery]:
+            return await reader.take_over(max(1, self._room()))
+
         while not self._stopping:
-            if not await self._in_line(reader, partial(self._left_behind, reader), trouble):
-                await asyncio.sleep(RECLAIM_EVERY_S)
+            if not await self._read_in_turn(reader, take_over, failures):
+                await asyncio.sleep(TAKE_OVER_EVERY_S)
 
-    async def _left_behind(self, reader: Reader) -> list[Work]:
-        return await reader.left_behind(max(1, self._space()))
-
-    async def _in_line(
-        self, reader: Reader, read: Callable[[], Awaitable[list[Work]]], trouble: Trouble
-    ) -> bool:
-        """One read when it is its turn and there is room; whether it brought anything."""
-        async with self._line:
+    async def _read_in_turn(self, reader: Reader, read: Read, failures: ReadFailures) -> bool:
+        """Wait for the turn and for room, and read once; return whether that brought anything."""
+        async with self._turn:
             if not await self._wait_for_room():
                 return False
-            reading = asyncio.create_task(self._attempt(reader, read, trouble))
+            reading = asyncio.create_task(self._read(reader, read, failures))
             try:
-                await asyncio.wait({reading}, timeout=LINE_S)
+                await asyncio.wait({reading}, timeout=TURN_S)
                 if reading.done():
-                    return await self._keep(reader, reading.result())
+                    return await self._begin_with(reader, reading.result())
             except asyncio.CancelledError:
                 reading.cancel()
                 raise
-        return await self._keep(reader, await reading)
+        return await self._begin_with(reader, await reading)
 
-    async def _attempt(
-        self, reader: Reader, read: Callable[[], Awaitable[list[Work]]], trouble: Trouble
-    ) -> list[Work]:
-        """One read; what goes wrong is waited out, never spun on."""
+    async def _read(self, reader: Reader, read: Read, failures: ReadFailures) -> list[Delivery]:
+        """Read once. After a failure wait, and return nothing."""
         try:
-            works = await read()
+            deliveries = await read()
         except Exception as error:
             if is_no_group(error):
                 log.warning("group_lost", streams=list(reader.streams))
-                return await self._attempt(reader, partial(self._heal, reader), trouble)
+                return await self._read(reader, partial(self._remake_groups, reader), failures)
             if is_unusable(error):
                 await self._link.pause()
             else:
-                await self._sit_out(reader, error, trouble)
+                await self._wait_after(error, reader, failures)
             return []
-        trouble.end()
-        return works
+        failures.end()
+        return deliveries
 
-    async def _sit_out(self, reader: Reader, error: Exception, trouble: Trouble) -> None:
-        if trouble.logged.change_to(f"{type(error).__name__}: {error}"):
+    async def _wait_after(self, error: Exception, reader: Reader, failures: ReadFailures) -> None:
+        if failures.logged.change_to(f"{type(error).__name__}: {error}"):
             log.error("read_failed", streams=list(reader.streams), exc_info=error)
-        await asyncio.sleep(trouble.pauses.next_pause())
+        await asyncio.sleep(failures.pauses.next_pause())
 
-    async def _heal(self, reader: Reader) -> list[Work]:
+    async def _remake_groups(self, reader: Reader) -> list[Delivery]:
         await self._link.pause()
         await reader.make_groups()
         return []
 
-    async def _keep(self, reader: Reader, works: Sequence[Work]) -> bool:
-        """Begin what there is room for.
+    async def _begin_with(self, reader: Reader, deliveries: Sequence[Delivery]) -> bool:
+        """Begin the work that there is room for; return whether there was anything.
 
-        The rest is given back before that, its delivery uncounted: entries that kill their
-        workers come back together with others that do not.
+        Hands the rest back before that, its delivery uncounted: an entry that kills its workers
+        may come together with others that do not.
         """
-        kept, rest = [], []
-        for work in works:
-            if self._space() <= 0:
-                rest.append(work)
-            elif (held := self._hand.take(work)) is not None:
-                kept.append(held)
-        await self._hand.give_back(*rest)
-        for held in kept:
-            self._begin(reader, held)
-        return bool(works)
+        begun, rest = [], []
+        for delivery in deliveries:
+            if self._room() <= 0:
+                rest.append(delivery)
+            elif (entry := self._in_hand.add(delivery)) is not None:
+                begun.append(entry)
+        await self._in_hand.hand_back(*rest)
+        for entry in begun:
+            self._begin(reader, entry)
+        return bool(deliveries)

@@ -1,40 +1,40 @@
-"""What a worker counts beside its turns, for Prometheus; see `common/telemetry/metrics.py`."""
+"""Metrics of a worker's deliveries. `common/telemetry/metrics.py` has those of turns."""
 
 from typing import Final, Literal, get_args
 
 from prometheus_client import Counter, Gauge
 
-from workers.loop.handler import Kind
+from workers.loop.handler import DeliveryKind
 
 IN_HAND: Final = Gauge(
-    "earshot_in_hand_entries", "Entries that this worker holds, by `stage`.", ["stage"]
+    "earshot_in_hand_entries", "Entries that this worker has in hand, by `stage`.", ["stage"]
 )
 BREAKER: Final = Gauge(
     "earshot_breaker_state",
-    "The breaker before the server of a `stage`: 0 closed, 1 on trial, 2 open.",
+    "The breaker in front of the server of a `stage`: 0 closed, 1 on trial, 2 open.",
     ["stage"],
 )
 DELIVERIES: Final = Counter(
     "earshot_deliveries_total",
-    "Entries taken, by `stage` and `kind`: new, handed_back, abandoned (by a worker that died),"
-    " again (after a failure without a known cause).",
+    "Entries taken, by `stage` and `kind`: new, handed_back, abandoned (by a dead worker), again"
+    " (after a failure without a known cause).",
     ["stage", "kind"],
 )
 RETRIES: Final = Counter(
     "earshot_retries_total",
-    "Tries that failed and are made again, by `stage` and `reason`: transient (one request),"
-    " server (unusable: given back), redis, failed (no known cause).",
+    "Failed tries that are repeated, by `stage` and `reason`: transient (one request), server"
+    " (unusable: handed back), redis, failed (no known cause).",
     ["stage", "reason"],
 )
 SETTLED: Final = Counter(
     "earshot_settled_total",
-    "Ends of work, by `stage` and `outcome`: ok, stale (nobody waits for it any more), lost"
-    " (another worker has it).",
+    "Finished work, by `stage` and `outcome`: ok, stale (no turn waits for it any more), lost"
+    " (another worker took over).",
     ["stage", "outcome"],
 )
 BURIED: Final = Counter(
     "earshot_dead_letters_total",
-    "Entries given up, by `stage` and `reason`.",
+    "Entries that failed for good, by `stage` and `reason`.",
     ["stage", "reason"],
 )
 
@@ -45,10 +45,10 @@ BurialReason = Literal[
 ]
 
 
-def begin(stage: str) -> None:
-    """Have every series of a stage from the start: its first event shows as an increase."""
+def create_series(stage: str) -> None:
+    """Create every series of a stage at 0, so that its first event shows as an increase."""
     for counter, values in (
-        (DELIVERIES, get_args(Kind)),
+        (DELIVERIES, get_args(DeliveryKind)),
         (RETRIES, RETRY_REASONS),
         (SETTLED, OUTCOMES),
         (BURIED, get_args(BurialReason)),

@@ -1,4 +1,4 @@
-"""The STT worker's part: one utterance in, its transcript or the reason why there is none out."""
+"""The STT worker's handler: turns one utterance into its transcript, or ends it as noise."""
 
 import asyncio
 import contextvars
@@ -8,11 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from common.audio import decode
 from common.errors import BadEntry
@@ -20,11 +18,12 @@ from common.keys import SESSION_ID, STT_GROUP, UTTERANCE_ID, Shard
 from common.redis.store import Store
 from common.settings import SttSettings
 from common.traceparent import trace_of
-from common.transitions.claims import Settled
+from common.transitions.claims import Claim, Settled
 from common.transitions.transcribing import bury_utterance, settle_skip, settle_transcript
 from common.utterance import Utterance
-from workers.loop.handler import Desk, Work
-from workers.stt.whisper import Transcription, load
+from workers.loop.handler import Delivery, HandlerContext
+from workers.stt.engine import Engine, Transcription
+from workers.stt.whisper import load
 
 Answer = TypeVar("Answer")
 
@@ -33,22 +32,8 @@ TURN: Final = re.compile(r"[1-9][0-9]{0,15}\Z")
 log = structlog.get_logger(__name__)
 
 
-class Engine(Protocol):
-    """A loaded model. Its methods block, and are called in threads."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def device(self) -> str: ...
-
-    def transcribe(self, samples: NDArray[np.int16], language: str) -> Transcription: ...
-
-    def warm_up(self) -> None: ...
-
-
 class SttHandler:
-    """Implements workers.work.Handler. `load` makes the engine, `clock` counts seconds."""
+    """Transcribes one utterance per entry. `load` makes the engine, `clock` counts seconds."""
 
     role: str = "stt"
     group: str = STT_GROUP
@@ -70,20 +55,21 @@ class SttHandler:
         self._threads = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="whisper")
 
     def streams(self, shard: Shard) -> Sequence[str]:
+        """Return the streams of live utterances and, unless switched off, of recordings."""
         if not self._settings.recordings:
             return [shard.utterances]
         return [shard.utterances, shard.recordings]
 
-    async def start(self, desk: Desk) -> None:
+    async def start(self, context: HandlerContext) -> None:
         """Fetch, load and warm the model; raises NoModel or BadSetting. May be cancelled."""
-        desk.update_record(
+        context.update_record(
             recordings=self._settings.recordings,
             waits_for=f"the model {self._settings.model} is being loaded"
             " (the first time it is fetched, which may take minutes)",
         )
         began = self._clock()
         engine = self._engine = await self._in_thread(partial(self._load, self._settings))
-        desk.update_record(model=engine.name, device=engine.device, waits_for=None)
+        context.update_record(model=engine.name, device=engine.device, waits_for=None)
         log.info(
             "model_ready",
             model=engine.name,
@@ -91,14 +77,14 @@ class SttHandler:
             took_s=round(self._clock() - began, 1),
         )
 
-    async def handle(self, work: Work, desk: Desk) -> Settled:
+    async def handle(self, delivery: Delivery, context: HandlerContext) -> Settled:
         """Transcribe and settle one entry.
 
         Raises BadEntry or BadAudio (to be buried), Transient when the GPU fails, Lost.
         """
         began = self._clock()
         limits = self._store.limits
-        utterance = Utterance.from_fields(work.fields, max_audio=limits.max_entry_bytes)
+        utterance = Utterance.from_fields(delivery.fields, max_audio=limits.max_entry_bytes)
         session, turn = utterance.session, utterance.turn
         structlog.contextvars.bind_contextvars(
             session=session,
@@ -106,42 +92,15 @@ class SttHandler:
             utterance=utterance.id,
             **({"trace": trace} if (trace := trace_of(utterance.traceparent)) else {}),
         )
-        if self._store.shard(session) != work.claim.shard:
+        if self._store.shard(session) != delivery.claim.shard:
             raise BadEntry(
-                f"session {session} does not belong to shard {work.claim.shard.number}: the entry"
-                " was added to the stream without `publish`"
+                f"session {session} does not belong to shard {delivery.claim.shard.number}: the"
+                " entry was added to the stream without `publish`"
             )
         heard = await self._in_thread(partial(self._transcribe, utterance))
-        detail = asdict(heard) | {"model": self._ready.name, "worker": work.claim.consumer}
-        del detail["text"]
-        if len(heard.segments) < 2:  # the text says it all, and Lua's JSON has no empty list
-            del detail["segments"]
-
-        async def settle() -> Settled:
-            stt_ms = round(1000 * (self._clock() - began))
-            if heard.text:
-                return await settle_transcript(
-                    self._store,
-                    work.claim,
-                    session=session,
-                    turn=turn,
-                    utterance=utterance.id,
-                    text=heard.text,
-                    stt_ms=stt_ms,
-                    detail=detail,
-                )
-            return await settle_skip(
-                self._store,
-                work.claim,
-                session=session,
-                turn=turn,
-                utterance=utterance.id,
-                reason="noise",
-                stt_ms=stt_ms,
-                detail=detail,
-            )
-
-        settled = await desk.lasting(settle)
+        settled = await context.lasting(
+            lambda: self._settle(delivery.claim, utterance, heard, stt_s=self._clock() - began)
+        )
         log.info(
             "transcribed" if heard.text else "skipped_noise",
             chars=len(heard.text),
@@ -152,35 +111,52 @@ class SttHandler:
         log.debug("heard", text=heard.text)
         return settled
 
-    async def bury(self, work: Work, desk: Desk, *, reason: str, error: str) -> Settled:
+    async def _settle(
+        self, claim: Claim, utterance: Utterance, heard: Transcription, *, stt_s: float
+    ) -> Settled:
+        """Put the transcript, or a tombstone for noise, in the entry's place."""
+        settlement: dict[str, Any] = {
+            "session": utterance.session,
+            "turn": utterance.turn,
+            "utterance": utterance.id,
+            "stt_ms": round(1000 * stt_s),
+            "detail": _detail(heard, model=self._ready.name, worker=claim.consumer),
+        }
+        if heard.text:
+            return await settle_transcript(self._store, claim, text=heard.text, **settlement)
+        return await settle_skip(self._store, claim, reason="noise", **settlement)
+
+    async def bury(
+        self, delivery: Delivery, context: HandlerContext, *, reason: str, error: str
+    ) -> Settled:
         """Move the entry to the dead letters, and end its turn if it names one."""
-        session, turn, utterance = _address(work.fields)
-        return await desk.lasting(
+        session, turn, utterance = _read_names(delivery.fields)
+        return await context.lasting(
             partial(
                 bury_utterance,
                 self._store,
-                work.claim,
+                delivery.claim,
                 session=session,
                 turn=turn,
                 utterance=utterance,
                 reason=reason,
                 error=error,
-                deliveries=work.deliveries,
-                worker=work.claim.consumer,
+                deliveries=delivery.number,
+                worker=delivery.claim.consumer,
             )
         )
 
     async def probe(self) -> None:
-        """There is no server behind STT, but there may be a GPU: raises Transient if it fails."""
+        """Check the GPU, if there is one; raises Transient while it fails."""
         if self._ready.device.startswith("cpu"):
             return
         await self._in_thread(self._ready.warm_up)
 
     async def close(self) -> None:
-        """Let go of the model, and wait for nothing.
+        """Release the model, and wait for nothing.
 
-        Python joins the thread of a transcription (or of a fetch) under way when the process
-        ends; who must be gone earlier uses `os._exit`.
+        When the process ends, Python waits for the thread of a transcription or a fetch under way.
+        A process that must end earlier uses `os._exit`.
         """
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._engine = None
@@ -202,13 +178,13 @@ class SttHandler:
         return self._ready.transcribe(samples, utterance.language)
 
     async def _in_thread(self, call: Callable[[], Answer]) -> Answer:
-        # with the context, so that log lines from there bear the worker and the utterance too
+        # with the context, so that log lines from the thread name the worker and the utterance
         call = partial(contextvars.copy_context().run, call)
         return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
 
-def _address(fields: Mapping[bytes, bytes]) -> tuple[str, int | None, str]:
-    """Session, turn and utterance of an entry that may be anything, as far as they are usable."""
+def _read_names(fields: Mapping[bytes, bytes]) -> tuple[str, int | None, str]:
+    """Return the session, turn and utterance of a broken entry, as far as they are usable."""
     session, turn, utterance = (
         fields.get(name, b"").decode(errors="replace") for name in (b"session", b"turn", b"id")
     )
@@ -217,3 +193,12 @@ def _address(fields: Mapping[bytes, bytes]) -> tuple[str, int | None, str]:
         int(turn) if TURN.match(turn) else None,
         utterance if UTTERANCE_ID.match(utterance) else "",
     )
+
+
+def _detail(heard: Transcription, *, model: str, worker: str) -> dict[str, Any]:
+    """Return further fields of the `transcript` or `skipped` event."""
+    detail = asdict(heard) | {"model": model, "worker": worker}
+    del detail["text"]
+    if len(heard.segments) < 2:  # the text says it all, and Lua's JSON has no empty list
+        del detail["segments"]
+    return detail

@@ -1,4 +1,4 @@
-"""From EARSHOT_STT__MODEL to a folder with a CTranslate2 model: bundled, given, kept or fetched."""
+"""Finding the folder of the model that EARSHOT_STT__MODEL names, or fetching it from the hub."""
 
 import logging
 import time
@@ -17,8 +17,9 @@ WAY_OUT: Final = (
     " or use EARSHOT_STT__MODEL=demo to try earshot out"
 )
 WEIGHTS: Final = "model.bin"
-# Without the tokenizer in the folder faster-whisper asks the hub for one, at every start.
 NEEDED: Final = (WEIGHTS, "tokenizer.json")
+"""Without the tokenizer in the folder, faster-whisper asks the hub for one at every start."""
+
 NOT_INSTALLED: Final = (
     "faster-whisper is not installed here: install earshot with its `stt` extra"
     " (pip install 'earshot[stt]')"
@@ -29,17 +30,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ModelFolder:
-    """`name` is what events and logs call the model."""
+    """A folder with a CTranslate2 model. `name` is what events and logs call the model."""
 
     name: str
     path: Path
 
 
 def locate(model: str, models_dir: str = "") -> ModelFolder:
-    """The folder of a model: `demo`, a folder, or a name on the hub, fetched if it is not kept.
+    """Return the folder of a model: `demo`, a folder, or a name on the hub.
 
-    `models_dir`: where fetched models are kept; empty: the Hugging Face cache. Fetching may take
-    minutes, and blocks. Raises NoModel with the way out.
+    Fetches a model of the hub that is not on this machine yet; this blocks, and may take minutes.
+    `models_dir`: where to keep fetched models; empty: the Hugging Face cache. Raises NoModel with
+    the way out.
     """
     if model == DEMO:
         return ModelFolder(DEMO, _bundled())
@@ -93,12 +95,12 @@ def _from_hub(model: str, models_dir: str) -> Path:
             f"there is no model {model!r}: EARSHOT_STT__MODEL takes demo, a folder, owner/name on"
             f" the hub, or one of {', '.join(available_models())}"
         )
-    # what it warns of (no token, no symbolic links) is nothing that a user of earshot can mend
+    # it warns of what a user of earshot cannot change (no token, no symbolic links)
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    where = models_dir or None
+    cache_dir = models_dir or None
     try:
-        # first without asking the hub: a start must not hang on a network that is away
-        kept = Path(download_model(model, cache_dir=where, local_files_only=True))
+        # first without the hub: a start must not hang on a network that is away
+        kept = Path(download_model(model, cache_dir=cache_dir, local_files_only=True))
         if (kept / WEIGHTS).is_file():
             return kept
     except (OSError, ValueError):
@@ -106,7 +108,7 @@ def _from_hub(model: str, models_dir: str) -> Path:
     log.info("fetching_model", model=model, note="this may take minutes; it is kept")
     began = time.monotonic()
     try:
-        fetched = Path(download_model(model, cache_dir=where))
+        fetched = Path(download_model(model, cache_dir=cache_dir))
     except Exception as error:
         raise NoModel(_why_not(error, model, models_dir)) from None
     if not (fetched / WEIGHTS).is_file():

@@ -1,4 +1,4 @@
-"""Whether what Whisper made of a sound was speech at all."""
+"""Telling speech from noise by what Whisper made of a sound."""
 
 
 def is_noise(
@@ -9,10 +9,10 @@ def is_noise(
     no_speech_threshold: float,
     log_prob_threshold: float,
 ) -> bool:
-    """No letter or digit in it; or probably no speech, in words the model itself doubts.
+    """Return whether a text is noise: no letter or digit in it, or both scores bad.
 
-    The second half is Whisper's own rule (Radford et al. 2022, section 4.5): either score alone
-    is wrong too often, the first on quiet speech, the second on rare words.
+    The second part is Whisper's own rule (Radford et al. 2022, section 4.5). One score alone is
+    wrong too often: the first on quiet speech, the second on rare words.
     """
     if not any(character.isalnum() for character in text):
         return True

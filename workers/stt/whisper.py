@@ -1,9 +1,8 @@
-"""faster-whisper: loading a model, and turning 16 kHz speech into text with its scores."""
+"""faster-whisper: loading a model, and turning 16 kHz speech into text with scores."""
 
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -13,46 +12,20 @@ from numpy.typing import NDArray
 from common.audio import FULL_SCALE, SAMPLE_RATE
 from common.errors import BadSetting, NoModel, Transient
 from common.settings import SttSettings
+from workers.stt.engine import Segment, Transcription
 from workers.stt.model_folder import NOT_INSTALLED, ModelFolder, locate
 from workers.stt.noise import is_noise
 
-# What suits each device when EARSHOT_STT__COMPUTE_TYPE is `default`.
 PREFERRED: Final = {"cpu": "int8", "cuda": "float16"}
+"""The compute type of each device when EARSHOT_STT__COMPUTE_TYPE is `default`."""
+
 LET_CTRANSLATE2_CHOOSE: Final = ("auto", "default")
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """A part of what was said; when, in ms since the audio's first sample."""
-
-    start_ms: int
-    end_ms: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Transcription:
-    """What was said; `text` is empty when nothing was.
-
-    The scores are means over faster-whisper's segments, weighted by their duration: of those
-    that are speech, or of the noise if there are only such. None where there is no segment.
-    `audio_ms` is the length of the sound, `decode_ms` what the model took.
-    """
-
-    text: str
-    language: str
-    language_probability: float | None
-    avg_logprob: float | None
-    no_speech_prob: float | None
-    audio_ms: int
-    decode_ms: int
-    segments: tuple[Segment, ...] = ()
-
-
 class Whisper:
-    """A loaded model. May be used by as many threads at once as it was loaded for."""
+    """A loaded model, for as many threads at once as it was loaded for."""
 
     def __init__(self, model: Any, name: str, device: str, settings: SttSettings) -> None:
         self._model = model
@@ -63,21 +36,21 @@ class Whisper:
     def transcribe(self, samples: NDArray[np.int16], language: str = "") -> Transcription:
         """Transcribe mono samples at 16 kHz. Blocks for as long as the model takes.
 
-        `language` is a hint (`en`, `en-GB`) that goes before EARSHOT_STT__LANGUAGE; one that the
-        model does not know is passed over. Raises Transient when the GPU fails.
+        `language` is a hint (`en`, `en-GB`) that overrides EARSHOT_STT__LANGUAGE, unless the model
+        does not know it. Raises Transient when the GPU fails.
         """
         began = time.perf_counter()
         try:
-            # One pass at temperature 0, again only when the text goes round in circles: retries
-            # for a low probability cost up to five more decodings, and a user is waiting.
-            # Noise is dropped by our own rule, so that its scores are known.
+            # One pass at temperature 0, and another only when the text repeats itself: retries for
+            # a low probability cost up to five more decodings, and a user is waiting. Our own rule
+            # drops noise, so that its scores are known.
             found, info = self._model.transcribe(
                 samples.astype(np.float32) / FULL_SCALE,
                 language=self._language(language),
                 beam_size=self._settings.beam_size,
                 condition_on_previous_text=False,
                 vad_filter=False,
-                # they cost a few tokens; without them the bundled model mishears half as much again
+                # cost a few tokens; without them the bundled model mishears 1.5 times as many words
                 without_timestamps=False,
                 log_prob_threshold=None,
                 no_speech_threshold=None,
@@ -129,7 +102,7 @@ def load(settings: SttSettings) -> Whisper:
     Raises NoModel with the way out, BadSetting for a language that the model does not know.
     """
     try:
-        import faster_whisper  # noqa: F401  # the first to need it says so in a sentence
+        import faster_whisper  # noqa: F401  # a clear message, should it be missing
     except ImportError:
         raise NoModel(NOT_INSTALLED) from None
     device = settings.device
@@ -145,9 +118,9 @@ def load(settings: SttSettings) -> Whisper:
     try:
         return _open(folder, device, settings)
     except NoModel as error:
-        its_own_choice = settings.device == "auto" and device == "cuda"
-        # too small a GPU is for a person to decide: on the CPU the model may be far too slow
-        if not its_own_choice or error.__cause__ is None or _is_out_of_memory(error.__cause__):
+        chosen_here = settings.device == "auto" and device == "cuda"
+        # a person must decide about too small a GPU: on the CPU the model may be far too slow
+        if not chosen_here or error.__cause__ is None or _is_out_of_memory(error.__cause__):
             raise
         log.warning("gpu_not_usable", why=str(error), instead="cpu")
     return _open(folder, "cpu", settings)
@@ -158,7 +131,7 @@ def _gpus() -> int:
 
     try:
         return int(ctranslate2.get_cuda_device_count())
-    except RuntimeError as error:  # a driver that is there and does not work
+    except RuntimeError as error:  # the driver is there and does not work
         log.warning("gpu_not_usable", why=str(error))
         return 0
 
@@ -222,8 +195,8 @@ def _gpu_trouble(error: RuntimeError) -> Transient:
             " uses it, or EARSHOT_STT__CONCURRENCY or EARSHOT_STT__BEAM_SIZE is too high",
             opens_breaker=False,
         )
-    # a failed CUDA context stays failed: the next worker may do better, this one waits
-    return Transient(f"the GPU fails ({error}): restart this worker if that stays so")
+    # a failed CUDA context stays failed: this worker waits, another one may do better
+    return Transient(f"the GPU fails ({error}): restart this worker if it goes on")
 
 
 def _why_not(error: BaseException, folder: ModelFolder, device: str) -> str:
@@ -245,7 +218,7 @@ def _why_not(error: BaseException, folder: ModelFolder, device: str) -> str:
 
 
 def _segment(segment: Any, audio_ms: int) -> Segment:
-    # the model hears in windows of 30 s, and its times may lie behind the end of the audio
+    # the model works in windows of 30 s: its times may lie behind the end of the audio
     start_ms, end_ms = (min(round(1000 * time), audio_ms) for time in (segment.start, segment.end))
     return Segment(start_ms, max(start_ms, end_ms), " ".join(segment.text.split()))
 

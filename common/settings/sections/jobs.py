@@ -1,4 +1,4 @@
-"""What runs beside the hot path: recordings, exports, summaries, sweeps."""
+"""Settings of `earshot jobs`: work that may take long and may wait."""
 
 from typing import Annotated
 
@@ -8,43 +8,53 @@ from common.settings.sections.fields import Count, HostPath, Seconds, Section
 
 
 class JobSettings(Section):
-    """`earshot jobs`: recordings, exports, summaries, replays and sweeps, by RQ."""
+    """`earshot jobs`: recordings, exports, summaries, replays and sweeps, with RQ."""
 
     redis_url: str = Field(
         "",
-        description="RQ's own Redis, where EARSHOT_REDIS__URL is a Cluster, which RQ cannot use;"
-        " empty: the same server.",
+        description="Address of the Redis server for RQ. Empty: the same server. Needed if"
+        " EARSHOT_REDIS__URL is a Cluster, which RQ cannot use.",
     )
     folder: HostPath = Field(
         "",
-        description="The folder of recordings as this host sees it. What lies in it is named by"
-        " its place there, so that another host, or a container, may see it under another path;"
-        " empty: paths as they are.",
+        description="Folder of recordings, as this host sees it. Jobs name a file by its place in"
+        " this folder, so another host or a container may see the folder under another"
+        " path. Empty: paths are used as they are.",
     )
     recordings: Count = Field(
         1,
-        description="Recordings in work at once per `earshot jobs`: the STT workers set the pace,"
-        " and one after the other each is done sooner.",
+        description="Recordings that one `earshot jobs` transcribes at once. The STT workers set"
+        " the pace, so each recording is finished sooner if they are done one after"
+        " the other.",
     )
     retries: Annotated[int, Field(ge=0, le=1_000)] = Field(
-        5, description="How often a job whose process died is run again before it is given up."
+        5,
+        description="How often a job whose process died runs again before it counts as failed.",
     )
     keep_s: Seconds = Field(
-        7 * 86_400, description="How long `earshot jobs list` knows a job that has ended."
+        7 * 86_400,
+        description="`earshot jobs list` shows a job for this many seconds after its end.",
     )
     beat_s: Annotated[int, Field(ge=1, le=3_600)] = Field(
         5,
-        description="A job's sign of life, s: one whose worker gave none for three of them runs"
-        " again.",
+        description="Time between two signs of life of a job, in seconds. A job runs again when"
+        " its worker has missed three.",
     )
     sweep_every_s: Seconds = Field(
-        3_600, description="How often what is too old is swept out: ages are hours and days."
+        3_600,
+        description="Time between two sweeps of old data, in seconds. Once an hour is enough,"
+        " because age limits are hours and days.",
     )
     summaries: bool = Field(
         False,
-        description="Whether a conversation is summarised when it ends: each costs an LLM request.",
+        description="Whether a conversation is summarised when it ends. Off by default, because"
+        " each summary costs an LLM request.",
     )
     summary_quiet_s: Seconds = Field(
-        600, description="A conversation has ended when nothing was said in it for this long."
+        600,
+        description="A conversation has ended when nothing was said in it for this many seconds.",
     )
-    summary_max_tokens: Count = Field(300, description="Length of a summary: about 200 words.")
+    summary_max_tokens: Count = Field(
+        300,
+        description="Longest summary, in tokens. The default is about 200 words.",
+    )

@@ -1,4 +1,4 @@
-"""What bounds everything that earshot keeps in Redis."""
+"""Limits on everything that earshot keeps in Redis."""
 
 from typing import Annotated
 
@@ -8,53 +8,78 @@ from common.settings.sections.fields import Count, Seconds, Section
 
 
 class LimitSettings(Section):
-    """What bounds everything that earshot keeps in Redis."""
+    """Limits on everything that earshot keeps in Redis."""
 
     session_ttl_s: Seconds = Field(
-        86_400, description="A quiet session is forgotten after this long: a day, as results are."
+        86_400,
+        description="A session is forgotten this many seconds after its last turn. The default is"
+        " a day, as for results.",
     )
     seen_ttl_s: Seconds = Field(
         8 * 86_400,
-        description="How long a repeated publish is recognised: must outlive the outbox's max_age.",
+        description="For this many seconds Redis recognises that an utterance was published"
+        " before. It must be longer than outbox_max_age_s.",
     )
     max_backlog: Count = Field(
         1_000,
-        description="Utterances of a shard that may wait for STT before producers keep new ones"
-        " in their outboxes: about an hour of work for one worker on a CPU.",
+        description="Utterances of one shard that may wait for STT. Beyond it, producers keep new"
+        " utterances in their outboxes. The default is about an hour of work for one"
+        " worker on a CPU.",
     )
     max_unanswered: Count = Field(
-        100, description="The same for the unanswered turns of one session."
+        100,
+        description="Unanswered turns that one session may have. Beyond it, its producer keeps new"
+        " utterances in its outbox.",
     )
     max_entry_bytes: Count = Field(
-        4 * 2**20, description="Audio of one entry: the 120 s of max_audio_s take 3.7 MiB as PCM."
+        4 * 2**20,
+        description="Largest audio of one entry, in bytes. The 120 s of max_audio_s take 3.7 MiB"
+        " as PCM.",
     )
     max_audio_s: Seconds = Field(
-        120, description="Decoded length of one entry: the longest utterance is 30 s by default."
+        120,
+        description="Longest audio of one entry after decoding, in seconds. The longest utterance"
+        " is 30 s by default.",
     )
     turn_timeout_s: Seconds = Field(
-        30, description="An eager turn whose producer falls silent ends after this long."
+        30,
+        description="An eager turn ends this many seconds after the last sign of life of its"
+        " producer.",
     )
     tend_after_s: Seconds = Field(
         15,
-        description="An unfinished session is looked after this often: rarer than any stage"
-        " takes when all is well.",
+        description="Workers look after an unfinished session every this many seconds. The default"
+        " is longer than any stage takes when all is well.",
     )
     results_age_s: Seconds = Field(
-        86_400, description="Results stay this long, so that a late dashboard sees the last day."
+        86_400,
+        description="Results are kept for this many seconds. The default is a day, so that a"
+        " dashboard that starts late can show the last day.",
     )
     results_max: Count = Field(
-        1_000_000, description="And no more than this many per shard: about 1 GB."
+        1_000_000,
+        description="Most results that are kept per shard. The default takes about 1 GB.",
     )
-    deltas: bool = Field(True, description="Whether replies in the making are published.")
+    deltas: bool = Field(
+        True,
+        description="Whether pieces of a reply are published while the reply is being made.",
+    )
     deltas_age_s: Seconds = Field(
-        600, description="Deltas stay this long; the whole reply is in the results."
+        600,
+        description="Deltas are kept for this many seconds. A short time is enough, because the"
+        " results hold the whole reply.",
     )
-    deltas_max: Count = Field(100_000, description="And no more than this many per shard.")
+    deltas_max: Count = Field(
+        100_000,
+        description="Most deltas that are kept per shard.",
+    )
     dead_max: Count = Field(
-        10_000, description="Dead letters per shard; the oldest are dropped, and said so."
+        10_000,
+        description="Most dead letters that are kept per shard. Beyond it the oldest are dropped,"
+        " and the log says so.",
     )
     dead_age_s: Annotated[float, Field(ge=0, le=1e9)] = Field(
         0,
-        description="Dead letters older than this are dropped; 0: never, since each is something"
-        " that somebody said and nobody answered.",
+        description="Dead letters older than this many seconds are dropped. 0: never, because each"
+        " one is speech that nobody answered.",
     )

@@ -1,4 +1,4 @@
-"""The OpenAI-compatible server, and how it is asked."""
+"""The OpenAI-compatible server, and the requests to it."""
 
 from typing import Annotated, Literal
 
@@ -6,67 +6,103 @@ from pydantic import Field, SecretStr
 
 from common.settings.sections.fields import Count, HostPath, Seconds, Section
 
+Rounds = Annotated[int, Field(ge=0, le=1_000)]
+TokensPerWord = Annotated[float, Field(gt=0, le=1_000)]
+Temperature = Annotated[float, Field(ge=0, le=2)]
+
 
 class LlmSettings(Section):
-    """The OpenAI-compatible server, and how it is asked."""
+    """The OpenAI-compatible server, and the requests to it."""
 
     base_url: Annotated[str, Field(pattern=r"^https?://[^\s/]+")] = Field(
-        "http://127.0.0.1:8000/v1", description="vLLM's default address on this machine."
+        "http://127.0.0.1:8000/v1",
+        description="Address of the OpenAI-compatible server. The default is vLLM on this machine.",
     )
     model: str = Field(
-        "", description="The served name; empty: the only model that the server lists."
+        "",
+        description="Served name of the model. Empty: the only model that the server lists.",
     )
-    api_key: SecretStr = Field(SecretStr(""), description="Sent as a bearer token if set.")
+    api_key: SecretStr = Field(
+        SecretStr(""),
+        description="Sent to the server as a bearer token, if set.",
+    )
     persona: Annotated[HostPath, Field(min_length=1)] = Field(
         "assistant",
-        description="Who answers where neither the session nor the producer chose: a name, or a"
-        " file that ends in .toml. Bundled are assistant, customer-support, fitness-coach and"
-        " tour-guide (docs/conversation.md).",
+        description="Who answers if neither the session nor the producer chose: a name, or a file"
+        " that ends in .toml. Bundled are assistant, customer-support, fitness-coach"
+        " and tour-guide (docs/conversation.md).",
     )
     personas: HostPath = Field(
-        "", description="Folder with further personas, NAME.toml each; they go over bundled ones."
+        "",
+        description="Folder with more personas, one NAME.toml each. They replace bundled ones of"
+        " the same name.",
     )
     system_prompt: str = Field(
-        "", description="Opens every request, in place of the default persona's own prompt."
+        "",
+        description="Opens every request, instead of the default persona's own prompt.",
     )
     system_role: Literal["auto", "system", "first_user"] = Field(
         "auto",
-        description="Where the system prompt stands: in a message of its own, or before the first"
-        " question for models that refuse that role; auto: found out by the server's refusal.",
+        description="Where the system prompt goes: system (a message of its own) or first_user"
+        " (before the first question, for models that refuse that role). auto: system,"
+        " until the server refuses it.",
     )
     context_tokens: Annotated[int, Field(ge=0, le=10**12)] = Field(
         0,
-        description="Prompt and reply together, in tokens; older rounds that do not fit are left"
-        " out. 0: the window that the server tells (max_model_len). Less makes first tokens come"
-        " sooner.",
+        description="Most tokens of prompt and reply together; older rounds that do not fit are"
+        " left out. 0: the window that the server states (max_model_len). A smaller"
+        " value makes first tokens come sooner.",
     )
-    rounds: Annotated[int, Field(ge=0, le=1_000)] = Field(
-        5, description="Earlier questions with their answers that the model is shown."
+    rounds: Rounds = Field(
+        5,
+        description="How many earlier questions, with their answers, the model is shown.",
     )
-    tokens_per_word: Annotated[float, Field(gt=0, le=1_000)] = Field(
-        5, description="max_tokens = clamp(tokens_per_word x words, min_tokens, max_tokens)."
+    tokens_per_word: TokensPerWord = Field(
+        5,
+        description="Sets the length of a reply by the words of the question: max_tokens ="
+        " clamp(tokens_per_word x words, min_tokens, max_tokens).",
     )
-    min_tokens: Count = Field(64, description="See tokens_per_word: a short question's answer.")
-    max_tokens: Count = Field(256, description="See tokens_per_word: about a minute read aloud.")
-    temperature: Annotated[float, Field(ge=0, le=2)] = Field(0.7, description="Sampling.")
+    min_tokens: Count = Field(
+        64,
+        description="Lower limit for tokens_per_word, in tokens: enough to answer a short"
+        " question.",
+    )
+    max_tokens: Count = Field(
+        256,
+        description="Upper limit for tokens_per_word, in tokens: about a minute when read aloud.",
+    )
+    temperature: Temperature = Field(
+        0.7,
+        description="Sampling temperature.",
+    )
     concurrency: Count = Field(
-        64, description="Sessions answered at once per process: vLLM batches them."
+        64,
+        description="Sessions that one process answers at once. vLLM works on them in one batch.",
     )
     max_merge: Count = Field(
-        4, description="Turns that wait together are answered as one, at most this many."
+        4,
+        description="Most turns that are answered as one, if they wait together.",
     )
     max_answer_age_s: Annotated[float, Field(ge=0, le=1e9)] = Field(
-        0, description="Turns older than this are skipped as expired; 0: never."
+        0,
+        description="Turns older than this many seconds are skipped as expired. 0: never.",
     )
     delta_interval_ms: Annotated[int, Field(ge=0, le=60_000)] = Field(
-        150, description="Pieces of a reply are gathered this long: below it nobody sees a jump."
+        150,
+        description="Pieces of a reply are gathered for this many ms before they are published. At"
+        " the default nobody sees the text jump.",
     )
-    connect_timeout_s: Seconds = Field(5, description="To reach the server.")
+    connect_timeout_s: Seconds = Field(
+        5,
+        description="Longest wait for a connection to the server, in seconds.",
+    )
     first_token_timeout_s: Seconds = Field(
-        60, description="Until the first token: a loaded server queues requests."
+        60,
+        description="Longest wait for the first token, in seconds. It is long because a busy"
+        " server queues requests.",
     )
-    token_timeout_s: Seconds = Field(15, description="Between two tokens: then it hangs.")
-
-    def clamp_tokens(self, words: int) -> int:
-        """The reply's length limit: clamp(tokens_per_word x words, min_tokens, max_tokens)."""
-        return max(self.min_tokens, min(round(self.tokens_per_word * words), self.max_tokens))
+    token_timeout_s: Seconds = Field(
+        15,
+        description="Longest wait between two tokens, in seconds. After that the server counts as"
+        " stuck.",
+    )

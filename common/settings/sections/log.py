@@ -1,4 +1,4 @@
-"""What is logged, and how."""
+"""Settings of the log."""
 
 from typing import Literal
 
@@ -8,9 +8,13 @@ from common.settings.sections.fields import Section
 
 
 class LogSettings(Section):
-    """Logs go to stderr."""
+    """The log, which goes to stderr."""
 
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level.")
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        "info",
+        description="Messages below this level are not logged.",
+    )
     format: Literal["auto", "console", "json"] = Field(
-        "auto", description="auto: JSON when stderr is not a terminal."
+        "auto",
+        description="auto: JSON if stderr is not a terminal, else console.",
     )

@@ -1,4 +1,4 @@
-"""Where a process can be asked how it is."""
+"""Address of the pages that show the state of a process."""
 
 from typing import Annotated
 
@@ -8,13 +8,14 @@ from common.settings.sections.fields import Port, Section
 
 
 class MetricsSettings(Section):
-    """Where a process can be asked how it is: /metrics, /healthz and /readyz over HTTP."""
+    """The pages /metrics, /healthz and /readyz, which show the state of a process over HTTP."""
 
     host: Annotated[str, Field(min_length=1)] = Field(
-        "127.0.0.1", description="Address to listen on; the default is for this machine only."
+        "127.0.0.1",
+        description="Address to listen on. The default serves this machine only.",
     )
     port: Port = Field(
         0,
-        description="0: off, since several workers on one machine would want the same one."
-        " `earshot up` counts on from it: one port for each process.",
+        description="TCP port. 0: off, because several workers on one machine would want the same"
+        " port. `earshot up` counts up from it: one port for each process.",
     )

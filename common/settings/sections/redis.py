@@ -1,4 +1,4 @@
-"""Where Redis is."""
+"""The Redis server: address, user and TLS."""
 
 from typing import Annotated
 
@@ -8,20 +8,31 @@ from common.settings.sections.fields import HostPath, Section
 
 
 class RedisSettings(Section):
-    """Where Redis is."""
+    """The Redis server: address, user and TLS."""
 
     url: Annotated[str, Field(min_length=1)] = Field(
         "redis://127.0.0.1:6379/0",
-        description="redis://, unix://, redis+sentinel://h1,h2/SERVICE/DB or redis+cluster://h1,h2;"
-        " with TLS rediss://, rediss+sentinel:// and rediss+cluster://. The default is a server on"
-        " this machine.",
+        description="redis://, unix://, redis+sentinel://h1,h2/SERVICE/DB or"
+        " redis+cluster://h1,h2; with TLS rediss://, rediss+sentinel:// and"
+        " rediss+cluster://. The default is a server on this machine.",
     )
-    username: str = Field("", description="ACL user, if it is not part of the URL.")
+    username: str = Field(
+        "",
+        description="ACL user, if it is not part of the URL.",
+    )
     password: SecretStr = Field(
-        SecretStr(""), description="Password, if it is not part of the URL."
+        SecretStr(""),
+        description="Password, if it is not part of the URL.",
     )
-    ca_file: HostPath = Field("", description="CA certificate for TLS; empty: the system's.")
+    ca_file: HostPath = Field(
+        "",
+        description="File with the CA certificate for TLS. Empty: the certificates of the system.",
+    )
     cert_file: HostPath = Field(
-        "", description="Client certificate, where the server asks for one."
+        "",
+        description="File with the client certificate, if the server demands one.",
     )
-    key_file: HostPath = Field("", description="Key of the client certificate.")
+    key_file: HostPath = Field(
+        "",
+        description="File with the key of the client certificate.",
+    )

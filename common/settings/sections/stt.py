@@ -12,31 +12,53 @@ class SttSettings(Section):
 
     model: Annotated[HostPath, Field(min_length=1)] = Field(
         "small.en",
-        description="A model name that faster-whisper fetches on first use, a folder, or `demo`"
-        " (the small bundled model: it knows the demo's sentences only). small.en is the largest"
-        " that keeps up with one speaker on two CPU cores.",
+        description="Name of a model that faster-whisper downloads on first use, a folder with a"
+        " model, or `demo` (the small bundled model; it knows the demo's sentences"
+        " only). small.en is the largest model that keeps up with one speaker on two"
+        " CPU cores.",
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA where it is.")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto",
+        description="Where the model runs. auto: CUDA if there is a GPU, else the CPU.",
+    )
     compute_type: str = Field(
-        "default", description="CTranslate2's: int8 on a CPU and float16 on CUDA by default."
+        "default",
+        description="Compute type of CTranslate2. default: int8 on a CPU, float16 on CUDA.",
     )
-    language: str = Field("", description="Language code; empty: the model finds out.")
-    beam_size: Count = Field(5, description="faster-whisper's own default; 1 is faster.")
+    language: str = Field(
+        "",
+        description="Language code. Empty: the model finds out.",
+    )
+    beam_size: Count = Field(
+        5,
+        description="Beam size. The default is that of faster-whisper; 1 is faster.",
+    )
     cpu_threads: Annotated[int, Field(ge=0, le=1_024)] = Field(
-        0, description="0: CTranslate2 decides."
+        0,
+        description="CPU threads. 0: CTranslate2 decides.",
     )
     models_dir: HostPath = Field(
-        "", description="Where fetched models are kept; empty: the HF cache."
+        "",
+        description="Folder for downloaded models. Empty: the cache of Hugging Face.",
     )
     no_speech_threshold: Annotated[float, Field(ge=0, le=1)] = Field(
-        0.6, description="Whisper's: above it, and with a low average log probability, it is noise."
+        0.6,
+        description="A transcript counts as noise if its no-speech probability is above this value"
+        " and its average log probability is below log_prob_threshold. The default is"
+        " Whisper's.",
     )
-    log_prob_threshold: Finite = Field(-1.0, description="Whisper's: the other half of that rule.")
+    log_prob_threshold: Finite = Field(
+        -1.0,
+        description="See no_speech_threshold. The default is Whisper's.",
+    )
     recordings: bool = Field(
         True,
-        description="Whether this worker takes long recordings as well, when no live speech waits;"
-        " false keeps it for live speech, which then never waits for a recording's utterance.",
+        description="Whether this worker also transcribes long recordings when no live speech"
+        " waits. false reserves it for live speech, which then never waits for an"
+        " utterance of a recording.",
     )
     concurrency: Count = Field(
-        1, description="Utterances at once per process: more processes scale better than this."
+        1,
+        description="Utterances that one process transcribes at once. To do more, start more"
+        " processes: that scales better.",
     )

@@ -1,4 +1,4 @@
-"""Where the spans of a turn go."""
+"""Where traces are sent."""
 
 from typing import Annotated
 
@@ -8,10 +8,10 @@ from common.settings.sections.fields import Section
 
 
 class TraceSettings(Section):
-    """OpenTelemetry traces, one per turn; they need the extra `traces`."""
+    """OpenTelemetry traces, one per turn. They need the extra `traces`."""
 
     endpoint: Annotated[str, Field(pattern=r"^(https?://[^\s/]+.*)?$")] = Field(
         "",
-        description="A collector that takes OTLP over HTTP, such as http://127.0.0.1:4318;"
-        " empty: no traces.",
+        description="Address of a collector that accepts OTLP over HTTP, such as"
+        " http://127.0.0.1:4318. Empty: no traces.",
     )

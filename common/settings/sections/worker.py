@@ -9,14 +9,20 @@ class WorkerSettings(Section):
     """The consumer loop that STT and LLM workers share."""
 
     claim_idle_s: Seconds = Field(
-        10, description="Work of a worker that shows no sign of life passes on after this long."
+        10,
+        description="When a worker has shown no sign of life for this many seconds, other workers"
+        " take over its entries.",
     )
     drain_timeout_s: Seconds = Field(
-        20, description="How long SIGTERM lets work in hand finish before it is handed back."
+        20,
+        description="After SIGTERM a worker may finish the work in hand for this many seconds;"
+        " then it hands it back.",
     )
     max_deliveries: Count = Field(
-        5, description="An entry that failed this often without a known cause is buried."
+        5,
+        description="An entry that failed this often without a known cause is buried.",
     )
     backoff_max_s: Seconds = Field(
-        15, description="Longest pause between two tries at a server that is away."
+        15,
+        description="Longest pause between two tries at a server that is away, in seconds.",
     )

@@ -25,8 +25,8 @@ from ops.bench.chaos.speech import InstantEngine, text_of
 from ops.demo.recording_file import normalised, sentences
 from ops.demo.standin.api.protocol import Message
 from ops.demo.standin.wit.replies import reply_to
-from workers.llm.persona import Personas
-from workers.llm.prompt import history_of, prompt_of, question_of
+from workers.llm.persona import Persona, Personas
+from workers.llm.prompt import build_prompt, join_texts, round_messages
 
 Conversation = tuple[str, int]
 PAGE: Final = 1_000
@@ -208,7 +208,7 @@ def _check_replies(
     findings: Findings,
     turns: Mapping[TurnKey, list[Event]],
     endings: Mapping[TurnKey, Ending],
-    persona: LlmSettings,
+    persona: Persona,
 ) -> dict[Conversation, list[dict[str, str]]]:
     """Each reply is what the stand-in says to exactly these words after exactly this history.
 
@@ -228,17 +228,17 @@ def _check_replies(
             waiting[talk].append(text)
         if not isinstance(ending, Reply):
             continue
-        question = question_of([*waiting.pop(talk, []), text])
+        question = join_texts([*waiting.pop(talk, []), text])
         reply = ending.data
         expected = _expected_reply(persona, histories[talk], question)
         if not (expected.startswith(reply.text) if reply.interrupted else expected == reply.text):
             findings.blame("wrong_replies", f"{turn}: {reply.text!r} instead of {expected!r}")
-        histories[talk] += history_of(question, reply.text)
+        histories[talk] += round_messages(question, reply.text)
     return {talk: kept[-2 * persona.rounds :] for talk, kept in histories.items()}
 
 
-def _expected_reply(persona: LlmSettings, history: list[dict[str, str]], question: str) -> str:
-    prompt = prompt_of(persona, history, [question])
+def _expected_reply(persona: Persona, history: list[dict[str, str]], question: str) -> str:
+    prompt = build_prompt(persona, history, [question])
     return reply_to([Message.model_validate(message) for message in prompt.messages()])
 
 

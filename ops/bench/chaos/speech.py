@@ -12,8 +12,8 @@ from common.settings import SttSettings
 from common.utterance import Utterance
 from ops.bench.chaos.plan import Kind, Plan, Planned
 from ops.demo.recording_file import samples_of, sentences
-from workers.stt.handler import Engine
-from workers.stt.whisper import Transcription, load
+from workers.stt.engine import Engine, Transcription
+from workers.stt.whisper import load
 
 SAMPLES: Final = SAMPLE_RATE // 10
 MARK: Final = 12_345

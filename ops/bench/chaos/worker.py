@@ -18,8 +18,8 @@ from common.transitions.claims import Settled
 from ops.bench.chaos.speech import DEADLY_WORD, POISONED, engine_of
 from ops.local.signals import exit_now, run_role
 from workers.llm.handler import LlmHandler
-from workers.loop.consumer_loop import Loop
-from workers.loop.handler import Desk, Handler, Work
+from workers.loop.consumer_loop import ConsumerLoop
+from workers.loop.handler import Delivery, Handler, HandlerContext
 from workers.loop.registration import consumer_name
 from workers.stt.handler import SttHandler
 
@@ -29,10 +29,12 @@ ROLES: Final = ("stt", "llm")
 class MortalLlmHandler(LlmHandler):
     """Dies of certain questions."""
 
-    async def _answer(self, work: Work, desk: Desk, attempt: Attempt, *, may_grow: bool) -> Settled:
+    async def _answer(
+        self, delivery: Delivery, context: HandlerContext, attempt: Attempt, *, may_grow: bool
+    ) -> Settled:
         if any(DEADLY_WORD in turn.text for turn in attempt.turns):
             os._exit(POISONED)
-        return await super()._answer(work, desk, attempt, may_grow=may_grow)
+        return await super()._answer(delivery, context, attempt, may_grow=may_grow)
 
 
 def run_worker(role: str, settings: Settings, slow_s: float = 0.0) -> None:
@@ -49,7 +51,7 @@ def run_worker(role: str, settings: Settings, slow_s: float = 0.0) -> None:
                 )
             else:
                 handler = MortalLlmHandler(store, settings.llm)
-            await Loop(store, settings, handler, name).run(stop)
+            await ConsumerLoop(store, settings, handler, name).run(stop)
 
     run_role(run)
 

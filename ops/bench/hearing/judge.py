@@ -11,7 +11,7 @@ from common.audio import SAMPLE_RATE
 from ops.bench.hearing.scenes import Scene, Turn
 from producer.speech.detector import Detector
 from producer.speech.endpointing import Endpointing
-from producer.speech.segmenter import Segmenter, Skipped, Utterance
+from producer.speech.segmenter import Segmenter, Skipped, SpeechSegment
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,20 +28,20 @@ class Judged:
 class Shipped:
     """An utterance, and how far the stream had come when it was handed out, in samples."""
 
-    utterance: Utterance
+    segment: SpeechSegment
     at: int
 
     @property
     def start(self) -> int:
-        return self.utterance.start
+        return self.segment.start
 
     @property
     def end(self) -> int:
-        return self.utterance.start + len(self.utterance.samples)
+        return self.segment.start + len(self.segment.samples)
 
     def overlaps(self, turn: Turn) -> bool:
         """Whether it holds any of the turn, by where its speech is, not its pre-roll and tail."""
-        return self.start < turn.end and self.utterance.end_of_speech > turn.start
+        return self.start < turn.end and self.segment.end_of_speech > turn.start
 
 
 @dataclass(slots=True)
@@ -108,11 +108,13 @@ def cut(heard: Judged, rules: Endpointing) -> tuple[list[Shipped], list[Skipped]
         zip(heard.frames, heard.verdicts, strict=True), start=1
     ):
         events = segmenter.push(frame, *verdict)
-        shipped += [Shipped(e, number * frame_samples) for e in events if isinstance(e, Utterance)]
+        shipped += [
+            Shipped(e, number * frame_samples) for e in events if isinstance(e, SpeechSegment)
+        ]
         skipped += [event for event in events if isinstance(event, Skipped)]
     end = len(heard.frames) * frame_samples
     last = segmenter.finish()
-    shipped += [Shipped(event, end) for event in last if isinstance(event, Utterance)]
+    shipped += [Shipped(event, end) for event in last if isinstance(event, SpeechSegment)]
     skipped += [event for event in last if isinstance(event, Skipped)]
     return shipped, skipped
 
@@ -151,7 +153,7 @@ def _score_turn(
     if not after:
         result.tail_ms.append(_ms(turn.end - own[-1].end))
         result.delay_ms.append(_ms(own[-1].at - turn.end))
-    ends = [one for one in own if not one.utterance.continued]
+    ends = [one for one in own if not one.segment.continued]
     if turn.pause_s >= rules.silence_s:
         result.cut_at_pause[turn.pause_s] = result.cut_at_pause.get(turn.pause_s, 0) + (
             len(ends) > 1

@@ -19,8 +19,8 @@ from ops.bench.hearing.voices import Clip, clips
 from ops.bench.hearing.whole_path import Comparison, Transcribe, WholePath, perfectly_cut
 from ops.bench.hearing.words import word_errors
 from producer.sources.source import frame_samples
-from producer.speech.detector_choice import detector_for, with_lag
-from producer.speech.endpointing import Endpointing, endpointing
+from producer.speech.detector_choice import choose_detector
+from producer.speech.endpointing import Endpointing, endpointing_rules
 
 Row = dict[str, Any]
 Say = Callable[[str], None]
@@ -100,7 +100,7 @@ def _file_row(
         "utterances": len(shipped),
         "skipped": len(skipped),
         "skipped_speech_s": [round(one.speech_s, 2) for one in skipped],
-        "speech_s": round(sum(one.utterance.speech_samples for one in shipped) / SAMPLE_RATE, 2),
+        "speech_s": round(sum(one.segment.speech_samples for one in shipped) / SAMPLE_RATE, 2),
     }
     if recording.has_turns:
         row |= score(recording.scene.turns, shipped, skipped, rules).as_dict()
@@ -143,12 +143,13 @@ def _words(plan: Plan, drawn: Iterable[Scene], transcribe: Transcribe, cpu: _Cpu
 
 def _heard(plan: Plan, scene: Scene, cpu: _Cpu) -> Iterator[tuple[str, str, Judged, Endpointing]]:
     for detector in plan.detectors:
-        settings = with_lag(ListenSettings.model_validate({"vad": detector}))
-        heard = judged(scene, detector_for(settings), frame_samples(settings.frame_ms))
+        settings = ListenSettings.model_validate({"vad": detector})
+        heard = judged(scene, choose_detector(settings), frame_samples(settings.frame_ms))
         cpu.add(detector, heard.cpu_s, scene.seconds)
         for preset in plan.presets:
-            yield detector, preset, heard, endpointing(preset, pre_roll_s=settings.pre_roll_s)
+            rules = endpointing_rules(settings.model_copy(update={"preset": preset}))
+            yield detector, preset, heard, rules
 
 
 def _text(shipped: list[Shipped], transcribe: Transcribe) -> str:
-    return " ".join(transcribe(one.utterance.samples) for one in shipped)
+    return " ".join(transcribe(one.segment.samples) for one in shipped)

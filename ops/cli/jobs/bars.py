@@ -36,7 +36,9 @@ class Bars(Closeable):
         """`progress`: what the job told (`said`, or ops.jobs.transcribe.transcriber.Progress)."""
         said = one_line(str(progress.get("waits_for") or progress.get("said") or state))
         total_s, done_s = progress.get("duration_s") or None, progress.get("done_s", 0.0)
-        heard = f"{progress['done']}/{progress['pieces']} pieces, " if "pieces" in progress else ""
+        heard = (
+            f"{progress['done']}/{progress['pieces']} segments, " if "pieces" in progress else ""
+        )
         self._progress.update(
             self._tasks[key], total=total_s, completed=done_s, state=f"{heard}{said}"
         )

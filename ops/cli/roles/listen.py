@@ -113,14 +113,14 @@ async def _listen(
     from producer.microphone.devices import lasting_name
     from producer.readiness import trouble, unready
     from producer.shipping.identity import default_session
-    from producer.shipping.outbox import Outbox
+    from producer.shipping.outbox_folder import open_outbox
     from producer.shipping.outbox_metrics import OutboxCollector
     from producer.sources.mute import Mutable
-    from producer.speech.detector_choice import detector_for, with_lag
+    from producer.speech.detector_choice import choose_detector
     from producer.speech.speaking_detector import Speaking
 
-    options = with_lag(settings.listen)
-    detector = Speaking(detector_for(options))
+    options = settings.listen
+    detector = Speaking(choose_detector(options))
     heard = Mutable(source, mute)
     async with AsyncExitStack() as stack:
         if not await _entered(heard, stop):
@@ -128,14 +128,7 @@ async def _listen(
         stack.push(heard)
         name = lasting_name(source.name) if source.is_live else Path(source.name).stem
         session = check_session_id(options.session or default_session(name))
-        outbox = stack.enter_context(
-            Outbox(
-                options.outbox_folder(),
-                session,
-                max_bytes=round(options.outbox_max_mb * 2**20),
-                max_age_s=options.outbox_max_age_s,
-            )
-        )
+        outbox = stack.enter_context(open_outbox(options, session))
         traces = stack.enter_context(tracing(settings.traces, "listen", session))
         store = await stack.enter_async_context(open_store(settings, traces))
         link = make_link(store, settings)

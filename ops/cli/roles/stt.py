@@ -9,7 +9,7 @@ from common.settings import Settings
 from common.telemetry.tracing import tracing
 from ops.cli.options import log_options, redis_options, setting, settings_and_logs
 from ops.local.signals import exit_now, run_role
-from workers.loop.consumer_loop import Loop
+from workers.loop.consumer_loop import ConsumerLoop
 from workers.loop.registration import consumer_name
 
 
@@ -39,4 +39,4 @@ async def _run(settings: Settings, name: str, stop: asyncio.Event) -> None:
     with tracing(settings.traces, "stt", name) as traces:
         async with open_store(settings, traces) as store:
             handler = SttHandler(store, settings.stt)
-            await Loop(store, settings, handler, name).run(stop)
+            await ConsumerLoop(store, settings, handler, name).run(stop)

@@ -20,9 +20,11 @@ from common.redis.store import Store
 from common.settings import Settings
 from producer.listen import listen
 from producer.shipping.outbox import Outbox
+from producer.shipping.outbox_folder import close_outbox, list_sessions, open_outbox
+from producer.shipping.outbox_metrics import report_dropped
 from producer.shipping.shipper import Shipper
 from producer.sources.source import Source
-from producer.speech.detector_choice import detector_for, with_lag
+from producer.speech.detector_choice import choose_detector
 
 SESSION: Final = re.compile(r"web-[0-9a-f]{8}")
 MOST: Final = 16
@@ -58,7 +60,7 @@ class Producing:
         self._store = store
         self._link = link
         self._meet = meet
-        self._options = with_lag(settings.listen)
+        self._options = settings.listen
         self._folder = self._options.outbox_folder() / "dashboard"
         self._stop = asyncio.Event()
         self._productions: dict[str, Production] = {}
@@ -84,7 +86,7 @@ class Producing:
         Raises BadInput when there is no room, or the outbox cannot be used.
         """
         self.check_room()
-        outbox = self._outbox(session)
+        outbox = open_outbox(self._options, session, self._folder)
         while len(self._productions) >= 4 * MOST:  # only the latest are remembered
             oldest = next(iter(self._productions))
             if not self._productions[oldest].is_over:
@@ -94,14 +96,6 @@ class Producing:
         production.task = asyncio.create_task(self._produce(production, session, outbox, over))
         return production
 
-    def _outbox(self, session: str) -> Outbox:
-        return Outbox(
-            self._folder,
-            session,
-            max_bytes=round(self._options.outbox_max_mb * 2**20),
-            max_age_s=self._options.outbox_max_age_s,
-        )
-
     async def _produce(
         self, production: Production, session: str, outbox: Outbox, over: Callable[[], None]
     ) -> None:
@@ -110,7 +104,7 @@ class Producing:
             with source:
                 await listen(
                     source,
-                    detector_for(self._options),
+                    choose_detector(self._options),
                     self._options,
                     outbox,
                     self._store,
@@ -128,20 +122,11 @@ class Producing:
             log.exception("source_failed", session=session, source=source.name)
         finally:
             try:
-                self._put_away(outbox, session)
+                close_outbox(outbox)
             except EarshotError as error:
                 log.error("outbox_not_put_away", session=session, why=str(error))
             finally:
                 over()
-
-    def _put_away(self, outbox: Outbox, session: str) -> None:
-        """Close an outbox, and delete it when nothing is in it: what is parked is kept."""
-        depth = outbox.depth()
-        is_empty = not (depth.waiting or depth.parked)
-        outbox.close()
-        if is_empty:
-            for suffix in (".sqlite3", ".sqlite3-wal", ".sqlite3-shm", ".lock", ".draft"):
-                (self._folder / f"{session}{suffix}").unlink(missing_ok=True)
 
     def start(self) -> None:
         """Send what earlier processes left."""
@@ -149,21 +134,21 @@ class Producing:
 
     async def _ship_leftovers(self) -> None:
         await self._meet()
-        for path in sorted(self._folder.glob("web-*.sqlite3")):
+        for session in list_sessions(self._folder):
             try:
-                outbox = self._outbox(path.stem)
+                outbox = open_outbox(self._options, session, self._folder)
             except BadInput as error:  # another dashboard's, which looks after it
-                log.info("outbox_left_alone", path=str(path), why=str(error))
+                log.info("outbox_left_alone", session=session, why=str(error))
                 continue
             try:
-                await self._ship(outbox, path.stem)
+                await self._ship(outbox)
             finally:
-                self._put_away(outbox, path.stem)
+                close_outbox(outbox)
 
-    async def _ship(self, outbox: Outbox, session: str) -> None:
-        # what is parked is never shipped: without this it would stay for ever
-        if (stale := outbox.drop_stale()) is not None:
-            log.error("outbox_dropped_oldest", session=session, count=stale.count, why=stale.why)
+    async def _ship(self, outbox: Outbox) -> None:
+        # parked utterances are never shipped: without this they would stay for ever
+        if (dropped := outbox.drop_stale()) is not None:
+            report_dropped(outbox.session, dropped)
         if not len(outbox):
             return
         log.info("found_in_outbox", waiting=len(outbox))

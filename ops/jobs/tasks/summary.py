@@ -14,7 +14,8 @@ from common.utterance import SessionId
 from common.validation import explain
 from ops.jobs.execution import JobContext
 from workers.llm.errors import ContextTooLong
-from workers.llm.server import Finished, LlmServer
+from workers.llm.reply import ReplyText
+from workers.llm.server import LlmServer
 
 INSTRUCTION: Final = (
     "Summarise the following conversation between a user and a voice assistant in a few plain"
@@ -75,27 +76,23 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
 
 
 async def _summarise(context: JobContext, lines: list[str]) -> tuple[str, str]:
-    """The summary and the model's name; of a conversation too long for it, of its later half."""
+    """Return the summary and the model's name.
+
+    A conversation that is too long for the model loses its older half, as often as needed.
+    """
     server = LlmServer(context.settings.llm)
     try:
         while True:
-            pieces: list[str] = []
-            model = ""
+            reply = ReplyText(
+                server.generate(messages_of(lines), context.settings.jobs.summary_max_tokens)
+            )
             try:
-                generated = server.generate(
-                    messages_of(lines), context.settings.jobs.summary_max_tokens
-                )
-                async with aclosing(generated):
-                    async for piece in generated:
-                        if isinstance(piece, Finished):
-                            model = piece.model
-                        else:
-                            pieces.append(piece)
+                text = "".join([piece async for piece in reply.pieces()])
             except ContextTooLong:
                 if len(lines) < 2:
                     raise
                 lines = lines[len(lines) // 2 :]
-                continue
-            return "".join(pieces).strip(), model
+            else:
+                return text.strip(), reply.finished.model if reply.finished else ""
     finally:
         await server.close()

@@ -50,7 +50,7 @@ def _clock(seconds: float) -> str:
 
 
 def _in_turn(lines: tuple[Line, ...]) -> Iterator[Line]:
-    """No two at once: a piece's audio begins a little before its speech and ends after it."""
+    """No two at once: a segment's audio begins a little before its speech and ends after it."""
     for line, following in pairwise((*lines, None)):
         assert line is not None
         end_s = line.end_s if following is None else min(line.end_s, following.start_s)

@@ -1,6 +1,6 @@
 """One recording through the STT pool: cut, published behind live speech, its transcripts gathered.
 
-It keeps nothing on disk: the recording is the source, and what became of its pieces stands in the
+It keeps nothing on disk: the recording is the source, and what became of its segments stands in the
 results. A run that was killed begins again at the recording's beginning, under the same utterance
 ids: what Redis knows is not sent again, and what has a transcript is not transcribed again.
 """
@@ -26,11 +26,11 @@ from ops.jobs.transcribe.endings import Endings, utterance_id
 from ops.jobs.transcribe.transcript import Hole, Said, Span, Transcript
 from producer.recording import Cutting, utterance_of
 from producer.sources.source import Source
-from producer.speech.segmenter import Utterance as Piece
+from producer.speech.segmenter import SpeechSegment
 
 FULL_PAUSE_S: Final = 1.0
 LOOK_S: Final = 0.5
-# How long a piece has no ending and is not unfinished either before it is sent anew. Too short
+# How long a segment has no ending and is not unfinished either before it is sent anew. Too short
 # would cost a second transcription and nothing else.
 MISSED_S: Final = 5.0
 
@@ -47,7 +47,7 @@ Open = Callable[[], AbstractContextManager[RecordingSource]]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Whose pieces these are: `id` is unique, `since` the results' entry id at its beginning."""
+    """Whose segments these are: `id` is unique, `since` the results' entry id at its beginning."""
 
     id: str
     session: str
@@ -113,7 +113,7 @@ class Transcriber:
             await asyncio.gather(following, return_exceptions=True)
         return self._whole(file, spans, damage)
 
-    # -- what became of the pieces
+    # -- what became of the segments
 
     def _subscriber(self, cursors: dict[str, str], *, follow: bool) -> Subscriber:
         return Subscriber(
@@ -155,26 +155,26 @@ class Transcriber:
     # -- cutting and sending
 
     async def _pass(self, open_source: Open) -> tuple[list[Span], str]:
-        """Go through the recording and send what has no ending; all of its pieces."""
+        """Go through the recording and send what has no ending; all of its segments."""
         spans: list[Span] = []
         with open_source() as source:
             self.progress.duration_s = source.duration_s
             cutting = Cutting(source, self._settings)
-            pieces = iter(cutting)
-            while (piece := await self._next(pieces, cutting, source)) is not None:
-                span = Span(piece.start, len(piece.samples))
+            segments = iter(cutting)
+            while (segment := await self._next(segments, cutting, source)) is not None:
+                span = Span(segment.start, len(segment.samples))
                 spans.append(span)
                 self.progress.pieces = len(spans)
                 if span not in self._endings:
-                    await self._send(piece, span, source.name)
+                    await self._send(segment, span, source.name)
                 self._check()
         return spans, cutting.damage
 
     async def _next(
-        self, pieces: Iterator[Piece], cutting: Cutting, source: Source
-    ) -> Piece | None:
-        """The next piece, cut in a thread: an hour of silence must hold up nothing else."""
-        reading = asyncio.create_task(asyncio.to_thread(next, pieces, None))
+        self, segments: Iterator[SpeechSegment], cutting: Cutting, source: Source
+    ) -> SpeechSegment | None:
+        """The next segment, cut in a thread: an hour of silence must hold up nothing else."""
+        reading = asyncio.create_task(asyncio.to_thread(next, segments, None))
         try:
             while not reading.done():
                 await asyncio.wait({reading}, timeout=LOOK_S)
@@ -186,10 +186,10 @@ class Transcriber:
             raise
         return reading.result()
 
-    async def _send(self, piece: Piece, span: Span, name: str) -> None:
-        """Publish one piece, however long that takes; the order is that of the recording."""
+    async def _send(self, segment: SpeechSegment, span: Span, name: str) -> None:
+        """Publish one segment, however long that takes; the order is that of the recording."""
         utterance = utterance_of(
-            piece, self._settings, utterance="-", session=self._run.session, source=name
+            segment, self._settings, utterance="-", session=self._run.session, source=name
         )
         while True:
             utterance = utterance.model_copy(
@@ -212,7 +212,7 @@ class Transcriber:
     # -- waiting
 
     async def _all_ended(self) -> None:
-        """Wait until every piece that was sent has ended, or is lost and must be sent anew."""
+        """Wait until every segment that was sent has ended, or is lost and must be sent anew."""
         while self._waiting.spans:
             self._check()
             self._waiting.changed.clear()
@@ -224,7 +224,7 @@ class Transcriber:
         self._check()
 
     async def _miss(self) -> None:
-        """Find pieces that Redis no longer knows (it was flushed or went back, or their results
+        """Find segments that Redis no longer knows (it was flushed or went back, or their results
         were trimmed): missed twice in a row, they count as never sent."""
         outages = self._link.outages
         known = await self._link.lasting(unfinished_utterances, self._store, self._run.session)

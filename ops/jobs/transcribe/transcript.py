@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A piece of the recording: `samples` from `start` on, in samples of 16 kHz."""
+    """A segment of the recording: `samples` from `start` on, in samples of 16 kHz."""
 
     start: int
     samples: int
@@ -22,7 +22,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a piece of the recording held: nothing but noise, if there are no `lines`."""
+    """What a segment of the recording held: nothing but noise, if there are no `lines`."""
 
     lines: tuple[Line, ...] = ()
     language: str = ""
@@ -31,7 +31,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Hole:
-    """A piece whose transcription was given up; `error` says why."""
+    """A segment whose transcription was given up; `error` says why."""
 
     start_s: float
     end_s: float

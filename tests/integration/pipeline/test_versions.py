@@ -28,13 +28,12 @@ from ops.bench.chaos.plan import Kind, Planned
 from ops.bench.chaos.speech import InstantEngine, text_of, utterance_of
 from ops.queries.dead_letters import dead_letters
 from tests.recorded.record import SESSION, file_of, raw
-from tests.support.llm_handler import Desk
+from tests.support.llm_handler import RetryingContext
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tests.support.worker_tasks import workshop
-from workers.llm.handler import LlmHandler
-from workers.llm.wake_up import session_of
-from workers.loop.handler import Work
+from workers.llm.handler import LlmHandler, session_of
+from workers.loop.handler import Delivery
 
 SHARD: Final = Shard(0)
 MAX_AUDIO: Final = 1_000_000
@@ -191,10 +190,10 @@ async def test_a_wake_up_of_a_newer_schema_is_no_reason_to_misread_the_turn(stor
     await redis.xgroup_create(SHARD.turns, LLM_GROUP, "0")
     ((_, ((entry, fields),)),) = await redis.xreadgroup(LLM_GROUP, "llm-1", {SHARD.turns: ">"})
     handler = LlmHandler(store, LlmSettings())
-    work = Work(Claim(SHARD, SHARD.turns, entry.decode(), "llm-1"), fields, 1)
+    delivery = Delivery(Claim(SHARD, SHARD.turns, entry.decode(), "llm-1"), fields, 1)
     with pytest.raises(NewerSchema) as refusal:
-        await handler.handle(work, Desk())
-    await handler.bury(work, Desk(), reason="newer_schema", error=str(refusal.value))
+        await handler.handle(delivery, RetryingContext())
+    await handler.bury(delivery, RetryingContext(), reason="newer_schema", error=str(refusal.value))
     await handler.close()
     (letter,) = [letter async for letter in dead_letters(store)]
     assert (letter.text("text"), letter.text("reason")) == ("Hello", "newer_schema")

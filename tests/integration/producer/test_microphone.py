@@ -25,7 +25,7 @@ from producer.microphone.devices import list_devices
 from producer.microphone.microphone import Microphone
 from producer.speech.detector import WebRtcDetector
 from producer.speech.endpointing import PRESETS
-from producer.speech.segmenter import Segmenter, Utterance
+from producer.speech.segmenter import Segmenter, SpeechSegment
 from tests.support.speechlike import speechlike
 from tests.support.virtual_microphone import VirtualMicrophone
 from tests.support.waiting import until_sync
@@ -52,7 +52,7 @@ class Ear:
     def __init__(self, microphone: Microphone, preset: str = "conversation") -> None:
         self.microphone = microphone
         self.frames: list[NDArray[np.int16]] = []
-        self.utterances: list[Utterance] = []
+        self.segments: list[SpeechSegment] = []
         self._detector = WebRtcDetector(2, 30)
         self._segmenter = Segmenter(PRESETS[preset], microphone.frame_samples)
         self._thread = threading.Thread(target=self._hear, daemon=True)
@@ -70,7 +70,7 @@ class Ear:
     def wait(self, condition: Callable[[], bool]) -> None:
         deadline = time.monotonic() + DEADLINE_S
         while not condition():
-            assert time.monotonic() < deadline, f"{len(self.utterances)} utterances by now"
+            assert time.monotonic() < deadline, f"{len(self.segments)} utterances by now"
             time.sleep(0.05)
 
     def _hear(self) -> None:
@@ -78,7 +78,7 @@ class Ear:
             self.frames.append(frame)
             is_speech = self._detector.is_speech(frame)
             events = self._segmenter.push(frame, is_speech, self._detector.is_sure)
-            self.utterances += [event for event in events if isinstance(event, Utterance)]
+            self.segments += [event for event in events if isinstance(event, SpeechSegment)]
 
 
 def talk(*lengths_s: float) -> NDArray[np.int16]:
@@ -88,8 +88,8 @@ def talk(*lengths_s: float) -> NDArray[np.int16]:
     return np.concatenate([piece for pair in pieces for piece in pair])
 
 
-def speech_s(utterances: list[Utterance]) -> list[float]:
-    return [utterance.speech_samples / SAMPLE_RATE for utterance in utterances]
+def speech_s(segments: list[SpeechSegment]) -> list[float]:
+    return [segment.speech_samples / SAMPLE_RATE for segment in segments]
 
 
 def test_the_devices_are_listed(sound: VirtualMicrophone) -> None:
@@ -113,16 +113,16 @@ def test_the_device_is_chosen(
 def test_what_is_played_is_heard_and_cut(sound: VirtualMicrophone) -> None:
     with Microphone("pulse") as microphone, Ear(microphone) as ear:
         sound.play_samples(talk(0.9, 2.0, 1.4))
-        ear.wait(lambda: len(ear.utterances) == 3)
+        ear.wait(lambda: len(ear.segments) == 3)
     assert microphone.is_live
     # WebRTC goes on hearing speech for a while after its end
-    assert speech_s(ear.utterances) == pytest.approx([1.0, 2.1, 1.5], abs=0.25)
-    for utterance in ear.utterances:
-        voiced = utterance.end_of_speech - utterance.start
-        assert len(utterance.samples) - voiced == pytest.approx(0.3 * SAMPLE_RATE, abs=480)
-        loud = np.flatnonzero(np.abs(utterance.samples) > 1_000)
+    assert speech_s(ear.segments) == pytest.approx([1.0, 2.1, 1.5], abs=0.25)
+    for segment in ear.segments:
+        voiced = segment.end_of_speech - segment.start
+        assert len(segment.samples) - voiced == pytest.approx(0.3 * SAMPLE_RATE, abs=480)
+        loud = np.flatnonzero(np.abs(segment.samples) > 1_000)
         assert 0.2 * SAMPLE_RATE < loud[0] < 0.45 * SAMPLE_RATE, "the pre-roll is before it"
-    assert len(ear.utterances) == 3
+    assert len(ear.segments) == 3
     size = microphone.frame_samples
     assert (len(ear.frames) - 1) * size < microphone.samples <= len(ear.frames) * size
 
@@ -133,10 +133,10 @@ def test_a_device_that_refuses_16_khz_is_resampled(
     monkeypatch.setattr(capture, "_accepted_format", lambda audio, device: Format(44_100, 2))
     with Microphone() as microphone, Ear(microphone) as ear:
         sound.play_samples(talk(1.5))
-        ear.wait(lambda: len(ear.utterances) == 1)
-    assert speech_s(ear.utterances) == pytest.approx([1.6], abs=0.25)
-    power = np.abs(np.fft.rfft(ear.utterances[0].samples)) ** 2
-    frequencies = np.fft.rfftfreq(len(ear.utterances[0].samples), 1 / SAMPLE_RATE)
+        ear.wait(lambda: len(ear.segments) == 1)
+    assert speech_s(ear.segments) == pytest.approx([1.6], abs=0.25)
+    power = np.abs(np.fft.rfft(ear.segments[0].samples)) ** 2
+    frequencies = np.fft.rfftfreq(len(ear.segments[0].samples), 1 / SAMPLE_RATE)
     formants = power[(frequencies > 500) & (frequencies < 1_500)].sum() / power.sum()
     assert formants > 0.6, "0.67; at twice or half the rate 0.17 and 0.57"
 
@@ -144,7 +144,7 @@ def test_a_device_that_refuses_16_khz_is_resampled(
 def test_a_sound_server_that_died_is_waited_for(sound: VirtualMicrophone) -> None:
     with capture_logs() as logs, Microphone() as microphone, Ear(microphone) as ear:
         sound.play_samples(talk(1.0))
-        ear.wait(lambda: len(ear.utterances) == 1)
+        ear.wait(lambda: len(ear.segments) == 1)
         sound.kill()
         ear.wait(lambda: microphone.is_away)
         heard = len(ear.frames)
@@ -153,7 +153,7 @@ def test_a_sound_server_that_died_is_waited_for(sound: VirtualMicrophone) -> Non
         sound.start()
         ear.wait(lambda: not microphone.is_away)
         sound.play_samples(talk(1.0, 1.0))
-        ear.wait(lambda: len(ear.utterances) == 3)
+        ear.wait(lambda: len(ear.segments) == 3)
         ear.wait(lambda: "microphone_back" in events(logs))
     assert events(logs) == ["microphone_lost", "microphone_back"]
 
@@ -169,9 +169,9 @@ def test_speech_that_the_dying_server_cut_off_is_an_utterance_of_its_own(
         ear.wait(lambda: len(ear.frames) > heard + 50)
         sound.kill()
         playing.join()
-        ear.wait(lambda: len(ear.utterances) == 1)
+        ear.wait(lambda: len(ear.segments) == 1)
         sound.start()
-    assert ear.utterances[0].speech_samples > SAMPLE_RATE
+    assert ear.segments[0].speech_samples > SAMPLE_RATE
 
 
 def play_until_killed(sound: VirtualMicrophone, samples: NDArray[np.int16]) -> None:

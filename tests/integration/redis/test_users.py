@@ -165,13 +165,13 @@ async def test_a_worker_takes_over_tends_and_sweeps(role: str, secured: SecuredR
         register = Registration(store.redis, "first", role, ttl_s=60)
         await register.publish()
         await reader("first").make_groups()
-        (work,) = await reader("first").next()
+        (work,) = await reader("first").wait_for_new()
         entry = work.claim.entry
         assert await heartbeat(store, stream, group, "first", [entry]) == set()
-        assert await reader("first").again(work)
-        await until(lambda: reader("second").left_behind(1))
+        assert await reader("first").redeliver(work)
+        await until(lambda: reader("second").take_over(1))
         assert await hand_back(store, stream, group, "second", [entry]) == 1
-        await until(lambda: reader("third").left_behind(1))
+        await until(lambda: reader("third").take_over(1))
         with secured.sync_client() as tests:
             tests.xdel(stream, entry)
         assert await drop_vanished(store, stream, group, "third") == [entry]

@@ -50,7 +50,7 @@ def make(outbox: Outbox) -> Make:
         return Ear(
             source,
             Loudness(),
-            ListenSettings(**settings),
+            ListenSettings(vad="webrtc", **settings),
             outbox,
             session="s1",
             paced=paced,

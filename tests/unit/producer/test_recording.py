@@ -9,7 +9,7 @@ from common.audio import SAMPLE_RATE, decode
 from common.settings import ListenSettings
 from producer.recording import Cutting, utterance_of
 from producer.sources.audio_file import AudioFileSource
-from producer.speech.segmenter import Utterance as Piece
+from producer.speech.segmenter import SpeechSegment
 from tests.support.speechlike import room, speechlike
 
 SETTINGS = ListenSettings(vad="webrtc")
@@ -21,23 +21,23 @@ def write(path: Path) -> None:
     soundfile.write(path, np.concatenate([quiet, said, quiet, said, quiet]), SAMPLE_RATE)
 
 
-def cut(path: Path) -> tuple[list[Piece], Cutting]:
+def cut(path: Path) -> tuple[list[SpeechSegment], Cutting]:
     with AudioFileSource(path) as source:
         cutting = Cutting(source, SETTINGS)
         return list(cutting), cutting
 
 
-def test_each_thing_said_is_a_piece_at_its_place(tmp_path: Path) -> None:
+def test_each_thing_said_is_a_segment_at_its_place(tmp_path: Path) -> None:
     write(tmp_path / "talk.wav")
-    pieces, cutting = cut(tmp_path / "talk.wav")
+    segments, cutting = cut(tmp_path / "talk.wav")
     assert cutting.position_s == 10
     assert not cutting.damage
-    for piece, said_s in zip(pieces, SAID_AT_S, strict=True):
-        assert said_s - 0.5 <= piece.start / SAMPLE_RATE <= said_s
-        assert piece.end_of_speech / SAMPLE_RATE >= said_s + 1.9
+    for segment, said_s in zip(segments, SAID_AT_S, strict=True):
+        assert said_s - 0.5 <= segment.start / SAMPLE_RATE <= said_s
+        assert segment.end_of_speech / SAMPLE_RATE >= said_s + 1.9
     again, _ = cut(tmp_path / "talk.wav")
     assert [(one.start, len(one.samples)) for one in again] == [
-        (one.start, len(one.samples)) for one in pieces
+        (one.start, len(one.samples)) for one in segments
     ]
 
 
@@ -46,18 +46,18 @@ def test_a_damaged_recording_is_cut_as_far_as_it_goes(tmp_path: Path) -> None:
     write(path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] + bytes(len(whole) - len(whole) // 2))
-    pieces, cutting = cut(path)
-    assert len(pieces) >= 1
+    segments, cutting = cut(path)
+    assert len(segments) >= 1
     assert "talk.flac is damaged after" in cutting.damage
 
 
 def test_what_is_sent_wants_a_transcript_and_no_answer(tmp_path: Path) -> None:
     write(tmp_path / "talk.wav")
-    (piece, _), _ = cut(tmp_path / "talk.wav")
+    (segment, _), _ = cut(tmp_path / "talk.wav")
     settings = SETTINGS.model_copy(update={"language": "en"})
-    sent = utterance_of(piece, settings, utterance="u", session="s", source="talk\n.wav")
+    sent = utterance_of(segment, settings, utterance="u", session="s", source="talk\n.wav")
     assert (sent.id, sent.session, sent.language, sent.source) == ("u", "s", "en", "talk?.wav")
     assert not sent.answer
     assert not sent.interrupt
     heard = decode(sent.audio, sent.codec, sent.rate, sent.samples, max_samples=10**6)
-    assert np.array_equal(heard, piece.samples)
+    assert np.array_equal(heard, segment.samples)

@@ -30,11 +30,10 @@ from tests.support.llm_handler import PATIENCE_S, SESSION, WORKER, Room
 from tests.support.redis_server import RedisServer
 from tests.support.standin_server import StandIn
 from tests.support.waiting import until
-from workers.llm import handler as llm
-from workers.llm import tokenizer
+from workers.llm import publisher, tokens
 from workers.llm.persona import Personas
-from workers.llm.tokenizer import Tokenizer
-from workers.loop.handler import Work
+from workers.llm.tokens import Tokenizer
+from workers.loop.handler import Delivery
 
 DEFAULT_PROMPT = Personas(LlmSettings()).default.system_prompt
 TEN_WORDS = "one two three four five six seven eight nine ten"
@@ -223,9 +222,9 @@ async def test_no_more_than_max_merge_at_once(store: Store, standin: StandIn) ->
 async def test_work_that_was_delivered_often_is_not_merged(room: ChattyRoom) -> None:
     for text in ("one", "two"):
         await room.hears(text)
-    work = await room.wake_up()
-    again = Work(work.claim, work.fields, 3)
-    assert await room.handler.handle(again, room.desk) is Settled.OK
+    delivery = await room.wake_up()
+    again = Delivery(delivery.claim, delivery.fields, 3)
+    assert await room.handler.handle(again, room.context) is Settled.OK
     assert [reply.turn for reply in await room.events(Reply)] == [1]
 
 
@@ -233,7 +232,7 @@ async def test_work_that_was_delivered_often_is_not_merged(room: ChattyRoom) -> 
 
 
 async def test_the_producer_chooses_who_answers(room: ChattyRoom) -> None:
-    guide = Personas(room.settings).named("tour-guide")
+    guide = Personas(room.settings).get("tour-guide")
     await room.hears("what is this?", persona="tour-guide")
     await room.answer()
     await room.hears("and that?")
@@ -252,7 +251,7 @@ async def test_the_session_chooses_over_the_producer(room: ChattyRoom) -> None:
     await room.hears("what is this?", persona="tour-guide")
     await room.answer()
     (request,) = room.standin.requests()
-    coach = Personas(room.settings).named("fitness-coach")
+    coach = Personas(room.settings).get("fitness-coach")
     assert request.messages[0]["content"] == coach.system_prompt
 
 
@@ -399,9 +398,9 @@ async def test_a_system_role_that_is_insisted_on_is_a_wrong_setting(
     standin.control(reject_system_role=True)
     async with opened(store, standin, system_role="system") as room:
         await room.hears("hello")
-        work = await room.wake_up()
+        delivery = await room.wake_up()
         with pytest.raises(Transient, match="EARSHOT_LLM__SYSTEM_ROLE") as raised:
-            await room.handler.handle(work, room.desk)
+            await room.handler.handle(delivery, room.context)
     assert raised.value.opens_breaker
 
 
@@ -410,7 +409,7 @@ async def test_rounds_that_do_not_fit_are_left_out_beforehand(
     counts: bool, store: Store, standin: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The window is known from the list of models; with and without the server's counts."""
-    monkeypatch.setattr(tokenizer, "LIMIT_S", PATIENCE_S)
+    monkeypatch.setattr(tokens, "COUNT_TIMEOUT_S", PATIENCE_S)
     if not counts:
         monkeypatch.setattr(Tokenizer, "count", AsyncMock(return_value=None))
     standin.control(reply="word " * 40, max_model_len=500)
@@ -451,11 +450,13 @@ async def test_a_question_that_is_too_long_is_buried_and_the_next_one_answered(
 ) -> None:
     room.standin.control(max_model_len=300)
     await room.hears("word " * 400)
-    work = await room.wake_up()
+    delivery = await room.wake_up()
     with pytest.raises(Permanent, match="window") as raised:
-        await room.handler.handle(work, room.desk)
+        await room.handler.handle(delivery, room.context)
     await room.hears("hello")  # ready by now, and not to be buried with it
-    settled = await room.handler.bury(work, room.desk, reason="permanent", error=str(raised.value))
+    settled = await room.handler.bury(
+        delivery, room.context, reason="permanent", error=str(raised.value)
+    )
     assert settled is Settled.OK
     (error,) = await room.events(Error)
     assert (error.turn, error.data.stage, error.data.reason) == (1, "llm", "permanent")
@@ -473,10 +474,10 @@ async def test_a_bad_turn_takes_no_merged_neighbours_with_it(room: ChattyRoom) -
     for text in ("hello", "word " * 400, "good bye"):
         await room.hears(text)
     assert await room.answer() is Settled.OK  # alone, after the three together were refused
-    work = await room.wake_up()
+    delivery = await room.wake_up()
     with pytest.raises(Permanent) as raised:
-        await room.handler.handle(work, room.desk)
-    await room.handler.bury(work, room.desk, reason="permanent", error=str(raised.value))
+        await room.handler.handle(delivery, room.context)
+    await room.handler.bury(delivery, room.context, reason="permanent", error=str(raised.value))
     assert await room.answer() is Settled.OK
     assert [reply.turn for reply in await room.events(Reply)] == [1, 3]
     assert [error.turn for error in await room.events(Error)] == [2]
@@ -489,10 +490,10 @@ async def test_a_bad_turn_takes_no_merged_neighbours_with_it(room: ChattyRoom) -
 async def test_the_next_attempt_starts_the_text_again(room: ChattyRoom) -> None:
     room.standin.control(reply=TEN_WORDS, error_after_tokens=3, fault_count=1)
     await room.hears("tell me about numbers")
-    work = await room.wake_up()
+    delivery = await room.wake_up()
     with pytest.raises(Transient):
-        await room.handler.handle(work, room.desk)
-    assert await room.handler.handle(work, room.desk) is Settled.OK
+        await room.handler.handle(delivery, room.context)
+    assert await room.handler.handle(delivery, room.context) is Settled.OK
     (reply,) = await room.events(Reply)
     assert (reply.data.text, reply.data.attempt) == (TEN_WORDS, 2)
     second = [delta.data for delta in await room.deltas() if delta.data.attempt == 2]
@@ -541,7 +542,7 @@ async def test_a_reply_needs_no_cluster_until_it_is_settled(
     asked: str, room: ChattyRoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = RedisClusterException("Redis Cluster cannot be connected")
-    monkeypatch.setattr(llm, asked, AsyncMock(side_effect=away))
+    monkeypatch.setattr(publisher, asked, AsyncMock(side_effect=away))
     room.standin.control(reply=TEN_WORDS)
     await room.hears("tell me about numbers", interrupt=True)
     assert await room.answer() is Settled.OK
@@ -553,12 +554,12 @@ async def test_a_reply_needs_no_cluster_until_it_is_settled(
 async def test_a_server_that_is_away_buries_nothing(room: ChattyRoom) -> None:
     room.standin.control(fail={"status": 503, "count": 2})
     await room.hears("hello")
-    work = await room.wake_up()
+    delivery = await room.wake_up()
     for _ in range(2):
         with pytest.raises(Transient) as raised:
-            await room.handler.handle(work, room.desk)
+            await room.handler.handle(delivery, room.context)
         assert raised.value.opens_breaker
-    assert await room.handler.handle(work, room.desk) is Settled.OK
+    assert await room.handler.handle(delivery, room.context) is Settled.OK
     assert await room.events(Error) == []
 
 
@@ -566,34 +567,34 @@ async def test_whoever_lost_the_session_stops_and_changes_nothing(room: ChattyRo
     room.standin.control(reply=TEN_WORDS, tokens_per_s=2)
     await room.hears("tell me about numbers")
     slow = await room.wake_up()
-    answering = asyncio.create_task(room.handler.handle(slow, room.desk))
+    answering = asyncio.create_task(room.handler.handle(slow, room.context))
     await until(room.deltas)
     room.standin.control(reply="quick", tokens_per_s=2000)
     await room.redis.xclaim(room.shard.turns, LLM_GROUP, "llm-2", 0, [slow.claim.entry])
     claim = Claim(room.shard, room.shard.turns, slow.claim.entry, "llm-2")
-    taken = Work(claim, slow.fields, 2)
-    assert await room.handler.handle(taken, room.desk) is Settled.OK
+    taken = Delivery(claim, slow.fields, 2)
+    assert await room.handler.handle(taken, room.context) is Settled.OK
     with pytest.raises(Lost):
         await answering
     listing = await asyncio.to_thread(room.standin.wait_for, lambda listing: not listing.active)
     assert listing.requests[0].aborted
     assert [reply.data.text for reply in await room.events(Reply)] == ["quick"]
-    assert await room.handler.handle(slow, room.desk) is Settled.LOST
-    assert await room.handler.bury(slow, room.desk, reason="x", error="y") is Settled.LOST
+    assert await room.handler.handle(slow, room.context) is Settled.LOST
+    assert await room.handler.bury(slow, room.context, reason="x", error="y") is Settled.LOST
 
 
 async def test_cancelling_stops_the_server_and_leaves_the_turn(room: ChattyRoom) -> None:
     room.standin.control(hang_after_tokens=2, fault_count=1)
     await room.hears("hello")
-    work = await room.wake_up()
-    answering = asyncio.create_task(room.handler.handle(work, room.desk))
+    delivery = await room.wake_up()
+    answering = asyncio.create_task(room.handler.handle(delivery, room.context))
     await until(room.deltas)
     answering.cancel()
     with pytest.raises(asyncio.CancelledError):
         await answering
     listing = await asyncio.to_thread(room.standin.wait_for, lambda listing: not listing.active)
     assert listing.requests[0].aborted
-    assert await room.handler.handle(work, room.desk) is Settled.OK
+    assert await room.handler.handle(delivery, room.context) is Settled.OK
 
 
 async def test_a_reply_outlives_an_outage_of_redis(standin: StandIn) -> None:
@@ -626,7 +627,7 @@ async def test_a_wake_up_for_nothing_is_put_away(room: ChattyRoom) -> None:
     await room.hears("hello")
     entry = (await room.wake_up()).claim.entry
     await room.redis.xadd(room.shard.turns, {"v": "1", "session": SESSION, "turn": "1"})
-    assert await room.handler.handle(await room.wake_up(), room.desk) is Settled.STALE
+    assert await room.handler.handle(await room.wake_up(), room.context) is Settled.STALE
     rows = await room.redis.xrange(room.shard.turns)
     assert [row[0].decode() for row in rows] == [entry]
 
@@ -645,10 +646,12 @@ async def test_a_wake_up_for_nothing_is_put_away(room: ChattyRoom) -> None:
 )
 async def test_a_malformed_wake_up_is_removed(room: ChattyRoom, fields: dict[Any, Any]) -> None:
     await room.redis.xadd(room.shard.turns, fields)
-    work = await room.wake_up()
+    delivery = await room.wake_up()
     with pytest.raises(BadEntry) as raised:
-        await room.handler.handle(work, room.desk)
-    settled = await room.handler.bury(work, room.desk, reason="bad_entry", error=str(raised.value))
+        await room.handler.handle(delivery, room.context)
+    settled = await room.handler.bury(
+        delivery, room.context, reason="bad_entry", error=str(raised.value)
+    )
     assert settled in {Settled.OK, None}
     assert await room.nothing_waits()
     assert await room.events() == []

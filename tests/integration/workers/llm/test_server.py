@@ -18,10 +18,11 @@ from common.settings import LlmSettings
 from common.transitions.answering import Message
 from ops.demo.standin.ledger import Listing
 from tests.support.standin_server import StandIn
-from workers.llm import tokenizer
+from workers.llm import tokens
 from workers.llm.errors import ContextTooLong, SystemRoleRefused
-from workers.llm.server import Finished, LlmServer
-from workers.llm.tokenizer import Tokenizer
+from workers.llm.reply import Finished
+from workers.llm.server import LlmServer
+from workers.llm.tokens import Tokenizer
 
 HELLO: list[Message] = [
     {"role": "system", "content": "Be kind."},
@@ -609,7 +610,7 @@ async def test_the_window_is_the_one_that_the_server_lists(standin: StandIn) -> 
 async def test_tokens_are_counted_by_the_server(
     standin: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokenizer, "LIMIT_S", 60.0)
+    monkeypatch.setattr(tokens, "COUNT_TIMEOUT_S", 60.0)
     async with connected(standin.base_url, model="stand-in") as server:
         assert await server.tokenizer.count("stand-in", TEN_WORDS) == 10
 
@@ -617,7 +618,7 @@ async def test_tokens_are_counted_by_the_server(
 async def test_a_server_that_does_not_count_is_left_alone_for_a_while(
     standin: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokenizer, "LIMIT_S", 60.0)
+    monkeypatch.setattr(tokens, "COUNT_TIMEOUT_S", 60.0)
     now = 1_000.0
     async with openai.AsyncOpenAI(api_key="none", base_url=standin.base_url, max_retries=0) as sdk:
         counting = Tokenizer(sdk, {}, clock=lambda: now)
@@ -625,7 +626,7 @@ async def test_a_server_that_does_not_count_is_left_alone_for_a_while(
         assert await counting.count("stand-in", TEN_WORDS) is None
         standin.control(fail=None)
         assert await counting.count("stand-in", TEN_WORDS) is None
-        now += tokenizer.REST_S
+        now += tokens.COUNT_REST_S
         assert await counting.count("stand-in", TEN_WORDS) == 10
         assert await counting.count("no such model", TEN_WORDS) is None
 
@@ -649,7 +650,7 @@ async def test_what_other_servers_answer_is_no_count_and_no_error(answer: bytes)
 async def test_a_count_that_takes_too_long_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tokenizer, "LIMIT_S", 0.05)
+    monkeypatch.setattr(tokens, "COUNT_TIMEOUT_S", 0.05)
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

@@ -12,7 +12,7 @@ from tests.support.metric_samples import Growth, growth, sample
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tests.support.worker_tasks import FOREVER_S, Engine, Shop, failing, workshop
-from workers.loop.consumer_loop import Loop
+from workers.loop.consumer_loop import ConsumerLoop
 from workers.stt.handler import SttHandler
 
 
@@ -119,7 +119,7 @@ async def test_what_it_holds_and_whether_its_server_is_usable_can_be_seen(shop: 
 async def test_a_worker_says_why_it_is_not_ready(shop: Shop) -> None:
     engine = Engine()
     handler = SttHandler(shop.store, shop.settings.stt, load=lambda _: engine)
-    idle = Loop(shop.store, shop.settings, handler, "idle")
+    idle = ConsumerLoop(shop.store, shop.settings, handler, "idle")
     assert await idle.unready() == "Redis has not been reached yet"
 
 

@@ -22,7 +22,7 @@ from tests.support.metric_samples import growth
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tests.support.worker_tasks import CLAIM_S, FOREVER_S, Engine, Shop, failing, workshop
-from workers.loop import attempts
+from workers.loop import delivery_runner
 from workers.stt import handler as stt
 
 
@@ -115,7 +115,7 @@ async def test_what_cannot_be_buried_is_not_told_as_buried(shop: Shop) -> None:
 async def test_no_server_makes_a_worker_wait_for_ever(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(attempts, "LONGEST_RETRY_S", 0.01)
+    monkeypatch.setattr(delivery_runner, "LONGEST_RETRY_S", 0.01)
     engine = Engine()
     for number, wish_s in enumerate((1e9, math.inf, math.nan), start=1):
         engine.hooks[number] = failing(

@@ -20,7 +20,7 @@ from tests.support.metric_samples import growth
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tests.support.worker_tasks import CLAIM_S, FOREVER_S, Engine, Shop, Worker, workshop
-from workers.loop import in_hand as hand
+from workers.loop import in_hand
 from workers.stt import handler as stt
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
@@ -226,7 +226,7 @@ async def test_a_heartbeat_beside_the_settling_takes_nothing_for_lost(
         await until(lambda: beats >= before + 2)
         return settled
 
-    monkeypatch.setattr(hand, "heartbeat", counted)
+    monkeypatch.setattr(in_hand, "heartbeat", counted)
     monkeypatch.setattr(stt, "settle_transcript", answered_late)
     settled = growth("earshot_settled_total", stage="stt", outcome="ok")
     await shop.hire("w1")

@@ -25,7 +25,7 @@ from common.redis.store import Store
 from common.settings import Settings, SttSettings
 from common.transitions.publishing import publish
 from common.utterance import Utterance
-from workers.loop.consumer_loop import Loop
+from workers.loop.consumer_loop import ConsumerLoop
 from workers.stt.handler import SttHandler
 from workers.stt.whisper import Whisper, load
 
@@ -167,7 +167,9 @@ async def test_a_worker_turns_speech_into_a_transcript_and_silence_into_a_skip(
         await publish(store, entry)
     stop = asyncio.Event()
     handler = SttHandler(store, STT)
-    work = asyncio.create_task(Loop(store, Settings(stt=STT), handler, "stt-test").run(stop))
+    work = asyncio.create_task(
+        ConsumerLoop(store, Settings(stt=STT), handler, "stt-test").run(stop)
+    )
     try:
         async with asyncio.timeout(60):
             while len(ended := await _ended(store)) < 2:

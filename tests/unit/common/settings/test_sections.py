@@ -172,14 +172,6 @@ def test_secrets_do_not_show_in_a_representation() -> None:
     assert "hunter2" not in repr(settings) + str(settings)
 
 
-@pytest.mark.parametrize(
-    ("words", "tokens"),
-    [(0, 64), (1, 64), (12, 64), (13, 65), (30, 150), (51, 255), (52, 256), (9_000, 256)],
-)
-def test_a_reply_gets_five_tokens_a_word_between_64_and_256(words: int, tokens: int) -> None:
-    assert LlmSettings().clamp_tokens(words) == tokens
-
-
 def test_the_outbox_has_a_place_of_its_own_unless_one_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

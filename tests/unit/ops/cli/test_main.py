@@ -318,5 +318,7 @@ def test_the_help_of_such_an_option_is_the_settings_own() -> None:
         raise AssertionError("only its help is wanted")
 
     shown = " ".join(command.get_help(click.Context(command)).split())
-    assert "Earlier questions with their answers that the model is shown. [default: 5]" in shown
-    assert "The served name; empty: the only model that the server lists. --help" in shown
+    assert (
+        "How many earlier questions, with their answers, the model is shown. [default: 5]" in shown
+    )
+    assert "Served name of the model. Empty: the only model that the server lists. --help" in shown

@@ -19,11 +19,17 @@ from redis import Redis
 from rq import Queue
 from rq.job import JobStatus
 
-from common.settings import PREFIX, JobSettings
+from common.redis.link import Link
+from common.redis.store import Store
+from common.settings import PREFIX, JobSettings, ListenSettings, RedisSettings, Settings
+from common.utterance import Utterance
 from ops.cli.jobs.listing import cancel, listed
 from ops.cli.jobs.watching import look
 from ops.jobs.queues import UPKEEP, enqueue, find, has_worker, queue
 from ops.jobs.registry import KnownJob
+from ops.jobs.schedule import Schedule
+from producer.shipping.outbox_folder import open_outbox
+from tests.support.metric_samples import growth
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until_sync
 
@@ -203,3 +209,22 @@ def test_the_same_job_is_in_the_queue_once(client: "Redis") -> None:
     assert queue(UPKEEP, client).count == 1
     assert look(client, "one", "sweep").state == "waits: no `earshot jobs` is running"
     assert look(client, "none", "sweep").ended
+
+
+def test_what_a_sweep_dropped_is_counted_once_where_prometheus_asks(
+    redis_server: RedisServer, client: "Redis", store: Store, tmp_path: Path
+) -> None:
+    with open_outbox(ListenSettings(outbox_max_age_s=1e9), "s1", tmp_path / "outbox") as outbox:
+        outbox.add(Utterance(id="a", session="s1", samples=1, audio=b"x"), age_s=1e8)
+    link = Link(store.redis, RedisSettings(url="redis://nowhere"), max_pause_s=0.05)
+    one, other = (
+        Schedule(Settings.model_construct(), store, link, client, wall=lambda: 7_200.0)
+        for _ in range(2)
+    )
+    counted = growth("earshot_outbox_dropped_total")
+    one.tick()
+    with worker(redis_server, tmp_path):
+        until_sync(lambda: status(client, "sweep-2") is JobStatus.FINISHED)
+    for schedule in (other, one, one):
+        schedule.tick()
+    assert counted() == 1

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from common.audio import SAMPLE_RATE
 from producer.shipping.drafts import Drafts, Name
 from producer.speech.endpointing import Endpointing
-from producer.speech.segmenter import Paused, Resumed, Segmenter, Utterance
+from producer.speech.segmenter import Paused, Resumed, Segmenter, SpeechSegment
 
 FRAME = SAMPLE_RATE // 100
 
 
-def piece(start: int, end: int, *, continued: bool = False) -> Utterance:
-    return Utterance(
+def segment(start: int, end: int, *, continued: bool = False) -> SpeechSegment:
+    return SpeechSegment(
         samples=np.zeros(end - start + 10, np.int16),
         start=start,
         end_of_speech=end,
@@ -33,38 +33,38 @@ def drafts() -> Drafts:
 
 
 def test_without_a_pause_an_utterance_goes_out_whole(drafts: Drafts) -> None:
-    assert drafts.ended(piece(0, 100)) == Name("u1", 1, final=True)
-    assert drafts.ended(piece(200, 300)) == Name("u2", 1, final=True)
+    assert drafts.ended(segment(0, 100)) == Name("u1", 1, final=True)
+    assert drafts.ended(segment(200, 300)) == Name("u2", 1, final=True)
 
 
 def test_silence_confirmed_commits_the_draft(drafts: Drafts) -> None:
     assert drafts.open == ""
-    assert drafts.paused(piece(0, 100)) == Name("u1", 1, final=False)
+    assert drafts.paused(segment(0, 100)) == Name("u1", 1, final=False)
     assert drafts.open == "u1"
-    assert drafts.ended(piece(0, 100)) == Name("u1", 1, final=False)
+    assert drafts.ended(segment(0, 100)) == Name("u1", 1, final=False)
     assert drafts.open == ""
 
 
 def test_speech_resumed_makes_it_a_new_revision(drafts: Drafts) -> None:
-    drafts.paused(piece(0, 100))
+    drafts.paused(segment(0, 100))
     drafts.resumed()
-    assert drafts.paused(piece(0, 200)) == Name("u1", 2, final=False)
+    assert drafts.paused(segment(0, 200)) == Name("u1", 2, final=False)
     drafts.resumed()
     assert drafts.open == "u1"
-    assert drafts.ended(piece(0, 300)) == Name("u1", 3, final=True)
+    assert drafts.ended(segment(0, 300)) == Name("u1", 3, final=True)
 
 
 def test_resumed_and_cut_in_the_pause_it_is_a_new_revision_all_the_same(drafts: Drafts) -> None:
-    drafts.paused(piece(0, 100))
+    drafts.paused(segment(0, 100))
     drafts.resumed()
-    assert drafts.ended(piece(0, 100, continued=True)) == Name("u1", 2, final=True)
-    assert drafts.ended(piece(110, 300)) == Name("u2", 1, final=True)
+    assert drafts.ended(segment(0, 100, continued=True)) == Name("u1", 2, final=True)
+    assert drafts.ended(segment(110, 300)) == Name("u2", 1, final=True)
 
 
 def test_a_draft_that_was_never_ended_is_not_confused_with_the_next(drafts: Drafts) -> None:
-    drafts.paused(piece(0, 100))
-    assert drafts.paused(piece(500, 600)) == Name("u2", 1, final=False)
-    assert drafts.ended(piece(900, 950)) == Name("u3", 1, final=True)
+    drafts.paused(segment(0, 100))
+    assert drafts.paused(segment(500, 600)) == Name("u2", 1, final=False)
+    assert drafts.ended(segment(900, 950)) == Name("u3", 1, final=True)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 60)), max_size=20))
@@ -82,7 +82,7 @@ def test_whatever_is_said(stretches: list[tuple[bool, int]]) -> None:
     segmenter = Segmenter(endpointing, FRAME)
     names = itertools.count()
     drafts = Drafts(lambda: str(next(names)))
-    sent: dict[str, list[tuple[Name, Utterance]]] = {}
+    sent: dict[str, list[tuple[Name, SpeechSegment]]] = {}
 
     voiced = [flag for flag, count in stretches for _ in range(count)]
     frame = np.zeros(FRAME, np.int16)
@@ -91,8 +91,8 @@ def test_whatever_is_said(stretches: list[tuple[bool, int]]) -> None:
     for event in events:
         match event:
             case Paused():
-                name, said = drafts.paused(event.utterance), event.utterance
-            case Utterance():
+                name, said = drafts.paused(event.segment), event.segment
+            case SpeechSegment():
                 name, said = drafts.ended(event), event
             case Resumed():
                 drafts.resumed()
@@ -101,7 +101,7 @@ def test_whatever_is_said(stretches: list[tuple[bool, int]]) -> None:
                 continue
         sent.setdefault(name.id, []).append((name, said))
 
-    ended: list[Utterance] = []
+    ended: list[SpeechSegment] = []
     for revisions in sent.values():
         *before, (last, whole) = revisions
         assert len(before) <= endpointing.eager_max
@@ -115,4 +115,4 @@ def test_whatever_is_said(stretches: list[tuple[bool, int]]) -> None:
             assert draft.end_of_speech == whole.end_of_speech
             assert draft.speech_samples == whole.speech_samples
         ended.append(whole)
-    assert ended == [event for event in events if isinstance(event, Utterance)]
+    assert ended == [event for event in events if isinstance(event, SpeechSegment)]

@@ -10,7 +10,7 @@ from producer.sources.level import QUIETEST_DBFS
 from producer.sources.mute import Mutable, Mute
 from producer.sources.source import Framer
 from producer.speech.endpointing import PRESETS
-from producer.speech.segmenter import Segmenter, Utterance
+from producer.speech.segmenter import Segmenter, SpeechSegment
 from tests.support.speech_script import FRAME, Script
 from tests.support.speechlike import speechlike
 
@@ -48,7 +48,7 @@ def test_no_utterance_holds_muted_sound_not_even_in_its_pre_roll() -> None:
         mute.toggle()
         for position, frame in enumerate(Mutable(Script(frames), mute)):
             for event in segmenter.push(frame, bool(frame.any()), True):
-                if isinstance(event, Utterance):
+                if isinstance(event, SpeechSegment):
                     yield np.flatnonzero(event.samples)[0] + event.start
             if position == number - 1:
                 mute.toggle()

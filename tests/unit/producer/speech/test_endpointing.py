@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from common.errors import BadInput
-from producer.speech.endpointing import PRESETS, Endpointing, endpointing
+from common.settings import ListenSettings
+from producer.speech.endpointing import PRESETS, Endpointing, endpointing, endpointing_rules
 
 
 def test_the_presets_are_the_documented_ones() -> None:
@@ -50,3 +51,11 @@ def test_unknown_names_are_refused_with_the_known_ones() -> None:
         endpointing("chat")
     with pytest.raises(BadInput, match="'silence' is no endpointing value"):
         endpointing("conversation", silence=1.0)
+
+
+def test_a_detector_that_hears_later_gets_more_pre_roll() -> None:
+    webrtc = endpointing_rules(ListenSettings(vad="webrtc", pre_roll_s=0.3))
+    cascade = endpointing_rules(ListenSettings(vad="cascade", pre_roll_s=0.3, min_speech_s=0.2))
+    assert webrtc.pre_roll_s == 0.3
+    assert 0.35 < cascade.pre_roll_s < 0.5
+    assert cascade.min_speech_s == 0.2

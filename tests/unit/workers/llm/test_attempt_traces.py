@@ -42,7 +42,7 @@ def attempt(context: str) -> Attempt:
 @pytest.mark.parametrize("context", [begin("u2"), FOREIGN])
 def test_requests_carry_the_span_of_the_attempt(context: str) -> None:
     recorder = Recorder()
-    with AttemptTraces(recorder).of(attempt(context)):
+    with AttemptTraces(recorder).trace(attempt(context)):
         sent = parse(traceparent.current.get())
     assert sent is not None
     assert sent.trace == trace_of(context)
@@ -53,12 +53,12 @@ def test_requests_carry_the_span_of_the_attempt(context: str) -> None:
 
 @pytest.mark.parametrize("context", [begin("u2"), FOREIGN])
 def test_without_traces_of_our_own_what_was_given_goes_on(context: str) -> None:
-    with AttemptTraces().of(attempt(context)):
+    with AttemptTraces().trace(attempt(context)):
         assert traceparent.current.get() == context
 
 
 def test_who_came_without_a_trace_gets_none() -> None:
-    with AttemptTraces(Recorder()).of(attempt("")):
+    with AttemptTraces(Recorder()).trace(attempt("")):
         assert traceparent.current.get() == ""
 
 
@@ -66,7 +66,7 @@ def test_a_failed_attempt_leaves_a_span_with_the_error() -> None:
     recorder = Recorder()
     with (
         pytest.raises(ValueError, match="no"),
-        AttemptTraces(recorder, Clock()).of(attempt(begin("u2"))),
+        AttemptTraces(recorder, Clock()).trace(attempt(begin("u2"))),
     ):
         raise ValueError("no")
     (span,) = recorder.spans
@@ -80,7 +80,7 @@ def test_a_trace_that_nobody_wants_recorded_leaves_none() -> None:
     recorder = Recorder()
     with (
         pytest.raises(ValueError, match="no"),
-        AttemptTraces(recorder).of(attempt(FOREIGN[:-2] + "00")),
+        AttemptTraces(recorder).trace(attempt(FOREIGN[:-2] + "00")),
     ):
         raise ValueError("no")
     assert recorder.spans == []

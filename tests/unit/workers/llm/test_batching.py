@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.llm.batching import Gathered, coalesced
+from workers.llm.batching import PendingText, batch_text
 
 HOUR_S = 3_600.0
 
@@ -39,21 +39,21 @@ class Tap:
 def test_what_is_taken_is_the_text_without_white_space_around_it(
     pieces: list[tuple[str, bool]],
 ) -> None:
-    gathered = Gathered()
+    pending = PendingText()
     taken = ""
     for piece, take in pieces:
-        something = gathered.add(piece)
+        something = pending.add(piece)
         if take:
-            batch = gathered.take()
+            batch = pending.take()
             assert bool(batch) == something
             taken += batch
-    taken += gathered.take()
+    taken += pending.take()
     assert taken == "".join(piece for piece, _ in pieces).strip()
 
 
 async def test_first_piece_at_once_and_the_rest_when_the_stream_ends() -> None:
     tap = Tap()
-    async with aclosing(coalesced(tap.pieces(), HOUR_S)) as batches:
+    async with aclosing(batch_text(tap.pieces(), HOUR_S)) as batches:
         tap.queue.put_nowait("Hello")
         assert await anext(batches) == "Hello"
         for piece in (", ", "wor", "ld", None):
@@ -63,7 +63,7 @@ async def test_first_piece_at_once_and_the_rest_when_the_stream_ends() -> None:
 
 async def test_what_gathered_goes_out_though_nothing_more_comes() -> None:
     tap = Tap()
-    async with aclosing(coalesced(tap.pieces(), 0.001)) as batches:
+    async with aclosing(batch_text(tap.pieces(), 0.001)) as batches:
         tap.queue.put_nowait("one")
         assert await anext(batches) == "one"
         tap.queue.put_nowait(" two")
@@ -74,11 +74,11 @@ async def test_what_gathered_goes_out_though_nothing_more_comes() -> None:
 
 @pytest.mark.parametrize("pieces", [(), ("", ""), (" ", "\n")])
 async def test_no_batch_of_nothing(pieces: tuple[str, ...]) -> None:
-    assert [batch async for batch in coalesced(source(*pieces), 0)] == []
+    assert [batch async for batch in batch_text(source(*pieces), 0)] == []
 
 
 async def test_the_streams_error_is_raised() -> None:
-    batches = coalesced(source(error=ZeroDivisionError()), HOUR_S)
+    batches = batch_text(source(error=ZeroDivisionError()), HOUR_S)
     with pytest.raises(ZeroDivisionError):
         await anext(batches)
 
@@ -91,7 +91,7 @@ async def test_an_error_does_not_wait_for_the_interval() -> None:
             yield piece
         raise ZeroDivisionError
 
-    batches = coalesced(failing(), HOUR_S)
+    batches = batch_text(failing(), HOUR_S)
     tap.queue.put_nowait("Hello")
     assert await anext(batches) == "Hello"
     tap.queue.put_nowait(None)
@@ -102,7 +102,7 @@ async def test_an_error_does_not_wait_for_the_interval() -> None:
 
 async def test_closing_closes_the_stream() -> None:
     tap = Tap()
-    async with aclosing(coalesced(tap.pieces(), HOUR_S)) as batches:
+    async with aclosing(batch_text(tap.pieces(), HOUR_S)) as batches:
         tap.queue.put_nowait("Hello")
         await anext(batches)
     assert tap.closed.is_set()
@@ -113,7 +113,7 @@ async def test_cancelling_the_reader_closes_the_stream() -> None:
     begun = asyncio.Event()
 
     async def read() -> None:
-        async with aclosing(coalesced(tap.pieces(), HOUR_S)) as batches:
+        async with aclosing(batch_text(tap.pieces(), HOUR_S)) as batches:
             async for _ in batches:
                 begun.set()
 

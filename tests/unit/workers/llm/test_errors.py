@@ -3,7 +3,7 @@
 import pytest
 
 from common.errors import Permanent, Transient
-from workers.llm.errors import Explainer, listing
+from workers.llm.errors import Explainer, join_names
 
 EXPLAINER = Explainer("http://llm:8000/v1")
 
@@ -25,7 +25,7 @@ def test_a_content_filter_stops_it_for_good() -> None:
         EXPLAINER.check_end("content_filter")
 
 
-def test_listing() -> None:
-    assert listing([]) == "no model"
-    assert listing(["a", "b"]) == "a, b"
-    assert listing([str(n) for n in range(100)]).endswith("18, 19 and 80 more")
+def test_join_names() -> None:
+    assert join_names([]) == "no model"
+    assert join_names(["a", "b"]) == "a, b"
+    assert join_names([str(n) for n in range(100)]).endswith("18, 19 and 80 more")

@@ -1,5 +1,5 @@
-"""A persona is a file whose values go over the settings; a bad one stops the start with a sentence,
-and one that is not there answers as the default."""
+"""A persona is a file whose values override the settings; a bad one stops the start with a
+sentence, and one that is not there answers as the default."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from common.errors import BadSetting
 from common.settings import LlmSettings
-from workers.llm.persona import Personas
+from workers.llm.persona import Persona, Personas
 
 BUNDLED = ["assistant", "customer-support", "fitness-coach", "tour-guide"]
 
@@ -24,53 +24,61 @@ def write(folder: Path, name: str, text: str) -> Path:
 def test_the_bundled_ones() -> None:
     personas = Personas(LlmSettings())
     assert personas.names == BUNDLED
-    prompts = {personas.named(name).system_prompt for name in BUNDLED}
+    prompts = {personas.get(name).system_prompt for name in BUNDLED}
     assert len(prompts) == len(BUNDLED)
     for prompt in prompts:
         assert prompt == prompt.strip()
         assert "read aloud" in prompt
-    assert personas.default == personas.named("assistant")
+    assert personas.default == personas.get("assistant")
 
 
 def test_the_assistant_leaves_all_but_the_prompt_to_the_settings() -> None:
-    settings = LlmSettings(rounds=2, temperature=0.1, min_tokens=7, max_tokens=9, model="m")
+    settings = LlmSettings(rounds=2, temperature=0.1, tokens_per_word=3, min_tokens=7, max_tokens=9)
     default = Personas(settings).default
-    assert default == settings.model_copy(update={"system_prompt": default.system_prompt})
+    assert default == Persona("assistant", default.system_prompt, 0.1, 2, 3, 7, 9)
 
 
 def test_customer_support_asks_for_what_is_missing_and_is_brief() -> None:
-    support = Personas(LlmSettings()).named("customer-support")
+    support = Personas(LlmSettings()).get("customer-support")
     assert "Ask for what is missing" in support.system_prompt
     assert support.max_tokens < LlmSettings().max_tokens
     assert support.temperature < LlmSettings().temperature
     assert support.rounds > LlmSettings().rounds
 
 
+@pytest.mark.parametrize(
+    ("words", "tokens"),
+    [(0, 64), (1, 64), (12, 64), (13, 65), (30, 150), (51, 255), (52, 256), (9_000, 256)],
+)
+def test_a_reply_gets_five_tokens_a_word_between_64_and_256(words: int, tokens: int) -> None:
+    assert Personas(LlmSettings()).default.max_tokens_for(words) == tokens
+
+
 @pytest.mark.parametrize("name", ["Tour Guide", "tour_guide", " TOUR-GUIDE "])
 def test_a_name_is_what_people_make_of_it(name: str) -> None:
     personas = Personas(LlmSettings())
-    assert personas.named(name) is personas.named("tour-guide")
+    assert personas.get(name) is personas.get("tour-guide")
 
 
-def test_values_of_a_file_go_over_the_settings(tmp_path: Path) -> None:
+def test_values_of_a_file_override_the_settings(tmp_path: Path) -> None:
     write(
         tmp_path,
         "butler",
         'prompt = """\nYou are a butler.\n"""\ntemperature = 0.2\nrounds = 9\n'
         "tokens_per_word = 2\nmin_tokens = 10\nmax_tokens = 20\n",
     )
-    personas = Personas(LlmSettings(personas=str(tmp_path), persona="butler", model="m"))
+    personas = Personas(LlmSettings(personas=str(tmp_path), persona="butler"))
     butler = personas.default
     assert butler.system_prompt == "You are a butler."
-    assert (butler.temperature, butler.rounds, butler.model) == (0.2, 9, "m")
-    assert [butler.clamp_tokens(words) for words in (1, 7, 70)] == [10, 14, 20]
+    assert (butler.name, butler.temperature, butler.rounds) == ("butler", 0.2, 9)
+    assert [butler.max_tokens_for(words) for words in (1, 7, 70)] == [10, 14, 20]
     assert personas.names == sorted([*BUNDLED, "butler"])
     assert personas.most_rounds == 12  # the coach's
 
 
 def test_a_file_may_take_a_bundled_ones_place(tmp_path: Path) -> None:
     write(tmp_path, "tour_guide", 'prompt = "Our own."')
-    assert Personas(LlmSettings(personas=str(tmp_path))).named("tour-guide").system_prompt == (
+    assert Personas(LlmSettings(personas=str(tmp_path))).get("tour-guide").system_prompt == (
         "Our own."
     )
 
@@ -79,22 +87,23 @@ def test_the_default_may_be_any_file_and_has_a_name_then(tmp_path: Path) -> None
     path = write(tmp_path, "pirate", 'prompt = "Arr."')
     personas = Personas(LlmSettings(persona=str(path)))
     assert personas.default.system_prompt == "Arr."
-    assert personas.named("pirate") is personas.default
-    assert personas.named("assistant").system_prompt != "Arr."
+    assert personas.default.name == "pirate"
+    assert personas.get("pirate") is personas.default
+    assert personas.get("assistant").system_prompt != "Arr."
 
 
 def test_a_producer_names_no_files(tmp_path: Path) -> None:
     path = write(tmp_path, "pirate", 'prompt = "Arr."')
     personas = Personas(LlmSettings())
-    assert personas.named(str(path)) is personas.default
+    assert personas.get(str(path)) is personas.default
 
 
-def test_the_settings_prompt_goes_over_the_defaults_only() -> None:
+def test_the_settings_prompt_overrides_the_defaults_only() -> None:
     personas = Personas(LlmSettings(system_prompt="Be kind.", persona="tour-guide"))
     assert personas.default.system_prompt == "Be kind."
-    assert personas.default.max_tokens == personas.named("tour-guide").max_tokens
-    assert personas.named("tour-guide").system_prompt != "Be kind."
-    assert personas.named("") is personas.default
+    assert personas.default.max_tokens == personas.get("tour-guide").max_tokens
+    assert personas.get("tour-guide").system_prompt != "Be kind."
+    assert personas.get("") is personas.default
 
 
 def test_a_persona_may_have_no_prompt(tmp_path: Path) -> None:
@@ -106,7 +115,7 @@ def test_an_unknown_one_answers_as_the_default_and_is_said_once() -> None:
     personas = Personas(LlmSettings())
     with capture_logs() as logged:
         for _ in range(3):
-            assert personas.named("butler") is personas.default
+            assert personas.get("butler") is personas.default
     (line,) = logged
     assert (line["event"], line["persona"]) == ("unknown_persona", "butler")
     assert line["there_are"] == BUNDLED
@@ -116,7 +125,7 @@ def test_many_unknown_ones_do_not_fill_the_log() -> None:
     personas = Personas(LlmSettings())
     with capture_logs() as logged:
         for number in range(1_000):
-            personas.named(f"nobody {number}")
+            personas.get(f"nobody {number}")
     assert len(logged) == 100
 
 

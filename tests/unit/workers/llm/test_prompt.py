@@ -4,14 +4,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.transitions.answering import Message
-from workers.llm.prompt import Prompt, Round, history_of, newest_that_fit, question_of, rounds_of
+from workers.llm.prompt import (
+    Prompt,
+    Round,
+    join_texts,
+    newest_rounds,
+    newest_that_fit,
+    round_messages,
+)
 
 TEXTS = st.text(min_size=1, max_size=40)
 ROUNDS = st.lists(st.builds(Round, TEXTS, TEXTS), max_size=8).map(tuple)
 
 
 def as_history(rounds: tuple[Round, ...]) -> list[Message]:
-    return [message for one in rounds for message in history_of(one.question, one.answer)]
+    return [message for one in rounds for message in round_messages(one.question, one.answer)]
 
 
 def characters(messages: list[Message]) -> int:
@@ -19,7 +26,7 @@ def characters(messages: list[Message]) -> int:
 
 
 def test_turns_answered_together_are_lines_of_one_question() -> None:
-    assert question_of([" turn on the light ", "", "and the radio"]) == (
+    assert join_texts([" turn on the light ", "", "and the radio"]) == (
         "turn on the light\nand the radio"
     )
 
@@ -62,14 +69,14 @@ def test_user_and_assistant_alternate(
 
 @given(ROUNDS, st.integers(0, 10))
 def test_the_newest_rounds_are_kept(rounds: tuple[Round, ...], limit: int) -> None:
-    assert rounds_of(as_history(rounds), limit) == (rounds[-limit:] if limit else ())
+    assert newest_rounds(as_history(rounds), limit) == (rounds[-limit:] if limit else ())
 
 
 @given(ROUNDS, st.integers(0, 3))
 def test_never_half_a_round(rounds: tuple[Round, ...], cut: int) -> None:
     """Whatever was cut off a history: an answer without its question is not shown."""
     history = as_history(rounds)[cut:]
-    assert rounds_of(history, 100) == rounds[(cut + 1) // 2 :]
+    assert newest_rounds(history, 100) == rounds[(cut + 1) // 2 :]
 
 
 def test_two_questions_in_a_row_are_no_round() -> None:
@@ -79,11 +86,11 @@ def test_two_questions_in_a_row_are_no_round() -> None:
         {"role": "assistant", "content": "2"},
         {"role": "assistant", "content": "more"},
     ]
-    assert rounds_of(history, 5) == (Round("two", "2"),)
+    assert newest_rounds(history, 5) == (Round("two", "2"),)
 
 
 def test_no_answer_leaves_no_trace_in_the_history() -> None:
-    assert history_of("hello?", "") == []
+    assert round_messages("hello?", "") == []
 
 
 @given(ROUNDS, st.integers(-5, 400))
@@ -103,7 +110,7 @@ def test_a_prompt_that_was_too_long_gets_shorter(
     rounds: tuple[Round, ...], question: str, window: int, prompt_tokens: int, reserve: int
 ) -> None:
     prompt = Prompt("Be kind.", rounds, question)
-    shorter = prompt.shrunk(window=window, prompt_tokens=prompt_tokens, reserve=reserve)
+    shorter = prompt.shrink(window=window, prompt_tokens=prompt_tokens, reserve=reserve)
     assert shorter.question == question
     assert shorter.system == prompt.system
     assert shorter.rounds == rounds[len(rounds) - len(shorter.rounds) :]
@@ -116,11 +123,11 @@ def test_a_prompt_that_was_too_long_gets_shorter(
 def test_shrinking_keeps_what_fits() -> None:
     rounds = tuple(Round("q" * 50, "a" * 50) for _ in range(8))
     prompt = Prompt("", rounds, "q" * 200)  # 1000 characters
-    shorter = prompt.shrunk(window=800, prompt_tokens=1000, reserve=100)
+    shorter = prompt.shrink(window=800, prompt_tokens=1000, reserve=100)
     assert len(shorter.rounds) == 4  # 700 tokens, of which 90 % are planned with: 630 characters
 
 
 def test_shrinking_without_the_servers_counts_drops_the_history() -> None:
     prompt = Prompt("Be kind.", (Round("hi", "hello"),), "how are you")
-    assert prompt.shrunk(window=None, prompt_tokens=9, reserve=1).rounds == ()
-    assert prompt.shrunk(window=9, prompt_tokens=None, reserve=1).rounds == ()
+    assert prompt.shrink(window=None, prompt_tokens=9, reserve=1).rounds == ()
+    assert prompt.shrink(window=9, prompt_tokens=None, reserve=1).rounds == ()

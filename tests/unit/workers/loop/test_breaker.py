@@ -10,7 +10,7 @@ import pytest
 from common.backoff import Backoff
 from common.errors import Transient
 from workers.loop import breaker as module
-from workers.loop.breaker import Breaker, State
+from workers.loop.breaker import Breaker, BreakerState
 
 
 class Server:
@@ -46,7 +46,7 @@ def breaker_for(server: Server) -> tuple[Breaker, list[str | None]]:
 
 @asynccontextmanager
 async def watching(breaker: Breaker) -> AsyncIterator[None]:
-    task = asyncio.create_task(breaker.watch())
+    task = asyncio.create_task(breaker.run())
     try:
         yield
     finally:
@@ -62,11 +62,11 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def test_a_change_is_told_once_in_a_sentence() -> None:
     breaker, told = breaker_for(Server())
-    breaker.failed("it is away")
-    breaker.failed("it is away")
-    assert breaker.state is State.OPEN
+    breaker.report_failure("it is away")
+    breaker.report_failure("it is away")
+    assert breaker.state is BreakerState.OPEN
     assert told == ["it is away"]
-    breaker.failed("it has no such model")
+    breaker.report_failure("it has no such model")
     assert told == ["it is away", "it has no such model"]
 
 
@@ -76,8 +76,8 @@ async def test_it_asks_until_the_server_answers_and_then_lets_one_piece_of_work_
     server = Server(Transient("still away"), Transient("still away"))
     breaker, told = breaker_for(server)
     async with watching(breaker):
-        breaker.failed("away")
-        await until(lambda: breaker.state is State.TRIAL)
+        breaker.report_failure("away")
+        await until(lambda: breaker.state is BreakerState.TRIAL)
     assert server.probes == 3
     assert told == ["away", "still away"], "not usable before work has come through"
 
@@ -85,8 +85,8 @@ async def test_it_asks_until_the_server_answers_and_then_lets_one_piece_of_work_
 async def test_it_asks_less_and_less_often_down_to_a_limit(pauses: list[float]) -> None:
     breaker, _ = breaker_for(Server(*(Transient("away") for _ in range(5))))
     async with watching(breaker):
-        breaker.failed("away")
-        await until(lambda: breaker.state is State.TRIAL)
+        breaker.report_failure("away")
+        await until(lambda: breaker.state is BreakerState.TRIAL)
     assert pauses == [0.5, 1.0, 2.0, 3.0, 3.0, 3.0]
 
 
@@ -96,8 +96,8 @@ async def test_nobody_asks_a_server_that_works(pauses: list[float]) -> None:
     async with watching(breaker):
         for _ in range(20):
             await asyncio.sleep(0)
-        breaker.failed("away")
-        await until(lambda: breaker.state is State.TRIAL)
+        breaker.report_failure("away")
+        await until(lambda: breaker.state is BreakerState.TRIAL)
         for _ in range(20):
             await asyncio.sleep(0)
     assert server.probes == 1
@@ -108,14 +108,14 @@ async def test_work_that_came_through_ends_it_and_forgets_the_long_pauses(
 ) -> None:
     breaker, told = breaker_for(Server(Transient("away"), Transient("away")))
     async with watching(breaker):
-        breaker.failed("away")
-        await until(lambda: breaker.state is State.TRIAL)
-        breaker.succeeded()
-        assert breaker.state is State.CLOSED
+        breaker.report_failure("away")
+        await until(lambda: breaker.state is BreakerState.TRIAL)
+        breaker.report_success()
+        assert breaker.state is BreakerState.CLOSED
         assert told == ["away", None]
         pauses.clear()
-        breaker.failed("away")
-        await until(lambda: breaker.state is State.TRIAL)
+        breaker.report_failure("away")
+        await until(lambda: breaker.state is BreakerState.TRIAL)
     assert pauses == [0.5]
 
 
@@ -124,26 +124,26 @@ async def test_a_trial_that_fails_opens_it_again_with_the_pause_it_had(
 ) -> None:
     breaker, told = breaker_for(Server(Transient("away"), Transient("away")))
     async with watching(breaker):
-        breaker.failed("away")
-        await until(lambda: breaker.state is State.TRIAL)
-        breaker.failed("away")
-        assert breaker.state is State.OPEN
-        await until(lambda: breaker.state is State.TRIAL)
+        breaker.report_failure("away")
+        await until(lambda: breaker.state is BreakerState.TRIAL)
+        breaker.report_failure("away")
+        assert breaker.state is BreakerState.OPEN
+        await until(lambda: breaker.state is BreakerState.TRIAL)
     assert pauses == [0.5, 1.0, 2.0, 3.0]
     assert told == ["away"], "it was unusable all the time"
 
 
 async def test_a_late_success_from_before_does_not_close_it() -> None:
     breaker, _ = breaker_for(Server())
-    breaker.failed("away")
-    breaker.succeeded()
-    assert breaker.state is State.OPEN
+    breaker.report_failure("away")
+    breaker.report_success()
+    assert breaker.state is BreakerState.OPEN
 
 
 async def test_a_probe_that_is_broken_itself_keeps_it_open(pauses: list[float]) -> None:
     breaker, told = breaker_for(Server(ValueError("what is this?")))
     async with watching(breaker):
-        breaker.failed("away")
-        await until(lambda: breaker.state is State.TRIAL)
+        breaker.report_failure("away")
+        await until(lambda: breaker.state is BreakerState.TRIAL)
     assert told[1] is not None
     assert "what is this?" in told[1]

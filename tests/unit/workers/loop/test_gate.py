@@ -14,7 +14,7 @@ class Passage:
     def __init__(self, gate: Gate, *, alone: bool) -> None:
         self.inside = False
         self._leave = asyncio.Event()
-        self._way = gate.alone() if alone else gate.shared()
+        self._way = gate.exclusive() if alone else gate.shared()
         self.task = asyncio.create_task(self._go())
 
     async def _go(self) -> None:
@@ -68,15 +68,15 @@ async def test_it_tells_whether_somebody_wants_to_be_alone() -> None:
     gate = Gate()
     before = Passage(gate, alone=False)
     await settled()
-    told = [gate.wants_solitude]
+    told = [gate.is_closed]
     suspicious = Passage(gate, alone=True)
     await settled()
-    told.append(gate.wants_solitude)
+    told.append(gate.is_closed)
     await before.leave()
     await settled()
-    told.append(gate.wants_solitude)
+    told.append(gate.is_closed)
     await suspicious.leave()
-    told.append(gate.wants_solitude)
+    told.append(gate.is_closed)
     assert told == [False, True, True, False]
 
 
@@ -110,7 +110,7 @@ async def test_a_failure_inside_leaves_the_gate_open(alone: bool) -> None:
     gate = Gate()
 
     async def fail() -> None:
-        async with gate.alone() if alone else gate.shared():
+        async with gate.exclusive() if alone else gate.shared():
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -130,7 +130,7 @@ async def test_whatever_the_order_whoever_is_alone_has_no_neighbour(seed: int) -
     async def pass_through(alone: bool) -> None:
         for _ in range(rng.randrange(5)):
             await asyncio.sleep(0)
-        async with gate.alone() if alone else gate.shared():
+        async with gate.exclusive() if alone else gate.shared():
             inside.append(alone)
             for _ in range(rng.randrange(5)):
                 assert not (len(inside) > 1 and any(inside))
@@ -143,4 +143,4 @@ async def test_whatever_the_order_whoever_is_alone_has_no_neighbour(seed: int) -
     async with asyncio.timeout(10):
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert not [one for one in outcomes if isinstance(one, Exception)]
-    assert not gate.wants_solitude
+    assert not gate.is_closed

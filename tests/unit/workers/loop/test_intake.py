@@ -13,7 +13,7 @@ from common.backoff import Backoff
 from common.redis.link import Link
 from common.settings import RedisSettings
 from workers.loop import intake as module
-from workers.loop.in_hand import Hand
+from workers.loop.in_hand import EntriesInHand
 from workers.loop.intake import Intake
 
 LONGEST_S = 1.0
@@ -28,14 +28,14 @@ class BadReader:
         self.errors = list(errors)
         self.over = asyncio.Event()
 
-    async def waiting(self) -> list[Any]:
+    async def read_available(self) -> list[Any]:
         if self.errors:
             raise self.errors.pop(0)
         self.over.set()
         await asyncio.Event().wait()
         return []
 
-    next = waiting
+    wait_for_new = read_available
 
 
 @pytest.fixture
@@ -57,12 +57,12 @@ async def test_a_lasting_error_is_told_once_and_tried_ever_more_seldom(
     reader: Any = BadReader(*[ResponseError("WRONGTYPE")] * 7, ResponseError("another"))
     redis: Any = None
     link = Link(redis, RedisSettings(), max_pause_s=0.01)
-    hand = Hand(redis, link, "stt", "me")
+    in_hand = EntriesInHand(redis, link, "stt", "me")
     intake = Intake(
-        [reader], hand, link, limit=lambda: 1, begin=lambda *_: None, max_pause_s=LONGEST_S
+        [reader], in_hand, link, limit=lambda: 1, begin=lambda *_: None, max_pause_s=LONGEST_S
     )
     with capture_logs() as lines:
-        reading = asyncio.create_task(intake._read(reader))
+        reading = asyncio.create_task(intake._read_new(reader))
         await reader.over.wait()
         reading.cancel()
         with suppress(asyncio.CancelledError):

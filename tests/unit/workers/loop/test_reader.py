@@ -12,7 +12,7 @@ from common.redis.store import Store
 from common.settings import RedisSettings
 from common.transitions.claims import hand_back
 from workers.loop import reader as module
-from workers.loop.handler import Work
+from workers.loop.handler import Delivery
 from workers.loop.reader import BLOCK_MS, Reader
 
 SHARD = Shard(0)
@@ -89,8 +89,10 @@ async def bench(store: Store) -> Bench:
     return bench
 
 
-def places(works: list[Work]) -> list[tuple[str, str, int]]:
-    return [(work.claim.stream, work.claim.entry, work.deliveries) for work in works]
+def places(deliveries: list[Delivery]) -> list[tuple[str, str, int]]:
+    return [
+        (delivery.claim.stream, delivery.claim.entry, delivery.number) for delivery in deliveries
+    ]
 
 
 async def test_groups_are_made_from_the_start_of_the_stream_and_only_once(store: Store) -> None:
@@ -98,24 +100,24 @@ async def test_groups_are_made_from_the_start_of_the_stream_and_only_once(store:
     [entry] = await bench.add()
     await bench.reader.make_groups()
     await bench.reader.make_groups()
-    assert places(await bench.reader.waiting()) == [(LIVE, entry, 1)]
+    assert places(await bench.reader.read_available()) == [(LIVE, entry, 1)]
 
 
 async def test_what_is_recorded_waits_for_all_that_is_live(bench: Bench) -> None:
     [recorded] = await bench.add(RECORDED)
     [live] = await bench.add(LIVE)
-    assert places(await bench.reader.waiting()) == [(LIVE, live, 1)]
-    assert places(await bench.reader.waiting()) == [(RECORDED, recorded, 1)]
-    assert await bench.reader.waiting() == []
+    assert places(await bench.reader.read_available()) == [(LIVE, live, 1)]
+    assert places(await bench.reader.read_available()) == [(RECORDED, recorded, 1)]
+    assert await bench.reader.read_available() == []
 
 
 async def test_it_waits_for_news_but_not_for_ever(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "BLOCK_MS", 1)
-    assert await bench.reader.next() == []
+    assert await bench.reader.wait_for_new() == []
     monkeypatch.setattr(module, "BLOCK_MS", 4_000)
-    waiting = asyncio.create_task(bench.reader.next())
+    waiting = asyncio.create_task(bench.reader.wait_for_new())
     await _blocked(bench)
     [entry] = await bench.add()
     assert places(await waiting) == [(LIVE, entry, 1)]
@@ -131,7 +133,7 @@ async def _blocked(bench: Bench) -> None:
 async def test_what_was_handed_back_is_free_at_once_and_counts_as_before(bench: Bench) -> None:
     [entry] = await bench.taken_by_other(deliveries=2)
     await hand_back(bench.store, LIVE, STT_GROUP, OTHER, [entry])
-    assert places(await bench.reader.left_behind(1)) == [(LIVE, entry, 2)]
+    assert places(await bench.reader.take_over(1)) == [(LIVE, entry, 2)]
     assert await bench.pending() == {entry: (ME, 2)}
 
 
@@ -141,24 +143,24 @@ async def test_two_who_want_the_same_handed_back_entry_do_not_both_get_it(bench:
     rival = Reader(
         bench.store, bench.link, SHARD, [LIVE], STT_GROUP, "stt-rival", claim_idle_s=CLAIM_S
     )
-    both = await asyncio.gather(bench.reader.left_behind(1), rival.left_behind(1))
-    assert sorted(len(works) for works in both) == [0, 1]
+    both = await asyncio.gather(bench.reader.take_over(1), rival.take_over(1))
+    assert sorted(len(deliveries) for deliveries in both) == [0, 1]
 
 
 async def test_the_silent_are_relieved_and_the_others_are_not(bench: Bench) -> None:
     [abandoned] = await bench.taken_by_other(idle_s=CLAIM_S + 1, deliveries=2)
     await bench.taken_by_other(idle_s=CLAIM_S - 5)
     await bench.connected_for(CLAIM_S)
-    assert places(await bench.reader.left_behind(5)) == [(LIVE, abandoned, 3)]
-    assert await bench.reader.left_behind(5) == []
+    assert places(await bench.reader.take_over(5)) == [(LIVE, abandoned, 3)]
+    assert await bench.reader.take_over(5) == []
 
 
 async def test_after_an_outage_others_get_their_time_to_beat_again(bench: Bench) -> None:
     [abandoned] = await bench.taken_by_other(idle_s=CLAIM_S + 1)
     await bench.connected_for(CLAIM_S - 0.1)
-    assert await bench.reader.left_behind(5) == []
+    assert await bench.reader.take_over(5) == []
     await bench.connected_for(0.2)
-    assert places(await bench.reader.left_behind(5)) == [(LIVE, abandoned, 2)]
+    assert places(await bench.reader.take_over(5)) == [(LIVE, abandoned, 2)]
 
 
 async def test_an_outage_starts_the_wait_anew(bench: Bench) -> None:
@@ -171,7 +173,7 @@ async def test_an_outage_starts_the_wait_anew(bench: Bench) -> None:
     with pytest.raises(ConnectionResetError):
         await bench.link.call(away)
     await bench.connected_for(CLAIM_S - 1)
-    assert await bench.reader.left_behind(5) == []
+    assert await bench.reader.take_over(5) == []
 
 
 async def test_no_more_is_taken_over_than_there_is_room_for(bench: Bench) -> None:
@@ -179,9 +181,9 @@ async def test_no_more_is_taken_over_than_there_is_room_for(bench: Bench) -> Non
     await bench.connected_for(CLAIM_S)
     found = []
     for _ in range(4):
-        works = await bench.reader.left_behind(2)
-        assert len(works) <= 2
-        found += [work.claim.entry for work in works]
+        deliveries = await bench.reader.take_over(2)
+        assert len(deliveries) <= 2
+        found += [delivery.claim.entry for delivery in deliveries]
     assert found == entries
 
 
@@ -189,7 +191,7 @@ async def test_the_abandoned_are_found_behind_many_that_are_not(bench: Bench) ->
     await bench.taken_by_other(count=55)
     [abandoned] = await bench.taken_by_other(idle_s=CLAIM_S + 1)
     await bench.connected_for(CLAIM_S)
-    assert places(await bench.reader.left_behind(1)) == [(LIVE, abandoned, 2)]
+    assert places(await bench.reader.take_over(1)) == [(LIVE, abandoned, 2)]
 
 
 async def test_what_is_left_of_recordings_waits_for_all_that_is_live(bench: Bench) -> None:
@@ -198,7 +200,7 @@ async def test_what_is_left_of_recordings_waits_for_all_that_is_live(bench: Benc
     await hand_back(bench.store, RECORDED, STT_GROUP, OTHER, [given_back])
     [live] = await bench.add(LIVE)
     await bench.connected_for(CLAIM_S)
-    order = [places(await bench.reader.left_behind(1)) for _ in range(3)]
+    order = [places(await bench.reader.take_over(1)) for _ in range(3)]
     assert order == [[(LIVE, live, 1)], [(RECORDED, given_back, 1)], [(RECORDED, recorded, 2)]]
 
 
@@ -209,8 +211,8 @@ async def test_an_entry_that_vanished_leaves_no_claim(bench: Bench, how: str) ->
         await hand_back(bench.store, LIVE, STT_GROUP, OTHER, [entry])
     await bench.redis.xdel(LIVE, entry)
     await bench.connected_for(CLAIM_S)
-    assert await bench.reader.left_behind(5) == []
-    assert await bench.reader.left_behind(5) == []
+    assert await bench.reader.take_over(5) == []
+    assert await bench.reader.take_over(5) == []
     assert await bench.pending() == {}
 
 
@@ -220,25 +222,25 @@ async def test_a_vanished_entry_hides_no_other(bench: Bench) -> None:
     await bench.connected_for(CLAIM_S)
     found: list[str] = []
     for _ in range(3):
-        found += [work.claim.entry for work in await bench.reader.left_behind(5)]
+        found += [delivery.claim.entry for delivery in await bench.reader.take_over(5)]
     assert found == [kept]
 
 
 async def test_another_try_counts_as_a_delivery(bench: Bench) -> None:
     [entry] = await bench.add()
-    [work] = await bench.reader.waiting()
-    again = await bench.reader.again(work)
+    [delivery] = await bench.reader.read_available()
+    again = await bench.reader.redeliver(delivery)
     assert again is not None
-    assert again.deliveries == 2
-    assert again.claim == work.claim
+    assert again.number == 2
+    assert again.claim == delivery.claim
     assert await bench.pending() == {entry: (ME, 2)}
 
 
 async def test_there_is_no_other_try_at_what_passed_to_another(bench: Bench) -> None:
     [entry] = await bench.add()
-    [work] = await bench.reader.waiting()
+    [delivery] = await bench.reader.read_available()
     await bench.redis.xclaim(LIVE, STT_GROUP, OTHER, 0, [entry])
-    assert await bench.reader.again(work) is None
+    assert await bench.reader.redeliver(delivery) is None
     assert await bench.pending() == {entry: (OTHER, 2)}
 
 
@@ -248,7 +250,7 @@ async def test_nobody_takes_from_a_colleague_who_is_called_handed_back_by_chance
     """Only what `hand_back` put there has the age at which it may be taken."""
     [entry] = await bench.add()
     await bench.redis.xreadgroup(STT_GROUP, HANDED_BACK, {LIVE: ">"}, count=1)
-    assert await bench.reader.left_behind(1) == []
+    assert await bench.reader.take_over(1) == []
     assert await bench.pending() == {entry: (HANDED_BACK, 1)}
 
 

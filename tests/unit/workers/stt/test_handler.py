@@ -23,9 +23,9 @@ from common.transitions.claims import Claim, Settled
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from tests.support.redis_server import RedisServer
-from workers.loop.handler import Handler, Work
+from workers.loop.handler import Delivery, Handler
+from workers.stt.engine import Segment, Transcription
 from workers.stt.handler import SttHandler
-from workers.stt.whisper import Segment, Transcription
 
 Answer = TypeVar("Answer")
 
@@ -118,7 +118,7 @@ def engine() -> FakeEngine:
 
 
 @pytest.fixture
-def desk() -> FakeDesk:
+def context() -> FakeDesk:
     return FakeDesk()
 
 
@@ -128,9 +128,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def handler(store: Store, engine: FakeEngine, desk: FakeDesk, clock: Clock) -> SttHandler:
+async def handler(store: Store, engine: FakeEngine, context: FakeDesk, clock: Clock) -> SttHandler:
     made = SttHandler(store, SttSettings(), load=lambda _: engine, clock=clock)
-    await made.start(desk)
+    await made.start(context)
     return made
 
 
@@ -150,7 +150,7 @@ def redis_of(store: Store) -> Any:
     return store.redis
 
 
-async def claim(store: Store, *, consumer: str = CONSUMER) -> Work:
+async def claim(store: Store, *, consumer: str = CONSUMER) -> Delivery:
     """The next entry, in hand."""
     redis = redis_of(store)
     for shard in store.all_shards():
@@ -160,16 +160,16 @@ async def claim(store: Store, *, consumer: str = CONSUMER) -> Work:
             await redis.xgroup_create(shard.utterances, STT_GROUP, id="0")
         answer = await redis.xreadgroup(STT_GROUP, consumer, {shard.utterances: ">"}, count=1)
         entry, fields = answer[0][1][0]
-        return Work(Claim(shard, shard.utterances, entry.decode(), consumer), fields, 1)
+        return Delivery(Claim(shard, shard.utterances, entry.decode(), consumer), fields, 1)
     raise AssertionError("nothing is waiting")
 
 
-async def published(store: Store, **changes: Any) -> Work:
+async def published(store: Store, **changes: Any) -> Delivery:
     await publish(store, utterance(**changes))
     return await claim(store)
 
 
-async def foreign(store: Store, fields: dict[str, str | bytes]) -> Work:
+async def foreign(store: Store, fields: dict[str, str | bytes]) -> Delivery:
     """An entry that somebody added by hand."""
     await redis_of(store).xadd(store.all_shards()[0].utterances, fields)
     return await claim(store)
@@ -198,23 +198,23 @@ def test_one_that_is_kept_for_live_speech_reads_no_recordings(store: Store) -> N
 
 
 async def test_segments_are_told_where_there_are_several(
-    store: Store, handler: SttHandler, engine: FakeEngine, desk: FakeDesk
+    store: Store, handler: SttHandler, engine: FakeEngine, context: FakeDesk
 ) -> None:
     first, second = Segment(0, 40, "Hello"), Segment(40, 100, "there.")
     engine.heard = replace(SAID, segments=(first,))
-    await handler.handle(await published(store), desk)
+    await handler.handle(await published(store), context)
     engine.heard = replace(SAID, segments=(first, second))
-    await handler.handle(await published(store, id="u2"), desk)
+    await handler.handle(await published(store, id="u2"), context)
     one, two = (event for event in await events(store) if isinstance(event, Transcript))
     assert one.data.segments == ()
     assert [part.model_dump() for part in two.data.segments] == [asdict(first), asdict(second)]
 
 
 async def test_a_transcript_takes_the_utterance_s_place(
-    store: Store, handler: SttHandler, engine: FakeEngine, desk: FakeDesk
+    store: Store, handler: SttHandler, engine: FakeEngine, context: FakeDesk
 ) -> None:
-    work = await published(store, language="en-GB")
-    assert await handler.handle(work, desk) is Settled.OK
+    delivery = await published(store, language="en-GB")
+    assert await handler.handle(delivery, context) is Settled.OK
     samples, language = engine.got[0]
     assert samples.tolist() == SAMPLES.tolist()
     assert language == "en-GB"
@@ -236,10 +236,10 @@ async def test_a_transcript_takes_the_utterance_s_place(
 
 
 async def test_noise_is_skipped_and_tells_its_scores(
-    store: Store, handler: SttHandler, engine: FakeEngine, desk: FakeDesk
+    store: Store, handler: SttHandler, engine: FakeEngine, context: FakeDesk
 ) -> None:
     engine.heard = NOISE
-    assert await handler.handle(await published(store), desk) is Settled.OK
+    assert await handler.handle(await published(store), context) is Settled.OK
     skipped = (await events(store))[-1]
     assert isinstance(skipped, Skipped)
     assert skipped.data.reason == "noise"
@@ -250,10 +250,10 @@ async def test_noise_is_skipped_and_tells_its_scores(
 
 
 async def test_stt_began_when_it_did_however_late_redis_takes_the_result(
-    store: Store, handler: SttHandler, desk: FakeDesk, clock: Clock
+    store: Store, handler: SttHandler, context: FakeDesk, clock: Clock
 ) -> None:
-    desk.outages.append(lambda: clock.forward(7.5))
-    await handler.handle(await published(store), desk)
+    context.outages.append(lambda: clock.forward(7.5))
+    await handler.handle(await published(store), context)
     transcript = (await events(store))[-1]
     assert isinstance(transcript, Transcript)
     timings = transcript.data.timings
@@ -263,10 +263,10 @@ async def test_stt_began_when_it_did_however_late_redis_takes_the_result(
 
 
 async def test_the_event_loop_runs_on_while_the_model_works(
-    store: Store, handler: SttHandler, engine: FakeEngine, desk: FakeDesk
+    store: Store, handler: SttHandler, engine: FakeEngine, context: FakeDesk
 ) -> None:
     engine.gate = threading.Event()
-    task = asyncio.create_task(handler.handle(await published(store), desk))
+    task = asyncio.create_task(handler.handle(await published(store), context))
     assert await asyncio.to_thread(engine.working.wait, 10)
     assert not task.done()
     engine.gate.set()
@@ -274,43 +274,48 @@ async def test_the_event_loop_runs_on_while_the_model_works(
 
 
 async def test_as_many_are_transcribed_at_once_as_the_concurrency_says(
-    store: Store, desk: FakeDesk
+    store: Store, context: FakeDesk
 ) -> None:
     engine = FakeEngine(parties=threading.Barrier(2))
     handler = SttHandler(store, SttSettings(concurrency=2), load=lambda _: engine)
-    await handler.start(desk)
-    works = [await published(store, id=f"u{n}", session=f"s{n}") for n in (1, 2)]
-    assert await asyncio.gather(*(handler.handle(work, desk) for work in works)) == [Settled.OK] * 2
+    await handler.start(context)
+    deliveries = [await published(store, id=f"u{n}", session=f"s{n}") for n in (1, 2)]
+    assert (
+        await asyncio.gather(*(handler.handle(delivery, context) for delivery in deliveries))
+        == [Settled.OK] * 2
+    )
 
 
 async def test_a_result_for_a_claim_that_passed_on_changes_nothing(
-    store: Store, handler: SttHandler, desk: FakeDesk
+    store: Store, handler: SttHandler, context: FakeDesk
 ) -> None:
-    work = await published(store)
-    await redis_of(store).xclaim(work.claim.stream, STT_GROUP, "other", 0, [work.claim.entry])
-    assert await handler.handle(work, desk) is Settled.LOST
+    delivery = await published(store)
+    await redis_of(store).xclaim(
+        delivery.claim.stream, STT_GROUP, "other", 0, [delivery.claim.entry]
+    )
+    assert await handler.handle(delivery, context) is Settled.LOST
     assert [event.type for event in await events(store)] == ["heard"]
 
 
 async def test_an_older_revision_s_result_is_discarded(
-    store: Store, handler: SttHandler, desk: FakeDesk
+    store: Store, handler: SttHandler, context: FakeDesk
 ) -> None:
-    work = await published(store, final=False)
+    delivery = await published(store, final=False)
     await publish(store, utterance(final=False, revision=2))
-    assert await handler.handle(work, desk) in (Settled.LOST, Settled.STALE)
+    assert await handler.handle(delivery, context) in (Settled.LOST, Settled.STALE)
     assert [event.type for event in await events(store)] == ["heard"]
 
 
 async def test_a_model_s_trouble_passes_to_the_loop_and_leaves_the_entry(
-    store: Store, handler: SttHandler, engine: FakeEngine, desk: FakeDesk
+    store: Store, handler: SttHandler, engine: FakeEngine, context: FakeDesk
 ) -> None:
     engine.heard = Transient("the GPU fails")
-    work = await published(store)
+    delivery = await published(store)
     with pytest.raises(Transient):
-        await handler.handle(work, desk)
+        await handler.handle(delivery, context)
     with pytest.raises(Transient):
         await handler.probe()
-    assert await redis_of(store).xlen(work.claim.stream) == 1
+    assert await redis_of(store).xlen(delivery.claim.stream) == 1
 
 
 async def test_a_probe_costs_nothing_where_there_is_no_gpu_to_fail(
@@ -325,14 +330,14 @@ async def test_a_probe_costs_nothing_where_there_is_no_gpu_to_fail(
 
 
 async def test_audio_that_is_none_ends_as_an_error_and_a_whole_dead_letter(
-    store: Store, handler: SttHandler, engine: FakeEngine, desk: FakeDesk
+    store: Store, handler: SttHandler, engine: FakeEngine, context: FakeDesk
 ) -> None:
-    work = await published(store, audio=b"no flac at all")
+    delivery = await published(store, audio=b"no flac at all")
     with pytest.raises(BadAudio) as caught:
-        await handler.handle(work, desk)
+        await handler.handle(delivery, context)
     assert not engine.got
     sentence = str(caught.value)
-    assert await handler.bury(work, desk, reason="bad_audio", error=sentence) is Settled.OK
+    assert await handler.bury(delivery, context, reason="bad_audio", error=sentence) is Settled.OK
     error = (await events(store))[-1]
     assert isinstance(error, Error)
     assert (error.turn, error.id) == (1, "u1")
@@ -340,15 +345,15 @@ async def test_audio_that_is_none_ends_as_an_error_and_a_whole_dead_letter(
     letter = (await dead(store))[0]
     assert letter[b"audio"] == b"no flac at all"
     assert letter[b"worker"] == CONSUMER.encode()
-    assert await redis_of(store).xlen(work.claim.stream) == 0
+    assert await redis_of(store).xlen(delivery.claim.stream) == 0
 
 
-async def test_more_audio_than_the_limit_is_refused(store: Store, desk: FakeDesk) -> None:
+async def test_more_audio_than_the_limit_is_refused(store: Store, context: FakeDesk) -> None:
     tight = Store(store.redis, 1, store.limits.model_copy(update={"max_audio_s": 0.05}))
     handler = SttHandler(tight, SttSettings(), load=lambda _: FakeEngine())
-    await handler.start(desk)
+    await handler.start(context)
     with pytest.raises(BadAudio, match=r"0\.1 s"):
-        await handler.handle(await published(store), desk)
+        await handler.handle(await published(store), context)
 
 
 @pytest.mark.parametrize(
@@ -360,18 +365,18 @@ async def test_more_audio_than_the_limit_is_refused(store: Store, desk: FakeDesk
     ],
 )
 async def test_a_foreign_entry_is_buried_with_a_sentence_and_touches_no_session(
-    store: Store, handler: SttHandler, desk: FakeDesk, fields: dict[str, str], sentence: str
+    store: Store, handler: SttHandler, context: FakeDesk, fields: dict[str, str], sentence: str
 ) -> None:
-    work = await foreign(store, {**fields})
+    delivery = await foreign(store, {**fields})
     with pytest.raises(BadEntry, match=sentence) as caught:
-        await handler.handle(work, desk)
-    assert await handler.bury(work, desk, reason="bad_entry", error=str(caught.value)) is (
+        await handler.handle(delivery, context)
+    assert await handler.bury(delivery, context, reason="bad_entry", error=str(caught.value)) is (
         Settled.STALE
     )
     letter = (await dead(store))[0]
     assert letter[b"error"].decode() == str(caught.value)
     assert {name: letter[name.encode()].decode() for name in fields} == fields
-    assert await redis_of(store).xlen(work.claim.stream) == 0
+    assert await redis_of(store).xlen(delivery.claim.stream) == 0
     assert await events(store) == []
 
 
@@ -386,45 +391,45 @@ async def test_a_foreign_entry_is_buried_with_a_sentence_and_touches_no_session(
     ],
 )
 async def test_any_nonsense_can_be_buried(
-    store: Store, handler: SttHandler, desk: FakeDesk, fields: dict[str, str | bytes]
+    store: Store, handler: SttHandler, context: FakeDesk, fields: dict[str, str | bytes]
 ) -> None:
-    work = await foreign(store, fields)
-    buried = await handler.bury(work, desk, reason="bad_entry", error="nonsense")
+    delivery = await foreign(store, fields)
+    buried = await handler.bury(delivery, context, reason="bad_entry", error="nonsense")
     assert buried is Settled.STALE
     assert len(await dead(store)) == 1
 
 
 async def test_an_entry_on_a_shard_that_is_not_its_session_s_is_refused(
-    redis_server: RedisServer, store: Store, desk: FakeDesk
+    redis_server: RedisServer, store: Store, context: FakeDesk
 ) -> None:
     two = Store(store.redis, 2, store.limits)
     handler = SttHandler(two, SttSettings(), load=lambda _: FakeEngine())
-    await handler.start(desk)
+    await handler.start(context)
     at_home = next(s for s in (f"s{n}" for n in range(9)) if two.shard(s).number == 1)
     stray: dict[str, str | bytes] = {"v": "1", "id": "u1", "session": at_home, "turn": "1"}
-    work = await foreign(two, stray)
-    assert work.claim.shard.number == 0
+    delivery = await foreign(two, stray)
+    assert delivery.claim.shard.number == 0
     with pytest.raises(BadEntry, match="does not belong to shard 0"):
-        await handler.handle(work, desk)
-    assert await handler.bury(work, desk, reason="bad_entry", error="stray") is Settled.STALE
+        await handler.handle(delivery, context)
+    assert await handler.bury(delivery, context, reason="bad_entry", error="stray") is Settled.STALE
 
 
 # -- starting and ending
 
 
 async def test_it_says_what_it_waits_for_and_then_what_it_is(store: Store) -> None:
-    gate, desk = threading.Event(), FakeDesk()
+    gate, context = threading.Event(), FakeDesk()
 
     def slowly(_: SttSettings) -> FakeEngine:
         assert gate.wait(10)
         return FakeEngine()
 
-    task = asyncio.create_task(SttHandler(store, SttSettings(), load=slowly).start(desk))
-    await asyncio.wait_for(desk.spoken.wait(), 10)
-    assert "small.en" in desk.state["waits_for"]
+    task = asyncio.create_task(SttHandler(store, SttSettings(), load=slowly).start(context))
+    await asyncio.wait_for(context.spoken.wait(), 10)
+    assert "small.en" in context.state["waits_for"]
     gate.set()
     await task
-    assert desk.state == {
+    assert context.state == {
         "model": "fake",
         "device": "none",
         "waits_for": None,
@@ -432,16 +437,16 @@ async def test_it_says_what_it_waits_for_and_then_what_it_is(store: Store) -> No
     }
 
 
-async def test_a_model_that_cannot_be_had_ends_the_start(store: Store, desk: FakeDesk) -> None:
+async def test_a_model_that_cannot_be_had_ends_the_start(store: Store, context: FakeDesk) -> None:
     def fails(_: SttSettings) -> FakeEngine:
         raise NoModel("there is none")
 
     with pytest.raises(NoModel, match="there is none"):
-        await SttHandler(store, SttSettings(), load=fails).start(desk)
+        await SttHandler(store, SttSettings(), load=fails).start(context)
 
 
 async def test_a_start_can_be_given_up_while_the_model_is_still_being_fetched(
-    store: Store, desk: FakeDesk
+    store: Store, context: FakeDesk
 ) -> None:
     gate, entered = threading.Event(), threading.Event()
 
@@ -451,21 +456,21 @@ async def test_a_start_can_be_given_up_while_the_model_is_still_being_fetched(
         return FakeEngine()
 
     handler = SttHandler(store, SttSettings(), load=slowly)
-    task = asyncio.create_task(handler.start(desk))
+    task = asyncio.create_task(handler.start(context))
     assert await asyncio.to_thread(entered.wait, 10)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 10)
     await asyncio.wait_for(handler.close(), 10)
-    assert "model" not in desk.state
+    assert "model" not in context.state
     gate.set()
 
 
 async def test_closing_waits_for_nothing(
-    store: Store, handler: SttHandler, engine: FakeEngine, desk: FakeDesk
+    store: Store, handler: SttHandler, engine: FakeEngine, context: FakeDesk
 ) -> None:
     engine.gate = threading.Event()
-    task = asyncio.create_task(handler.handle(await published(store), desk))
+    task = asyncio.create_task(handler.handle(await published(store), context))
     assert await asyncio.to_thread(engine.working.wait, 10)
     await asyncio.wait_for(handler.close(), 10)
     task.cancel()

@@ -16,7 +16,8 @@ import pytest
 
 from common.errors import BadSetting, NoModel, Transient
 from common.settings import SttSettings
-from workers.stt.whisper import Segment, Whisper, load
+from workers.stt.engine import Segment
+from workers.stt.whisper import Whisper, load
 
 SECOND = np.zeros(16_000, np.int16)
 

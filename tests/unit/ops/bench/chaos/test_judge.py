@@ -14,7 +14,7 @@ from ops.bench.chaos.plan import Kind, Planned
 from ops.bench.chaos.speech import InstantEngine, text_of
 from ops.demo.standin.api.protocol import Message
 from ops.demo.standin.wit.replies import reply_to
-from workers.llm.prompt import history_of
+from workers.llm.prompt import round_messages
 
 SHARD = Shard(0)
 SESSION = "session-1"
@@ -63,7 +63,7 @@ class Scene:
     def answer(self, question: str) -> str:
         messages = [*self.history, {"role": "user", "content": question}]
         reply = reply_to([Message.model_validate(message) for message in messages])
-        self.history += history_of(question, reply)
+        self.history += round_messages(question, reply)
         return reply
 
     async def emit(self, kind: str, number: int, **data: Any) -> None:

@@ -10,6 +10,8 @@ from common.redis.store import Store
 from common.settings import ListenSettings, RedisSettings, Settings
 from common.utterance import Utterance
 from ops.dashboard.visitors.producing import Producing
+from producer.shipping.outbox_folder import open_outbox
+from tests.support.metric_samples import growth
 
 SESSION = "web-0a1b2c3d"
 
@@ -22,7 +24,7 @@ async def test_what_redis_will_never_take_is_kept(store: Store, tmp_path: Path) 
     settings = Settings(listen=ListenSettings(outbox=str(tmp_path), vad="webrtc"))
     link = Link(store.redis, RedisSettings(), max_pause_s=0.1)
     producing = Producing(store, link, settings, met)
-    with producing._outbox(SESSION) as outbox:
+    with open_outbox(settings.listen, SESSION, tmp_path / "dashboard") as outbox:
         outbox.add(Utterance(id="a", session=SESSION, audio=b"--", samples=1), age_s=0)
     await store.redis.set(Shard(0).utterances, "a foreign value")
     with capture_logs() as lines:
@@ -30,5 +32,26 @@ async def test_what_redis_will_never_take_is_kept(store: Store, tmp_path: Path) 
         assert producing._leftovers is not None
         await producing._leftovers
     assert "utterance_parked" in [line["event"] for line in lines]
-    with producing._outbox(SESSION) as outbox:
+    with open_outbox(settings.listen, SESSION, tmp_path / "dashboard") as outbox:
         assert outbox.depth().parked == 1
+
+
+async def test_what_an_earlier_dashboard_left_for_too_long_is_dropped_and_counted(
+    store: Store, tmp_path: Path
+) -> None:
+    listen = ListenSettings(outbox=str(tmp_path), vad="webrtc", outbox_max_age_s=3600)
+    patient = listen.model_copy(update={"outbox_max_age_s": 1e6})
+    with open_outbox(patient, SESSION, tmp_path / "dashboard") as outbox:
+        outbox.add(Utterance(id="a", session=SESSION, audio=b"--", samples=1), age_s=7200)
+    link = Link(store.redis, RedisSettings(), max_pause_s=0.1)
+    producing = Producing(store, link, Settings(listen=listen), met)
+    counted = growth("earshot_outbox_dropped_total")
+    with capture_logs() as lines:
+        producing.start()
+        assert producing._leftovers is not None
+        await producing._leftovers
+    assert counted() == 1
+    assert [(line["event"], line["session"], line["count"]) for line in lines] == [
+        ("outbox_dropped_oldest", SESSION, 1)
+    ]
+    assert not list((tmp_path / "dashboard").iterdir())

@@ -1,34 +1,30 @@
-"""A sweep drops what is too old where nobody else looks after it, and nothing else."""
+"""A sweep names the setting by which a count limit can be raised."""
 
 from pathlib import Path
+from typing import Any
 
-from common.settings import ListenSettings
-from common.utterance import Utterance
-from ops.jobs.tasks.sweep import sweep_outboxes
-from producer.shipping.outbox import Outbox
+from structlog.testing import capture_logs
 
-
-def outbox(folder: Path, session: str) -> Outbox:
-    return Outbox(folder, session, max_bytes=2**20, max_age_s=1e6)
-
-
-def test_old_utterances_go_from_outboxes_that_no_producer_uses(tmp_path: Path) -> None:
-    settings = ListenSettings(outbox=str(tmp_path), outbox_max_age_s=3600)
-    dashboard = tmp_path / "dashboard"
-    for folder, session in ((tmp_path, "left"), (tmp_path, "used"), (dashboard, "web-0a1b2c3d")):
-        with outbox(folder, session) as box:
-            for age_s in (7200, 60):
-                said = Utterance(id=f"u{age_s}", session=session, samples=1, audio=b"x")
-                box.add(said, age_s=age_s)
-    with outbox(tmp_path, "used") as used:
-        assert sweep_outboxes(settings) == 2
-        assert len(used) == 2, "its producer does it itself"
-    for folder, session in ((tmp_path, "left"), (dashboard, "web-0a1b2c3d")):
-        with outbox(folder, session) as left:
-            waiting = left.first()
-            assert waiting is not None
-            assert waiting.utterance.id == "u60"
+from common.redis.link import Link
+from common.redis.store import Store
+from common.settings import ListenSettings, RedisSettings, Settings
+from ops.jobs.execution import JobContext
+from ops.jobs.tasks.sweep import run
+from tests.conftest import FAST
 
 
-def test_a_host_without_outboxes_has_nothing_to_sweep(tmp_path: Path) -> None:
-    assert sweep_outboxes(ListenSettings(outbox=str(tmp_path / "none"))) == 0
+async def test_what_a_count_limit_cost_is_logged_with_its_setting(
+    store: Store, tmp_path: Path
+) -> None:
+    redis: Any = store.redis
+    tight = Store(redis, 1, FAST.model_copy(update={"dead_max": 2}))
+    for number in range(5):
+        await redis.xadd(tight.all_shards()[0].dead, {"id": number})
+    listen = ListenSettings(outbox=str(tmp_path))
+    settings = Settings.model_construct().model_copy(update={"listen": listen})
+    link = Link(redis, RedisSettings(url="redis://nowhere"), max_pause_s=0.05)
+    with capture_logs() as lines:
+        assert await run(JobContext(settings, tight, link, "sweep-1"), {}) == {"outbox_rows": 0}
+    assert [(line["event"], line["of"], line["count"], line["setting"]) for line in lines] == [
+        ("oldest_dropped", "dead", 3, "EARSHOT_LIMITS__DEAD_MAX")
+    ]

@@ -1,4 +1,4 @@
-"""An utterance's id says which piece of which run it is; its events say what became of it."""
+"""An utterance's id says which segment of which run it is; its events say what became of it."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def event(kind: str, data: str, utterance: str = utterance_id(RUN, SPAN, 0)) -> 
 
 
 @pytest.mark.parametrize("attempt", [0, 1, 12])
-def test_an_id_names_its_piece_whichever_attempt_it_is(attempt: int) -> None:
+def test_an_id_names_its_segment_whichever_attempt_it_is(attempt: int) -> None:
     assert span_of(RUN, utterance_id(RUN, SPAN, attempt)) == SPAN
 
 
@@ -26,7 +26,7 @@ def test_an_id_names_its_piece_whichever_attempt_it_is(attempt: int) -> None:
     "foreign",
     ["", RUN, f"{RUN}.1", f"{RUN}.a.2", f"{RUN}.1.2.3.4", "feedfeedfeedfeed.1.2", f"{RUN}.1.-2"],
 )
-def test_other_ids_are_no_pieces(foreign: str) -> None:
+def test_other_ids_are_no_segments(foreign: str) -> None:
     assert span_of(RUN, foreign) is None
 
 

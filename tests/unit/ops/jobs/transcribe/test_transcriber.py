@@ -1,4 +1,4 @@
-"""Every piece of a recording gets one transcript: a run that is killed sends nothing twice, what
+"""Every segment of a recording gets one transcript: a run that is killed sends nothing twice, what
 Redis lost is sent anew, the limits hold it up, and a dead letter leaves a hole that is named."""
 
 import asyncio
@@ -32,7 +32,7 @@ from tests.support.waiting import until
 
 SHARD = Shard(0)
 RUN = Run("0123456789abcdef", "talk.01234567", "0-0")
-PIECES = 8  # more than FAST's max_unanswered
+SEGMENTS = 8  # more than FAST's max_unanswered
 SETTINGS = ListenSettings(vad="webrtc", silence_s=0.4, min_speech_s=0.2)
 
 
@@ -47,7 +47,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recording") / "talk.wav"
     one = np.concatenate([speechlike(0.5), room(0.8)])
-    soundfile.write(path, np.tile(one, PIECES), SAMPLE_RATE)
+    soundfile.write(path, np.tile(one, SEGMENTS), SAMPLE_RATE)
     return path
 
 
@@ -125,16 +125,16 @@ async def test_all_that_was_said_comes_out_in_order_with_its_times(
     one = transcriber(store)
     async with working(Stt(store, lambda turn: "" if turn == 3 else f"text {turn}")) as stt:
         transcript = await transcribed(one, talk)
-    assert len(stt.taken) == len(set(stt.taken)) == PIECES
-    turns = [turn for turn in range(1, PIECES + 1) if turn != 3]
+    assert len(stt.taken) == len(set(stt.taken)) == SEGMENTS
+    turns = [turn for turn in range(1, SEGMENTS + 1) if turn != 3]
     assert [line.text for line in transcript.lines] == [f"text {turn}" for turn in turns]
     for line, turn in zip(transcript.lines, turns, strict=True):
         began_s = 1.3 * (turn - 1)
         assert line.start_s == pytest.approx(began_s, abs=0.35)
         assert line.end_s == pytest.approx(began_s + 0.7, abs=0.35)
     assert (transcript.language, transcript.model, transcript.holes) == ("en", "m", ())
-    assert transcript.duration_s == pytest.approx(1.3 * PIECES, abs=0.1)
-    assert one.progress.done == one.progress.pieces == PIECES
+    assert transcript.duration_s == pytest.approx(1.3 * SEGMENTS, abs=0.1)
+    assert one.progress.done == one.progress.pieces == SEGMENTS
     assert one.progress.done_s == one.progress.cut_s
 
 
@@ -160,7 +160,7 @@ async def test_segments_become_lines_of_their_own(store: Store, talk: Path) -> N
 
     async with working(Wordy(store)):
         transcript = await transcribed(transcriber(store), talk)
-    assert [line.text for line in transcript.lines] == ["one", "two"] * PIECES
+    assert [line.text for line in transcript.lines] == ["one", "two"] * SEGMENTS
     first, second = transcript.lines[:2]
     assert second.start_s == pytest.approx(first.start_s + 0.2)
     assert second.end_s == pytest.approx(first.start_s + 0.5)
@@ -174,7 +174,7 @@ async def test_the_limits_hold_it_up_and_it_says_so(store: Store, talk: Path) ->
     assert await redis.xlen(SHARD.recordings) == store.limits.max_unanswered
     async with working(Stt(store)):
         transcript = await task
-    assert len(transcript.lines) == PIECES
+    assert len(transcript.lines) == SEGMENTS
     assert one.progress.held_up == ""
 
 
@@ -187,12 +187,12 @@ async def test_a_run_that_was_killed_goes_on_where_it_was(store: Store, talk: Pa
     async with working(Stt(store)) as second:
         transcript = await transcribed(transcriber(store), talk)
     taken = [*first.taken, *second.taken]
-    assert len(set(taken)) == PIECES
-    assert len(transcript.lines) == PIECES
+    assert len(set(taken)) == SEGMENTS
+    assert len(transcript.lines) == SEGMENTS
     redis: Any = store.redis
     events = [fields[b"type"] for _, fields in await redis.xrange(SHARD.results)]
-    assert events.count(b"heard") == PIECES
-    assert events.count(b"transcript") == PIECES
+    assert events.count(b"heard") == SEGMENTS
+    assert events.count(b"transcript") == SEGMENTS
 
 
 async def test_what_a_flush_took_is_sent_anew(
@@ -206,7 +206,7 @@ async def test_what_a_flush_took_is_sent_anew(
     await redis.flushall()
     async with working(Stt(store)):
         transcript = await task
-    assert len(transcript.lines) == PIECES
+    assert len(transcript.lines) == SEGMENTS
 
 
 async def test_results_that_were_trimmed_before_they_were_read_are_made_again(
@@ -218,7 +218,7 @@ async def test_results_that_were_trimmed_before_they_were_read_are_made_again(
         await transcribed(transcriber(store), talk)
         await redis.xtrim(SHARD.results, maxlen=0, approximate=False)
         transcript = await transcribed(transcriber(store), talk)
-    assert len(transcript.lines) == PIECES
+    assert len(transcript.lines) == SEGMENTS
 
 
 async def test_a_dead_letter_leaves_a_hole_that_is_named(store: Store, talk: Path) -> None:
@@ -227,7 +227,7 @@ async def test_a_dead_letter_leaves_a_hole_that_is_named(store: Store, talk: Pat
 
     async with working(Stt(store, how)):
         transcript = await transcribed(transcriber(store), talk)
-    assert len(transcript.lines) == PIECES - 1
+    assert len(transcript.lines) == SEGMENTS - 1
     (hole,) = transcript.holes
     assert hole.error == "it broke"
     assert hole.start_s == pytest.approx(1.3, abs=0.35)
@@ -253,4 +253,4 @@ async def test_events_of_other_runs_and_people_are_none_of_its_business(
     async with working(Stt(store, lambda turn: f"mine {turn}")):
         transcript = await transcribed(one, talk)
     assert all(line.text.startswith("mine") for line in transcript.lines)
-    assert len(transcript.lines) == PIECES
+    assert len(transcript.lines) == SEGMENTS
