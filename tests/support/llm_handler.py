@@ -36,7 +36,7 @@ class RetryingContext:
                     raise
                 await asyncio.sleep(0.01)
 
-    async def once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def try_once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         return await transition()
 
     def update_record(self, **changes: Any) -> None:

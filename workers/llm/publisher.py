@@ -98,7 +98,7 @@ class ReplyPublisher:
         convenience, and the reply is settled when Redis is back.
         """
         try:
-            answer = await self._desk.once(transition)
+            answer = await self._desk.try_once(transition)
         except Exception as error:
             if not is_unusable(error):
                 raise

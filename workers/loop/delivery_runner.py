@@ -62,7 +62,7 @@ class LoopContext:
         finally:
             self._entry.in_transition = False
 
-    async def once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def try_once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         return await self._link.call(transition)
 
     def update_record(self, **changes: Unpack[WorkerChanges]) -> None:
@@ -146,8 +146,10 @@ class DeliveryRunner:
         context: HandlerContext,
         outcome: Settled | LetGo | Bury | HandBack,
     ) -> None:
-        """End the work on an entry. One that is settled or handed back leaves the hand at once:
-        the next heartbeat would miss it."""
+        """End the work on an entry.
+
+        One that is settled or handed back is in hand no more: the next heartbeat would miss it.
+        """
         match outcome:
             case Settled():
                 self._in_hand.remove(entry)

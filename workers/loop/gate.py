@@ -1,4 +1,4 @@
-"""Who may run beside whom: ordinary entries together, a suspicious one alone."""
+"""Which entries may run at the same time: ordinary ones together, a suspicious one alone."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 
 class Gate:
-    """Shared and exclusive passage. An exclusive one that waits keeps newcomers out."""
+    """Lets in what may be shared, or one exclusive entry, which keeps others out while it waits."""
 
     def __init__(self) -> None:
         self._changed = asyncio.Condition()
@@ -21,7 +21,7 @@ class Gate:
 
     @asynccontextmanager
     async def shared(self) -> AsyncIterator[None]:
-        """Run beside others."""
+        """Run at the same time as others."""
         async with self._changed:
             await self._changed.wait_for(lambda: not self.is_closed)
             self._sharing += 1

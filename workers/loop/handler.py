@@ -47,7 +47,7 @@ class HandlerContext(Protocol):
         """
         ...
 
-    async def once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def try_once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         """Run once a transition that the handler can do without. Raises every error of it."""
         ...
 

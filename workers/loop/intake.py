@@ -43,9 +43,9 @@ class ReadFailures:
 class Intake:
     """Takes entries in hand as long as there is room, and begins the work on them.
 
-    Every read that claims waits for its turn, first come, first served, and whoever has the turn
-    waits for room. So a busy worker takes over entries as often as it takes new ones, and no shard
-    starves another. Only the wait for new entries on an empty shard needs no turn.
+    Every read that claims waits for its turn, first come, first served, and then for room. So a
+    busy worker takes over entries as often as it takes new ones, and no shard starves another.
+    Only the wait for new entries on an empty shard needs no turn.
 
     `limit` is how many entries may be in hand now; `begin` starts work on one.
     """

@@ -64,7 +64,7 @@ class FakeDesk:
             outage()
         return await transition()
 
-    async def once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def try_once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         return await transition()
 
     def update_record(self, **changes: Any) -> None:
