@@ -103,8 +103,8 @@ def connect(settings: RedisSettings) -> AnyRedis:
         if address.scheme in CLUSTER:
             return _cluster(address, common, secured)
         no_retry = Retry(NoBackoff(), 0)
-        secured.pop("ssl", None)  # the URL says so
-        return Redis.from_url(settings.url, retry=no_retry, **common, **secured)
+        # not from_url, which reads the URL anew, by the rules of the Python that runs
+        return Redis(retry=no_retry, **(common | address.of_one_server() | secured))
     except ValueError as error:
         raise BadSetting(
             f"the Redis URL {mask_password(settings.url)!r} is not usable: {error}"

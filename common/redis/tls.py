@@ -8,6 +8,7 @@ from typing import Any, Final
 from common.errors import BadSetting
 from common.redis.address import Address
 from common.settings import RedisSettings
+from common.settings.host_files import is_file
 from common.settings.loading import variable_of
 from common.settings.masking import mask_password
 
@@ -30,7 +31,7 @@ def options(settings: RedisSettings, address: Address) -> dict[str, Any]:
                 " rediss://, or rediss+sentinel:// or rediss+cluster://"
             )
         try:
-            if path and not Path(path).is_file():
+            if path and not is_file(Path(path)):
                 raise BadSetting(f"{variable}={path} names no file")
         except OSError as error:
             raise BadSetting(f"{variable}={path} cannot be read: {error.strerror}") from None

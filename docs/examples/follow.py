@@ -1,4 +1,4 @@
-"""Follow every conversation in Redis: pip install redis; python follow.py redis://127.0.0.1:6379/0
+"""Follow every conversation in Redis: pip install redis; python3 follow.py redis://127.0.0.1:6379/0
 
 Print new events, or all events after the stream id in the second argument (0: all that are kept).
 """

@@ -69,8 +69,7 @@ def connect(settings: Settings, *, patient: bool = False) -> "Redis":
                 address.service, db=address.database, **(options | address.credentials | secured)
             )
             return master
-        secured.pop("ssl", None)  # the URL says so
-        return Redis.from_url(url, **options, **secured)
+        return Redis(**(options | address.of_one_server() | secured))
     except ValueError as error:
         raise BadSetting(f"the Redis URL {mask_password(url)!r} is not usable: {error}") from None
 

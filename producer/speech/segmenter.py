@@ -10,7 +10,9 @@ the speech after it, so an utterance is not over while that window may still tur
 speech that began in time. An utterance holds its pre-roll, everything
 between its first and last voiced frame, and a tail of the silence after it. No sample is handed
 out twice; positions count samples since the stream began. A segment is doubtful unless the
-detector was sure of `start_speech_s` of it, in whatever places.
+detector was sure of `start_speech_s` of it, and of a tenth of what is voiced in it or of 0.9 s, in
+whatever places. Where that is so at a pause, it stays so: what was handed out as a draft, or as
+the first part of a long utterance, is never taken back.
 """
 
 import math
@@ -27,6 +29,13 @@ from producer.speech.quietest_point import quietest_boundary
 
 _TAIL_SLACK_S: Final = 0.05
 """What a draft may lack of the tail: nobody hears that it does, and 50 ms are a long wait."""
+_SURE_SHARE: Final = 0.1
+"""Of so much of what is voiced the detector has to be sure. Of speech it is of most; of a crowd
+that goes on and on only here and there, when one of the voices stands out (docs/hearing.md)."""
+_SURE_ENOUGH_S: Final = 0.9
+"""Sure of so much, it need not be of more: who speaks in a crowd shares a segment with it."""
+_DECIDING_PAUSE_S: Final = 0.25
+"""After so much silence a segment that is not doubtful will not become so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +115,8 @@ class Segmenter:
         self._cut_window = min(frames(endpointing.cut_window_s), self._max // 2)
         self._start_speech = frames(endpointing.start_speech_s)
         self._start_window = frames(endpointing.start_window_s)
+        self._sure_enough = max(self._start_speech, frames(_SURE_ENOUGH_S))
+        self._deciding_pause = frames(_DECIDING_PAUSE_S)
         first = endpointing.eager_pause_s
         lengths = [] if first is None else range(endpointing.eager_max)
         # a draft may be all that is sent of the utterance
@@ -176,9 +187,11 @@ class Segmenter:
         silence = self._position - open_.end_of_speech
         if silence - self._undecided() >= self._silence:
             return [self._close(open_)]
+        if silence == self._deciding_pause:
+            open_.believed = self._is_sure(open_)
         rest = self._eager_pauses[open_.pauses :]
         if rest and silence == rest[0] and not open_.paused and self._is_utterance(open_):
-            open_.paused = True
+            open_.paused = open_.believed = True
             open_.pauses += 1
             return [Paused(self._segment(open_, self._length(open_)))]
         return []
@@ -206,6 +219,7 @@ class Segmenter:
         earliest = self._max - self._cut_window
         at = earliest + quietest_boundary(open_.frames[earliest : self._max])
         part = self._segment(open_, at, continued=True)
+        open_.believed = True
         open_.drop(at)
         return part
 
@@ -223,7 +237,8 @@ class Segmenter:
         return self._is_sure(open_) and enough
 
     def _is_sure(self, open_: "_Open") -> bool:
-        return open_.sure >= self._start_speech
+        needed = min(_SURE_SHARE * sum(open_.voiced), self._sure_enough)
+        return open_.believed or open_.sure >= max(needed, self._start_speech)
 
     def _segment(self, open_: "_Open", length: int, *, continued: bool = False) -> SpeechSegment:
         voiced = open_.voiced[:length]
@@ -249,7 +264,9 @@ class _Open:
     voiced: list[bool]
     end_of_speech: int
     sure: int
-    """Of how many frames the detector was sure, those of parts that were cut off included."""
+    """Of how many frames the detector was sure."""
+    believed: bool = False
+    """It is not doubtful, whatever follows."""
     paused: bool = False
     pauses: int = 0
     continues: bool = False

@@ -12,7 +12,9 @@ from tests.support.environments import clear_environment
 
 
 def test_the_committed_page_is_up_to_date() -> None:
-    assert PATH.read_text(encoding="utf-8") == rendered(), "run: python -m ops.docs.configuration"
+    assert PATH.read_text(encoding="utf-8") == rendered(), (
+        "run: .venv/bin/python -m ops.docs.configuration"
+    )
 
 
 def test_every_setting_has_its_row() -> None:

@@ -30,12 +30,14 @@ def validator() -> Draft202012Validator:
 
 
 def test_the_committed_schema_is_up_to_date() -> None:
-    assert PATH.read_text(encoding="utf-8") == rendered(), "run: python -m ops.docs.event_schema"
+    assert PATH.read_text(encoding="utf-8") == rendered(), (
+        "run: .venv/bin/python -m ops.docs.event_schema"
+    )
 
 
 def test_the_tables_of_the_page_are_up_to_date() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert text == page(text), "run: python -m ops.docs.event_schema"
+    assert text == page(text), "run: .venv/bin/python -m ops.docs.event_schema"
     for event in get_args(Event):
         for name in event.model_fields["data"].annotation.model_fields:
             assert f"| `{name}` |" in text

@@ -10,7 +10,7 @@ STATES = ("earshot_redis_up", "earshot_speech_active", "earshot_muted", "earshot
 
 def test_the_committed_page_is_up_to_date() -> None:
     page = PATH.read_text(encoding="utf-8")
-    assert page == rendered(page), "run: python -m ops.docs.metrics"
+    assert page == rendered(page), "run: .venv/bin/python -m ops.docs.metrics"
 
 
 def test_a_page_without_a_place_for_the_table_is_refused() -> None:

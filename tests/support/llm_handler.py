@@ -39,8 +39,8 @@ class RetryingContext:
     async def try_once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         return await transition()
 
-    def says(self, **state: Any) -> None:
-        raise AssertionError(f"the handler has nothing to say, and said {state}")
+    def update_record(self, **changes: Any) -> None:
+        raise AssertionError(f"the handler has nothing to publish, and published {changes}")
 
 
 class LlmHandlerHarness:

@@ -157,7 +157,8 @@ def _files(folder: str) -> Iterable[tuple[str, Traversable | Path]]:
     if not folder:
         return
     try:
-        own = sorted(Path(folder).glob(f"*{SUFFIX}"))
+        # not glob, which from Python 3.13 on finds nothing in a folder that cannot be read
+        own = sorted(path for path in Path(folder).iterdir() if path.name.endswith(SUFFIX))
     except OSError as error:
         raise BadSetting(
             f"the folder {folder} ({variable_of('llm.personas')}) cannot be read: {error.strerror}"

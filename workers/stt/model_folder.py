@@ -9,6 +9,7 @@ from typing import Final
 import structlog
 
 from common.errors import NoModel
+from common.settings.host_files import is_file
 
 DEMO: Final = "demo"
 BUNDLED: Final = Path(__file__).parent / "demo_model"
@@ -47,7 +48,7 @@ def locate(model: str, models_dir: str = "") -> ModelFolder:
         return ModelFolder(DEMO, _bundled())
     folder = Path(model)
     try:
-        if (folder / WEIGHTS).is_file() or _looks_like_path(model):
+        if is_file(folder / WEIGHTS) or _looks_like_path(model):
             return ModelFolder(folder.resolve().name, _given(folder))
     except OSError as error:
         raise NoModel(

@@ -66,7 +66,9 @@ def _recording(path: Path) -> Recording:
 
 def _beside(path: Path) -> str | None:
     try:
-        return path.read_text(encoding="utf-8") if path.exists() else None
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise BadInput(f"{path.name} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -1,6 +1,7 @@
-"""Spoken sentences with known text: those of the bundled recording, and espeak-ng's and flite's
-where they are installed."""
+"""Spoken sentences with known text: those of the bundled recording, those that are bundled beside
+it, and more of espeak-ng's and flite's where they are installed."""
 
+import json
 import shutil
 import subprocess
 import tempfile
@@ -16,9 +17,12 @@ import soxr
 from numpy.typing import NDArray
 
 from common.audio import SAMPLE_RATE
-from ops.demo.recording_file import AUDIO, sentences
+from ops.demo.recording_file import AUDIO, FOLDER, sentences
 
 Samples = NDArray[np.float32]
+
+BUNDLED: Final = FOLDER / "voices.flac"
+DESCRIPTION: Final = FOLDER / "voices.json"
 
 SPEECH_RMS: Final = 0.09
 """Level of every sentence, of full scale: -21 dBFS, an ordinary recording."""
@@ -78,9 +82,10 @@ class Clip:
 
 
 def clips(count: int) -> list[Clip]:
-    """The first `count` sentences that can be had here (fewer, where there are no more); the same
-    on every run with the same engines."""
-    return list(islice(chain(recorded(), synthesised()), count))
+    """The first `count` sentences that can be had here (fewer, where there are no more). Those of
+    the recording and each of TEXTS once are the same everywhere; more depend on the engines."""
+    more = islice(synthesised(), len(TEXTS), None)
+    return list(islice(chain(recorded(), bundled(), more), count))
 
 
 def recorded() -> Iterator[Clip]:
@@ -89,6 +94,18 @@ def recorded() -> Iterator[Clip]:
     for sentence in sentences():
         part = audio[round(sentence.start_s * rate) : round(sentence.end_s * rate)]
         yield Clip(sentence.text, (_levelled([part])[0],), sentence.voice)
+
+
+def bundled() -> Iterator[Clip]:
+    """TEXTS once, as `make_voices.py` kept them."""
+    audio, _ = soundfile.read(BUNDLED, dtype="float32")
+    at = 0
+    for clip in json.loads(DESCRIPTION.read_text(encoding="utf-8"))["clips"]:
+        parts = []
+        for length in clip["parts"]:
+            parts.append(audio[at : at + length])
+            at += length
+        yield Clip(clip["text"], tuple(parts), clip["voice"])
 
 
 def synthesised() -> Iterator[Clip]:

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import soundfile
 
+from common.settings import ListenSettings
+from ops.bench.hearing.judge import cut, judged
+from ops.bench.hearing.plan import noises
+from ops.bench.hearing.scenes import alone
+from ops.bench.hearing.voices import recorded
 from ops.demo.recording_file import AUDIO, sentences
+from producer.sources.source import frame_samples
+from producer.speech.detector_choice import choose_detector
+from producer.speech.endpointing import PRESETS, endpointing_rules
 from tests.support.command_line import InProcessCommand
 
 CASCADE = ("bench", "hearing", "--json", "--detector", "cascade")
@@ -50,6 +58,17 @@ def test_ten_minutes_of_noise_ship_nothing(earshot: InProcessCommand) -> None:
     alone = json.loads(out)["noise_alone"]
     assert sum(row["seconds"] for row in alone if row["preset"] == "command") == 600
     assert [row for row in alone if row["false_utterances"]] == []
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_two_minutes_of_a_crowd_of_three_voices_ship_nothing(seed: int) -> None:
+    crowd = noises(list(recorded()))["babble"]  # each voice four times: now and then it stands out
+    settings = ListenSettings(vad="cascade")
+    scene = alone(crowd, 120, np.random.default_rng(seed))
+    heard = judged(scene, choose_detector(settings), frame_samples(settings.frame_ms))
+    for preset in PRESETS:
+        rules = endpointing_rules(ListenSettings(vad="cascade", preset=preset))
+        assert cut(heard, rules)[0] == []
 
 
 def test_words_are_counted_against_perfectly_cut_sentences(earshot: InProcessCommand) -> None:

@@ -40,6 +40,8 @@ VLLM: Final = """\
 EARSHOT_STANDIN_API_KEY=$VLLM_API_KEY exec {python} -m ops.demo.standin --with-parent \\
   --first-token-ms 10 --port {port} --model "$4"
 """
+# The images have a `python`; a machine whose Python is a virtual environment's need not.
+PYTHON: Final = '#!/bin/sh\nexec {python} "$@"\n'
 END_S: Final = 60.0
 
 
@@ -54,15 +56,21 @@ class ComposeProcesses:
         self.ports = {name: free_port() for name in ("redis:6379", "vllm:8000", "prometheus:9090")}
         self._programs = folder / "bin"
         self._programs.mkdir()
-        vllm = self._programs / "vllm"
-        vllm.write_text(VLLM.format(python=sys.executable, port=self.ports["vllm:8000"]))
-        vllm.chmod(0o755)
+        python = shlex.quote(sys.executable)
+        self._program("vllm", VLLM.format(python=python, port=self.ports["vllm:8000"]))
+        for name in ("python", "python3"):
+            self._program(name, PYTHON.format(python=python))
         # Who answers to the health check, and at which port of this machine.
         self.monitored: list[tuple[str, int]] = []
         self._scraped: frozenset[str] = frozenset()
         self._targets = folder / "targets.json"
         self._stack = ExitStack()
         self._number = 0
+
+    def _program(self, name: str, text: str) -> None:
+        path = self._programs / name
+        path.write_text(text)
+        path.chmod(0o755)
 
     def replicas(self, name: str) -> int:
         """How many of a service there are."""

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlencode
 
 import numpy as np
@@ -26,7 +26,8 @@ from common.redis.link import Link
 from common.redis.store import Store
 from common.results.subscriber import Subscriber
 from common.settings import LimitSettings
-from common.status.snapshot import take_census
+from common.status.snapshot import take_snapshot
+from common.status.worker_record import WorkerRecord
 from common.transitions.publishing import Verdict, publish
 from ops.bench.chaos.plan import Kind, Planned
 from ops.bench.chaos.speech import utterance_of
@@ -252,9 +253,9 @@ def _link(compose: ComposeProcesses, store: Store) -> Link:
     return Link(store.redis, compose.redis("viewer"), max_pause_s=1)
 
 
-async def _ready(store: Store) -> list[dict[str, Any]]:
-    census = await take_census(store)
-    return [worker for worker in census.workers if worker["state"] == "ready"]
+async def _ready(store: Store) -> list[WorkerRecord]:
+    snapshot = await take_snapshot(store)
+    return [worker for worker in snapshot.workers if worker.state == "ready"]
 
 
 def _speak(microphone: VirtualMicrophone) -> None:

@@ -10,8 +10,10 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +23,7 @@ from redis.exceptions import RedisError
 
 from common.settings import PREFIX
 from ops.demo.recording_file import AUDIO
+from tests.integration.deploy.compose_processes import House
 from tests.support.compose_file import environment, mounts, services
 from tests.support.redis_server import RedisServer
 from tests.support.standin_server import StandIn
@@ -145,6 +148,28 @@ def test_the_health_check_of_redis_sees_it_live_and_die(redis_server: RedisServe
     assert subprocess.run(["sh", "-c", here], check=False).returncode == 0
     redis_server.kill()
     assert subprocess.run(["sh", "-c", here], check=False).returncode != 0
+
+
+def test_the_check_of_a_role_needs_no_python_but_the_one_that_runs(
+    secrets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ready(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if self.path == "/readyz" else 404)
+            self.end_headers()
+
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    with (
+        House(tmp_path, secrets, ENV) as house,
+        ThreadingHTTPServer(("127.0.0.1", 0), Ready) as server,
+    ):
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            assert house.is_ready("stt", server.server_port)
+        finally:
+            server.shutdown()
+        server.server_close()
+        assert not house.is_ready("stt", server.server_port)
 
 
 def _answers(client: Redis) -> bool:

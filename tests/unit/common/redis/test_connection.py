@@ -1,10 +1,11 @@
 """A client for each kind of Redis, and errors told apart: away, hopeless, or a lost group."""
 
+import ssl
 from typing import Any, cast
 
 import pytest
 from pydantic import SecretStr
-from redis.asyncio import Redis, RedisCluster
+from redis.asyncio import Redis, RedisCluster, SSLConnection
 from redis.asyncio.sentinel import MasterNotFoundError, SentinelConnectionPool
 from redis.exceptions import (
     AuthenticationError,
@@ -56,7 +57,23 @@ def test_credentials_may_stand_beside_the_url() -> None:
 
 
 def test_one_server_by_socket() -> None:
-    assert _options(url="unix:///run/redis.sock")["path"] == "/run/redis.sock"
+    options = _options(url="unix://me:secret@/run/redis.sock?db=2")
+    assert (options["path"], options["db"]) == ("/run/redis.sock", 2)
+    assert (options["username"], options["password"]) == ("me", "secret")
+
+
+def test_what_our_own_rules_read_is_not_read_by_others_again() -> None:
+    options = _options(url="redis://:a,[b]@[fe80::1%25eth0]:7?client_name=hall&db=3")
+    assert (options["host"], options["port"], options["db"]) == ("fe80::1%eth0", 7, 3)
+    assert (options["password"], options["client_name"]) == ("a,[b]", "hall")
+
+
+def test_tls_to_one_server_checks_its_certificate_and_its_name() -> None:
+    redis = connect(RedisSettings(url="rediss://h"))
+    assert isinstance(redis, Redis)
+    connection: Any = redis.connection_pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
+    assert isinstance(connection, SSLConnection)
+    assert (connection.cert_reqs, connection.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
 def test_sentinel_finds_the_master() -> None:

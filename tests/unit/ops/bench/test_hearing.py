@@ -1,6 +1,7 @@
 """The evaluation of hearing counts right: it is given ears whose mistakes are known."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,12 @@ from numpy.typing import NDArray
 
 from common.audio import SAMPLE_RATE
 from common.errors import BadInput
-from ops.bench.hearing import noise, scenes
+from ops.bench.hearing import noise, scenes, voices
 from ops.bench.hearing.folder import BEFORE_S, recordings
 from ops.bench.hearing.judge import Score, Shipped, cut, judged, score
-from ops.bench.hearing.plan import KINDS, noises
+from ops.bench.hearing.plan import KINDS, SENTENCES, noises
 from ops.bench.hearing.scenes import PAUSES_S, Scene, Turn, alone, mixed, talk
-from ops.bench.hearing.voices import SPEECH_RMS, Clip, recorded
+from ops.bench.hearing.voices import SPEECH_RMS, TEXTS, Clip, recorded
 from ops.bench.hearing.whole_path import Comparison, WholePath
 from ops.bench.hearing.words import word_errors
 from producer.speech.endpointing import PRESETS
@@ -208,6 +209,23 @@ def test_the_same_seed_gives_the_same_mix(clips: list[Clip]) -> None:
     )
     assert np.array_equal(one, other)
     assert not np.array_equal(one, third)
+
+
+def test_who_has_no_engines_gets_the_same_talk_and_the_same_babble(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = voices.clips(SENTENCES)
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    bare = voices.clips(SENTENCES)
+    assert [clip.text for clip in bare][-len(TEXTS) :] == [one.replace(" /", "") for one in TEXTS]
+    assert len({clip.voice for clip in bare}) == 8
+    for clip, other in zip(here, bare, strict=True):
+        assert (clip.text, clip.voice) == (other.text, other.voice)
+        assert all(map(np.array_equal, clip.parts, other.parts))
+    for clip in bare[-len(TEXTS) :]:
+        assert len(clip.parts) == TEXTS[bare.index(clip) - len(bare)].count("/") + 1
+        level = np.sqrt(np.mean(np.concatenate(clip.parts) ** 2))
+        assert level == pytest.approx(SPEECH_RMS, rel=0.001), clip.text
 
 
 def test_noise_alone_changes_its_level() -> None:

@@ -31,6 +31,13 @@ def test_the_same_server_with_its_credentials() -> None:
     assert (options["username"], options["password"]) == ("u", "p")
 
 
+def test_what_our_own_rules_read_is_not_read_by_others_again() -> None:
+    options = kwargs(settings("redis://:a,[b]@[fe80::1%25eth0]:7?db=3"))
+    assert (options["host"], options["port"], options["db"]) == ("fe80::1%eth0", 7, 3)
+    assert options["password"] == "a,[b]"
+    assert kwargs(settings("unix:///run/my%20redis.sock"))["path"] == "/run/my redis.sock"
+
+
 def test_another_server_has_credentials_of_its_own() -> None:
     options = kwargs(settings("redis+cluster://a,b", "redis://:q@h:7/1", password="p"))
     assert (options["host"], options["password"]) == ("h", "q")

@@ -156,7 +156,7 @@ def test_a_bad_file_is_one_sentence(text: str, tmp_path: Path) -> None:
     [
         ({"persona": "butler"}, "there are assistant, customer-support"),
         ({"persona": "no/such.toml"}, "no/such.toml cannot be read: No such file"),
-        ({"personas": "no/such/folder"}, "EARSHOT_LLM__PERSONAS"),
+        ({"personas": "no/such/folder"}, "(EARSHOT_LLM__PERSONAS) cannot be read: No such file"),
         ({"persona": "~nobody-here/a.toml"}, "cannot be read: No such file"),
         ({"personas": "~nobody-here"}, "EARSHOT_LLM__PERSONAS"),
         ({"personas": "t" * 300}, "cannot be read: File name too long"),
