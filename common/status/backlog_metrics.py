@@ -1,6 +1,6 @@
-"""What waits in Redis, as metrics: a property of Redis, which any worker can be asked for.
+"""What waits in Redis, as metrics.
 
-Every worker answers the same, so rules and panels take `max` over them, never `sum`.
+Every worker counts the same Redis, so rules and panels take `max` over the workers, never `sum`.
 """
 
 import asyncio
@@ -13,17 +13,18 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from redis.exceptions import NoPermissionError
 
+from common.latch import Latch
 from common.redis.failures import is_unusable
 from common.redis.link import Link
 from common.redis.store import Store
-from common.status.snapshot import Census, take_census
+from common.status.snapshot import Snapshot, take_snapshot
 from common.telemetry.monitoring import from_thread
 
-CENSUS_S: Final = 3.0
-"""For asking Redis, well under Prometheus' 10 s for a scrape."""
+SNAPSHOT_S: Final = 3.0
+"""The limit for asking Redis, well under Prometheus' 10 s for a scrape."""
 
 FRESH_S: Final = 2.0
-"""Several scrapers within so long get the same numbers."""
+"""Scrapers that come within this time get the same numbers."""
 
 ROLES: Final = ("stt", "llm")
 
@@ -31,9 +32,9 @@ log = structlog.get_logger(__name__)
 
 
 class BacklogCollector(Collector):
-    """Takes a census of Redis at each scrape; without Redis there are no numbers.
+    """Takes a snapshot of Redis at each scrape; without Redis there are no numbers.
 
-    To be made in the event loop that `store` and `link` belong to.
+    Make it in the event loop that `store` and `link` belong to.
     """
 
     def __init__(
@@ -44,8 +45,8 @@ class BacklogCollector(Collector):
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._taken_at = float("-inf")
-        self._census: Census | None = None
-        self._refused = False
+        self._snapshot: Snapshot | None = None
+        self._is_forbidden = Latch(False)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
         """The families without samples."""
@@ -54,36 +55,37 @@ class BacklogCollector(Collector):
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """The families with the numbers of now; blocks: not to be called in the event loop."""
         if self._clock() - self._taken_at > FRESH_S:
-            self._census = self._take()
+            self._snapshot = self._take()
             self._taken_at = self._clock()
-        return families(self._census)
+        return families(self._snapshot)
 
-    def _take(self) -> Census | None:
+    def _take(self) -> Snapshot | None:
         try:
-            return from_thread(self._loop, self._ask, CENSUS_S)
+            return from_thread(self._loop, self._ask, SNAPSHOT_S)
         except Exception as error:  # no answer in time looks like a Redis that is away, too
             if not is_unusable(error):
                 log.exception("census_failed")
             return None
 
-    async def _ask(self) -> Census | None:
-        return await self._link.call(self._permitted)
+    async def _ask(self) -> Snapshot | None:
+        return await self._link.call(self._try_snapshot)
 
-    async def _permitted(self) -> Census | None:
-        """A user that may not count can still do its work: no sign that Redis is unusable."""
+    async def _try_snapshot(self) -> Snapshot | None:
+        """Take a snapshot, or None: a user that may not count can still do its work."""
         try:
-            return await take_census(self._store)
+            snapshot = await take_snapshot(self._store)
         except NoPermissionError as error:
-            if not self._refused:
+            if self._is_forbidden.change_to(True):
                 log.warning(
                     "backlog_not_permitted", why=str(error), see="ops/deploy/redis/users.acl"
                 )
-            self._refused = True
             return None
+        self._is_forbidden.change_to(False)
+        return snapshot
 
 
-def families(census: Census | None = None) -> list[GaugeMetricFamily]:
-    """What a census says, as metrics; without one, their names only."""
+def families(snapshot: Snapshot | None = None) -> list[GaugeMetricFamily]:
+    """Return what a snapshot says as metrics; without one, their names only."""
     waiting = GaugeMetricFamily(
         "earshot_backlog_waiting_entries",
         "Entries that wait for a worker, by `stream`: utterances, recordings, turns.",
@@ -106,14 +108,14 @@ def families(census: Census | None = None) -> list[GaugeMetricFamily]:
         "earshot_dead_letter_entries", "Dead letters that nobody has replayed or dropped."
     )
     sessions = GaugeMetricFamily("earshot_open_sessions", "Sessions with unfinished turns.")
-    if census is not None:
-        for stream, stage in census.stages.items():
+    if snapshot is not None:
+        for stream, stage in snapshot.stages.items():
             waiting.add_metric([stream], stage.waiting)
             in_hand.add_metric([stream], stage.in_hand)
             if stage.oldest_s is not None:
                 oldest.add_metric([stream], stage.oldest_s)
         for role in ROLES:
-            workers.add_metric([role], sum(worker["role"] == role for worker in census.workers))
-        dead.add_metric([], census.dead_letters)
-        sessions.add_metric([], census.open_sessions)
+            workers.add_metric([role], sum(worker.role == role for worker in snapshot.workers))
+        dead.add_metric([], snapshot.dead_letters)
+        sessions.add_metric([], snapshot.open_sessions)
     return [waiting, in_hand, oldest, workers, dead, sessions]

@@ -17,7 +17,7 @@ from common.redis.opening import make_link, open_store, wait_for_redis
 from common.redis.store import Store
 from common.settings import Settings
 from common.settings.loading import explain_origins, inherited, load
-from common.status.snapshot import take_census
+from common.status.snapshot import take_snapshot
 from common.stopping import run_until_stopped
 from ops.demo.standin import MODEL, READY
 from ops.local.embedded_redis import EmbeddedRedis, NoEmbeddedRedis
@@ -93,8 +93,8 @@ class Machine:
 async def ready_workers(link: Link, store: Store, count: int) -> None:
     """Until so many workers have started; one that waits for its LLM server has."""
     while True:
-        census = await link.lasting(take_census, store)
-        if sum(worker["state"] in {"ready", "waiting"} for worker in census.workers) >= count:
+        snapshot = await link.lasting(take_snapshot, store)
+        if sum(worker.has_started for worker in snapshot.workers) >= count:
             return
         await asyncio.sleep(POLL_S)
 

@@ -18,7 +18,7 @@ from common.latch import Latch
 from common.redis.failures import is_unusable
 from common.redis.link import Link
 from common.redis.store import Store
-from common.status.snapshot import pending
+from common.status.streams import count_waiting
 from common.transitions.publishing import Verdict, keep_open, publish
 from producer.shipping.drafts import Draft
 
@@ -136,13 +136,11 @@ class Eager:
         redis: Any = self._store.redis
         stream = self._store.shard(session).utterances
         try:
-            length = int(await redis.xlen(stream))
-            taken, _ = await pending(redis, stream, STT_GROUP)
+            return await count_waiting(redis, stream, STT_GROUP)
         except ResponseError as error:
             if is_unusable(error):
                 raise
             return 0  # a foreign key is in the way, and publish says so
-        return max(0, length - taken)
 
     async def keep_open(self) -> None:
         """Pass on that the speaker of an open turn goes on, if there is news of that."""

@@ -30,7 +30,7 @@ from workers.loop.handler import Handler
 from workers.loop.in_hand import EntriesInHand, EntryInHand
 from workers.loop.intake import Intake
 from workers.loop.reader import BLOCK_MS, Reader
-from workers.loop.registration import Register
+from workers.loop.registration import Registration
 
 HEARTBEATS_PER_CLAIM: Final = 4
 LEAVING_TIMEOUT_S: Final = 3.0
@@ -48,7 +48,9 @@ class ConsumerLoop:
         self._name = name
         worker = settings.worker
         self._link = make_link(store, settings)
-        self._register = Register(store.redis, name, handler.role, ttl_s=worker.claim_idle_s * 1.5)
+        self._registration = Registration(
+            store.redis, name, handler.role, ttl_s=worker.claim_idle_s * 1.5
+        )
         self._in_hand = EntriesInHand(store, self._link, handler.group, name)
         self._gate = Gate()
         self._breaker = Breaker(
@@ -68,7 +70,7 @@ class ConsumerLoop:
         ]
         self._caretaker = Caretaker(store, self._link, name, claim_idle_s=worker.claim_idle_s)
         self._runner = DeliveryRunner(
-            handler, self._in_hand, self._link, self._register, self._breaker, worker
+            handler, self._in_hand, self._link, self._registration, self._breaker, worker
         )
         self._intake = Intake(
             self._readers,
@@ -86,10 +88,10 @@ class ConsumerLoop:
         """Return why this worker cannot work now, in a sentence; empty if it can."""
         if why := self._link.unreachable:
             return why
-        state = self._register.state
-        if state["state"] == "ready":
+        record = self._registration.record
+        if record.state == "ready":
             return ""
-        return str(state.get("waits_for") or f"the worker is {state['state']}")
+        return record.waits_for or f"the worker is {record.state}"
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain and leave.
@@ -129,9 +131,9 @@ class ConsumerLoop:
         redis = self._link, self._store, self._settings, self._prepare_redis
         # no waiting yet: the model is loaded even while Redis is away
         await try_redis(*redis)
-        await self._handler.start(LoopContext(self._link, self._register))
+        await self._handler.start(LoopContext(self._link, self._registration))
         await wait_for_redis(*redis)
-        self._register.says(state="ready")
+        self._registration.update(state="ready")
         try:
             # tell at once, not only at the first turn, that the server is unusable
             await self._handler.probe()
@@ -141,7 +143,7 @@ class ConsumerLoop:
     async def _prepare_redis(self) -> None:
         for reader in self._readers:
             await reader.make_groups()
-        await self._link.call(self._register.publish)
+        await self._link.call(self._registration.publish)
 
     # -- working on entries
 
@@ -176,7 +178,7 @@ class ConsumerLoop:
         )
 
     def _server_changed(self, why: str | None) -> None:
-        self._register.says(state="waiting" if why else "ready", waits_for=why)
+        self._registration.update(state="waiting" if why else "ready", waits_for=why)
         self._intake.recheck_room()
 
     # -- heartbeats and leaving
@@ -185,11 +187,11 @@ class ConsumerLoop:
         """Send heartbeats for the entries in hand, and publish the worker's state."""
         interval_s = self._settings.worker.claim_idle_s / HEARTBEATS_PER_CLAIM
         while True:
-            self._register.says(in_hand=len(self._in_hand))
-            self._register.changed.clear()
+            self._registration.update(in_hand=len(self._in_hand))
+            self._registration.changed.clear()
             try:
                 await self._in_hand.send_heartbeats()
-                await self._link.call(self._register.publish)
+                await self._link.call(self._registration.publish)
             except Exception as error:
                 if is_unusable(error):
                     await self._link.pause()
@@ -197,12 +199,12 @@ class ConsumerLoop:
                 log.exception("heartbeat_failed")
             with suppress(TimeoutError):
                 async with asyncio.timeout(interval_s):
-                    await self._register.changed.wait()
+                    await self._registration.changed.wait()
 
     async def _drain(self, intake: list["asyncio.Task[None]"]) -> None:
         """Take nothing more, finish the entries in hand, hand back the rest, and leave."""
         self._intake.stop()
-        self._register.says(state="draining")
+        self._registration.update(state="draining")
         log.info("draining", in_hand=len(self._in_hand))
         began = time.monotonic()
         if intake:
@@ -223,7 +225,7 @@ class ConsumerLoop:
                 for reader in self._readers:
                     for stream in reader.streams:
                         await leave(self._store, stream, self._handler.group, self._name)
-                await self._register.remove()
+                await self._registration.remove()
         except Exception as error:
             if not (is_unusable(error) or isinstance(error, TimeoutError)):
                 raise

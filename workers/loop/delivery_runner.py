@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar, Unpack
 
 import structlog
 
@@ -10,6 +10,7 @@ from common.backoff import Backoff
 from common.errors import Lost, Refused
 from common.redis.link import Link
 from common.settings import WorkerSettings
+from common.status.worker_record import WorkerChanges
 from common.transitions.claims import Settled
 from workers.loop.breaker import Breaker
 from workers.loop.decisions import (
@@ -27,7 +28,7 @@ from workers.loop.handler import Delivery, Handler, HandlerContext
 from workers.loop.in_hand import EntriesInHand, EntryInHand
 from workers.loop.metrics import BURIED, DELIVERIES, RETRIES, SETTLED
 from workers.loop.reader import Reader
-from workers.loop.registration import Register
+from workers.loop.registration import Registration
 
 Answer = TypeVar("Answer")
 
@@ -43,9 +44,11 @@ log = structlog.get_logger(__name__)
 class LoopContext:
     """The handler's view of the loop, while it works on one entry or starts."""
 
-    def __init__(self, link: Link, register: Register, entry: EntryInHand | None = None) -> None:
+    def __init__(
+        self, link: Link, registration: Registration, entry: EntryInHand | None = None
+    ) -> None:
         self._link = link
-        self._register = register
+        self._registration = registration
         self._entry = entry
 
     async def lasting(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -62,8 +65,8 @@ class LoopContext:
     async def try_once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         return await self._link.call(transition)
 
-    def says(self, **state: Any) -> None:
-        self._register.says(**state)
+    def update_record(self, **changes: Unpack[WorkerChanges]) -> None:
+        self._registration.update(**changes)
 
 
 class DeliveryRunner:
@@ -74,20 +77,20 @@ class DeliveryRunner:
         handler: Handler,
         in_hand: EntriesInHand,
         link: Link,
-        register: Register,
+        registration: Registration,
         breaker: Breaker,
         settings: WorkerSettings,
     ) -> None:
         self._handler = handler
         self._in_hand = in_hand
         self._link = link
-        self._register = register
+        self._registration = registration
         self._breaker = breaker
         self._settings = settings
 
     async def run(self, reader: Reader, entry: EntryInHand) -> None:
         """Work on an entry until it is settled, buried, handed back or another worker's."""
-        context = LoopContext(self._link, self._register, entry)
+        context = LoopContext(self._link, self._registration, entry)
         pauses = Backoff(FIRST_RETRY_S, self._settings.backoff_max_s)
         self._count_delivery(entry.delivery)
         while True:

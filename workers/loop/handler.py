@@ -2,9 +2,10 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar, Unpack
 
 from common.keys import Shard
+from common.status.worker_record import WorkerChanges
 from common.transitions.claims import Claim, Settled
 
 Answer = TypeVar("Answer")
@@ -50,8 +51,8 @@ class HandlerContext(Protocol):
         """Run once a transition that the handler can do without. Raises every error of it."""
         ...
 
-    def says(self, **state: Any) -> None:
-        """Add to the worker's published state (what it waits for; None removes a value)."""
+    def update_record(self, **changes: Unpack[WorkerChanges]) -> None:
+        """Change the worker's published record (what it waits for, say); None removes a value."""
         ...
 
 

@@ -62,14 +62,14 @@ class SttHandler:
 
     async def start(self, context: HandlerContext) -> None:
         """Fetch, load and warm the model; raises NoModel or BadSetting. May be cancelled."""
-        context.says(
+        context.update_record(
             recordings=self._settings.recordings,
             waits_for=f"the model {self._settings.model} is being loaded"
             " (the first time it is fetched, which may take minutes)",
         )
         began = self._clock()
         engine = self._engine = await self._in_thread(partial(self._load, self._settings))
-        context.says(model=engine.name, device=engine.device, waits_for=None)
+        context.update_record(model=engine.name, device=engine.device, waits_for=None)
         log.info(
             "model_ready",
             model=engine.name,

@@ -16,7 +16,7 @@ from common.redis.failures import explain_failure, is_unusable
 from common.redis.opening import make_link, open_reachable_store, open_store
 from common.redis.store import Store
 from common.settings import Settings
-from common.status.snapshot import Census, take_census
+from common.status.snapshot import Snapshot, take_snapshot
 from common.telemetry import logs
 from ops.cli.options import redis_options, settings_and_logs
 from ops.cli.terminal.conversation import one_line
@@ -63,20 +63,20 @@ async def _watch(settings: Settings, as_json: bool) -> None:
         async for census in looks:
             if not as_json:
                 console.print(_screen(census), "")
-            elif isinstance(census, Census):
+            elif isinstance(census, Snapshot):
                 click.echo(json.dumps(census.as_dict()))
 
 
-def _screen(census: Census | str) -> RenderableType:
-    return shown(census) if isinstance(census, Census) else Text(census)
+def _screen(census: Snapshot | str) -> RenderableType:
+    return shown(census) if isinstance(census, Snapshot) else Text(census)
 
 
-async def _looks(store: Store, settings: Settings) -> AsyncIterator[Census | str]:
+async def _looks(store: Store, settings: Settings) -> AsyncIterator[Snapshot | str]:
     """The census each second, or the sentence why there is none."""
     link = make_link(store, settings)
     while True:
         try:
-            yield await link.call(take_census, store)
+            yield await link.call(take_snapshot, store)
         except Exception as error:
             if not is_unusable(error):
                 raise
@@ -84,12 +84,12 @@ async def _looks(store: Store, settings: Settings) -> AsyncIterator[Census | str
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _census(settings: Settings) -> Census:
+async def _census(settings: Settings) -> Snapshot:
     async with open_reachable_store(settings) as store:
-        return await take_census(store)
+        return await take_snapshot(store)
 
 
-def shown(census: Census) -> RenderableType:
+def shown(census: Snapshot) -> RenderableType:
     """What a person reads."""
     table = Table("stage", "waiting", "in hand", "oldest", box=None, pad_edge=False)
     for name, stage in census.stages.items():
@@ -110,11 +110,11 @@ def shown(census: Census) -> RenderableType:
     )
     for worker in census.workers:
         cells = (
-            worker["name"],
-            worker["role"],
-            worker.get("waits_for") or worker["state"],
-            worker.get("in_hand", 0),
-            f"{max(0, time.time() - worker['started_at']) / 60:.0f} min",
+            worker.name,
+            worker.role,
+            worker.waits_for or worker.state,
+            worker.in_hand,
+            f"{max(0, time.time() - worker.started_at) / 60:.0f} min",
         )
         # Text: square brackets in a worker's sentence are no markup
         workers.add_row(*(Text(one_line(str(cell))) for cell in cells))

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -12,8 +13,8 @@ from starlette.routing import BaseRoute, Route
 from common.redis.failures import is_unusable
 from common.redis.link import Link
 from common.redis.store import Store
-from common.status.holdings import holdings
-from common.status.snapshot import take_census
+from common.status.entries_in_hand import read_entries_in_hand
+from common.status.snapshot import take_snapshot
 from ops.dashboard.state.feed import Feed
 from ops.dashboard.state.rates import Rates
 
@@ -53,12 +54,13 @@ class Pipeline:
 
     async def _ask(self) -> dict[str, Any] | None:
         try:
-            census = (await self._link.call(take_census, self._store)).as_dict()
-            held = await self._link.call(holdings, self._store)
+            census = (await self._link.call(take_snapshot, self._store)).as_dict()
+            held = await self._link.call(read_entries_in_hand, self._store)
         except Exception as error:
             if not is_unusable(error):
                 raise
             return None
         for worker in census["workers"]:
-            worker["holds"] = held.get(worker["name"])
+            entries = held.get(worker["name"])
+            worker["holds"] = None if entries is None else asdict(entries)
         return census

@@ -8,7 +8,7 @@ from typing import Any, Final
 from common.redis.link import Link
 from common.redis.store import Store
 from common.settings import Settings
-from common.status.snapshot import take_census
+from common.status.snapshot import take_snapshot
 from ops.jobs.atomic_file import whole_file
 from ops.jobs.execution import JobContext
 from ops.jobs.transcribe.formats import FORMATS
@@ -80,13 +80,9 @@ async def _tell(
     nobody = ""
     while True:
         if looks % CENSUS_EVERY == 0:
-            census = await link.lasting(take_census, store)
-            takers = [
-                worker
-                for worker in census.workers
-                if worker["role"] == "stt" and worker.get("recordings", True)
-            ]
-            nobody = "" if takers else NO_WORKER
+            snapshot = await link.lasting(take_snapshot, store)
+            taken = any(worker.takes_recordings for worker in snapshot.workers)
+            nobody = "" if taken else NO_WORKER
         looks += 1
         transcriber.progress.waits_for = nobody
         tell(transcriber.progress)

@@ -23,9 +23,9 @@ from common.redis.store import Store
 from common.results.subscriber import Subscriber
 from common.settings import Settings
 from common.status.backlog_metrics import BacklogCollector
-from common.status.holdings import holdings
+from common.status.entries_in_hand import read_entries_in_hand
 from common.status.sessions import due_sessions
-from common.status.snapshot import take_census
+from common.status.snapshot import take_snapshot
 from common.transitions.claims import drop_vanished, hand_back, heartbeat
 from common.transitions.dead_letters import DROP, drop, replay
 from common.transitions.publishing import KEEP_OPEN, Verdict, keep_open, publish
@@ -43,7 +43,7 @@ from tests.support.secured_redis import SecuredRedis
 from tests.support.waiting import until
 from workers.loop.caretaker import Caretaker
 from workers.loop.reader import Reader
-from workers.loop.registration import Register
+from workers.loop.registration import Registration
 
 SHARD: Final = Shard(0)
 SEEDS: Final = range(20)
@@ -117,7 +117,7 @@ async def test_a_viewer_follows_and_counts(secured: SecuredRedis) -> None:
         subscriber = Subscriber(store, _link(secured, store, "viewer"), since="0-0", follow=False)
         received = [received.event.type async for received in subscriber.events()]
         assert received == ["heard"]
-        census = await take_census(store)
+        census = await take_snapshot(store)
     assert census.stages["utterances"].waiting == 1
     assert census.stages["utterances"].oldest_s is None, "to see it is to read the audio"
 
@@ -128,9 +128,9 @@ async def test_a_viewer_sees_who_holds_what_but_not_of_whom(secured: SecuredRedi
         tests.xgroup_create(SHARD.turns, LLM_GROUP, "0")
         tests.xreadgroup(LLM_GROUP, "llm-1", {SHARD.turns: ">"})
     async with _store(secured, "viewer") as store:
-        held = await holdings(store)
-    assert held["llm-1"]["count"] == 1
-    assert held["llm-1"]["sessions"] == []
+        held = await read_entries_in_hand(store)
+    assert held["llm-1"].count == 1
+    assert held["llm-1"].sessions == []
 
 
 async def test_who_may_not_read_the_results_is_told_so(secured: SecuredRedis) -> None:
@@ -163,7 +163,7 @@ async def test_a_worker_takes_over_tends_and_sweeps(role: str, secured: SecuredR
         def reader(consumer: str) -> Reader:
             return Reader(store, link, SHARD, [stream], group, consumer, claim_idle_s=0.001)
 
-        register = Register(store.redis, "first", role, ttl_s=60)
+        register = Registration(store.redis, "first", role, ttl_s=60)
         await register.publish()
         await reader("first").make_groups()
         (work,) = await reader("first").wait_for_new()
@@ -182,8 +182,8 @@ async def test_a_worker_takes_over_tends_and_sweeps(role: str, secured: SecuredR
         await caretaker.trim(SHARD)
         for other, its_group in GROUPS.items():
             await caretaker.sweep(other, its_group)
-        census = await take_census(store)  # which its metrics tell
-        assert [worker["name"] for worker in census.workers] == ["first"]
+        census = await take_snapshot(store)  # which its metrics tell
+        assert [worker.name for worker in census.workers] == ["first"]
         await register.remove()
     with secured.sync_client() as tests:
         for other, its_group in GROUPS.items():

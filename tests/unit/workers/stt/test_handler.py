@@ -67,8 +67,8 @@ class FakeDesk:
     async def try_once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         return await transition()
 
-    def says(self, **state: Any) -> None:
-        self.state |= state
+    def update_record(self, **changes: Any) -> None:
+        self.state |= changes
         self.spoken.set()
 
 
