@@ -92,16 +92,16 @@ class Shard:
     def seen(self, utterance: str) -> str:
         return self._key(f"seen:{utterance}")
 
-    def of_session(self, session: str) -> list[str]:
-        """KEYS[1] to KEYS[6] of every script that touches a session (`lua/session.lua`)."""
-        return [
-            self.session(session),
-            self.inbox(session),
-            self.history(session),
-            self.open,
-            self.turns,
-            self.results,
-        ]
+    def of_session(self, session: str) -> dict[str, str]:
+        """The keys of every script that touches a session, as `lua/session.lua` names them."""
+        return {
+            "SESSION": self.session(session),
+            "INBOX": self.inbox(session),
+            "HISTORY": self.history(session),
+            "OPEN": self.open,
+            "TURNS": self.turns,
+            "RESULTS": self.results,
+        }
 
 
 def shard_for(session: str, shards: int) -> Shard:

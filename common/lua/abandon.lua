@@ -1,21 +1,22 @@
 -- include: session
 -- include: publishing
--- abandon: the producer of a turn that is not final has died; its speaker will say no more of it.
+-- abandon: ends a turn that is not final because its producer died.
 --
--- KEYS[7] seen    KEYS[8] utterances    KEYS[9] recordings    ARGV[4] utterance id
+-- keys: seen_key utterances recordings
+-- args: utterance
 --
--- By utterance id, for the session may have producers on other hosts, with open turns of their own.
--- The turn need not be the next one: those before it are somebody's, and go on.
--- Answers {ok}; {closed}: the turn has ended, is final, or never was.
-local foreign = foreign_key(session_keys({ [KEYS[7]] = 'string', [KEYS[8]] = 'stream',
-  [KEYS[9]] = 'stream' }))
+-- The turn is found by utterance id, since producers on other hosts may have open turns in the same
+-- session. It need not be the next turn: those before it go on.
+-- Answers {ok}; {closed}: the turn has ended, is final, or never existed.
+local foreign = foreign_key(session_keys({ [seen_key] = 'string', [utterances] = 'stream',
+  [recordings] = 'stream' }))
 if foreign then
   return { 'refused', foreign }
 end
-local seen = read_seen(KEYS[7])
-local record = seen and not seen.final and record_of(seen, ARGV[4])
+local seen = read_seen(seen_key)
+local record = seen and not seen.final and record_of(seen, utterance)
 if not record then
   return { 'closed' }
 end
-expire(seen.turn, record, record.stream == 'recordings' and KEYS[9] or KEYS[8])
-return marked({ 'ok' })
+expire(seen.turn, record, record.stream == 'recordings' and recordings or utterances)
+return with_changes({ 'ok' })

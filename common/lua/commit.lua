@@ -1,17 +1,17 @@
 -- include: session
 -- include: publishing
--- commit: the waiting revision of an utterance becomes final, without sending audio again.
+-- commit: makes the waiting revision of an utterance final, without sending its audio again.
 --
--- KEYS[7] seen    ARGV[4] utterance id    ARGV[5] revision    ARGV[6] seen_ttl (ms)
+-- keys: seen_key
+-- args: utterance revision:number seen_ttl_ms:number
 --
--- Answers {ok, turn}; {closed}: the turn has ended without it, publish whole under a new id;
--- {unknown}: this revision never arrived, publish whole and final.
-local foreign = foreign_key(session_keys({ [KEYS[7]] = 'string' }))
+-- Answers {ok, turn}; {closed}: the turn has ended without it, publish it whole under a new id;
+-- {unknown}: this revision never arrived, publish it whole and final.
+local foreign = foreign_key(session_keys({ [seen_key] = 'string' }))
 if foreign then
   return { 'refused', foreign }
 end
-local seen = read_seen(KEYS[7])
-local revision = tonumber(ARGV[5])
+local seen = read_seen(seen_key)
 if not seen or seen.revision < revision then
   return { 'unknown' }
 end
@@ -19,12 +19,12 @@ if seen.final then
   -- the answer to an earlier commit was lost; what has become of the turn since is its own affair
   return { 'ok', seen.turn }
 end
-local record = record_of(seen, ARGV[4])
+local record = record_of(seen, utterance)
 if not record or seen.revision > revision then
   return { 'closed' }
 end
 pass_when_full()
-write_seen(KEYS[7], seen.turn, revision, true, tonumber(ARGV[6]))
+write_seen(seen_key, seen.turn, revision, true, seen_ttl_ms)
 record.committed = NOW
 make_final(seen.turn, record)
-return marked({ 'ok', seen.turn })
+return with_changes({ 'ok', seen.turn })

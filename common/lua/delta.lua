@@ -1,13 +1,13 @@
 -- include: session
--- delta: a piece of a reply in the making.
+-- delta: publishes a piece of an unfinished reply, and tells whether newer speech waits.
 --
--- KEYS[7] deltas
--- ARGV[4] token  ARGV[5] index of this piece in the attempt  ARGV[6] text
--- ARGV[7] 0: do not write it (the deltas are switched off), only ask
+-- keys: deltas
+-- args: token index:number text write:flag
 --
+-- `index` counts the pieces of the attempt. With `write` off nothing is published.
 -- Answers {ok, 1 if newer committed speech with a text waits, else 0}; {lost}.
--- A delta is a convenience: when memory is short it is left out, not the reply.
-if redis.call('HGET', SESSION, 'token') ~= ARGV[4] then
+-- When memory is short the delta is left out; the reply is not.
+if redis.call('HGET', SESSION, 'token') ~= token then
   return { 'lost' }
 end
 local taken = number('taken')
@@ -20,10 +20,10 @@ for turn = taken + 1, number('last') do
   end
 end
 local record = get_record(taken)
-if ARGV[7] ~= '0' and record then
-  redis.pcall('XADD', KEYS[7], '*', 'v', '1', 'type', 'reply.delta', 'session', ID,
+if write and record then
+  redis.pcall('XADD', deltas, '*', 'v', '1', 'type', 'reply.delta', 'session', ID,
     'epoch', redis.call('HGET', SESSION, 'epoch'), 'turn', taken, 'id', record.id, 'at', NOW,
-    'data', cjson.encode({ attempt = number('attempt'), index = tonumber(ARGV[5]),
-      text = ARGV[6] }))
+    'data', cjson.encode({ attempt = number('attempt'), index = index,
+      text = text }))
 end
 return { 'ok', newer }

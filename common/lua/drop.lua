@@ -1,4 +1,7 @@
--- drop: a dead letter goes for good.
+-- drop: deletes a dead letter for good.
 --
--- KEYS[1] dead  ARGV[1] entry id. Answers 1, or 0: no such letter.
-return redis.call('XDEL', KEYS[1], ARGV[1])
+-- keys: dead
+-- args: letter_id
+--
+-- Answers 1, or 0: there is no such letter.
+return redis.call('XDEL', dead, letter_id)

@@ -1,10 +1,10 @@
 -- include: session
--- forget: a conversation's history, inbox and unfinished turns go, for privacy.
+-- forget: deletes a conversation's history, inbox and unfinished turns, for privacy.
 --
--- KEYS[7] utterances  KEYS[8] recordings
+-- keys: utterances recordings
 --
 -- Every turn that was heard and not answered ends as skipped: forgotten. Answers {how many}.
-local foreign = foreign_key(session_keys({ [KEYS[7]] = 'stream', [KEYS[8]] = 'stream' }))
+local foreign = foreign_key(session_keys({ [utterances] = 'stream', [recordings] = 'stream' }))
 if foreign then
   return { 'refused', foreign }
 end
@@ -18,7 +18,7 @@ for turn = number('done') + 1, number('last') do
   local record = get_record(turn)
   if record then
     if record.entry then
-      remove_entry(record.stream == 'recordings' and KEYS[8] or KEYS[7], 'stt', record.entry)
+      remove_entry(record.stream == 'recordings' and recordings or utterances, 'stt', record.entry)
     end
     if not (record.final and is_tombstone(record)) then
       record.detail = nil
@@ -29,4 +29,4 @@ for turn = number('done') + 1, number('last') do
 end
 redis.call('ZREM', OPEN, ID)
 redis.call('DEL', SESSION, INBOX, HISTORY)
-return marked({ forgotten })
+return with_changes({ forgotten })

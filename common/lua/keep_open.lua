@@ -1,16 +1,17 @@
 -- include: session
 -- include: publishing
--- keep_open: the speaker of a turn that is not final goes on speaking; it must not expire yet.
+-- keep_open: puts off the expiry of a turn whose speaker goes on speaking.
 --
--- KEYS[7] seen    ARGV[4] utterance id
+-- keys: seen_key
+-- args: utterance
 --
--- Answers {ok}; {closed}: the turn has ended, is final, or never was.
-local foreign = foreign_key(session_keys({ [KEYS[7]] = 'string' }))
+-- Answers {ok}; {closed}: the turn has ended, is final, or never existed.
+local foreign = foreign_key(session_keys({ [seen_key] = 'string' }))
 if foreign then
   return { 'refused', foreign }
 end
-local seen = read_seen(KEYS[7])
-local record = seen and not seen.final and record_of(seen, ARGV[4])
+local seen = read_seen(seen_key)
+local record = seen and not seen.final and record_of(seen, utterance)
 if not record then
   return { 'closed' }
 end

@@ -1,9 +1,10 @@
 -- leave: removes a consumer, only with nothing pending (removing it would lose its entries).
 --
--- KEYS[1] stream  ARGV[1] group  ARGV[2] consumer
+-- keys: stream
+-- args: group consumer
 --
 -- Answers 1 if it is gone, 0 if entries are pending for it.
-local ok, rows = pcall(redis.call, 'XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2])
+local ok, rows = pcall(redis.call, 'XPENDING', stream, group, '-', '+', 1, consumer)
 if not ok then
   return 1 -- no such stream or group: nothing to leave
 end
@@ -11,6 +12,6 @@ if #rows > 0 then
   return 0
 end
 -- Redis 6.2 refuses every XGROUP under `maxmemory`, unless the script has written before
-redis.call('XACK', KEYS[1], ARGV[1], '0-0')
-redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
+redis.call('XACK', stream, group, '0-0')
+redis.call('XGROUP', 'DELCONSUMER', stream, group, consumer)
 return 1

@@ -1,21 +1,19 @@
 -- include: session
 -- include: publishing
--- publish: an utterance enters, once, however often it is sent.
+-- publish: takes in an utterance, once, however often it is sent.
 --
--- KEYS[7] stream  utterances or recordings: where it waits for STT
--- KEYS[8] seen    string `epoch turn revision final`, with TTL
--- ARGV[4] utterance id     ARGV[5] revision            ARGV[6] final (0/1)
--- ARGV[7] hold (ms since the end of speech)            ARGV[8] seen_ttl (ms)
--- ARGV[9] max_backlog (entries of KEYS[7])             ARGV[10] max_unanswered (turns)
--- ARGV[11] what later stages need (JSON)               ARGV[12] which stream KEYS[7] is
--- ARGV[13] 1: ARGV[14] is the text, and there is no audio
--- ARGV[15...] the entry's fields and values
+-- keys: stream seen_key
+-- args: utterance revision:number final:flag hold_ms:number seen_ttl_ms:number max_backlog:number
+-- args: max_unanswered:number meta stream_name has_text:flag text fields...
 --
+-- `stream` is where it waits for STT: utterances or recordings, as `stream_name` says. `seen_key` is
+-- a string `epoch turn revision final` with a TTL. `hold_ms` is the time since the end of speech,
+-- `meta` what later stages need (JSON). With `has_text` the turn has `text` and no audio; `fields`
+-- are the fields and values of the stream entry.
 -- Answers {accepted | revised | duplicate, turn}, {closed}, {full, sentence},
 -- {refused, sentence}.
-return publish(KEYS[7], KEYS[8], {
-  id = ARGV[4], revision = tonumber(ARGV[5]), final = ARGV[6] == '1', hold = tonumber(ARGV[7]),
-  seen_ttl = tonumber(ARGV[8]), max_backlog = tonumber(ARGV[9]),
-  max_unanswered = tonumber(ARGV[10]), meta = cjson.decode(ARGV[11]), stream_name = ARGV[12],
-  text = ARGV[13] == '1' and ARGV[14] or nil, fields = { unpack(ARGV, 15) },
+return publish(stream, seen_key, {
+  id = utterance, revision = revision, final = final, hold = hold_ms, seen_ttl = seen_ttl_ms,
+  max_backlog = max_backlog, max_unanswered = max_unanswered, meta = cjson.decode(meta), stream_name = stream_name,
+  text = has_text and text or nil, fields = { unpack(ARGV, fields_at) },
 })

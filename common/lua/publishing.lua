@@ -36,16 +36,16 @@ local function make_final(turn, record)
   record.final = true
   record.touched = NOW
   if record.committed then
-    mark('committed', turn, record)
+    note_change('committed', turn, record)
   end
   reveal(turn, record)
   put_record(turn, record)
   advance()
 end
 
-local function mark_if_final(turn, record)
+local function note_if_final(turn, record)
   if record.final then
-    mark('published', turn, record)
+    note_change('published', turn, record)
   end
 end
 
@@ -89,7 +89,7 @@ local function publish(stream, seen_key, new)
         record.committed = NOW
         make_final(seen.turn, record)
       end
-      return marked({ 'duplicate', seen.turn })
+      return with_changes({ 'duplicate', seen.turn })
     end
     if seen.final or not record then
       return { 'closed' }
@@ -107,13 +107,13 @@ local function publish(stream, seen_key, new)
     fill(record, stream, seen.turn, new)
     write_seen(seen_key, seen.turn, new.revision, new.final, new.seen_ttl)
     put_record(seen.turn, record)
-    mark_if_final(seen.turn, record)
+    note_if_final(seen.turn, record)
     if record.final and record.text then
       make_final(seen.turn, record)
     else
       advance()
     end
-    return marked({ 'revised', seen.turn })
+    return with_changes({ 'revised', seen.turn })
   end
 
   local last, done = number('last'), number('done')
@@ -133,11 +133,11 @@ local function publish(stream, seen_key, new)
   put_record(turn, record)
   emit('heard', turn, record, { speech_ms = record.speech_ms, source = record.source,
     replay_of = record.replay_of, spoken_at = record.spoken })
-  mark_if_final(turn, record)
+  note_if_final(turn, record)
   if record.final and record.text then
     make_final(turn, record)
   else
     advance()
   end
-  return marked({ 'accepted', turn })
+  return with_changes({ 'accepted', turn })
 end

@@ -1,18 +1,17 @@
 -- include: session
 -- include: publishing
--- replay: a dead letter becomes a new utterance at the end of its session, in one step.
+-- replay: makes a dead letter a new utterance at the end of its session, in one step.
 --
--- KEYS[7] utterances             KEYS[8] seen (of the new id)  KEYS[9] dead
--- ARGV[4] dead letter (entry id)  ARGV[5] new utterance id      ARGV[6] seen_ttl (ms)
--- ARGV[7] max_backlog             ARGV[8] max_unanswered
+-- keys: utterances seen_key dead
+-- args: letter_id utterance seen_ttl_ms:number max_backlog:number max_unanswered:number
 --
--- One that has a text keeps it: there is no second STT. Answers as publish; {gone}: no such letter.
-local dead = KEYS[9]
+-- `utterance` and `seen_key` are those of the new utterance. A letter that has a text keeps it: there
+-- is no second STT. Answers as publish does; {gone}: there is no such letter.
 local foreign = foreign_key({ [dead] = 'stream' })
 if foreign then
   return { 'refused', foreign }
 end
-local found = redis.call('XRANGE', dead, ARGV[4], ARGV[4], 'COUNT', 1)
+local found = redis.call('XRANGE', dead, letter_id, letter_id, 'COUNT', 1)
 if not found[1] then
   return { 'gone' }
 end
@@ -33,16 +32,16 @@ end
 if not letter.text and not letter.audio then
   return { 'refused', 'this dead letter holds neither audio nor a text; it can only be dropped' }
 end
-for _, value in ipairs({ 'id', ARGV[5], 'revision', '1', 'final', '1', 'hold_ms', '0',
+for _, value in ipairs({ 'id', utterance, 'revision', '1', 'final', '1', 'hold_ms', '0',
   'replay_of', letter.id or '' }) do
   fields[#fields + 1] = value
 end
 local function known(value)
   return value ~= '' and value or nil
 end
-local answer = publish(KEYS[7], KEYS[8], {
-  id = ARGV[5], revision = 1, final = true, hold = 0, seen_ttl = tonumber(ARGV[6]),
-  max_backlog = tonumber(ARGV[7]), max_unanswered = tonumber(ARGV[8]),
+local answer = publish(utterances, seen_key, {
+  id = utterance, revision = 1, final = true, hold = 0, seen_ttl = seen_ttl_ms,
+  max_backlog = max_backlog, max_unanswered = max_unanswered,
   meta = {
     speech_ms = tonumber(letter.speech_ms), source = known(letter.source),
     persona = known(letter.persona), language = known(letter.language),
@@ -52,6 +51,6 @@ local answer = publish(KEYS[7], KEYS[8], {
   stream_name = 'utterances', text = letter.text, fields = fields,
 })
 if answer[1] == 'accepted' then
-  redis.call('XDEL', dead, ARGV[4])
+  redis.call('XDEL', dead, letter_id)
 end
 return answer

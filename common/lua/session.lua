@@ -1,41 +1,38 @@
 -- Shared by every script that touches a session; common/redis/script.py puts it in front of them.
 --
--- KEYS[1] session  hash    epoch last done taken wake token attempt started reached persona
--- KEYS[2] inbox    hash    turn -> record (JSON, below)
--- KEYS[3] history  list    chat messages (JSON)
--- KEYS[4] open     zset    sessions with unfinished turns, by when to look after them (ms)
--- KEYS[5] turns    stream  wake-ups, group llm
--- KEYS[6] results  stream  events
--- ARGV[1] session id   ARGV[2] session_ttl (ms)   ARGV[3] tend_after (ms)
+-- keys: SESSION INBOX HISTORY OPEN TURNS RESULTS
+-- args: ID SESSION_TTL:number TEND_AFTER:number
+--
+-- SESSION  hash    epoch last done taken wake token attempt started reached persona
+-- INBOX    hash    turn -> record (JSON, below)
+-- HISTORY  list    chat messages (JSON)
+-- OPEN     zset    sessions with unfinished turns, by when to look after them (ms)
+-- TURNS    stream  wake-ups, group llm
+-- RESULTS  stream  events
+-- ID: the session's id. SESSION_TTL, TEND_AFTER: ms.
 --
 -- A turn is one utterance's number in its session.
 --   last   the last one allotted
 --   done   the last one that has ended (the cursor)
 --   taken  the last one that the present attempt answers
---   wake   the entry in `turns` that stands for this session; at most one
+--   wake   the entry in TURNS that stands for this session; at most one
 --   token  of the present attempt: whoever holds it may settle
 --   attempt, started   how often this head was taken, and when last (ms)
---   reached  the last turn that any attempt has answered so far: as long as the head is not beyond
---            it, `attempt` goes on counting, so that no turn's deltas ever repeat a number
+--   reached  the last turn that any attempt has answered so far: while the head is not beyond it,
+--            `attempt` goes on counting, so that no turn's deltas ever repeat a number
 --   persona  who answers in this conversation, if somebody chose (set_persona)
 --
 -- A record: id, rev, final, entry + stream (while it waits for STT), text or a tombstone
 -- (skip = reason, or error), spoken / published / touched / stt_started / transcribed / committed
 -- (ms of this server's clock; the last for what had been published before its end), and what later
 -- stages need: speech_ms, length_ms, silence_ms, source, persona, language, answer, interrupt,
--- replay_of, traceparent. llm_started, first_token and last_token are there for marks only.
+-- replay_of, traceparent. llm_started, first_token and last_token are there for turn changes only.
 -- It is *ready* when it is final and has a text or a tombstone.
 --
 -- Order inside a script: read and check everything (a foreign key of the wrong type must not
 -- stop us half way), then XACK / XDEL / HDEL, then what needs memory. Redis refuses commands
 -- that need memory under `maxmemory` only until the script has made its first write, so work
 -- in hand can always be settled and a full server drains.
-
-local SESSION, INBOX, HISTORY, OPEN, TURNS, RESULTS =
-  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
-local ID = ARGV[1]
-local SESSION_TTL = tonumber(ARGV[2])
-local TEND_AFTER = tonumber(ARGV[3])
 
 local clock = redis.call('TIME')
 local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
@@ -90,12 +87,12 @@ local function pass_when_full()
 end
 
 -- What this script did to turns. Its answer ends with it, for whoever called: metrics and spans are
--- made of it (common/telemetry/turn_changes.py), so that each is counted by the one process that did it.
-local MARKS = { 'marks' }
+-- made of it (common/telemetry/turn_changes.py): each is counted by the one process that did it.
+local CHANGES = { 'changes' }
 
-local function mark(what, turn, record, data)
+local function note_change(what, turn, record, data)
   data = data or {}
-  MARKS[#MARKS + 1] = cjson.encode({ what = what, turn = tonumber(turn), utterance = record.id,
+  CHANGES[#CHANGES + 1] = cjson.encode({ what = what, turn = tonumber(turn), utterance = record.id,
     at = NOW, spoken = record.spoken, published = record.published, committed = record.committed,
     stt_started = record.stt_started, transcribed = record.transcribed,
     llm_started = record.llm_started, first_token = record.first_token,
@@ -104,9 +101,9 @@ local function mark(what, turn, record, data)
     attempt = data.attempt })
 end
 
-local function marked(answer)
-  if #MARKS > 1 then
-    answer[#answer + 1] = MARKS
+local function with_changes(answer)
+  if #CHANGES > 1 then
+    answer[#answer + 1] = CHANGES
   end
   return answer
 end
@@ -115,7 +112,7 @@ local function emit(kind, turn, record, data)
   redis.call('XADD', RESULTS, '*', 'v', '1', 'type', kind, 'session', ID,
     'epoch', redis.call('HGET', SESSION, 'epoch') or '0', 'turn', turn, 'id', record.id,
     'at', NOW, 'data', cjson.encode(data))
-  mark(kind, turn, record, data)
+  note_change(kind, turn, record, data)
 end
 
 local function is_tombstone(record)
@@ -201,8 +198,8 @@ local function voided(token)
   return nil
 end
 
--- Ends every script that may change which turn is next: moves the cursor over tombstones, wakes an LLM worker if the next turn is
--- ready, keeps the TTLs and `open`.
+-- Ends every script that may change which turn is next: moves the cursor over tombstones, wakes an
+-- LLM worker if the next turn is ready, keeps the TTLs and OPEN.
 local function advance()
   if redis.call('EXISTS', SESSION) == 0 then
     redis.call('ZREM', OPEN, ID)

@@ -1,18 +1,19 @@
 -- include: session
--- set_persona: who answers in this conversation from its next attempt on, whatever its producers ask for.
+-- set_persona: sets who answers in this conversation from its next attempt on.
 --
--- ARGV[4] persona; empty: whom its producers name, or the default, as before
+-- args: persona
 --
--- A session that is not there yet begins, so that its first turn finds the persona. Answers {ok}.
+-- It overrides what the producers ask for; an empty one gives the choice back to them.
+-- A session that does not exist yet begins, so that its first turn finds the persona. Answers {ok}.
 local foreign = foreign_key(session_keys())
 if foreign then
   return { 'refused', foreign }
 end
-if ARGV[4] == '' then
+if persona == '' then
   redis.call('HDEL', SESSION, 'persona')
 else
   redis.call('HSETNX', SESSION, 'epoch', NOW)
-  redis.call('HSET', SESSION, 'persona', ARGV[4])
+  redis.call('HSET', SESSION, 'persona', persona)
 end
 advance()
 return { 'ok' }

@@ -1,18 +1,18 @@
 -- include: session
 -- settle_turn: the reply is whole; the turns that were taken with it end.
 --
--- ARGV[4] token  ARGV[5] the reply's text  ARGV[6] details for the event (JSON)
--- ARGV[7] ms since the first token (-1: there was none)
--- ARGV[8] ms since the last token
--- ARGV[9] messages of history to keep  ARGV[10...] messages (JSON) that the history grows by
+-- args: token text detail_json first_token_ms:number last_token_ms:number keep:number messages...
 --
+-- `detail_json` holds further fields of the event. `first_token_ms` and `last_token_ms` are the
+-- times since those tokens (-1: there was none). The history grows by `messages` (JSON) and keeps
+-- the newest `keep`.
 -- Answers {ok, turn}; {lost}: a later attempt has begun; {stale}: no attempt is going on.
 local foreign = foreign_key(session_keys())
 if foreign then
   return { 'refused', foreign }
 end
-local data = cjson.decode(ARGV[6])
-local void = voided(ARGV[4])
+local data = cjson.decode(detail_json)
+local void = voided(token)
 if void then
   return void
 end
@@ -26,21 +26,21 @@ for turn = number('done') + 1, taken do
     emit_skipped(turn, record, 'merged', taken)
   elseif record and turn == taken then
     record.llm_started = started
-    if tonumber(ARGV[7]) >= 0 then
-      record.first_token = NOW - tonumber(ARGV[7])
+    if first_token_ms >= 0 then
+      record.first_token = NOW - first_token_ms
     end
-    record.last_token = math.max(NOW - tonumber(ARGV[8]), record.first_token or started)
+    record.last_token = math.max(NOW - last_token_ms, record.first_token or started)
     local since = timings(record)
     since.done = NOW - record.spoken
-    data.text, data.attempt, data.timings = ARGV[5], attempt, since
+    data.text, data.attempt, data.timings = text, attempt, since
     emit('reply', turn, record, data)
   end
   redis.call('HDEL', INBOX, turn)
 end
 redis.call('HSET', SESSION, 'done', taken)
-if #ARGV > 9 then
-  redis.call('RPUSH', HISTORY, unpack(ARGV, 10))
-  redis.call('LTRIM', HISTORY, -tonumber(ARGV[9]), -1)
+if #ARGV >= messages_at then
+  redis.call('RPUSH', HISTORY, unpack(ARGV, messages_at))
+  redis.call('LTRIM', HISTORY, -keep, -1)
 end
 advance()
-return marked({ 'ok', taken })
+return with_changes({ 'ok', taken })

@@ -1,17 +1,17 @@
 -- include: session
--- take_turn: an attempt at an answer begins; whoever tried before can no longer settle.
+-- take_turn: begins an attempt at an answer; whoever tried before can no longer settle.
 --
--- ARGV[4] wake-up entry  ARGV[5] consumer  ARGV[6] fresh token  ARGV[7] max_merge (turns)
--- ARGV[8] history wanted (messages, newest)  ARGV[9] max_answer_age (ms; 0: no limit)
+-- args: entry consumer token max_merge:number history_wanted:number max_age_ms:number
 --
+-- `entry` is the wake-up, `token` a fresh one. At most `max_merge` turns are taken, and the newest
+-- `history_wanted` messages returned. Turns older than `max_age_ms` are skipped (0: no limit).
 -- Answers {ok, epoch, attempt, {turn, record, ...}, {message, ...}, now, persona}; {nothing}: nothing
--- is ready; {stale}: the session names another wake-up; {lost}: the claim is another worker's.
-local entry = ARGV[4]
+-- is ready; {stale}: the session names another wake-up; {lost}: another worker has the claim.
 local foreign = foreign_key(session_keys())
 if foreign then
   return { 'refused', foreign }
 end
-if not owned(TURNS, 'llm', ARGV[5], entry) then
+if not owned(TURNS, 'llm', consumer, entry) then
   return { 'lost' }
 end
 if redis.call('HGET', SESSION, 'wake') ~= entry then
@@ -20,7 +20,6 @@ if redis.call('HGET', SESSION, 'wake') ~= entry then
 end
 redis.call('HDEL', SESSION, 'token', 'taken')
 
-local max_age = tonumber(ARGV[9])
 local first = number('done') + 1
 local last = number('last')
 local taken
@@ -30,7 +29,7 @@ for turn = first, last do
   if not record or not is_ready(record) then
     break
   end
-  if not is_tombstone(record) and max_age > 0 and NOW - record.spoken > max_age then
+  if not is_tombstone(record) and max_age_ms > 0 and NOW - record.spoken > max_age_ms then
     record.skip, record.text = 'expired', nil
     emit_skipped(turn, record, record.skip)
     put_record(turn, record)
@@ -39,7 +38,7 @@ for turn = first, last do
     taken = turn
     answered[#answered + 1] = turn
     answered[#answered + 1] = cjson.encode(record)
-    if #answered / 2 >= tonumber(ARGV[7]) then
+    if #answered / 2 >= max_merge then
       break
     end
   end
@@ -48,19 +47,19 @@ if not taken then
   remove_entry(TURNS, 'llm', entry)
   end_attempt()
   advance()
-  return marked({ 'nothing' })
+  return with_changes({ 'nothing' })
 end
 local reached = number('reached')
 if first > reached then
   redis.call('HDEL', SESSION, 'attempt')
 end
-redis.call('HSET', SESSION, 'taken', taken, 'token', ARGV[6], 'started', NOW,
+redis.call('HSET', SESSION, 'taken', taken, 'token', token, 'started', NOW,
   'reached', math.max(reached, taken))
 local attempt = redis.call('HINCRBY', SESSION, 'attempt', 1)
 local history = {}
-if tonumber(ARGV[8]) > 0 then
-  history = redis.call('LRANGE', HISTORY, -tonumber(ARGV[8]), -1)
+if history_wanted > 0 then
+  history = redis.call('LRANGE', HISTORY, -history_wanted, -1)
 end
 advance()
-return marked({ 'ok', redis.call('HGET', SESSION, 'epoch'), attempt, answered, history, NOW,
+return with_changes({ 'ok', redis.call('HGET', SESSION, 'epoch'), attempt, answered, history, NOW,
   redis.call('HGET', SESSION, 'persona') or '' })

@@ -1,11 +1,12 @@
 -- include: session
 -- tend: looks after a session that has been unfinished for a while.
 --
--- KEYS[7] utterances  KEYS[8] recordings  ARGV[4] turn_timeout (ms)
+-- keys: utterances recordings
+-- args: turn_timeout_ms:number
 --
 -- Only the head can hold a session back, so only the head is looked at. Answers {what was done}:
 -- the names of the events made, nothing if all is well.
-local foreign = foreign_key(session_keys({ [KEYS[7]] = 'stream', [KEYS[8]] = 'stream' }))
+local foreign = foreign_key(session_keys({ [utterances] = 'stream', [recordings] = 'stream' }))
 if foreign then
   return { 'refused', foreign }
 end
@@ -28,8 +29,8 @@ while number('done') < number('last') do
     record.error = { stage = 'tend', reason = 'lost', error = 'the record of this turn vanished' }
     end_turn(turn, record)
   elseif not is_ready(record) then
-    local stream = record.stream == 'recordings' and KEYS[8] or KEYS[7]
-    if not record.final and NOW - record.touched > tonumber(ARGV[4]) then
+    local stream = record.stream == 'recordings' and recordings or utterances
+    if not record.final and NOW - record.touched > turn_timeout_ms then
       event = 'expired'
       expire(turn, record, stream)
     elseif record.entry and not in_hand(stream, record.entry)
@@ -51,4 +52,4 @@ advance()
 if redis.call('HGET', SESSION, 'wake') ~= wake then
   mended[#mended + 1] = 'woken'
 end
-return marked(mended)
+return with_changes(mended)

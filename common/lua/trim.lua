@@ -1,21 +1,21 @@
--- trim: bounds what is kept for readers.
+-- trim: keeps what is stored for readers within its limits.
 --
--- KEYS[1] results  KEYS[2] deltas  KEYS[3] dead
--- ARGV[1] results_age (ms)  ARGV[2] results_max (entries)  ARGV[3] deltas_age (ms)
--- ARGV[4] deltas_max (entries)  ARGV[5] dead_max (entries)
--- ARGV[6] dead_age (ms; 0: none goes because of its age)
+-- keys: results deltas dead
+-- args: results_age_ms:number results_max deltas_age_ms:number deltas_max dead_max
+-- args: dead_age_ms:number
 --
--- Answers how many results, deltas and dead letters went because of a *count*: the age limits are
--- what was promised, these are not, and are said aloud.
+-- A `dead_age_ms` of 0 keeps dead letters of every age.
+-- Answers how many results, deltas and dead letters went because of a *count*. The age limits are
+-- documented; a count limit drops what readers expected to find, so it is logged.
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
-redis.call('XTRIM', KEYS[1], 'MINID', '~', string.format('%.0f', now - tonumber(ARGV[1])))
-redis.call('XTRIM', KEYS[2], 'MINID', '~', string.format('%.0f', now - tonumber(ARGV[3])))
-if tonumber(ARGV[6]) > 0 then
-  redis.call('XTRIM', KEYS[3], 'MINID', string.format('%.0f', now - tonumber(ARGV[6])))
+redis.call('XTRIM', results, 'MINID', '~', string.format('%.0f', now - results_age_ms))
+redis.call('XTRIM', deltas, 'MINID', '~', string.format('%.0f', now - deltas_age_ms))
+if dead_age_ms > 0 then
+  redis.call('XTRIM', dead, 'MINID', string.format('%.0f', now - dead_age_ms))
 end
 return {
-  redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ARGV[2]),
-  redis.call('XTRIM', KEYS[2], 'MAXLEN', '~', ARGV[4]),
-  redis.call('XTRIM', KEYS[3], 'MAXLEN', ARGV[5]),
+  redis.call('XTRIM', results, 'MAXLEN', '~', results_max),
+  redis.call('XTRIM', deltas, 'MAXLEN', '~', deltas_max),
+  redis.call('XTRIM', dead, 'MAXLEN', dead_max),
 }

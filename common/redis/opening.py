@@ -15,17 +15,17 @@ from common.settings import Settings
 from common.telemetry import metrics
 from common.telemetry.spans import spans_of
 from common.telemetry.tracing import OFF, Recorder
-from common.telemetry.turn_changes import Mark
+from common.telemetry.turn_changes import TurnChange
 
 
 @asynccontextmanager
 async def open_store(settings: Settings, traces: Recorder = OFF) -> AsyncIterator[Store]:
     """Open a store, close its connections at the end, and count what it does to turns."""
 
-    def listener(marks: Sequence[Mark]) -> None:
-        metrics.count(marks)
+    def listener(changes: Sequence[TurnChange]) -> None:
+        metrics.count(changes)
         if traces.is_on:
-            traces.record(spans_of(marks))
+            traces.record(spans_of(changes))
 
     store = Store(connect(settings.redis), settings.shards, settings.limits, listener)
     try:

@@ -1,6 +1,6 @@
 """What every transition needs: the client, the shard of a session, and the limits in force."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,21 +9,21 @@ import structlog
 from common.errors import Refused
 from common.keys import Shard, shard_for
 from common.redis.client import AnyRedis
-from common.redis.script import Script
+from common.redis.script import Script, Value
 from common.settings import LimitSettings
-from common.telemetry.turn_changes import Listener, Mark, split, unheard
+from common.telemetry.turn_changes import Listener, TurnChange, ignore_changes, split
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """One Redis, as seen by one process. `listener` is told what the transitions did to turns."""
+    """One Redis, as seen by one process. `listener` gets what transitions did to turns."""
 
     redis: AnyRedis
     shards: int
     limits: LimitSettings
-    listener: Listener = unheard
+    listener: Listener = ignore_changes
 
     def shard(self, session: str) -> Shard:
         return shard_for(session, self.shards)
@@ -35,30 +35,33 @@ class Store:
         self,
         script: Script,
         session: str,
-        *args: str | bytes | float,
-        keys: Sequence[str] = (),
+        keys: Mapping[str, str] | None = None,
         shard: Shard | None = None,
+        **args: Value | Sequence[Value],
     ) -> list[Any]:
-        """Run a script that touches a session; `keys` and `args` follow the shared ones.
+        """Run a script that touches a session, with its own `keys` and `args` by their names.
 
         Raises Refused when a foreign key of the wrong type is in the way.
         """
         shard = shard or self.shard(session)
         answer = await script(
             self.redis,
-            [*shard.of_session(session), *keys],
-            [session, ms(self.limits.session_ttl_s), ms(self.limits.tend_after_s), *args],
+            shard.of_session(session) | dict(keys or {}),
+            ID=session,
+            SESSION_TTL=ms(self.limits.session_ttl_s),
+            TEND_AFTER=ms(self.limits.tend_after_s),
+            **args,
         )
         if answer and answer[0] == b"refused":
             raise Refused(answer[1].decode())
-        answer, marks = split(list(answer), session)
-        if marks:
-            self._tell(marks)
+        answer, changes = split(list(answer), session)
+        if changes:
+            self._report(changes)
         return answer
 
-    def _tell(self, marks: Sequence[Mark]) -> None:
+    def _report(self, changes: Sequence[TurnChange]) -> None:
         try:
-            self.listener(marks)
+            self.listener(changes)
         except Exception:  # what was done in Redis is done, whatever becomes of its description
             log.exception("marks_not_heard")
 

@@ -11,7 +11,7 @@ from typing import Final, get_args
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 
 from common.events import SkipReason
-from common.telemetry.turn_changes import Mark
+from common.telemetry.turn_changes import TurnChange
 
 # a second series beside each counter that nobody looks at
 disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotation
@@ -86,48 +86,48 @@ for _kind in ("prompt", "completion"):
     TOKENS.labels(_kind)
 
 
-def count(marks: Sequence[Mark]) -> None:
+def count(changes: Sequence[TurnChange]) -> None:
     """Take in what one transition did."""
-    for mark in marks:
-        match mark.what:
+    for change in changes:
+        match change.what:
             case "published":
-                DURATION.labels("listen").observe(_s(mark.published - mark.spoken))
+                DURATION.labels("listen").observe(_s(change.published - change.spoken))
             case "committed":
-                DURATION.labels("listen").observe(_s(mark.at - mark.spoken))
+                DURATION.labels("listen").observe(_s(change.at - change.spoken))
             case "transcribed":
-                _count_stt(mark)
+                _count_stt(change)
             case _:
-                _count_event(mark)
+                _count_event(change)
 
 
-def _count_stt(mark: Mark) -> None:
-    if mark.stt_started is None:
+def _count_stt(change: TurnChange) -> None:
+    if change.stt_started is None:
         return
-    WAIT.labels("stt").observe(_s(mark.stt_started - mark.published))
-    DURATION.labels("stt").observe(_s(mark.at - mark.stt_started))
+    WAIT.labels("stt").observe(_s(change.stt_started - change.published))
+    DURATION.labels("stt").observe(_s(change.at - change.stt_started))
 
 
-def _count_event(mark: Mark) -> None:
-    TURNS.labels(mark.what).inc()
-    match mark.what:
+def _count_event(change: TurnChange) -> None:
+    TURNS.labels(change.what).inc()
+    match change.what:
         case "transcript":
-            TO_TRANSCRIPT.observe(_s(mark.at - mark.spoken))
+            TO_TRANSCRIPT.observe(_s(change.at - change.spoken))
         case "skipped":
-            SKIPS.labels(mark.reason).inc()
+            SKIPS.labels(change.reason).inc()
         case "reply":
-            _count_reply(mark)
+            _count_reply(change)
 
 
-def _count_reply(mark: Mark) -> None:
-    TO_DONE.observe(_s(mark.at - mark.spoken))
-    if mark.first_token is not None:
-        TO_FIRST_TOKEN.observe(_s(mark.first_token - mark.spoken))
-    if mark.llm_started is not None:
-        WAIT.labels("llm").observe(_s(mark.llm_started - mark.ready))
-        DURATION.labels("llm").observe(_s(mark.at - mark.llm_started))
-        if mark.first_token is not None:
-            FIRST_TOKEN.observe(_s(mark.first_token - mark.llm_started))
-    usage = mark.usage or {}
+def _count_reply(change: TurnChange) -> None:
+    TO_DONE.observe(_s(change.at - change.spoken))
+    if change.first_token is not None:
+        TO_FIRST_TOKEN.observe(_s(change.first_token - change.spoken))
+    if change.llm_started is not None:
+        WAIT.labels("llm").observe(_s(change.llm_started - change.ready))
+        DURATION.labels("llm").observe(_s(change.at - change.llm_started))
+        if change.first_token is not None:
+            FIRST_TOKEN.observe(_s(change.first_token - change.llm_started))
+    usage = change.usage or {}
     for kind in ("prompt", "completion"):
         TOKENS.labels(kind).inc(usage.get(f"{kind}_tokens", 0))
 

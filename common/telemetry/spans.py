@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from common.telemetry.turn_changes import Mark
+from common.telemetry.turn_changes import TurnChange
 from common.traceparent import TraceParent, attempt_span, of_turn, parse
 
 ENDINGS: Final = frozenset({"reply", "skipped", "error"})
@@ -38,40 +38,40 @@ class Span:
     attributes: Mapping[str, str | int] = field(default_factory=dict)
 
 
-def spans_of(marks: Sequence[Mark]) -> Iterator[Span]:
-    """The spans that are over with the marks of one transition."""
-    for mark in marks:
-        given, turn = parse(mark.traceparent), of_turn(mark.traceparent, mark.utterance)
+def spans_of(changes: Sequence[TurnChange]) -> Iterator[Span]:
+    """The spans that are over with the changes of one transition."""
+    for change in changes:
+        given, turn = parse(change.traceparent), of_turn(change.traceparent, change.utterance)
         if given is None or turn is None or not given.sampled:
             continue
-        attributes = attributes_of(mark.session, mark.turn, mark.utterance)
-        for name, start, end in _stages(mark):
+        attributes = attributes_of(change.session, change.turn, change.utterance)
+        for name, start, end in _stages(change):
             yield Span(name, turn.trace, turn.span, start, max(start, end), attributes=attributes)
-        if mark.what == "reply" and mark.llm_started is not None:
+        if change.what == "reply" and change.llm_started is not None:
             yield Span(
                 "llm.generate",
                 turn.trace,
                 turn.span,
-                mark.llm_started,
-                mark.last_token or mark.llm_started,
-                id=attempt_span(turn.trace, mark.utterance, mark.attempt),
-                events={"first_token": mark.first_token} if mark.first_token else {},
-                links=_merged(mark, marks),
-                attributes=attributes | {"earshot.attempt": mark.attempt},
+                change.llm_started,
+                change.last_token or change.llm_started,
+                id=attempt_span(turn.trace, change.utterance, change.attempt),
+                events={"first_token": change.first_token} if change.first_token else {},
+                links=_merged(change, changes),
+                attributes=attributes | {"earshot.attempt": change.attempt},
             )
-        if mark.what in ENDINGS:
+        if change.what in ENDINGS:
             yield Span(
                 "turn",
                 turn.trace,
                 # what another program began stands above the turn; what we did is the turn itself
                 "" if given.span == turn.span else given.span,
-                mark.spoken - mark.length_ms,
-                mark.at,
+                change.spoken - change.length_ms,
+                change.at,
                 id=turn.span,
-                error=mark.reason if mark.what == "error" else "",
-                events={"end_of_speech": mark.spoken},
-                links=_answered(mark, marks),
-                attributes=attributes | _ending(mark),
+                error=change.reason if change.what == "error" else "",
+                events={"end_of_speech": change.spoken},
+                links=_answered(change, changes),
+                attributes=attributes | _ending(change),
             )
 
 
@@ -84,47 +84,47 @@ def attributes_of(session: str, turn: int, utterance: str) -> dict[str, str | in
     }
 
 
-def _ending(mark: Mark) -> dict[str, str | int]:
-    reason: dict[str, str | int] = {"earshot.reason": mark.reason} if mark.reason else {}
-    return reason | {"earshot.ending": mark.what}
+def _ending(change: TurnChange) -> dict[str, str | int]:
+    reason: dict[str, str | int] = {"earshot.reason": change.reason} if change.reason else {}
+    return reason | {"earshot.ending": change.what}
 
 
-def _stages(mark: Mark) -> Iterator[tuple[str, int, int]]:
+def _stages(change: TurnChange) -> Iterator[tuple[str, int, int]]:
     """Stages that need no more than a name, each where the one before it ended."""
-    match mark.what:
+    match change.what:
         case "published":
-            yield from _speech(mark)
-            heard = min(mark.spoken + mark.silence_ms, mark.published)
-            if mark.silence_ms:
-                yield "listen.silence", mark.spoken, heard
-            yield "listen.outbox", heard, mark.published
-        case "committed" if mark.committed is not None:
-            yield from _speech(mark)
-            yield "listen.pause", mark.spoken, mark.published
-            yield "listen.confirm", mark.published, mark.committed
-        case "transcribed" if mark.stt_started is not None and mark.transcribed is not None:
-            yield "stt.wait", mark.published, mark.stt_started
-            yield "stt.transcribe", mark.stt_started, mark.transcribed
-        case "reply" if mark.llm_started is not None:
-            yield "llm.wait", mark.ready, mark.llm_started
-            yield "llm.settle", mark.last_token or mark.llm_started, mark.at
+            yield from _speech(change)
+            heard = min(change.spoken + change.silence_ms, change.published)
+            if change.silence_ms:
+                yield "listen.silence", change.spoken, heard
+            yield "listen.outbox", heard, change.published
+        case "committed" if change.committed is not None:
+            yield from _speech(change)
+            yield "listen.pause", change.spoken, change.published
+            yield "listen.confirm", change.published, change.committed
+        case "transcribed" if change.stt_started is not None and change.transcribed is not None:
+            yield "stt.wait", change.published, change.stt_started
+            yield "stt.transcribe", change.stt_started, change.transcribed
+        case "reply" if change.llm_started is not None:
+            yield "llm.wait", change.ready, change.llm_started
+            yield "llm.settle", change.last_token or change.llm_started, change.at
 
 
-def _speech(mark: Mark) -> Iterator[tuple[str, int, int]]:
-    if mark.length_ms:
-        yield "listen.speech", mark.spoken - mark.length_ms, mark.spoken
+def _speech(change: TurnChange) -> Iterator[tuple[str, int, int]]:
+    if change.length_ms:
+        yield "listen.speech", change.spoken - change.length_ms, change.spoken
 
 
-def _answered(mark: Mark, marks: Sequence[Mark]) -> tuple[TraceParent, ...]:
+def _answered(change: TurnChange, changes: Sequence[TurnChange]) -> tuple[TraceParent, ...]:
     """The turn that a merged one was answered with."""
-    return _contexts(other for other in marks if other.turn == mark.into)
+    return _contexts(other for other in changes if other.turn == change.into)
 
 
-def _merged(mark: Mark, marks: Sequence[Mark]) -> tuple[TraceParent, ...]:
+def _merged(change: TurnChange, changes: Sequence[TurnChange]) -> tuple[TraceParent, ...]:
     """The turns that were answered with this one."""
-    return _contexts(other for other in marks if other.into == mark.turn)
+    return _contexts(other for other in changes if other.into == change.turn)
 
 
-def _contexts(marks: Iterator[Mark]) -> tuple[TraceParent, ...]:
-    contexts = (of_turn(mark.traceparent, mark.utterance) for mark in marks)
+def _contexts(changes: Iterator[TurnChange]) -> tuple[TraceParent, ...]:
+    contexts = (of_turn(change.traceparent, change.utterance) for change in changes)
     return tuple(context for context in contexts if context is not None)

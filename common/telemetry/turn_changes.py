@@ -1,7 +1,7 @@
-"""What a transition did to turns, told to the process that ran it.
+"""What a transition did to turns, reported to the process that ran it.
 
-A script's answer ends with its marks (`lua/session.lua`), so that metrics and spans are made once,
-by whoever did the thing, and of the Redis server's own times.
+A script's answer ends with its changes (`lua/session.lua`). So metrics and spans are made once, by
+the process that made the change, from the Redis server's own times.
 """
 
 import json
@@ -15,11 +15,11 @@ What = Literal[
     "heard", "transcript", "skipped", "reply", "error", "published", "committed", "transcribed"
 ]
 
-MARKS: Final = b"marks"
+TAG: Final = b"changes"
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class TurnChange:
     """One thing that happened to one turn.
 
     `at` and the stages are ms of the Redis server's clock, None where the turn has not been there;
@@ -54,24 +54,24 @@ class Mark:
         return max(self.transcribed or self.published, self.committed or 0)
 
 
-Listener = Callable[[Sequence[Mark]], None]
+Listener = Callable[[Sequence[TurnChange]], None]
 
-_FIELDS: Final = frozenset(field.name for field in fields(Mark))
-
-
-def unheard(marks: Sequence[Mark]) -> None:
-    """The listener of those who want to know nothing."""
+_FIELDS: Final = frozenset(field.name for field in fields(TurnChange))
 
 
-def split(answer: list[Any], session: str) -> tuple[list[Any], list[Mark]]:
-    """A script's answer and the marks behind it, if it made any."""
+def ignore_changes(changes: Sequence[TurnChange]) -> None:
+    """Do nothing: the listener of a process that counts nothing."""
+
+
+def split(answer: list[Any], session: str) -> tuple[list[Any], list[TurnChange]]:
+    """A script's answer and the changes behind it, if it made any."""
     last = answer[-1] if answer else None
-    if not (isinstance(last, list) and last and last[0] == MARKS):
+    if not (isinstance(last, list) and last and last[0] == TAG):
         return answer, []
-    marks = [_mark(json.loads(raw), session) for raw in last[1:]]
-    return answer[:-1], marks
+    changes = [_change(json.loads(raw), session) for raw in last[1:]]
+    return answer[:-1], changes
 
 
-def _mark(values: Mapping[str, Any], session: str) -> Mark:
+def _change(values: Mapping[str, Any], session: str) -> TurnChange:
     known = {name: value for name, value in values.items() if name in _FIELDS and value is not None}
-    return Mark(session=session, **known)
+    return TurnChange(session=session, **known)

@@ -11,6 +11,7 @@ from common.redis.store import Store, ms
 from common.transitions.claims import Claim, Settled
 
 TAKE: Final = Script("take_turn")
+DROP_WAKE_UP: Final = Script("drop_wake_up")
 DELTA: Final = Script("delta")
 SETTLE: Final = Script("settle_turn")
 BURY: Final = Script("bury_turn")
@@ -81,12 +82,12 @@ async def take_turn(
     answer = await store.run(
         TAKE,
         session,
-        claim.entry,
-        claim.consumer,
-        token,
-        max_merge,
-        history,
-        ms(max_answer_age_s),
+        entry=claim.entry,
+        consumer=claim.consumer,
+        token=token,
+        max_merge=max_merge,
+        history_wanted=history,
+        max_age_ms=ms(max_answer_age_s),
         shard=claim.shard,
     )
     if answer[0] != b"ok":
@@ -118,6 +119,14 @@ def _taken(turn: int, record: Mapping[str, Any]) -> TakenTurn:
     )
 
 
+async def drop_wake_up(store: Store, claim: Claim) -> Settled:
+    """Delete an entry of `turns` that names no session: OK, or LOST if another worker has it."""
+    dropped = await DROP_WAKE_UP(
+        store.redis, {"turns": claim.stream}, entry=claim.entry, consumer=claim.consumer
+    )
+    return Settled.OK if dropped else Settled.LOST
+
+
 @dataclass(frozen=True, slots=True)
 class DeltaAnswer:
     """`held`: the attempt is still ours. `newer_speech`: committed speech waits behind it."""
@@ -141,7 +150,13 @@ async def _delta(
 ) -> DeltaAnswer:
     shard = store.shard(attempt.session)
     answer = await store.run(
-        DELTA, attempt.session, attempt.token, index, text, int(write), keys=[shard.deltas]
+        DELTA,
+        attempt.session,
+        token=attempt.token,
+        index=index,
+        text=text,
+        write=write,
+        keys={"deltas": shard.deltas},
     )
     held = answer[0] == b"ok"
     return DeltaAnswer(held, held and bool(answer[1]))
@@ -166,13 +181,13 @@ async def settle_turn(
     answer = await store.run(
         SETTLE,
         attempt.session,
-        attempt.token,
-        text,
-        json.dumps(detail),
-        -1 if first_token_ms is None else first_token_ms,
-        last_token_ms,
-        keep,
-        *([json.dumps(message, ensure_ascii=False) for message in messages] if keep else []),
+        token=attempt.token,
+        text=text,
+        detail_json=json.dumps(detail),
+        first_token_ms=-1 if first_token_ms is None else first_token_ms,
+        last_token_ms=last_token_ms,
+        keep=keep,
+        messages=[json.dumps(message, ensure_ascii=False) for message in messages if keep],
     )
     return Settled(answer[0].decode())
 
@@ -184,11 +199,11 @@ async def bury_turn(
     answer = await store.run(
         BURY,
         attempt.session,
-        attempt.token,
-        reason,
-        error,
-        deliveries,
-        worker,
-        keys=[store.shard(attempt.session).dead],
+        token=attempt.token,
+        reason=reason,
+        error_text=error,
+        deliveries=deliveries,
+        worker=worker,
+        keys={"dead": store.shard(attempt.session).dead},
     )
     return Settled(answer[0].decode())

@@ -46,7 +46,9 @@ async def heartbeat(
     """Keep the claims on the entries in hand; returns those that are no longer ours."""
     if not entries:
         return set()
-    answer = await HEARTBEAT(store.redis, [stream], [group, consumer, *entries])
+    answer = await HEARTBEAT(
+        store.redis, {"stream": stream}, group=group, consumer=consumer, entries=entries
+    )
     return {entry.decode() for entry in answer}
 
 
@@ -56,20 +58,24 @@ async def hand_back(
     """Give entries back at once, their delivery uncounted; returns how many were still ours."""
     if not entries:
         return 0
-    return int(await HAND_BACK(store.redis, [stream], [group, consumer, *entries]))
+    return int(
+        await HAND_BACK(
+            store.redis, {"stream": stream}, group=group, consumer=consumer, entries=entries
+        )
+    )
 
 
 async def leave(store: Store, stream: str, group: str, consumer: str) -> bool:
     """Remove a consumer; False (and nothing changed) if entries are pending for it."""
-    return bool(await LEAVE(store.redis, [stream], [group, consumer]))
+    return bool(await LEAVE(store.redis, {"stream": stream}, group=group, consumer=consumer))
 
 
 async def make_group(store: Store, stream: str, group: str) -> bool:
     """Make a group that is missing, from the start of the stream; False if it was there."""
-    return bool(await MAKE_GROUP(store.redis, [stream], [group]))
+    return bool(await MAKE_GROUP(store.redis, {"stream": stream}, group=group))
 
 
 async def drop_vanished(store: Store, stream: str, group: str, consumer: str) -> list[str]:
     """Acknowledge what is pending for a consumer and no longer in the stream; returns the ids."""
-    answer = await DROP_VANISHED(store.redis, [stream], [group, consumer])
+    answer = await DROP_VANISHED(store.redis, {"stream": stream}, group=group, consumer=consumer)
     return [entry.decode() for entry in answer]

@@ -21,12 +21,16 @@ async def replay(
     answer = await store.run(
         REPLAY,
         session,
-        letter,
-        utterance,
-        ms(store.limits.seen_ttl_s),
-        store.limits.max_backlog,
-        store.limits.max_unanswered,
-        keys=[shard.utterances, shard.seen(utterance), shard.dead],
+        letter_id=letter,
+        utterance=utterance,
+        seen_ttl_ms=ms(store.limits.seen_ttl_s),
+        max_backlog=store.limits.max_backlog,
+        max_unanswered=store.limits.max_unanswered,
+        keys={
+            "utterances": shard.utterances,
+            "seen_key": shard.seen(utterance),
+            "dead": shard.dead,
+        },
         shard=shard,
     )
     return None if answer[0] == b"gone" else published(answer)
@@ -34,4 +38,4 @@ async def replay(
 
 async def drop(store: Store, shard: Shard, letter: str) -> bool:
     """Delete a dead letter for good; False if there is none."""
-    return bool(await DROP(store.redis, [shard.dead], [letter]))
+    return bool(await DROP(store.redis, {"dead": shard.dead}, letter_id=letter))

@@ -14,4 +14,4 @@ async def set_persona(store: Store, session: str, persona: str) -> None:
     It lasts as long as the session does (`limits.session_ttl_s`, or until it is forgotten).
     Raises Refused when a foreign key is in the way.
     """
-    await store.run(SET, session, persona)
+    await store.run(SET, session, persona=persona)

@@ -53,22 +53,22 @@ async def publish(store: Store, utterance: Utterance, *, recording: bool = False
     answer = await store.run(
         PUBLISH,
         utterance.session,
-        utterance.id,
-        utterance.revision,
-        int(utterance.final),
-        utterance.hold_ms,
-        ms(store.limits.seen_ttl_s),
-        store.limits.max_backlog,
-        store.limits.max_unanswered,
-        json.dumps(utterance.for_later_stages()),
-        "recordings" if recording else "utterances",
-        int(has_text),
-        utterance.text or "",
-        *([] if has_text else utterance.to_fields()),
-        keys=[
-            shard.recordings if recording else shard.utterances,
-            shard.seen(utterance.id),
-        ],
+        utterance=utterance.id,
+        revision=utterance.revision,
+        final=utterance.final,
+        hold_ms=utterance.hold_ms,
+        seen_ttl_ms=ms(store.limits.seen_ttl_s),
+        max_backlog=store.limits.max_backlog,
+        max_unanswered=store.limits.max_unanswered,
+        meta=json.dumps(utterance.for_later_stages()),
+        stream_name="recordings" if recording else "utterances",
+        has_text=has_text,
+        text=utterance.text or "",
+        fields=[] if has_text else utterance.to_fields(),
+        keys={
+            "stream": shard.recordings if recording else shard.utterances,
+            "seen_key": shard.seen(utterance.id),
+        },
     )
     return published(answer)
 
@@ -110,10 +110,10 @@ async def commit(store: Store, session: str, utterance: str, revision: int) -> C
     answer = await store.run(
         COMMIT,
         session,
-        utterance,
-        revision,
-        ms(store.limits.seen_ttl_s),
-        keys=[store.shard(session).seen(utterance)],
+        utterance=utterance,
+        revision=revision,
+        seen_ttl_ms=ms(store.limits.seen_ttl_s),
+        keys={"seen_key": store.shard(session).seen(utterance)},
     )
     outcome = Commitment(answer[0].decode())
     return Committed(outcome, int(answer[1]) if outcome is Commitment.OK else 0)
@@ -125,7 +125,10 @@ async def keep_open(store: Store, session: str, utterance: str) -> bool:
     False: there is none any more; what is published or committed next finds out why.
     """
     answer = await store.run(
-        KEEP_OPEN, session, utterance, keys=[store.shard(session).seen(utterance)]
+        KEEP_OPEN,
+        session,
+        utterance=utterance,
+        keys={"seen_key": store.shard(session).seen(utterance)},
     )
     return bool(answer[0] == b"ok")
 
@@ -139,7 +142,11 @@ async def abandon(store: Store, session: str, utterance: str) -> bool:
     answer = await store.run(
         ABANDON,
         session,
-        utterance,
-        keys=[shard.seen(utterance), shard.utterances, shard.recordings],
+        utterance=utterance,
+        keys={
+            "seen_key": shard.seen(utterance),
+            "utterances": shard.utterances,
+            "recordings": shard.recordings,
+        },
     )
     return bool(answer[0] == b"ok")

@@ -22,8 +22,8 @@ async def tend(store: Store, session: str) -> list[str]:
     answer = await store.run(
         TEND,
         session,
-        ms(store.limits.turn_timeout_s),
-        keys=[shard.utterances, shard.recordings],
+        turn_timeout_ms=ms(store.limits.turn_timeout_s),
+        keys={"utterances": shard.utterances, "recordings": shard.recordings},
     )
     return [name.decode() for name in answer]
 
@@ -42,15 +42,13 @@ async def trim(store: Store, shard: Shard) -> Trimmed:
     limits = store.limits
     answer = await TRIM(
         store.redis,
-        [shard.results, shard.deltas, shard.dead],
-        [
-            ms(limits.results_age_s),
-            limits.results_max,
-            ms(limits.deltas_age_s),
-            limits.deltas_max,
-            limits.dead_max,
-            ms(limits.dead_age_s),
-        ],
+        {"results": shard.results, "deltas": shard.deltas, "dead": shard.dead},
+        results_age_ms=ms(limits.results_age_s),
+        results_max=limits.results_max,
+        deltas_age_ms=ms(limits.deltas_age_s),
+        deltas_max=limits.deltas_max,
+        dead_max=limits.dead_max,
+        dead_age_ms=ms(limits.dead_age_s),
     )
     return Trimmed(*(int(count) for count in answer))
 
@@ -66,5 +64,7 @@ def report_trimmed(trimmed: Trimmed) -> None:
 async def forget(store: Store, session: str) -> int:
     """Delete a conversation; its unfinished turns end as `skipped: forgotten` (how many)."""
     shard = store.shard(session)
-    answer = await store.run(FORGET, session, keys=[shard.utterances, shard.recordings])
+    answer = await store.run(
+        FORGET, session, keys={"utterances": shard.utterances, "recordings": shard.recordings}
+    )
     return int(answer[0])

@@ -12,62 +12,38 @@ SETTLE: Final = Script("settle_utterance")
 BURY: Final = Script("bury_utterance")
 
 
-async def settle_transcript(
+async def settle_utterance(
     store: Store,
     claim: Claim,
     *,
     session: str,
     turn: int,
     utterance: str,
-    text: str,
     stt_ms: int,
     detail: Mapping[str, Any],
+    text: str | None = None,
+    skip: str | None = None,
 ) -> Settled:
-    """Put the transcript in the entry's place. `stt_ms`: since STT began, monotonic.
+    """Put the transcript `text`, or a tombstone with the reason `skip`, in the entry's place.
 
-    `detail` holds further fields of the `transcript` event (events.TranscriptData).
+    `skip` is one of events.SkipReason. `stt_ms` is the time since STT began, by a monotonic clock.
+    `detail` holds further fields of the event (events.TranscriptData). Raises ValueError unless
+    exactly one of `text` and `skip` is given.
     """
-    return await _settle(store, claim, session, turn, utterance, "text", text, stt_ms, detail)
-
-
-async def settle_skip(
-    store: Store,
-    claim: Claim,
-    *,
-    session: str,
-    turn: int,
-    utterance: str,
-    reason: str,
-    stt_ms: int,
-    detail: Mapping[str, Any],
-) -> Settled:
-    """Put a tombstone in the entry's place; `reason` is one of events.SkipReason."""
-    return await _settle(store, claim, session, turn, utterance, "skip", reason, stt_ms, detail)
-
-
-async def _settle(
-    store: Store,
-    claim: Claim,
-    session: str,
-    turn: int,
-    utterance: str,
-    kind: str,
-    value: str,
-    stt_ms: int,
-    detail: Mapping[str, Any],
-) -> Settled:
+    if (text is None) == (skip is None):
+        raise ValueError("an utterance is settled with a text or a reason to skip it")
     answer = await store.run(
         SETTLE,
         session,
-        claim.entry,
-        claim.consumer,
-        turn,
-        utterance,
-        kind,
-        value,
-        stt_ms,
-        json.dumps(detail),
-        keys=[claim.stream],
+        entry=claim.entry,
+        consumer=claim.consumer,
+        turn=turn,
+        utterance=utterance,
+        kind="skip" if text is None else "text",
+        value=text or skip or "",
+        stt_ms=stt_ms,
+        detail_json=json.dumps(detail),
+        keys={"stream": claim.stream},
         shard=claim.shard,
     )
     return Settled(answer[0].decode())
@@ -93,15 +69,15 @@ async def bury_utterance(
     answer = await store.run(
         BURY,
         session,
-        claim.entry,
-        claim.consumer,
-        "" if turn is None else turn,
-        utterance,
-        reason,
-        error,
-        deliveries,
-        worker,
-        keys=[claim.stream, claim.shard.dead],
+        entry=claim.entry,
+        consumer=claim.consumer,
+        turn="" if turn is None else turn,
+        utterance=utterance,
+        reason=reason,
+        error_text=error,
+        deliveries=deliveries,
+        worker=worker,
+        keys={"stream": claim.stream, "dead": claim.shard.dead},
         shard=claim.shard,
     )
     return Settled(answer[0].decode())

@@ -4,14 +4,13 @@ A guard that another one backs up is removed together with it, because either al
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib import resources
 from types import ModuleType
 from typing import Final
 
-from common.redis.script import INCLUDE, Script
+from common.redis.script import Script, assemble, read_file
 from common.transitions import (
     answering,
     claims,
@@ -55,26 +54,23 @@ def scripts() -> list[Script]:
     ]
 
 
-def file_text(name: str) -> str:
-    return (resources.files("common") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+def edited(edits: Sequence[Edit]) -> Callable[[str], str]:
+    """Read Lua files with some texts replaced."""
 
-
-def assemble(name: str, edits: Sequence[Edit]) -> str:
-    """As `common.redis.script.source`, with some texts replaced in the files they are meant for."""
-    parts = []
-    for file in [*INCLUDE.findall(file_text(name)), name]:
-        text = file_text(file)
+    def read(name: str) -> str:
+        text = read_file(name)
         for edit in edits:
-            if edit.file == file:
+            if edit.file == name:
                 text = text.replace(edit.old, edit.new)
-        parts.append(text)
-    return "\n".join(parts)
+        return text
+
+    return read
 
 
 def check_found(mutant: Mutant) -> None:
     """Raises AssertionError if an edit's text is no longer in its file, or more than once."""
     for edit in mutant.edits:
-        found = file_text(edit.file).count(edit.old)
+        found = read_file(edit.file).count(edit.old)
         assert found == 1, f"{mutant.guard}: {edit.old!r} stands {found} times in {edit.file}.lua"
 
 
@@ -85,7 +81,7 @@ def mutated(mutant: Mutant) -> Iterator[None]:
     sound = [(script, script.text, script.digest) for script in scripts()]
     try:
         for script in scripts():
-            script.text = assemble(script.name, mutant.edits)
+            script.text = assemble(script.name, edited(mutant.edits))
             script.digest = hashlib.sha1(script.text.encode(), usedforsecurity=False).hexdigest()
         yield
     finally:

@@ -97,10 +97,10 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
     without(
         "delta asks for the token",
         "delta",
-        "if redis.call('HGET', SESSION, 'token') ~= ARGV[4]",
+        "if redis.call('HGET', SESSION, 'token') ~= token",
         "if false",
     ),
-    without("take_turn stores a fresh token", "take_turn", "'token', ARGV[6],", "'token', 'same',"),
+    without("take_turn stores a fresh token", "take_turn", "'token', token,", "'token', 'same',"),
     without(
         "settle_turn keeps to what was taken",
         "settle_turn",
@@ -135,19 +135,19 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
     without(
         "settle_utterance asks for the claim",
         "settle_utterance",
-        "if not owned(stream, 'stt', ARGV[5], entry) then",
+        "if not owned(stream, 'stt', consumer, entry) then",
         "if false then",
     ),
     without(
         "bury_utterance asks for the claim",
         "bury_utterance",
-        "if not owned(stream, 'stt', ARGV[5], entry) then",
+        "if not owned(stream, 'stt', consumer, entry) then",
         "if false then",
     ),
     without(
         "take_turn asks for the claim",
         "take_turn",
-        "if not owned(TURNS, 'llm', ARGV[5], entry) then",
+        "if not owned(TURNS, 'llm', consumer, entry) then",
         "if false then",
     ),
     without(

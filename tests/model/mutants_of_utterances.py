@@ -67,7 +67,7 @@ OF_UTTERANCES: Final[tuple[Mutant, ...]] = (
     without(
         "a commit is remembered",
         "commit",
-        "write_seen(KEYS[7], seen.turn, revision, true, tonumber(ARGV[6]))",
+        "write_seen(seen_key, seen.turn, revision, true, seen_ttl_ms)",
     ),
     # abandon: by id as well, and of drafts only
     Mutant(
@@ -172,7 +172,7 @@ OF_UTTERANCES: Final[tuple[Mutant, ...]] = (
     without(
         "tend ends eager turns",
         "tend",
-        "if not record.final and NOW - record.touched > tonumber(ARGV[4]) then",
+        "if not record.final and NOW - record.touched > turn_timeout_ms then",
         "if false then",
     ),
     without(
@@ -203,10 +203,10 @@ OF_UTTERANCES: Final[tuple[Mutant, ...]] = (
     without(
         "bury_turn leaves a dead letter",
         "bury_turn",
-        "    redis.call('XADD', KEYS[7], '*',",
+        "    redis.call('XADD', dead, '*',",
         "    redis.call('HMGET', INBOX,",
     ),
-    without("a replayed letter is gone", "replay", "redis.call('XDEL', dead, ARGV[4])"),
+    without("a replayed letter is gone", "replay", "redis.call('XDEL', dead, letter_id)"),
     without(
         "a letter that was not accepted stays",
         "replay",

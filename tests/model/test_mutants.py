@@ -6,11 +6,11 @@ from typing import Final
 
 import pytest
 
-from common.redis.script import source
+from common.redis.script import assemble
 from tests.model.actors import Violation
 from tests.model.catching_seeds import CAUGHT_BY
 from tests.model.direct_redis import DirectRedis
-from tests.model.mutants import Mutant, assemble, check_found, mutated, scripts
+from tests.model.mutants import Mutant, check_found, edited, mutated, scripts
 from tests.model.mutants_of_turns import OF_TURNS
 from tests.model.mutants_of_utterances import OF_UTTERANCES
 from tests.model.run import run_seed
@@ -35,7 +35,7 @@ def runs_until_caught(direct: DirectRedis, mutant: Mutant, seeds: Iterable[int])
 
 def test_scripts_are_assembled_as_they_run() -> None:
     for script in scripts():
-        assert assemble(script.name, ()) == source(script.name) == script.text
+        assert assemble(script.name, edited(())) == assemble(script.name) == script.text
 
 
 @guards

@@ -15,8 +15,7 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 from common.transitions.claims import Claim, Settled, hand_back, heartbeat, leave
 from common.transitions.transcribing import (
     bury_utterance,
-    settle_skip,
-    settle_transcript,
+    settle_utterance,
 )
 from common.utterance import Utterance
 from tests.model.actors import Actor, ReplyLost
@@ -210,7 +209,7 @@ class SttWorker(Worker):
             await self.call_fenced(claim, fenced)
 
     async def settle(self, claim: Claim, utterance: Utterance) -> Settled:
-        return await settle_transcript(
+        return await settle_utterance(
             self.simulation.store,
             claim,
             session=utterance.session,
@@ -222,13 +221,13 @@ class SttWorker(Worker):
         )
 
     async def skip(self, claim: Claim, utterance: Utterance) -> Settled:
-        return await settle_skip(
+        return await settle_utterance(
             self.simulation.store,
             claim,
             session=utterance.session,
             turn=utterance.turn,
             utterance=utterance.id,
-            reason="noise",
+            skip="noise",
             stt_ms=0,
             detail={},
         )

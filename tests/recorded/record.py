@@ -21,7 +21,7 @@ from common.redis.store import Store
 from common.transitions.answering import Attempt, bury_turn, delta, settle_turn, take_turn
 from common.transitions.claims import Claim
 from common.transitions.publishing import commit, publish
-from common.transitions.transcribing import bury_utterance, settle_skip, settle_transcript
+from common.transitions.transcribing import bury_utterance, settle_utterance
 from common.utterance import SCHEMA, Utterance
 from ops.bench.chaos.plan import Kind, Planned
 from ops.bench.chaos.speech import InstantEngine, utterance_of
@@ -131,7 +131,7 @@ async def _settle(store: Store, redis: Any) -> None:
         return Claim(SHARD, SHARD.utterances, entry, "stt-1")
 
     number = utterance_of(Planned(7, SESSION, 0, Kind.SPEECH), InstantEngine.name).id
-    await settle_transcript(
+    await settle_utterance(
         store,
         claim(said),
         session=SESSION,
@@ -141,13 +141,13 @@ async def _settle(store: Store, redis: Any) -> None:
         stt_ms=9,
         detail=detail,
     )
-    await settle_skip(
+    await settle_utterance(
         store,
         claim(noise),
         session=SESSION,
         turn=3,
         utterance="noise",
-        reason="noise",
+        skip="noise",
         stt_ms=9,
         detail=detail,
     )

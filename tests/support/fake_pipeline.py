@@ -14,7 +14,7 @@ from common.settings import LimitSettings
 from common.transitions.answering import Attempt, delta, settle_turn, take_turn
 from common.transitions.claims import Claim, Settled
 from common.transitions.publishing import publish
-from common.transitions.transcribing import bury_utterance, settle_skip, settle_transcript
+from common.transitions.transcribing import bury_utterance, settle_utterance
 from common.utterance import Utterance
 from tests.support.redis_server import RedisServer
 from tests.support.speechlike import speechlike
@@ -83,7 +83,7 @@ class FakePipeline(Closeable):
 
         async def step() -> Settled:
             claim, fields = await self._read(SHARD.utterances, STT_GROUP, STT)
-            return await settle_transcript(
+            return await settle_utterance(
                 self.store,
                 claim,
                 **_address(fields),
@@ -99,8 +99,8 @@ class FakePipeline(Closeable):
 
         async def step() -> Settled:
             claim, fields = await self._read(SHARD.utterances, STT_GROUP, STT)
-            return await settle_skip(
-                self.store, claim, **_address(fields), reason="noise", stt_ms=40, detail={}
+            return await settle_utterance(
+                self.store, claim, **_address(fields), skip="noise", stt_ms=40, detail={}
             )
 
         assert self._do(step()) is Settled.OK

@@ -16,8 +16,7 @@ from common.transitions.publishing import Published, publish
 from common.transitions.tending import tend
 from common.transitions.transcribing import (
     bury_utterance,
-    settle_skip,
-    settle_transcript,
+    settle_utterance,
 )
 from common.utterance import Utterance
 from tests.support.redis_server import EXECUTABLES
@@ -93,7 +92,7 @@ async def settle(
     store: Store, claim: Claim, fields: Mapping[bytes, bytes], text: str = "", **detail: Any
 ) -> Settled:
     """The transcript of a claimed entry: `text`, or the audio's bytes."""
-    return await settle_transcript(
+    return await settle_utterance(
         store,
         claim,
         session=fields[b"session"].decode(),
@@ -107,13 +106,13 @@ async def settle(
 
 async def skip(store: Store, claim: Claim, fields: Mapping[bytes, bytes], **detail: Any) -> Settled:
     """A claimed entry turns out to be noise."""
-    return await settle_skip(
+    return await settle_utterance(
         store,
         claim,
         session=fields[b"session"].decode(),
         turn=int(fields[b"turn"]),
         utterance=fields[b"id"].decode(),
-        reason="noise",
+        skip="noise",
         stt_ms=3,
         detail=detail,
     )

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from common.keys import HANDED_BACK, STT_GROUP
+from common.keys import HANDED_BACK, LLM_GROUP, STT_GROUP
 from common.redis.store import Store
-from common.transitions.claims import Settled, hand_back, heartbeat, leave
+from common.transitions.answering import drop_wake_up
+from common.transitions.claims import Claim, Settled, hand_back, heartbeat, leave, make_group
 from tests.transitions.steps import (
     ON_BOTH_SERVERS,
     SHARD,
@@ -147,3 +148,18 @@ async def test_a_consumer_with_entries_stays(clean_store: Store) -> None:
 async def test_leaving_where_nothing_is(clean_store: Store, stream: str) -> None:
     assert await leave(clean_store, stream, STT_GROUP, STT) is True
     assert await everything(clean_store) == {}
+
+
+async def test_a_wake_up_that_names_no_session_is_deleted_by_its_holder_only(
+    clean_store: Store,
+) -> None:
+    turns = SHARD.turns
+    await make_group(clean_store, turns, LLM_GROUP)
+    entry = (await redis(clean_store).xadd(turns, {"v": "1", "session": "no such form!"})).decode()
+    await redis(clean_store).xreadgroup(LLM_GROUP, "llm-1", {turns: ">"}, count=1)
+    assert await drop_wake_up(clean_store, Claim(SHARD, turns, entry, "llm-2")) is Settled.LOST
+    assert await redis(clean_store).xlen(turns) == 1
+    assert await drop_wake_up(clean_store, Claim(SHARD, turns, entry, "llm-1")) is Settled.OK
+    assert await redis(clean_store).xlen(turns) == 0
+    assert (await redis(clean_store).xpending(turns, LLM_GROUP))["pending"] == 0
+    assert await drop_wake_up(clean_store, Claim(SHARD, turns, entry, "llm-1")) is Settled.LOST

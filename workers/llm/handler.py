@@ -23,6 +23,7 @@ from common.transitions.answering import (
     Attempt,
     NotTaken,
     bury_turn,
+    drop_wake_up,
     settle_turn,
     take_turn,
 )
@@ -45,9 +46,6 @@ EMPTY_TRIES: Final = 2
 one stands."""
 
 INTERRUPTED: Final = "interrupted"
-
-# A session that no wake-up is ever noted for: `take_turn` removes the entry as stale.
-NO_SESSION: Final = "not-a-wake-up"
 
 UNTAKEN: Final = {
     NotTaken.NOTHING: Settled.OK,
@@ -159,17 +157,7 @@ class LlmHandler:
         try:
             session = named_session(delivery.fields)
         except BadEntry:
-            answer = await context.lasting(
-                lambda: take_turn(
-                    self._store,
-                    delivery.claim,
-                    NO_SESSION,
-                    token=uuid4().hex,
-                    max_merge=1,
-                    history=0,
-                )
-            )
-            return Settled.LOST if answer is NotTaken.LOST else Settled.OK
+            return await context.lasting(lambda: drop_wake_up(self._store, delivery.claim))
         attempt = await self._take(delivery, context, session, Scope(1, 0), expiring=False)
         if isinstance(attempt, NotTaken):
             return Settled.LOST if attempt is NotTaken.LOST else None

@@ -19,7 +19,7 @@ from common.redis.store import Store
 from common.settings import SttSettings
 from common.traceparent import trace_of
 from common.transitions.claims import Claim, Settled
-from common.transitions.transcribing import bury_utterance, settle_skip, settle_transcript
+from common.transitions.transcribing import bury_utterance, settle_utterance
 from common.utterance import Utterance
 from workers.loop.handler import Delivery, HandlerContext
 from workers.stt.engine import Engine, Transcription
@@ -115,16 +115,17 @@ class SttHandler:
         self, claim: Claim, utterance: Utterance, heard: Transcription, *, stt_s: float
     ) -> Settled:
         """Put the transcript, or a tombstone for noise, in the entry's place."""
-        settlement: dict[str, Any] = {
-            "session": utterance.session,
-            "turn": utterance.turn,
-            "utterance": utterance.id,
-            "stt_ms": round(1000 * stt_s),
-            "detail": _detail(heard, model=self._ready.name, worker=claim.consumer),
-        }
-        if heard.text:
-            return await settle_transcript(self._store, claim, text=heard.text, **settlement)
-        return await settle_skip(self._store, claim, reason="noise", **settlement)
+        return await settle_utterance(
+            self._store,
+            claim,
+            session=utterance.session,
+            turn=utterance.turn,
+            utterance=utterance.id,
+            stt_ms=round(1000 * stt_s),
+            detail=_detail(heard, model=self._ready.name, worker=claim.consumer),
+            text=heard.text or None,
+            skip=None if heard.text else "noise",
+        )
 
     async def bury(
         self, delivery: Delivery, context: HandlerContext, *, reason: str, error: str

@@ -27,7 +27,7 @@ from common.settings import LimitSettings, RedisSettings
 from common.transitions.claims import Claim
 from common.transitions.publishing import publish
 from common.transitions.tending import tend
-from common.transitions.transcribing import settle_transcript
+from common.transitions.transcribing import settle_utterance
 from common.utterance import Utterance
 from ops.demo.recording_file import AUDIO
 from producer.shipping import shipper as shipping
@@ -98,7 +98,7 @@ async def _transcribe_all(store: Store) -> None:
     redis: Any = store.redis
     while rows := await redis.xreadgroup(STT_GROUP, "stt-1", {SHARD.utterances: ">"}):
         for entry, fields in rows[0][1]:
-            await settle_transcript(
+            await settle_utterance(
                 store,
                 Claim(SHARD, SHARD.utterances, entry.decode(), "stt-1"),
                 session="s1",

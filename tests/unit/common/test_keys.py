@@ -37,14 +37,14 @@ def test_the_names_of_a_shard() -> None:
 
 def test_the_keys_that_every_script_of_a_session_gets() -> None:
     shard = Shard(0)
-    assert shard.of_session("s") == [
-        shard.session("s"),
-        shard.inbox("s"),
-        shard.history("s"),
-        shard.open,
-        shard.turns,
-        shard.results,
-    ]
+    assert shard.of_session("s") == {
+        "SESSION": shard.session("s"),
+        "INBOX": shard.inbox("s"),
+        "HISTORY": shard.history("s"),
+        "OPEN": shard.open,
+        "TURNS": shard.turns,
+        "RESULTS": shard.results,
+    }
 
 
 @given(session_ids, st.integers(1, 16_384))

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from common.events import Transcript
 from common.keys import shard_of
 from common.transitions.claims import Settled, heartbeat
-from common.transitions.transcribing import settle_transcript
+from common.transitions.transcribing import settle_utterance
 from ops.bench.chaos.speech import text_of
 from tests.support.metric_samples import growth
 from tests.support.redis_server import RedisServer
@@ -232,13 +232,13 @@ async def test_a_heartbeat_beside_the_settling_takes_nothing_for_lost(
         return gone
 
     async def answered_late(*claim: Any, **transcript: Any) -> Settled:
-        settled = await settle_transcript(*claim, **transcript)
+        settled = await settle_utterance(*claim, **transcript)
         before = beats
         await until(lambda: beats >= before + 2)
         return settled
 
     monkeypatch.setattr(in_hand, "heartbeat", counted)
-    monkeypatch.setattr(stt, "settle_transcript", answered_late)
+    monkeypatch.setattr(stt, "settle_utterance", answered_late)
     settled = growth("earshot_settled_total", stage="stt", outcome="ok")
     await workers.start("w1")
     with capture_logs() as lines:

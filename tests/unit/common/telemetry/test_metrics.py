@@ -6,10 +6,10 @@ import pytest
 from prometheus_client import REGISTRY
 
 from common.telemetry.metrics import count
-from common.telemetry.turn_changes import Mark, What
+from common.telemetry.turn_changes import TurnChange, What
 from tests.support.metric_samples import growth
 
-TURN = Mark(
+TURN = TurnChange(
     what="reply",
     session="ada",
     turn=1,

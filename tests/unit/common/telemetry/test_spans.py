@@ -5,13 +5,13 @@ from dataclasses import replace
 from itertools import pairwise
 
 from common.telemetry.spans import Span, spans_of
-from common.telemetry.turn_changes import Mark
+from common.telemetry.turn_changes import TurnChange
 from common.traceparent import attempt_span, begin, of_turn, turn_span
 
 FOREIGN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SPOKEN = 1_790_000_000_000
 
-TURN = Mark(
+TURN = TurnChange(
     what="reply",
     session="ada",
     turn=3,
@@ -39,15 +39,15 @@ EARLY = replace(
 )
 
 
-def spans(*marks: Mark) -> dict[str, Span]:
-    return {span.name: span for span in spans_of(marks)}
+def spans(*changes: TurnChange) -> dict[str, Span]:
+    return {span.name: span for span in spans_of(changes)}
 
 
-def whole_turn(turn: Mark, final: str) -> dict[str, Span]:
-    """All spans of a turn, made mark by mark as the processes do."""
+def whole_turn(turn: TurnChange, final: str) -> dict[str, Span]:
+    """All spans of a turn, made change by change as the processes do."""
     found: dict[str, Span] = {}
     for what in (final, "transcribed", "transcript", "reply"):
-        found |= spans(replace(turn, what=what))  # type: ignore[arg-type]  # names of marks
+        found |= spans(replace(turn, what=what))  # type: ignore[arg-type]  # names of changes
     return found
 
 

@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.redis.store import Store
-from common.telemetry.turn_changes import Mark, split
+from common.telemetry.turn_changes import TurnChange, split
 from common.traceparent import begin
 from common.transitions.publishing import commit
 from common.transitions.tending import forget, tend
@@ -34,16 +34,16 @@ pytestmark = ON_BOTH_SERVERS
 
 
 class Heard:
-    """A store whose marks are kept; `told` gives those since it was asked last."""
+    """A store whose changes are kept; `told` gives those since it was asked last."""
 
     def __init__(self, store: Store) -> None:
-        self.marks: list[Mark] = []
-        self.store = replace(store, listener=self.marks.extend)
+        self.changes: list[TurnChange] = []
+        self.store = replace(store, listener=self.changes.extend)
 
     def told(self) -> list[tuple[str, int, str]]:
-        marks = self.marks.copy()
-        self.marks.clear()
-        return [(mark.what, mark.turn, mark.reason) for mark in marks]
+        changes = self.changes.copy()
+        self.changes.clear()
+        return [(change.what, change.turn, change.reason) for change in changes]
 
 
 @pytest.fixture
@@ -53,11 +53,11 @@ def heard(clean_store: Store) -> Heard:
 
 async def test_a_turn_is_told_from_its_publish_to_its_reply(heard: Heard) -> None:
     await hear(heard.store, "u1", traceparent=begin("u1"), length_ms=900, silence_ms=70)
-    assert [mark.what for mark in heard.marks] == ["heard", "published"]
+    assert [change.what for change in heard.changes] == ["heard", "published"]
     await transcribe(heard.store)
     await reply(heard.store, await take(heard.store))
-    assert [mark.what for mark in heard.marks[2:]] == ["transcribed", "transcript", "reply"]
-    last = heard.marks[-1]
+    assert [change.what for change in heard.changes[2:]] == ["transcribed", "transcript", "reply"]
+    last = heard.changes[-1]
     assert (last.session, last.turn, last.utterance, last.attempt) == (ADA, 1, "u1", 1)
     assert (last.traceparent, last.length_ms, last.silence_ms) == (begin("u1"), 900, 70)
     stages = [
@@ -80,7 +80,7 @@ async def test_a_draft_is_told_when_it_is_final_and_not_before(heard: Heard) -> 
     await transcribe(heard.store)
     assert heard.told() == [("heard", 1, ""), ("transcribed", 1, "")]
     await commit(heard.store, ADA, "u1", 1)
-    committed = heard.marks[0]
+    committed = heard.changes[0]
     assert committed.committed == committed.at == committed.ready
     assert heard.told() == [("committed", 1, ""), ("transcript", 1, "")]
     await commit(heard.store, ADA, "u1", 1)  # its answer was lost
@@ -91,7 +91,7 @@ async def test_turns_that_are_answered_together_end_together(heard: Heard) -> No
     await hear_text(heard.store, "u1", "u2")
     heard.told()
     await reply(heard.store, await take(heard.store))
-    assert [mark.into for mark in heard.marks] == [2, None]
+    assert [change.into for change in heard.changes] == [2, None]
     assert heard.told() == [("skipped", 1, "merged"), ("reply", 2, "")]
 
 
@@ -121,7 +121,7 @@ async def test_a_claim_that_is_not_ours_tells_nothing(heard: Heard) -> None:
 
 
 async def test_a_listener_that_fails_changes_nothing(clean_store: Store) -> None:
-    def broken(marks: Sequence[Mark]) -> None:
+    def broken(changes: Sequence[TurnChange]) -> None:
         raise RuntimeError("cannot count")
 
     with capture_logs() as lines:

@@ -21,7 +21,7 @@ from common.results import subscriber
 from common.settings import ListenSettings, RedisSettings
 from common.transitions.claims import Claim, make_group
 from common.transitions.tending import forget
-from common.transitions.transcribing import bury_utterance, settle_skip, settle_transcript
+from common.transitions.transcribing import bury_utterance, settle_utterance
 from common.utterance import Utterance
 from ops.jobs.transcribe import transcriber as module
 from ops.jobs.transcribe.transcriber import Run, Transcriber
@@ -102,11 +102,11 @@ class Stt:
                 self._store, claim, **names, reason="bad", error=str(said), deliveries=1, worker="w"
             )
         elif said:
-            await settle_transcript(
+            await settle_utterance(
                 self._store, claim, **names, text=said, stt_ms=1, detail=detail(said)
             )
         else:
-            await settle_skip(self._store, claim, **names, reason="noise", stt_ms=1, detail={})
+            await settle_utterance(self._store, claim, **names, skip="noise", stt_ms=1, detail={})
 
 
 @asynccontextmanager
@@ -147,7 +147,7 @@ async def test_segments_become_lines_of_their_own(store: Store, talk: Path) -> N
     class Wordy(Stt):
         async def _settle(self, entry: str, fields: dict[bytes, bytes]) -> None:
             said = Utterance.from_fields(fields, max_audio=2**22)
-            await settle_transcript(
+            await settle_utterance(
                 self._store,
                 Claim(SHARD, SHARD.recordings, entry, "w"),
                 session=said.session,

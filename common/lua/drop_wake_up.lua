@@ -1,0 +1,13 @@
+-- drop_wake_up: deletes an entry of `turns` that names no session.
+--
+-- keys: turns
+-- args: entry consumer
+--
+-- No turn belongs to such an entry; `tend` wakes the session that was meant.
+-- Answers 1; 0: another worker has the claim.
+if #redis.call('XPENDING', turns, 'llm', entry, entry, 1, consumer) == 0 then
+  return 0
+end
+redis.call('XACK', turns, 'llm', entry)
+redis.call('XDEL', turns, entry)
+return 1
