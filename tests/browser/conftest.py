@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 from ops.demo.recording_file import AUDIO, sentences
 from tests.browser.chromium import chromium
 from tests.support.dashboard_process import DashboardProcess
-from tests.support.fake_pipeline import Actor
+from tests.support.fake_pipeline import FakePipeline
 from tests.support.redis_server import RedisServer
 
 expect.set_options(timeout=60_000)  # a busy machine's patience
@@ -57,9 +57,9 @@ def server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(scope="module")
-def actor(server: RedisServer) -> Iterator[Actor]:
-    with Actor(server) as actor:
-        yield actor
+def fake_pipeline(server: RedisServer) -> Iterator[FakePipeline]:
+    with FakePipeline(server) as fake_pipeline:
+        yield fake_pipeline
 
 
 @pytest.fixture(scope="module")

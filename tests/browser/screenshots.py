@@ -13,7 +13,7 @@ from ops.demo.recording_file import AUDIO
 from tests.browser.chromium import chromium
 from tests.support.dashboard_process import DashboardProcess
 from tests.support.fake_pipeline import SHARD
-from tests.support.pipeline import Pipeline, pipeline
+from tests.support.pipeline import Pipeline, running_pipeline
 from tests.support.repository import ROOT
 
 IMAGES: Final = ROOT / "docs" / "images"
@@ -59,7 +59,7 @@ def main() -> None:
     IMAGES.mkdir(exist_ok=True)
     with (
         TemporaryDirectory() as folder,
-        pipeline(Path(folder), stt=2, llm=1) as parts,
+        running_pipeline(Path(folder), stt=2, llm=1) as parts,
         DashboardProcess(Path(folder), parts.redis.url, {}) as dashboard,
         chromium() as browser,
     ):

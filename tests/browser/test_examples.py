@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.support.dashboard_process import DashboardProcess
-from tests.support.fake_pipeline import Actor
+from tests.support.fake_pipeline import FakePipeline
 from tests.support.redis_server import RedisServer
 from tests.support.repository import ROOT
 from tests.support.waiting import until_sync
@@ -50,16 +50,16 @@ def following(*arguments: str, log: Path) -> Iterator[None]:
             process.terminate()
 
 
-def test_from_python(server: RedisServer, actor: Actor, tmp_path: Path) -> None:
+def test_from_python(server: RedisServer, fake_pipeline: FakePipeline, tmp_path: Path) -> None:
     log = tmp_path / "log"
     client = [sys.executable, str(EXAMPLES / "follow.py"), server.url, "0"]
     with following(*client, log=log):
-        actor.say("kitchen", "What time is it?")
-        actor.answer("kitchen", "It is <b>late</b>.")
+        fake_pipeline.say("kitchen", "What time is it?")
+        fake_pipeline.answer("kitchen", "It is <b>late</b>.")
         until_sync(log.read_text, lambda text: "told" in text)
         server.restart()
-        actor.speak("kitchen")
-        actor.skip()
+        fake_pipeline.speak("kitchen")
+        fake_pipeline.skip()
         lines = until_sync(log.read_text, lambda text: "noise" in text).splitlines()
     assert lines == [
         "kitchen said: What time is it?",
@@ -68,7 +68,7 @@ def test_from_python(server: RedisServer, actor: Actor, tmp_path: Path) -> None:
     ]
 
 
-def test_from_a_shell(server: RedisServer, actor: Actor, tmp_path: Path) -> None:
+def test_from_a_shell(server: RedisServer, fake_pipeline: FakePipeline, tmp_path: Path) -> None:
     log = tmp_path / "log"
     number = 0
 
@@ -76,8 +76,8 @@ def test_from_a_shell(server: RedisServer, actor: Actor, tmp_path: Path) -> None
         # until it follows, what is said is not new to it
         nonlocal number
         number += 1
-        actor.say(f"17-{number}", "Hello\nthere")
-        actor.answer(f"17-{number}", "Good day.")
+        fake_pipeline.say(f"17-{number}", "Hello\nthere")
+        fake_pipeline.answer(f"17-{number}", "Good day.")
         return log.read_text()
 
     with following(str(EXAMPLES / "follow.sh"), "-p", str(server.port), log=log):
@@ -89,7 +89,7 @@ def test_from_a_shell(server: RedisServer, actor: Actor, tmp_path: Path) -> None
 
 
 def test_from_a_page_of_another_origin(
-    page: Page, server: RedisServer, actor: Actor, origin: str, tmp_path: Path
+    page: Page, server: RedisServer, fake_pipeline: FakePipeline, origin: str, tmp_path: Path
 ) -> None:
     variables = {
         "EARSHOT_DASHBOARD__TOKEN": TOKEN,
@@ -102,10 +102,10 @@ def test_from_a_page_of_another_origin(
         page.fill("#token", TOKEN)
         with page.expect_response("**/events*"):
             page.click("button")
-        actor.say("office", "Who is there?")
+        fake_pipeline.say("office", "Who is there?")
         expect(page.locator("li")).to_have_text(["office said: Who is there?"])
         dashboard.stop()
-        actor.answer("office", "<i>Nobody</i>.")
+        fake_pipeline.answer("office", "<i>Nobody</i>.")
         dashboard.start()
         expect(page.locator("li")).to_have_text(
             ["office said: Who is there?", "office was told: <i>Nobody</i>."]

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from common.keys import WORKERS, worker_key
 from tests.support.dashboard_process import DashboardProcess
-from tests.support.fake_pipeline import LLM, STT, Actor
+from tests.support.fake_pipeline import LLM, STT, FakePipeline
 from tests.support.redis_server import RedisServer
 
 AWAY = "the LLM server at http://h:1/v1 cannot be reached <b>at all</b>"
@@ -22,10 +22,10 @@ def _report(server: RedisServer, name: str, role: str, **more: str) -> None:
 
 
 def test_a_dead_letter_is_heard_and_replayed_by_a_click(
-    page: Page, dashboard: DashboardProcess, actor: Actor
+    page: Page, dashboard: DashboardProcess, fake_pipeline: FakePipeline
 ) -> None:
-    actor.speak("cellar", seconds=1.5)
-    actor.bury("the engine <i>fell over</i>")
+    fake_pipeline.speak("cellar", seconds=1.5)
+    fake_pipeline.bury("the engine <i>fell over</i>")
     page.goto(f"{dashboard.url}#/dead")
     letter = page.locator(".letter")
     expect(letter.locator(".why")).to_have_text("the engine <i>fell over</i>")
@@ -41,17 +41,17 @@ def test_a_dead_letter_is_heard_and_replayed_by_a_click(
         "replayed as turn 2 of session cellar"
     )
     expect(letter).to_have_count(0)
-    actor.transcribe("Who is there?")
-    actor.answer("cellar", "Nobody.")
+    fake_pipeline.transcribe("Who is there?")
+    fake_pipeline.answer("cellar", "Nobody.")
     page.goto(f"{dashboard.url}#/conversations/cellar")
     expect(page.locator(".turn .replied .text:visible")).to_have_text(["Nobody."])
 
 
 def test_a_dead_letter_is_dropped_only_when_that_is_confirmed(
-    page: Page, dashboard: DashboardProcess, actor: Actor
+    page: Page, dashboard: DashboardProcess, fake_pipeline: FakePipeline
 ) -> None:
-    actor.speak("barn")
-    actor.bury("it is no FLAC")
+    fake_pipeline.speak("barn")
+    fake_pipeline.bury("it is no FLAC")
     page.goto(f"{dashboard.url}#/dead")
     letter = page.locator(".letter")
     drop = letter.get_by_role("button", name="Drop")
@@ -68,15 +68,15 @@ def test_a_dead_letter_is_dropped_only_when_that_is_confirmed(
 
 
 def test_what_waits_who_holds_it_and_the_llm_server(
-    page: Page, dashboard: DashboardProcess, actor: Actor, server: RedisServer
+    page: Page, dashboard: DashboardProcess, fake_pipeline: FakePipeline, server: RedisServer
 ) -> None:
     _report(server, STT, "stt", model="demo")
     _report(server, LLM, "llm")
     _report(server, "llm-2", "llm", state="waiting", waits_for=AWAY)
     for _ in range(3):
-        actor.speak("yard")
-    actor.say("hall", "Is anybody in?")
-    attempt = actor.take("hall")
+        fake_pipeline.speak("yard")
+    fake_pipeline.say("hall", "Is anybody in?")
+    attempt = fake_pipeline.take("hall")
     page.goto(f"{dashboard.url}#/pipeline")
     cards = page.locator("#pipeline .card")
     expect(cards.filter(has_text="Speech to transcribe")).to_contain_text("3 waiting, 0 in hand")
@@ -86,9 +86,9 @@ def test_what_waits_who_holds_it_and_the_llm_server(
     rows = page.locator("#pipeline tbody tr")
     expect(rows.filter(has_text="llm-1")).to_contain_text("1 (hall)")
     expect(rows.filter(has_text="stt-1")).to_contain_text("nothing")
-    actor.settle(attempt, "I am.")
+    fake_pipeline.settle(attempt, "I am.")
     for text in ("one", "two", "three"):
-        actor.transcribe(text)
+        fake_pipeline.transcribe(text)
     chart = cards.filter(has_text="Waiting for speech to text")
     expect(chart.locator(".small")).to_contain_text("in the middle (p50)")
     expect(chart.locator("canvas")).to_be_visible()
@@ -96,7 +96,7 @@ def test_what_waits_who_holds_it_and_the_llm_server(
 
 
 def test_redis_away_is_said(
-    page: Page, dashboard: DashboardProcess, actor: Actor, server: RedisServer
+    page: Page, dashboard: DashboardProcess, fake_pipeline: FakePipeline, server: RedisServer
 ) -> None:
     page.goto(f"{dashboard.url}#/pipeline")
     expect(page.locator("#llm-server")).to_be_visible()

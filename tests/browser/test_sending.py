@@ -10,12 +10,12 @@ from playwright.sync_api import Page, expect
 
 from ops.demo.recording_file import AUDIO, normalised, sentences
 from tests.support.dashboard_process import DashboardProcess
-from tests.support.pipeline import Pipeline, pipeline
+from tests.support.pipeline import Pipeline, running_pipeline
 
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    with pipeline(tmp_path_factory.mktemp("pipeline")) as parts:
+    with running_pipeline(tmp_path_factory.mktemp("pipeline")) as parts:
         yield parts
 
 

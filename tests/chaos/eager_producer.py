@@ -78,7 +78,7 @@ class Diary:
         return [int(line) for line in path.read_text().split()] if path.exists() else []
 
 
-class Mortal(Outbox):
+class DyingOutbox(Outbox):
     """An outbox whose process may die just before it forgets, and that notes new ids."""
 
     before_forgetting: Callable[[], None]
@@ -93,10 +93,10 @@ class Mortal(Outbox):
         super().forget(place)
 
 
-class Speaker:
+class EagerProducer:
     """One session's producer, but for the microphone."""
 
-    def __init__(self, session: str, diary: Diary, outbox: Mortal, shipper: Shipper) -> None:
+    def __init__(self, session: str, diary: Diary, outbox: DyingOutbox, shipper: Shipper) -> None:
         self._session = session
         self._diary = diary
         self._outbox = outbox
@@ -185,7 +185,7 @@ async def _come_back(died: Death, settings: Settings) -> None:
         await asyncio.sleep(limits.turn_timeout_s + 3 * limits.tend_after_s)
 
 
-def run_speaker(settings: Settings, session: str, numbers: range, folder: Path) -> None:
+def run_eager_producer(settings: Settings, session: str, numbers: range, folder: Path) -> None:
     """Say what has not been said yet, ship it all, and wait for SIGTERM."""
     logs.set_up(settings.log, session=session)
     run_role(lambda stop: _run(settings, session, numbers, folder, stop))
@@ -195,11 +195,11 @@ async def _run(
     settings: Settings, session: str, numbers: range, folder: Path, stop: asyncio.Event
 ) -> None:
     diary = Diary(folder, session)
-    outbox = Mortal(folder / "outbox", session, max_bytes=10**8, max_age_s=10**5)
+    outbox = DyingOutbox(folder / "outbox", session, max_bytes=10**8, max_age_s=10**5)
     async with open_store(settings) as store:
         link = make_link(store, settings)
         shipper = Shipper(store, link, outbox, eager_backlog=settings.listen.eager_backlog)
-        speaker = Speaker(session, diary, outbox, shipper)
+        speaker = EagerProducer(session, diary, outbox, shipper)
 
         async def live() -> None:
             await wait_for_redis(link, store, settings)

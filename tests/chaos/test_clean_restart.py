@@ -5,7 +5,7 @@ hand at that moment.
 import asyncio
 from pathlib import Path
 
-from tests.chaos.worker_processes import scene
+from tests.chaos.worker_processes import running_worker_processes
 from tests.support.redis_server import RedisServer
 
 EVERYSEC = {"appendonly": "yes", "appendfsync": "everysec"}
@@ -13,11 +13,13 @@ EVERYSEC = {"appendonly": "yes", "appendfsync": "everysec"}
 
 async def test_restarts_under_load_lose_nothing(tmp_path: Path) -> None:
     with RedisServer(options=EVERYSEC) as server:
-        async with scene(tmp_path, server.url, stt=2, llm=2, tokens_per_s=200.0) as on:
+        async with running_worker_processes(
+            tmp_path, server.url, stt=2, llm=2, tokens_per_s=200.0
+        ) as workers:
             for number in range(90):
-                await on.publish(f"s{number % 9}")
+                await workers.publish(f"s{number % 9}")
                 if number in {30, 60}:
                     await asyncio.to_thread(server.restart, clean=True)
                 await asyncio.sleep(0.02)
-            findings = await on.rest()
+            findings = await workers.wait_until_at_rest()
             assert findings.answered == findings.accepted == 90

@@ -11,8 +11,8 @@ import pytest
 
 from ops.bench.chaos.plan import Plan
 from ops.local.machine import free_port
-from tests.chaos.worker_processes import scene
-from tests.support.redis_nodes import DURABLE, START_S, Fleet, Node
+from tests.chaos.worker_processes import running_worker_processes
+from tests.support.redis_nodes import DURABLE, START_S, RedisNode, RedisNodes
 from tests.support.waiting import until_sync
 
 MASTERS = 3
@@ -24,12 +24,12 @@ pytestmark = [pytest.mark.full, pytest.mark.timeout(300)]
 
 
 @pytest.fixture
-def nodes() -> Iterator[list[Node]]:
+def nodes() -> Iterator[list[RedisNode]]:
     """Three masters with a replica each."""
-    with Fleet() as fleet:
+    with RedisNodes() as started:
         # a bus port of its own: by default it is the port and 10000, which may be no port
         nodes = [
-            fleet.add([*DURABLE, *CLUSTER, f"cluster-port {free_port()}"])
+            started.add([*DURABLE, *CLUSTER, f"cluster-port {free_port()}"])
             for _ in range(2 * MASTERS)
         ]
         until_sync(lambda: all(node.info("server") for node in nodes))
@@ -51,7 +51,7 @@ def nodes() -> Iterator[list[Node]]:
         yield nodes
 
 
-def is_whole(node: Node) -> bool:
+def is_whole(node: RedisNode) -> bool:
     with node.client() as client:
         state = str(client.execute_command("CLUSTER INFO"))
     replicates = node.info("replication")
@@ -59,15 +59,15 @@ def is_whole(node: Node) -> bool:
     return "cluster_state:ok" in state.replace("'", "").replace(" ", "") and bool(follows)
 
 
-def is_master(node: Node) -> bool:
+def is_master(node: RedisNode) -> bool:
     return node.info("replication").get("role") == "master"
 
 
-async def test_a_master_killed_under_load(nodes: list[Node], tmp_path: Path) -> None:
+async def test_a_master_killed_under_load(nodes: list[RedisNode], tmp_path: Path) -> None:
     url = "redis+cluster://" + ",".join(f"127.0.0.1:{node.port}" for node in nodes)
     plan = Plan(utterances=500, sessions=30, seconds=SECONDS, seed=2, broken=2)
-    async with scene(tmp_path, url, stt=2, llm=2, shards=SHARDS) as on:
-        on.stage.start_producers(plan, 2)
+    async with running_worker_processes(tmp_path, url, stt=2, llm=2, shards=SHARDS) as workers:
+        workers.stage.start_producers(plan, 2)
         await asyncio.sleep(SECONDS / 3)
         victim = next(node for node in nodes if is_master(node))
         victim.kill()
@@ -76,7 +76,7 @@ async def test_a_master_killed_under_load(nodes: list[Node], tmp_path: Path) -> 
         )
         await asyncio.sleep(SECONDS / 3)
         victim.start()  # it comes back as a replica, with a past of its own
-        findings = await on.rest_of(plan, patience_s=40)
+        findings = await workers.wait_until_at_rest_after(plan, patience_s=40)
         # what was acknowledged in the very moment of the kill may not have reached the replica
         assert findings.unheard <= 3
         assert findings.lost == findings.unheard

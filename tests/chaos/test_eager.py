@@ -11,8 +11,16 @@ from typing import Any
 
 from common.events import Ending, Event, Heard, Reply, Skipped, Transcript, parse_event
 from ops.bench.chaos.speech import text_of
-from tests.chaos.eager_producer import BLOCK, DEATHS, Death, Diary, death_in, resumes, run_speaker
-from tests.chaos.worker_processes import Scene, scene
+from tests.chaos.eager_producer import (
+    BLOCK,
+    DEATHS,
+    Death,
+    Diary,
+    death_in,
+    resumes,
+    run_eager_producer,
+)
+from tests.chaos.worker_processes import WorkerProcesses, running_worker_processes
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 
@@ -21,17 +29,17 @@ UTTERANCES = 2 * len(DEATHS)  # of each speaker: every death, with and without a
 STT_KILL_EVERY_S = 0.6
 
 
-async def events_of(on: Scene) -> list[Event]:
-    redis: Any = on.stage.store.redis
-    rows = await redis.xrange(on.stage.store.all_shards()[0].results)
+async def events_of(workers: WorkerProcesses) -> list[Event]:
+    redis: Any = workers.stage.store.redis
+    rows = await redis.xrange(workers.stage.store.all_shards()[0].results)
     return [parse_event(fields) for _, fields in rows]
 
 
-async def kill_stt_workers(on: Scene, seed: int) -> None:
+async def kill_stt_workers(workers: WorkerProcesses, seed: int) -> None:
     rng = random.Random(seed)
     while True:
         await asyncio.sleep(rng.uniform(0, 2 * STT_KILL_EVERY_S))
-        on.stage.pool.kill(rng.choice(on.stage.pool.names("stt")), down_s=0.1)
+        workers.stage.pool.kill(rng.choice(workers.stage.pool.names("stt")), down_s=0.1)
 
 
 async def test_every_turn_ends_once_and_nothing_unconfirmed_is_shown(
@@ -39,31 +47,36 @@ async def test_every_turn_ends_once_and_nothing_unconfirmed_is_shown(
 ) -> None:
     sessions = [f"speaker-{number}" for number in range(SPEAKERS)]
     diaries = [Diary(tmp_path, session) for session in sessions]
-    async with scene(
+    async with running_worker_processes(
         tmp_path,
         redis_server.url,
         stt=2,
         slow_s=0.1,
         worker={"claim_idle_s": 0.6, "max_deliveries": 50, "backoff_max_s": 0.5},
         limits={"turn_timeout_s": 1.5, "tend_after_s": 0.5},
-    ) as on:
+    ) as workers:
         for share, session in enumerate(sessions):
             numbers = range(share * UTTERANCES, (share + 1) * UTTERANCES)
-            on.stage.pool.start(
-                f"speaker-{share}", run_speaker, on.stage.settings, session, numbers, tmp_path
+            workers.stage.pool.start(
+                f"speaker-{share}",
+                run_eager_producer,
+                workers.stage.settings,
+                session,
+                numbers,
+                tmp_path,
             )
-        killing = asyncio.create_task(kill_stt_workers(on, seed=1))
+        killing = asyncio.create_task(kill_stt_workers(workers, seed=1))
 
-        async def said() -> bool:
+        async def done() -> bool:
             return all(diary.noted("done") for diary in diaries)
 
-        await until(said)
+        await until(done)
         killing.cancel()
         with suppress(asyncio.CancelledError):
             await killing
-        assert await on.stage.rest(0, 60)
-        events = await events_of(on)
-        deaths = on.stage.pool.deaths
+        assert await workers.stage.rest(0, 60)
+        events = await events_of(workers)
+        deaths = workers.stage.pool.deaths
         assert deaths.crashed == 0
         assert deaths.killed > SPEAKERS * (UTTERANCES - 2), "producers, and STT workers beside them"
 

@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 
 from common.keys import LLM_GROUP, STT_GROUP
-from tests.chaos.worker_processes import Scene, log_lines, scene
+from tests.chaos.worker_processes import WorkerProcesses, log_lines, running_worker_processes
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 
 HOLDING = {"stt": {"stt": 2, "slow_s": 1.0}, "llm": {"llm": 2, "tokens_per_s": 20.0}}
 
 
-async def holder(on: Scene, role: str, session: str) -> str:
+async def holder(workers: WorkerProcesses, role: str, session: str) -> str:
     """The place in the pool that works on the only thing there is to do."""
-    redis: Any = on.stage.store.redis
-    shard = on.stage.store.all_shards()[0]
+    redis: Any = workers.stage.store.redis
+    shard = workers.stage.store.all_shards()[0]
     stream, group = (shard.turns, LLM_GROUP) if role == "llm" else (shard.utterances, STT_GROUP)
 
     async def look() -> str:
@@ -24,7 +24,9 @@ async def holder(on: Scene, role: str, session: str) -> str:
         if not rows or (role == "llm" and not await redis.hget(shard.session(session), "token")):
             return ""
         pid = int(rows[0]["consumer"].decode().split("-")[-2])
-        return next(name for name in on.stage.pool.names(role) if on.stage.pool.pid(name) == pid)
+        return next(
+            name for name in workers.stage.pool.names(role) if workers.stage.pool.pid(name) == pid
+        )
 
     name: str = await until(look)
     return name
@@ -34,21 +36,21 @@ async def holder(on: Scene, role: str, session: str) -> str:
 async def test_what_a_frozen_worker_held_is_done_by_another_and_once(
     redis_server: RedisServer, tmp_path: Path, role: str
 ) -> None:
-    async with scene(tmp_path, redis_server.url, **HOLDING[role]) as on:  # type: ignore[arg-type]  # counts and seconds
-        planned = await on.publish("s")
-        frozen = await holder(on, role, "s")
-        assert on.stage.pool.freeze(frozen)
-        await on.stage.ended(planned.id)
-        on.stage.pool.thaw(frozen)
+    async with running_worker_processes(tmp_path, redis_server.url, **HOLDING[role]) as workers:  # type: ignore[arg-type]  # counts and seconds
+        planned = await workers.publish("s")
+        frozen = await holder(workers, role, "s")
+        assert workers.stage.pool.freeze(frozen)
+        await workers.stage.ended(planned.id)
+        workers.stage.pool.thaw(frozen)
 
-        async def said() -> list[str]:
+        async def noticed() -> list[str]:
             return log_lines(tmp_path, frozen, "claim_lost")
 
-        await until(said)
+        await until(noticed)
         # it goes on working, and says nothing more about it
         for number in range(6):
-            await on.publish(f"s{number}")
-        findings = await on.rest()
+            await workers.publish(f"s{number}")
+        findings = await workers.wait_until_at_rest()
         assert findings.answered == 7
         assert len(log_lines(tmp_path, frozen, "claim_lost")) == 1
-        assert not on.stage.pool.deaths.killed
+        assert not workers.stage.pool.deaths.killed

@@ -10,7 +10,7 @@ import pytest
 
 from common.keys import LLM_GROUP
 from ops.bench.chaos.stage import LLM_SERVER
-from tests.chaos.worker_processes import scene
+from tests.chaos.worker_processes import running_worker_processes
 from tests.support.redis_server import RedisServer
 
 
@@ -20,17 +20,17 @@ from tests.support.redis_server import RedisServer
 async def test_what_was_said_meanwhile_is_answered_after(
     redis_server: RedisServer, tmp_path: Path, away_s: float, utterances: int
 ) -> None:
-    async with scene(tmp_path, redis_server.url, stt=2, llm=2) as on:
-        await on.stage.pool.stop(LLM_SERVER)
+    async with running_worker_processes(tmp_path, redis_server.url, stt=2, llm=2) as workers:
+        await workers.stage.pool.stop(LLM_SERVER)
         for number in range(utterances):
-            await on.publish(f"s{number % 20}")
+            await workers.publish(f"s{number % 20}")
             await asyncio.sleep(away_s / utterances)
-        redis: Any = on.stage.store.redis
-        shard = on.stage.store.all_shards()[0]
+        redis: Any = workers.stage.store.redis
+        shard = workers.stage.store.all_shards()[0]
         claims = await redis.xpending_range(shard.turns, LLM_GROUP, "-", "+", 100)
         assert all(claim["times_delivered"] <= 1 for claim in claims)
         assert await redis.xlen(shard.dead) == 0
-        on.start_llm_server()
-        findings = await on.rest()
+        workers.start_llm_server()
+        findings = await workers.wait_until_at_rest()
         assert findings.answered == utterances
         assert findings.dead_letters == 0

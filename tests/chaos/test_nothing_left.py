@@ -9,7 +9,7 @@ from typing import Any
 from common.keys import HANDED_BACK, LLM_GROUP, SHARDS, STT_GROUP, WORKERS
 from common.redis.link import Link
 from ops.bench.chaos.plan import Kind
-from tests.chaos.worker_processes import Scene, scene
+from tests.chaos.worker_processes import WorkerProcesses, running_worker_processes
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from workers.loop.caretaker import Caretaker
@@ -21,7 +21,7 @@ OUTBOX = {"outbox_max_age_s": 0.5}  # shorter than what was sent is remembered
 async def test_after_deaths_errors_and_goodbyes_the_server_is_clean(
     redis_server: RedisServer, tmp_path: Path
 ) -> None:
-    async with scene(
+    async with running_worker_processes(
         tmp_path,
         redis_server.url,
         stt=2,
@@ -29,27 +29,27 @@ async def test_after_deaths_errors_and_goodbyes_the_server_is_clean(
         limits=TTL,
         listen=OUTBOX,
         worker={"max_deliveries": 4, "claim_idle_s": 0.4},
-    ) as on:
-        pool = on.stage.pool
+    ) as workers:
+        pool = workers.stage.pool
         for number in range(24):
-            await on.publish(f"s{number % 6}", Kind.NOISE if number % 7 == 0 else Kind.SPEECH)
+            await workers.publish(f"s{number % 6}", Kind.NOISE if number % 7 == 0 else Kind.SPEECH)
             if number % 8 == 3:
                 pool.kill(f"{('stt', 'llm')[number % 2]}-1")
-        await on.publish("s1", Kind.BROKEN)
-        await on.publish("s2", Kind.STT_POISON)
-        await on.publish("s3", Kind.LLM_POISON)
-        findings = await on.rest()
+        await workers.publish("s1", Kind.BROKEN)
+        await workers.publish("s2", Kind.STT_POISON)
+        await workers.publish("s3", Kind.LLM_POISON)
+        findings = await workers.wait_until_at_rest()
         assert findings.errors == 3
         await pool.stop(*pool.names("stt-"), *pool.names("llm-"))
-        await sweep(on)
-        await until(lambda: only_what_lasts(on))
-        assert await consumers(on) <= {HANDED_BACK}
+        await sweep(workers)
+        await until(lambda: only_what_lasts(workers))
+        assert await consumers(workers) <= {HANDED_BACK}
 
 
-async def sweep(on: Scene) -> None:
+async def sweep(workers: WorkerProcesses) -> None:
     """Have the consumers of the killed workers swept, as the living do now and then."""
-    store = on.stage.store
-    link = Link(store.redis, on.stage.settings.redis, max_pause_s=1)
+    store = workers.stage.store
+    link = Link(store.redis, workers.stage.settings.redis, max_pause_s=1)
     shard = store.all_shards()[0]
     await asyncio.sleep(0.1)
     caretaker = Caretaker(store, link, "test", claim_idle_s=0.001)
@@ -58,9 +58,9 @@ async def sweep(on: Scene) -> None:
         await caretaker.sweep(stream, STT_GROUP)
 
 
-async def consumers(on: Scene) -> set[str]:
-    redis: Any = on.stage.store.redis
-    shard = on.stage.store.all_shards()[0]
+async def consumers(workers: WorkerProcesses) -> set[str]:
+    redis: Any = workers.stage.store.redis
+    shard = workers.stage.store.all_shards()[0]
     rows = [
         row
         for stream, group in (
@@ -74,13 +74,13 @@ async def consumers(on: Scene) -> set[str]:
     return {row["name"].decode() for row in rows}
 
 
-async def only_what_lasts(on: Scene) -> bool:
+async def only_what_lasts(workers: WorkerProcesses) -> bool:
     """Whether there is nothing but streams, which are bounded, and the noted number of shards.
 
     The names of workers are kept for an hour.
     """
-    redis: Any = on.stage.store.redis
-    shard = on.stage.store.all_shards()[0]
+    redis: Any = workers.stage.store.redis
+    shard = workers.stage.store.all_shards()[0]
     lasting = {
         SHARDS,
         shard.utterances,

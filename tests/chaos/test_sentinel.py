@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ops.bench.chaos.plan import Plan
-from tests.chaos.worker_processes import scene
-from tests.support.redis_nodes import CAREFUL, DURABLE, Fleet
+from tests.chaos.worker_processes import running_worker_processes
+from tests.support.redis_nodes import CAREFUL, DURABLE, RedisNodes
 from tests.support.waiting import until_sync
 
 SERVICE = "earshot"
@@ -23,10 +23,10 @@ pytestmark = [pytest.mark.full, pytest.mark.timeout(300)]
 class Watched:
     """A master with two replicas, and who watches over them."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self.master = fleet.add([*DURABLE, *CAREFUL])
+    def __init__(self, nodes: RedisNodes) -> None:
+        self.master = nodes.add([*DURABLE, *CAREFUL])
         self.replicas = [
-            fleet.add([*DURABLE, *CAREFUL, f"replicaof 127.0.0.1 {self.master.port}"])
+            nodes.add([*DURABLE, *CAREFUL, f"replicaof 127.0.0.1 {self.master.port}"])
             for _ in range(2)
         ]
         until_sync(lambda: self.master.info("replication").get("connected_slaves") == 2)
@@ -35,7 +35,7 @@ class Watched:
             f"sentinel down-after-milliseconds {SERVICE} 1000",
             f"sentinel failover-timeout {SERVICE} 5000",
         ]
-        self.sentinels = [fleet.add(orders, "--sentinel") for _ in range(SENTINELS)]
+        self.sentinels = [nodes.add(orders, "--sentinel") for _ in range(SENTINELS)]
         until_sync(self._know_each_other)
 
     def _know_each_other(self) -> bool:
@@ -54,20 +54,20 @@ class Watched:
 
 @pytest.fixture
 def watched() -> Iterator[Watched]:
-    with Fleet() as fleet:
-        yield Watched(fleet)
+    with RedisNodes() as nodes:
+        yield Watched(nodes)
 
 
 async def test_a_failover_under_load(watched: Watched, tmp_path: Path) -> None:
     plan = Plan(utterances=500, sessions=25, seconds=SECONDS, seed=1, broken=2)
-    async with scene(tmp_path, watched.url, stt=2, llm=2) as on:
-        on.stage.start_producers(plan, 2)
+    async with running_worker_processes(tmp_path, watched.url, stt=2, llm=2) as workers:
+        workers.stage.start_producers(plan, 2)
         await asyncio.sleep(SECONDS / 3)
         watched.master.kill()
         await asyncio.to_thread(until_sync, lambda: watched.has_new_master)
         await asyncio.sleep(SECONDS / 3)
         watched.master.start()  # it comes back as a replica, with a past of its own
-        findings = await on.rest_of(plan, patience_s=40)
+        findings = await workers.wait_until_at_rest_after(plan, patience_s=40)
         # what was acknowledged in the very moment of the kill may not have reached a replica
         assert findings.unheard <= 3
         assert findings.lost == findings.unheard

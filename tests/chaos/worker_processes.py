@@ -1,4 +1,4 @@
-"""A small earshot of processes for one test, on whatever Redis the test has."""
+"""Workers and a stand-in LLM as processes, on the Redis of the test."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,39 +17,41 @@ PATIENCE_S: Final = 90.0
 CLAIM_S: Final = 0.6
 
 
-class Scene:
-    """A stage whose workers run. What is published here is what the judge expects."""
+class WorkerProcesses:
+    """The running workers. The judge expects what is published through this object."""
 
     def __init__(self, stage: Stage, port: int, tokens_per_s: float) -> None:
         self.stage = stage
         self.port = port
         self._tokens_per_s = tokens_per_s
-        self.said: list[Planned] = []
+        self.published: list[Planned] = []
 
     def start_llm_server(self) -> None:
         self.stage.start_llm_server(self.port, first_token_ms=5, tokens_per_s=self._tokens_per_s)
 
     async def publish(self, session: str, kind: Kind = Kind.SPEECH) -> Planned:
-        """Have the next number said."""
-        planned = Planned(len(self.said), session, 0.0, kind)
+        """Publish an utterance that carries the next number."""
+        planned = Planned(len(self.published), session, 0.0, kind)
         utterance = utterance_of(planned, InstantEngine.name)
         answer = await self.stage.link.lasting(publish, self.stage.store, utterance)
         assert answer.verdict in {Verdict.ACCEPTED, Verdict.DUPLICATE}, answer
-        self.said.append(planned)
+        self.published.append(planned)
         return planned
 
-    async def rest(self, patience_s: float = PATIENCE_S) -> Findings:
-        """Wait until all is done, and count; fails with the promises that were broken."""
-        at_rest = await self.stage.rest(len(self.said), patience_s)
+    async def wait_until_at_rest(self, patience_s: float = PATIENCE_S) -> Findings:
+        """Wait until nothing is left to do, and count; fail with the promises that were broken."""
+        at_rest = await self.stage.rest(len(self.published), patience_s)
         stage = self.stage
-        findings = await judge(stage.store, self.said, stage.settings.llm, InstantEngine.name)
+        findings = await judge(stage.store, self.published, stage.settings.llm, InstantEngine.name)
         assert not findings.broken, findings.broken
         assert at_rest, stage.progress
         assert not stage.pool.deaths.crashed
         return findings
 
-    async def rest_of(self, plan: Plan, patience_s: float = PATIENCE_S) -> Findings:
-        """The same for a plan that producers carried out; what is broken is left to the caller."""
+    async def wait_until_at_rest_after(
+        self, plan: Plan, patience_s: float = PATIENCE_S
+    ) -> Findings:
+        """Do the same for a plan that producers carried out; the caller checks what was broken."""
         stage = self.stage
         await stage.rest(plan.utterances, patience_s)
         findings = await judge(stage.store, plan.said(), stage.settings.llm, InstantEngine.name)
@@ -60,7 +62,7 @@ class Scene:
 def settings_of(
     redis_url: str, port: int, sections: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Short claims and pauses; `sections` go before."""
+    """Return settings with short claims and pauses; `sections` override them."""
     values: dict[str, Any] = {
         "redis": {"url": redis_url},
         "worker": {"claim_idle_s": CLAIM_S, "drain_timeout_s": 2, "backoff_max_s": 0.5},
@@ -75,7 +77,7 @@ def settings_of(
 
 
 @asynccontextmanager
-async def scene(
+async def running_worker_processes(
     folder: Path,
     redis_url: str,
     *,
@@ -86,8 +88,8 @@ async def scene(
     tokens_per_s: float = 2_000.0,
     shards: int = 1,
     **sections: Mapping[str, Any],
-) -> AsyncIterator[Scene]:
-    """Workers and the stand-in LLM on the Redis at `redis_url`.
+) -> AsyncIterator[WorkerProcesses]:
+    """Run workers and the stand-in LLM on the Redis at `redis_url`.
 
     The test itself reaches it at `own_url`; `sections` are settings on top. Logs of the processes
     go to `folder`.
@@ -95,15 +97,15 @@ async def scene(
     port = free_port()
     values = settings_of(redis_url, port, sections) | {"shards": shards}
     async with staged(values, own_url or redis_url, folder, print) as stage:
-        scene = Scene(stage, port, tokens_per_s)
-        scene.start_llm_server()
+        workers = WorkerProcesses(stage, port, tokens_per_s)
+        workers.start_llm_server()
         stage.start_workers(stt=stt, llm=llm, slow_s=slow_s)
         await stage.workers_ready(stt + llm, READY_S)
         stage.follow()
-        yield scene
+        yield workers
 
 
 def log_lines(folder: Path, name: str, event: str) -> list[str]:
-    """The log lines of a process that say `event`."""
+    """Return the log lines of a process with this `event`."""
     text = (folder / f"{name}.log").read_text(encoding="utf-8")
     return [line for line in text.splitlines() if f'"event": "{event}"' in line]

@@ -20,7 +20,7 @@ from common.settings import LlmSettings
 from common.transitions.answering import Message
 from common.transitions.claims import Settled
 from tests.contract.servers import KEY, TINY, WINDOW, Served
-from tests.support.llm_handler import SESSION, Room
+from tests.support.llm_handler import SESSION, LlmHandlerHarness
 from tests.support.waiting import until
 from workers.llm.errors import ContextTooLong, SystemRoleRefused
 from workers.llm.persona import Personas
@@ -54,10 +54,12 @@ async def connected(served: Served, **changes: Any) -> AsyncIterator[LlmServer]:
 
 
 @asynccontextmanager
-async def opened(store: Store, served: Served, **changes: Any) -> AsyncIterator[Room]:
+async def running_handler(
+    store: Store, served: Served, **changes: Any
+) -> AsyncIterator[LlmHandlerHarness]:
     values = {"api_key": SecretStr(KEY), "min_tokens": 8, "max_tokens": 8}
-    async with Room.opened(store, served.base_url, **(values | changes)) as room:
-        yield room
+    async with LlmHandlerHarness.running(store, served.base_url, **(values | changes)) as harness:
+        yield harness
 
 
 async def ask(
@@ -111,10 +113,10 @@ async def test_tokens_are_counted_as_the_usage_counts_them(served: Served) -> No
 
 
 async def test_a_turn_is_answered(served: Served, store: Store) -> None:
-    async with opened(store, served) as room:
-        await room.hears("tell me about numbers")
-        assert await room.answer() is Settled.OK
-        (reply,) = await room.events(Reply)
+    async with running_handler(store, served) as harness:
+        await harness.publish("tell me about numbers")
+        assert await harness.answer_next() is Settled.OK
+        (reply,) = await harness.events(Reply)
     assert (reply.turn, reply.data.finish_reason, reply.data.model) == (1, "length", TINY)
     assert reply.data.usage.completion_tokens == 8
 
@@ -177,13 +179,13 @@ async def test_a_history_that_was_refused_is_shortened_and_asked_again(served: S
 
 async def test_a_long_conversation_stays_inside_of_the_window(served: Served, store: Store) -> None:
     """Rounds are left out beforehand: no request is refused, and no reply cut for lack of room."""
-    async with opened(store, served, rounds=50, min_tokens=300, max_tokens=300) as room:
-        await room.handler.probe()
+    async with running_handler(store, served, rounds=50, min_tokens=300, max_tokens=300) as harness:
+        await harness.handler.probe()
         with capture_logs() as logged:
             for number in range(9):
-                await room.hears(f"question {number}")
-                assert await room.answer() is Settled.OK
-        replies = await room.events(Reply)
+                await harness.publish(f"question {number}")
+                assert await harness.answer_next() is Settled.OK
+        replies = await harness.events(Reply)
     assert "history_shortened" not in {line["event"] for line in logged}
     assert [reply.data.usage.completion_tokens for reply in replies] == [300] * 9
     assert WINDOW / 2 < replies[-1].data.usage.prompt_tokens <= WINDOW - 300
@@ -193,12 +195,12 @@ async def test_a_template_that_refuses_the_system_role(refusing: Served, store: 
     prompt = "Be kind. " * 20
     async with connected(refusing) as server:
         assert isinstance(await failure(server), SystemRoleRefused)
-    async with opened(store, refusing, system_prompt=prompt) as room:
+    async with running_handler(store, refusing, system_prompt=prompt) as harness:
         with capture_logs() as logged:
             for text in ("hello", "and again"):
-                await room.hears(text)
-                assert await room.answer() is Settled.OK
-        replies = await room.events(Reply)
+                await harness.publish(text)
+                assert await harness.answer_next() is Settled.OK
+        replies = await harness.events(Reply)
     events = [line["event"] for line in logged]
     assert events.count("system_role_refused") == 1
     assert len(replies) == 2
@@ -244,16 +246,16 @@ def readers() -> list[Any]:
 async def test_newer_speech_stops_the_server(served: Served, store: Store) -> None:
     await idle(served)
     before = served.generated()
-    async with opened(store, served, min_tokens=LONG, max_tokens=LONG) as room:
-        await room.hears("tell me about numbers", interrupt=True)
+    async with running_handler(store, served, min_tokens=LONG, max_tokens=LONG) as harness:
+        await harness.publish("tell me about numbers", interrupt=True)
         with served.slowly():
-            answering = asyncio.create_task(room.answer())
-            await until(room.deltas)
-            await room.hears("stop")
+            answering = asyncio.create_task(harness.answer_next())
+            await until(harness.deltas)
+            await harness.publish("stop")
             assert await answering is Settled.OK
             await idle(served)
-        (reply,) = await room.events(Reply)
-        history = await room.redis.llen(room.shard.history(SESSION))
+        (reply,) = await harness.events(Reply)
+        history = await harness.redis.llen(harness.shard.history(SESSION))
     assert reply.data.interrupted
     assert reply.data.text
     assert history == 2
@@ -264,24 +266,24 @@ async def test_newer_speech_stops_the_server(served: Served, store: Store) -> No
 
 
 async def test_a_server_killed_in_mid_stream(served: Served, store: Store) -> None:
-    async with opened(store, served, min_tokens=LONG, max_tokens=LONG) as room:
-        await room.hears("tell me about numbers")
-        delivery = await room.wake_up()
+    async with running_handler(store, served, min_tokens=LONG, max_tokens=LONG) as harness:
+        await harness.publish("tell me about numbers")
+        delivery = await harness.take_wake_up()
         with served.slowly():
-            answering = asyncio.create_task(room.handler.handle(delivery, room.context))
-            await until(room.deltas)
+            answering = asyncio.create_task(harness.handler.handle(delivery, harness.context))
+            await until(harness.deltas)
             await asyncio.to_thread(served.kill)
             with pytest.raises(Transient) as broken:
                 await answering
         assert not broken.value.opens_breaker
         with pytest.raises(Transient) as refused:
-            await room.handler.handle(delivery, room.context)
+            await harness.handler.handle(delivery, harness.context)
         assert refused.value.opens_breaker
         assert "cannot be reached" in str(refused.value)
         await asyncio.to_thread(served.start)
-        assert await room.handler.handle(delivery, room.context) is Settled.OK
-        (reply,) = await room.events(Reply)
-        deltas = await room.deltas()
+        assert await harness.handler.handle(delivery, harness.context) is Settled.OK
+        (reply,) = await harness.events(Reply)
+        deltas = await harness.deltas()
     assert (reply.data.attempt, reply.data.finish_reason) == (3, "length")
     assert {delta.data.attempt for delta in deltas} == {1, 3}
     last = [delta.data for delta in deltas if delta.data.attempt == 3]

@@ -10,8 +10,8 @@ import pytest
 
 from common.redis.store import Store
 from common.settings import LimitSettings
-from tests.support.command_line import InProcess
-from tests.support.environments import clean, own_logging
+from tests.support.command_line import InProcessCommand
+from tests.support.environments import clear_environment, restored_logging
 from tests.support.redis_server import RedisServer
 from tests.support.secured_redis import SecuredRedis
 
@@ -45,14 +45,14 @@ def earshot(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-) -> Iterator[InProcess]:
+) -> Iterator[InProcessCommand]:
     """The command inside of this process, on an empty server, in a folder of the test's own."""
-    clean(monkeypatch, tmp_path)
+    clear_environment(monkeypatch, tmp_path)
     monkeypatch.setenv("EARSHOT_REDIS__URL", server.url)
     with server.sync_client() as client:
         client.flushall()
-    with own_logging():
-        yield InProcess(monkeypatch, capsys)
+    with restored_logging():
+        yield InProcessCommand(monkeypatch, capsys)
 
 
 def with_store(

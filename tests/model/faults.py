@@ -15,7 +15,7 @@ from common.transitions.publishing import Verdict
 from common.transitions.tending import forget, tend
 from common.utterance import Utterance
 from tests.model.actors import Actor, ReplyLost
-from tests.model.simulation import GROUPS, SESSIONS, SHARD, Told, World
+from tests.model.simulation import GROUPS, SESSIONS, SHARD, Simulation, Spoken
 from tests.model.workers import MAX_AUDIO, paired
 
 Answer = TypeVar("Answer")
@@ -32,9 +32,9 @@ class Dump:
 class Operator(Actor):
     """Replays dead letters, one after the other, as long as there are any."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, simulation: Simulation) -> None:
         super().__init__("operator")
-        self.world = world
+        self.simulation = simulation
 
     async def live(self) -> None:
         while not self.stopping:
@@ -44,41 +44,41 @@ class Operator(Actor):
                 continue
 
     async def replay_one(self) -> None:
-        world = self.world
+        simulation = self.simulation
 
         async def look() -> list[tuple[bytes, list[bytes]]]:
-            letters: list[tuple[bytes, list[bytes]]] = world.do("XRANGE", SHARD.dead, "-", "+")
+            letters: list[tuple[bytes, list[bytes]]] = simulation.do("XRANGE", SHARD.dead, "-", "+")
             return letters
 
-        if not (letters := await world.call(look)):
+        if not (letters := await simulation.call(look)):
             return
-        entry, flat = world.rng.choice(letters)
+        entry, flat = simulation.rng.choice(letters)
         letter = paired(flat)
         session, old = letter[b"session"].decode(), letter[b"id"].decode()
         text = letter.get(b"text", letter.get(b"audio", b"")).decode()
-        new = world.fresh("r")
-        root = world.truth.told[old].root
+        new = simulation.fresh("r")
+        root = simulation.truth.spoken[old].root
         answer = letter.get(b"answer", b"1") != b"0"
-        world.truth.told[new] = Told(session, root, answer, old=False, replayed=True)
-        world.truth.told[new].committed.add(text)
+        simulation.truth.spoken[new] = Spoken(session, root, answer, old=False, replayed=True)
+        simulation.truth.spoken[new].committed.add(text)
 
         async def what() -> None:
             published = await replay(
-                world.store, SHARD, entry.decode(), session=session, utterance=new
+                simulation.store, SHARD, entry.decode(), session=session, utterance=new
             )
             verdict = "gone" if published is None else published.verdict.value
-            world.answered("replay", verdict, f"{old} as {new}")
-            there = bool(world.do("XRANGE", SHARD.dead, entry, entry))
+            simulation.answered("replay", verdict, f"{old} as {new}")
+            there = bool(simulation.do("XRANGE", SHARD.dead, entry, entry))
             accepted = published is not None and published.verdict is Verdict.ACCEPTED
-            world.check(
+            simulation.check(
                 published is None or there != accepted,
                 f"{published} and the dead letter is there: {there}",
             )
             if accepted:
-                world.truth.acknowledged.add(new)
+                simulation.truth.acknowledged.add(new)
 
         with suppress(OutOfMemoryError):
-            await world.call(what)
+            await simulation.call(what)
 
 
 def run_now(what: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -91,53 +91,55 @@ def run_now(what: Callable[[], Awaitable[Answer]]) -> Answer:
     raise AssertionError("a transition waited for something")
 
 
-def tend_patiently(world: World) -> None:
-    session = world.rng.choice(SESSIONS)
-    held = head_is_held(world, session)
-    mended = run_now(partial(tend, world.store, session))
-    world.answered("tend", " ".join(mended), session)
-    world.check(not (held and mended[:1] == ["lost"]), "tend gave up what a worker has in hand")
+def tend_patiently(simulation: Simulation) -> None:
+    session = simulation.rng.choice(SESSIONS)
+    held = head_is_held(simulation, session)
+    mended = run_now(partial(tend, simulation.store, session))
+    simulation.answered("tend", " ".join(mended), session)
+    simulation.check(
+        not (held and mended[:1] == ["lost"]), "tend gave up what a worker has in hand"
+    )
 
 
-def head_is_held(world: World, session: str) -> bool:
+def head_is_held(simulation: Simulation, session: str) -> bool:
     """Whether a worker holds the audio of the next turn."""
-    done = int(world.do("HGET", SHARD.session(session), "done") or 0)
-    record = json.loads(world.do("HGET", SHARD.inbox(session), done + 1) or "{}")
+    done = int(simulation.do("HGET", SHARD.session(session), "done") or 0)
+    record = json.loads(simulation.do("HGET", SHARD.inbox(session), done + 1) or "{}")
     if not (entry := record.get("entry")):
         return False
     stream = SHARD.recordings if record["stream"] == "recordings" else SHARD.utterances
-    return any(consumer != HANDED_BACK for _, consumer in world.pending(stream, entry))
+    return any(consumer != HANDED_BACK for _, consumer in simulation.pending(stream, entry))
 
 
-def tend_hastily(world: World) -> None:
+def tend_hastily(simulation: Simulation) -> None:
     """As if every timeout had passed."""
-    session = world.rng.choice(SESSIONS)
-    mended = run_now(partial(tend, world.hasty, session))
-    world.answered("tend", " ".join(mended), f"{session} as if the timeouts had passed")
+    session = simulation.rng.choice(SESSIONS)
+    mended = run_now(partial(tend, simulation.hasty, session))
+    simulation.answered("tend", " ".join(mended), f"{session} as if the timeouts had passed")
 
 
-def forget_session(world: World) -> None:
-    session = world.rng.choice(SESSIONS)
-    world.truth.forgotten.add(session)
-    count = run_now(partial(forget, world.store, session))
-    world.answered("forget", "some" if count else "none", session)
-    world.tick()
+def forget_session(simulation: Simulation) -> None:
+    session = simulation.rng.choice(SESSIONS)
+    simulation.truth.forgotten.add(session)
+    count = run_now(partial(forget, simulation.store, session))
+    simulation.answered("forget", "some" if count else "none", session)
+    simulation.tick()
 
 
-def echo(world: World) -> None:
+def echo(simulation: Simulation) -> None:
     """A producer's command that sat in a socket runs (once more), long after."""
-    if world.echoes:
-        name, what = world.rng.choice(list(world.echoes.items())[-RECENT:])
-        world.note(f"echo of {name}")
+    if simulation.echoes:
+        name, what = simulation.rng.choice(list(simulation.echoes.items())[-RECENT:])
+        simulation.note(f"echo of {name}")
         with suppress(*([OutOfMemoryError] if name.startswith("publish") else [])):
             run_now(what)
 
 
-def arrive_late(world: World) -> None:
+def arrive_late(simulation: Simulation) -> None:
     """A command whose caller has given it up reaches the server."""
-    if world.late:
-        what = world.late.pop(world.rng.randrange(len(world.late)))
-        world.note("late:")
+    if simulation.late:
+        what = simulation.late.pop(simulation.rng.randrange(len(simulation.late)))
+        simulation.note("late:")
         try:
             run_now(what)
         except OutOfMemoryError:
@@ -147,103 +149,103 @@ def arrive_late(world: World) -> None:
                 raise
 
 
-def lose_group(world: World) -> None:
-    stream, group = world.rng.choice(list(GROUPS.items()))
-    if not world.full and world.do("EXISTS", stream):
-        world.note(f"lost group {group} of {stream}")
-        world.do("XGROUP", "DESTROY", stream, group)
+def lose_group(simulation: Simulation) -> None:
+    stream, group = simulation.rng.choice(list(GROUPS.items()))
+    if not simulation.full and simulation.do("EXISTS", stream):
+        simulation.note(f"lost group {group} of {stream}")
+        simulation.do("XGROUP", "DESTROY", stream, group)
 
 
-def flush(world: World) -> None:
-    world.note("FLUSHALL")
-    world.do("FLUSHALL")
-    world.truth.acknowledged.clear()
-    world.truth.went_back = True
-    world.tick()
+def flush(simulation: Simulation) -> None:
+    simulation.note("FLUSHALL")
+    simulation.do("FLUSHALL")
+    simulation.truth.acknowledged.clear()
+    simulation.truth.went_back = True
+    simulation.tick()
 
 
-def vanish(world: World) -> None:
+def vanish(simulation: Simulation) -> None:
     """An entry is deleted behind our backs."""
-    waiting = {stream: world.do("XRANGE", stream, "-", "+") for stream in GROUPS}
+    waiting = {stream: simulation.do("XRANGE", stream, "-", "+") for stream in GROUPS}
     if not (streams := [stream for stream, entries in waiting.items() if entries]):
         return
-    stream = world.rng.choice(streams)
-    entry, flat = world.rng.choice(waiting[stream])
+    stream = simulation.rng.choice(streams)
+    entry, flat = simulation.rng.choice(waiting[stream])
     fields = paired(flat)
     if stream != SHARD.turns:
-        world.truth.vanished.add(fields[b"id"].decode())
-    world.note(f"vanished {stream} {entry.decode()}")
-    world.do("XDEL", stream, entry)
+        simulation.truth.vanished.add(fields[b"id"].decode())
+    simulation.note(f"vanished {stream} {entry.decode()}")
+    simulation.do("XDEL", stream, entry)
 
 
-def expire(world: World) -> None:
+def expire(simulation: Simulation) -> None:
     """What has a time to live and belongs to a session reaches its end."""
-    session = world.rng.choice(SESSIONS)
+    session = simulation.rng.choice(SESSIONS)
     for key in (SHARD.session(session), SHARD.inbox(session), SHARD.history(session)):
-        if world.do("PTTL", key) > 0:
-            world.note(f"expired {key}")
-            world.do("DEL", key)
-    world.tick()
+        if simulation.do("PTTL", key) > 0:
+            simulation.note(f"expired {key}")
+            simulation.do("DEL", key)
+    simulation.tick()
 
 
-def fill_memory(world: World) -> None:
+def fill_memory(simulation: Simulation) -> None:
     """The server refuses what needs memory, until the next time; work in hand must still end."""
-    world.full = not world.full
-    world.note(f"memory full: {world.full}")
-    world.do("CONFIG", "SET", "maxmemory", 1 if world.full else 0)
+    simulation.full = not simulation.full
+    simulation.note(f"memory full: {simulation.full}")
+    simulation.do("CONFIG", "SET", "maxmemory", 1 if simulation.full else 0)
 
 
-def relieve(world: World) -> None:
-    if world.full:
-        fill_memory(world)
+def relieve(simulation: Simulation) -> None:
+    if simulation.full:
+        fill_memory(simulation)
 
 
-def copy_entry(world: World) -> None:
+def copy_entry(simulation: Simulation) -> None:
     """A foreign client adds an entry like one that waits, with other words in it."""
-    if world.full or not (entries := world.do("XRANGE", SHARD.utterances, "-", "+")):
+    if simulation.full or not (entries := simulation.do("XRANGE", SHARD.utterances, "-", "+")):
         return
-    flat = world.rng.choice(entries)[1]
+    flat = simulation.rng.choice(entries)[1]
     utterance = Utterance.from_fields(paired(flat), max_audio=MAX_AUDIO)
     foreign = utterance.model_copy(update={"audio": b"foreign"})
     fields = [*foreign.to_fields(), "turn", utterance.turn]
-    world.note(f"foreign copy of {utterance.id}")
-    world.do("XADD", SHARD.utterances, "*", *fields, "foreign", 1)
+    simulation.note(f"foreign copy of {utterance.id}")
+    simulation.do("XADD", SHARD.utterances, "*", *fields, "foreign", 1)
 
 
-def foreign_wake(world: World) -> None:
+def foreign_wake(simulation: Simulation) -> None:
     """A foreign client wakes an LLM worker."""
-    if world.full:
+    if simulation.full:
         return
-    session = world.rng.choice(SESSIONS)
-    world.note(f"foreign wake-up for {session}")
-    world.do("XADD", SHARD.turns, "*", "session", session, "foreign", 1)
+    session = simulation.rng.choice(SESSIONS)
+    simulation.note(f"foreign wake-up for {session}")
+    simulation.do("XADD", SHARD.turns, "*", "session", session, "foreign", 1)
 
 
-def dump(world: World) -> Dump:
-    keys = world.do("KEYS", "*")
+def dump(simulation: Simulation) -> Dump:
+    keys = simulation.do("KEYS", "*")
     return Dump(
-        {key: (world.do("DUMP", key), max(world.do("PTTL", key), 0)) for key in keys},
-        frozenset(world.truth.acknowledged),
+        {key: (simulation.do("DUMP", key), max(simulation.do("PTTL", key), 0)) for key in keys},
+        frozenset(simulation.truth.acknowledged),
     )
 
 
-def roll_back(world: World, to: Dump) -> None:
+def roll_back(simulation: Simulation, to: Dump) -> None:
     """The server comes back with an earlier state of the whole shard."""
-    world.note("rolled back")
-    relieve(world)
-    world.do("FLUSHALL")
+    simulation.note("rolled back")
+    relieve(simulation)
+    simulation.do("FLUSHALL")
     for key, (value, ttl_ms) in to.keys.items():
-        world.do("RESTORE", key, ttl_ms, value)
-    world.late.clear()  # the connections are gone
-    world.truth.acknowledged = set(to.acknowledged)
-    world.truth.went_back = True
-    world.tick()
+        simulation.do("RESTORE", key, ttl_ms, value)
+    simulation.late.clear()  # the connections are gone
+    simulation.truth.acknowledged = set(to.acknowledged)
+    simulation.truth.went_back = True
+    simulation.tick()
 
 
 RECENT: Final = 6
 
 # How often each is chosen, relative to the others, in a run in which it may happen at all.
-FAULTS: Final[Mapping[Callable[[World], None], int]] = {
+FAULTS: Final[Mapping[Callable[[Simulation], None], int]] = {
     tend_patiently: 4,
     tend_hastily: 4,
     forget_session: 1,

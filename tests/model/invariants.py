@@ -19,13 +19,13 @@ from common.events import (
 )
 from tests.model.actors import Violation
 from tests.model.llm_workers import reply_to
-from tests.model.simulation import GROUPS, SESSIONS, SHARD, Truth, World
+from tests.model.simulation import GROUPS, SESSIONS, SHARD, Simulation, Truth
 from tests.model.workers import paired
 
 
-def check_all(world: World) -> None:
+def check_all(simulation: Simulation) -> None:
     """After everything has come to rest; raises Violation with the first promise broken."""
-    results = events(world, SHARD.results)
+    results = events(simulation, SHARD.results)
     turns: dict[TurnKey, list[Event]] = defaultdict(list)
     for event in results:
         turns[event.key].append(event)
@@ -34,17 +34,17 @@ def check_all(world: World) -> None:
     check_order(results)
     check_words(turns, endings)
     for turn, ending in endings.items():
-        check_reason(world.truth, turn, ending, endings)
-    check_utterances(world.truth, turns, endings)
-    check_dead_letters(world, results)
-    check_deltas(world, endings)
-    check_keys(world)
+        check_reason(simulation.truth, turn, ending, endings)
+    check_utterances(simulation.truth, turns, endings)
+    check_dead_letters(simulation, results)
+    check_deltas(simulation, endings)
+    check_keys(simulation)
     for session in SESSIONS:
-        check_session(world, session, results)
+        check_session(simulation, session, results)
 
 
-def events(world: World, stream: str) -> list[Event]:
-    return [parse_event(paired(flat)) for _, flat in world.do("XRANGE", stream, "-", "+")]
+def events(simulation: Simulation, stream: str) -> list[Event]:
+    return [parse_event(paired(flat)) for _, flat in simulation.do("XRANGE", stream, "-", "+")]
 
 
 def require(holds: bool, sentence: str) -> None:
@@ -124,20 +124,20 @@ def check_reason(
     truth: Truth, turn: TurnKey, ending: Ending, endings: dict[TurnKey, Ending]
 ) -> None:
     """Nothing ends for a reason that nobody gave."""
-    told = truth.told[ending.id]
+    spoken = truth.spoken[ending.id]
     reason = ending_reason(ending)
     allowed = {
-        "": told.answer,
-        "merged": told.answer,
-        "transcript_only": not told.answer,
+        "": spoken.answer,
+        "merged": spoken.answer,
+        "transcript_only": not spoken.answer,
         "noise": ending.id in truth.skipped,
         "poison": ending.id in truth.buried,
         "lost": ending.id in truth.vanished,
         "forgotten": turn[0] in truth.forgotten,
         # spoken long ago, or never committed
-        "expired": told.old or ending.id not in truth.acknowledged,
+        "expired": spoken.old or ending.id not in truth.acknowledged,
     }
-    require(allowed.get(reason, False), f"{turn} ended as {ending.type} {reason!r}: {told}")
+    require(allowed.get(reason, False), f"{turn} ended as {ending.type} {reason!r}: {spoken}")
 
 
 def check_utterances(
@@ -147,41 +147,41 @@ def check_utterances(
     heard: set[str] = set()
     answered: set[str] = set()
     for turn, of_turn in turns.items():
-        told = truth.told[of_turn[0].id]
+        spoken = truth.spoken[of_turn[0].id]
         for event in of_turn:
             if isinstance(event, Heard):
                 require(event.id not in heard, f"{event.id} has two turns")
                 heard.add(event.id)
             elif isinstance(event, Transcript):
-                require(event.data.text in told.committed, f"uncommitted: {event}")
+                require(event.data.text in spoken.committed, f"uncommitted: {event}")
         if (
-            not told.replayed
+            not spoken.replayed
             and not truth.went_back
             and (isinstance(endings[turn], Reply) or ending_reason(endings[turn]) == "merged")
         ):
-            twice = told.root in answered and told.root not in truth.went_on
-            require(not twice, f"{told.root} was answered twice")
-            answered.add(told.root)
+            twice = spoken.root in answered and spoken.root not in truth.went_on
+            require(not twice, f"{spoken.root} was answered twice")
+            answered.add(spoken.root)
     require(truth.acknowledged <= heard, f"never heard: {truth.acknowledged - heard}")
 
 
-def check_dead_letters(world: World, results: list[Event]) -> None:
+def check_dead_letters(simulation: Simulation, results: list[Event]) -> None:
     """What was buried is there, whole, or was replayed; and never twice."""
-    letters = [paired(flat) for _, flat in world.do("XRANGE", SHARD.dead, "-", "+")]
+    letters = [paired(flat) for _, flat in simulation.do("XRANGE", SHARD.dead, "-", "+")]
     kept = {letter[b"id"].decode() for letter in letters}
     replayed = {event.data.replay_of for event in results if isinstance(event, Heard)}
     for event in results:
         if isinstance(event, Error) and event.data.reason == "poison":
-            found = event.id in kept | replayed | world.truth.vanished
+            found = event.id in kept | replayed | simulation.truth.vanished
             require(found, f"no dead letter for {event}")
     for letter in letters:
         require(bool(letter.get(b"audio") or letter.get(b"text")), f"an empty letter: {letter}")
 
 
-def check_deltas(world: World, endings: dict[TurnKey, Ending]) -> None:
+def check_deltas(simulation: Simulation, endings: dict[TurnKey, Ending]) -> None:
     """One attempt at a turn has one author, and the reply is by the author of its deltas."""
     authors: dict[tuple[TurnKey, int], str] = {}
-    for event in events(world, SHARD.deltas):
+    for event in events(simulation, SHARD.deltas):
         assert isinstance(event, ReplyDelta)
         attempt = event.key, event.data.attempt
         author = authors.setdefault(attempt, event.data.text)
@@ -192,28 +192,28 @@ def check_deltas(world: World, endings: dict[TurnKey, Ending]) -> None:
             require(author == ending.data.model, f"the deltas of {turn} are of another attempt")
 
 
-def check_keys(world: World) -> None:
+def check_keys(simulation: Simulation) -> None:
     """Nothing waits, nothing is claimed, nothing of a session stays for ever."""
     for stream in GROUPS:
-        require(world.do("XLEN", stream) == 0, f"{stream} is not empty")
-        require(not world.pending(stream), f"{stream} has pending entries")
-    require(not world.do("EXISTS", SHARD.open), "sessions are left in `open`")
+        require(simulation.do("XLEN", stream) == 0, f"{stream} is not empty")
+        require(not simulation.pending(stream), f"{stream} has pending entries")
+    require(not simulation.do("EXISTS", SHARD.open), "sessions are left in `open`")
     lasting = {SHARD.results, SHARD.deltas, SHARD.dead, *GROUPS}
-    for key in world.do("KEYS", "*"):
+    for key in simulation.do("KEYS", "*"):
         name = key.decode()
         if name not in lasting:
-            require(world.do("PTTL", key) > 0, f"{name} never expires")
+            require(simulation.do("PTTL", key) > 0, f"{name} never expires")
         require(":inbox:" not in name, f"{name} is left")
 
 
 AT_REST: Final = {"epoch", "last", "done", "reached", "attempt"}
 
 
-def check_session(world: World, session: str, results: list[Event]) -> None:
+def check_session(simulation: Simulation, session: str, results: list[Event]) -> None:
     """The session's hash is at rest and its history is what was said."""
-    state = paired(world.do("HGETALL", SHARD.session(session)))
+    state = paired(simulation.do("HGETALL", SHARD.session(session)))
     if not state:
-        require(not world.do("EXISTS", SHARD.open), f"{session} is open and has no state")
+        require(not simulation.do("EXISTS", SHARD.open), f"{session} is open and has no state")
         return
     fields = {name.decode() for name in state}
     require(fields <= AT_REST, f"{session} is not at rest: {state}")
@@ -225,5 +225,5 @@ def check_session(world: World, session: str, results: list[Event]) -> None:
             said = event.data.text.partition(":")[2]
             expected.append({"role": "user", "content": said})
             expected.append({"role": "assistant", "content": event.data.text})
-    history = [json.loads(line) for line in world.do("LRANGE", SHARD.history(session), 0, -1)]
+    history = [json.loads(line) for line in simulation.do("LRANGE", SHARD.history(session), 0, -1)]
     require(history == expected, f"history of {session}: {history}, not {expected}")

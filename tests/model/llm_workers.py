@@ -35,47 +35,47 @@ class LlmWorker(Worker):
     streams = (SHARD.turns,)
 
     async def handle(self, claim: Claim, fields: Fields) -> None:
-        world = self.world
+        simulation = self.simulation
         session = fields[b"session"].decode()
         attempt = await self.take(claim, session)
         if attempt is None:
             return
-        if world.likely(0.4) and await self.speech_waits(attempt, claim):
+        if simulation.likely(0.4) and await self.speech_waits(attempt, claim):
             attempt = await self.take(claim, session)
             if attempt is None:
                 return
-        for index in range(world.rng.choice((0, 0, 1, 2))):
+        for index in range(simulation.rng.choice((0, 0, 1, 2))):
             await self.delta(attempt, claim, index)
-        if world.likely(world.chances.abandon):
+        if simulation.likely(simulation.chances.abandon):
             return
-        if world.likely(world.chances.bury):
-            world.truth.buried.update(turn.utterance for turn in attempt.turns)
+        if simulation.likely(simulation.chances.bury):
+            simulation.truth.buried.update(turn.utterance for turn in attempt.turns)
             await self.end(attempt, self.bury)
         else:
             await self.end(attempt, self.settle)
 
     async def take(self, claim: Claim, session: str) -> Attempt | None:
-        world = self.world
-        token = world.fresh("token")
+        simulation = self.simulation
+        token = simulation.fresh("token")
 
         async def fenced(claim: Claim, held: bool) -> Attempt | NotTaken:
-            named = world.do("HGET", SHARD.session(session), "wake") == claim.entry.encode()
+            named = simulation.do("HGET", SHARD.session(session), "wake") == claim.entry.encode()
             taken = await take_turn(
-                world.store,
+                simulation.store,
                 claim,
                 session,
                 token=token,
-                max_merge=world.rng.choice((1, 2, 8)),
+                max_merge=simulation.rng.choice((1, 2, 8)),
                 history=KEEP,
-                max_answer_age_s=world.max_answer_age_s,
+                max_answer_age_s=simulation.max_answer_age_s,
             )
             about = f"{session} {claim.entry} by {self.name}"
             if isinstance(taken, NotTaken):
-                world.answered("take_turn", taken.value, about)
+                simulation.answered("take_turn", taken.value, about)
             else:
                 about += f" {token}: {[turn.turn for turn in taken.turns]}"
-                world.answered("take_turn", "ok", about)
-            world.check(
+                simulation.answered("take_turn", "ok", about)
+            simulation.check(
                 (taken is NotTaken.LOST) == (not held)
                 and (taken is NotTaken.STALE) == (held and not named),
                 f"take_turn answered {taken} when the claim was held: {held},"
@@ -87,52 +87,52 @@ class LlmWorker(Worker):
         return None if isinstance(taken, NotTaken) else taken
 
     def has_token(self, attempt: Attempt) -> bool:
-        token = self.world.do("HGET", SHARD.session(attempt.session), "token")
+        token = self.simulation.do("HGET", SHARD.session(attempt.session), "token")
         return bool(token == attempt.token.encode())
 
     async def speech_waits(self, attempt: Attempt, claim: Claim) -> bool:
-        answer = await self.world.call(partial(newer_speech, self.world.store, attempt))
+        answer = await self.simulation.call(partial(newer_speech, self.simulation.store, attempt))
         return answer.newer_speech
 
     async def delta(self, attempt: Attempt, claim: Claim, index: int) -> None:
         async def fenced() -> None:
             held = self.has_token(attempt)
-            answer = await delta(self.world.store, attempt, index, attempt.token)
+            answer = await delta(self.simulation.store, attempt, index, attempt.token)
             about = f"{attempt.session} {attempt.token} by {self.name}"
-            self.world.answered("delta", "ok" if answer.held else "lost", about)
-            self.world.check(
+            self.simulation.answered("delta", "ok" if answer.held else "lost", about)
+            self.simulation.check(
                 answer.held == held,
                 f"a delta answered held={answer.held} when the token was in force: {held}",
             )
 
-        await self.world.call(fenced)
+        await self.simulation.call(fenced)
 
     async def end(self, attempt: Attempt, what: Callable[[Attempt], Awaitable[Settled]]) -> None:
-        world = self.world
+        simulation = self.simulation
 
         async def fenced() -> None:
             held = self.has_token(attempt)
-            wake = world.do("HGET", SHARD.session(attempt.session), "wake")
+            wake = simulation.do("HGET", SHARD.session(attempt.session), "wake")
             settled = await what(attempt)
             turns = [turn.turn for turn in attempt.turns]
             about = f"{attempt.session} {attempt.token} {turns} by {self.name}"
-            world.answered(f"{what.__name__}_turn", settled.value, about)
-            world.check(
+            simulation.answered(f"{what.__name__}_turn", settled.value, about)
+            simulation.check(
                 (settled is Settled.OK) == held
-                and not (held and world.pending(SHARD.turns, wake.decode())),
+                and not (held and simulation.pending(SHARD.turns, wake.decode())),
                 f"{what.__name__} answered {settled.value} when the token was in force: {held}",
             )
 
         try:
-            await world.call(fenced)
+            await simulation.call(fenced)
         except ReplyLost:
-            await world.call(fenced)
+            await simulation.call(fenced)
 
     async def settle(self, attempt: Attempt) -> Settled:
         texts = [turn.text for turn in attempt.turns]
         reply = reply_to(len(attempt.history), texts)
         return await settle_turn(
-            self.world.store,
+            self.simulation.store,
             attempt,
             text=reply,
             detail={"model": attempt.token},
@@ -146,7 +146,7 @@ class LlmWorker(Worker):
 
     async def bury(self, attempt: Attempt) -> Settled:
         return await bury_turn(
-            self.world.store,
+            self.simulation.store,
             attempt,
             reason="poison",
             error="it cannot be answered",

@@ -20,7 +20,7 @@ from common.transitions.publishing import (
 )
 from common.utterance import Utterance
 from tests.model.actors import Actor, ReplyLost
-from tests.model.simulation import OLD_MS, SHARD, Told, World
+from tests.model.simulation import OLD_MS, SHARD, Simulation, Spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +36,20 @@ class Producer(Actor):
 
     def __init__(
         self,
-        world: World,
+        simulation: Simulation,
         session: str,
         utterances: int,
         outbox: list[Utterance] | None = None,
         noted: Noted | None = None,
     ) -> None:
-        super().__init__(world.fresh("producer"))
-        self.world = world
+        super().__init__(simulation.fresh("producer"))
+        self.simulation = simulation
         self.session = session
         self.utterances = utterances
         self.outbox = outbox or []
         self.noted = noted
         self.is_draft = False  # the last of the outbox is in memory only
-        self.recording = world.likely(0.15)
+        self.recording = simulation.likely(0.15)
 
     async def live(self) -> None:
         await self.end_what_was_left_open()
@@ -60,7 +60,7 @@ class Producer(Actor):
 
     def lose_memory(self) -> None:
         """It was killed: a draft is gone with it, and only noted."""
-        if self.is_draft and self.world.abandons and self.world.abandoning.random() < 0.7:
+        if self.is_draft and self.simulation.abandons and self.simulation.abandoning.random() < 0.7:
             self.outbox.pop()
 
     def lose_disk(self) -> None:
@@ -68,40 +68,44 @@ class Producer(Actor):
         self.noted = None
 
     async def end_what_was_left_open(self) -> None:
-        world, noted = self.world, self.noted
+        simulation, noted = self.simulation, self.noted
         if noted is None or noted.utterance in {waiting.id for waiting in self.outbox}:
             return
-        what = partial(abandon, world.store, noted.session, noted.utterance)
-        world.echoes[f"abandon {noted.utterance}"] = what
-        ended = await world.insist(what)
-        world.answered("abandon", "ok" if ended else "closed", f"{noted.utterance} by {self.name}")
+        what = partial(abandon, simulation.store, noted.session, noted.utterance)
+        simulation.echoes[f"abandon {noted.utterance}"] = what
+        ended = await simulation.insist(what)
+        simulation.answered(
+            "abandon", "ok" if ended else "closed", f"{noted.utterance} by {self.name}"
+        )
         self.noted = None
 
     def new_utterance(self) -> Utterance:
-        world = self.world
-        name = world.fresh("u")
-        old = world.likely(0.2)
+        simulation = self.simulation
+        name = simulation.fresh("u")
+        old = simulation.likely(0.2)
         utterance = Utterance(
             id=name,
             session=self.session,
             audio=f"{name}.r1".encode(),
-            answer=not world.likely(0.1),
-            interrupt=world.likely(0.3),
+            answer=not simulation.likely(0.1),
+            interrupt=simulation.likely(0.3),
             hold_ms=OLD_MS if old else 0,
         )
-        if world.likely(0.15):
+        if simulation.likely(0.15):
             utterance = utterance.model_copy(update={"text": f"{name}.r1", "audio": b""})
-        world.truth.told[name] = Told(self.session, name, utterance.answer, old, replayed=False)
+        simulation.truth.spoken[name] = Spoken(
+            self.session, name, utterance.answer, old, replayed=False
+        )
         return utterance
 
     async def speak(self) -> None:
-        world = self.world
+        simulation = self.simulation
         utterance = self.new_utterance()
         self.outbox.append(utterance)
-        eager = world.likely(0.5)
+        eager = simulation.likely(0.5)
         while eager:
             self.outbox[-1] = utterance
-            self.noted = Noted(self.session, utterance.id) if world.abandons else None
+            self.noted = Noted(self.session, utterance.id) if simulation.abandons else None
             self.is_draft = True
             try:
                 published = await self.publish(utterance.model_copy(update={"final": False}))
@@ -110,13 +114,13 @@ class Producer(Actor):
             else:
                 if published.verdict is Verdict.CLOSED:
                     break
-            if world.likely(world.chances.give_up):
+            if simulation.likely(simulation.chances.give_up):
                 self.is_draft = False
                 self.outbox.pop()
                 return
-            if world.likely(0.5) and await self.commit(utterance):
+            if simulation.likely(0.5) and await self.commit(utterance):
                 return
-            eager = world.likely(0.8 if utterance.id in world.truth.went_on else 0.5)
+            eager = simulation.likely(0.8 if utterance.id in simulation.truth.went_on else 0.5)
             utterance = revised(utterance)
         self.outbox[-1] = utterance
         self.is_draft = False
@@ -124,17 +128,19 @@ class Producer(Actor):
 
     async def publish(self, utterance: Utterance) -> Published:
         """Raises ReplyLost only for what is not final."""
-        world = self.world
+        simulation = self.simulation
         if utterance.final:
-            world.truth.told[utterance.id].committed.add(words(utterance))
+            simulation.truth.spoken[utterance.id].committed.add(words(utterance))
         what: Callable[[], Awaitable[Published]] = partial(
-            publish, world.store, utterance, recording=self.recording
+            publish, simulation.store, utterance, recording=self.recording
         )
-        world.echoes[f"publish {utterance.id} r{utterance.revision} {utterance.final}"] = what
+        simulation.echoes[f"publish {utterance.id} r{utterance.revision} {utterance.final}"] = what
         while True:
             try:
                 published = await (
-                    world.insist(what) if utterance.final or world.likely(0.5) else world.call(what)
+                    simulation.insist(what)
+                    if utterance.final or simulation.likely(0.5)
+                    else simulation.call(what)
                 )
             except OutOfMemoryError:
                 continue
@@ -142,7 +148,7 @@ class Producer(Actor):
                 f"{utterance.id} r{utterance.revision} final={utterance.final}"
                 f" turn {published.turn} by {self.name}"
             )
-            world.answered("publish", published.verdict.value, about)
+            simulation.answered("publish", published.verdict.value, about)
             if published.verdict is not Verdict.FULL:
                 return published
 
@@ -153,8 +159,8 @@ class Producer(Actor):
             if published.verdict is not Verdict.CLOSED:
                 self.acknowledge(utterance)
                 return
-            old, name = self.world.truth.told[utterance.id], self.world.fresh("u")
-            self.world.truth.told[name] = Told(
+            old, name = self.simulation.truth.spoken[utterance.id], self.simulation.fresh("u")
+            self.simulation.truth.spoken[name] = Spoken(
                 self.session, old.root, old.answer, old.old, replayed=False
             )
             self.outbox.remove(utterance)
@@ -163,17 +169,17 @@ class Producer(Actor):
 
     async def commit(self, utterance: Utterance) -> bool:
         """False if the speaker went on speaking after all: there is more to send."""
-        world = self.world
+        simulation = self.simulation
         self.is_draft = False
-        world.truth.told[utterance.id].committed.add(words(utterance))
+        simulation.truth.spoken[utterance.id].committed.add(words(utterance))
         what = partial(self.checked_commit, utterance)
-        world.echoes[f"commit {utterance.id} r{utterance.revision}"] = what
+        simulation.echoes[f"commit {utterance.id} r{utterance.revision}"] = what
         try:
-            answer = await world.call(what)
+            answer = await simulation.call(what)
         except ReplyLost:
             if self.goes_on(utterance, 0.6):
                 return False
-            answer = await world.insist(what)
+            answer = await simulation.insist(what)
         if answer is not Commitment.OK:
             await self.send_final(utterance)
             return True
@@ -183,29 +189,29 @@ class Producer(Actor):
         return True
 
     def goes_on(self, utterance: Utterance, chance: float) -> bool:
-        if not self.world.likely(chance):
+        if not self.simulation.likely(chance):
             return False
-        self.world.truth.went_on.add(utterance.id)
+        self.simulation.truth.went_on.add(utterance.id)
         return True
 
     async def checked_commit(self, utterance: Utterance) -> Commitment:
         """The answer must follow from what was seen of the utterance, and from its session."""
-        world = self.world
-        seen = world.do("GET", SHARD.seen(utterance.id))
-        epoch = world.do("HGET", SHARD.session(self.session), "epoch")
-        committed = await commit(world.store, self.session, utterance.id, utterance.revision)
+        simulation = self.simulation
+        seen = simulation.do("GET", SHARD.seen(utterance.id))
+        epoch = simulation.do("HGET", SHARD.session(self.session), "epoch")
+        committed = await commit(simulation.store, self.session, utterance.id, utterance.revision)
         answer = committed.outcome
         about = f"{utterance.id} r{utterance.revision} by {self.name}"
-        world.answered("commit", answer.value, about)
+        simulation.answered("commit", answer.value, about)
         expected = expected_commitment(seen, epoch, utterance.revision)
-        world.check(
+        simulation.check(
             answer in expected,
             f"commit {utterance.id} r{utterance.revision} answered {answer} to {seen!r}",
         )
         return answer
 
     def acknowledge(self, utterance: Utterance) -> None:
-        self.world.truth.acknowledged.add(utterance.id)
+        self.simulation.truth.acknowledged.add(utterance.id)
         self.outbox.remove(utterance)
 
 

@@ -24,8 +24,8 @@ from tests.model.faults import (
 from tests.model.invariants import check_all
 from tests.model.llm_workers import LlmWorker
 from tests.model.producers import Producer
-from tests.model.simulation import CALM, GROUPS, SESSIONS, SHARD, World
-from tests.model.step_invariants import Watch
+from tests.model.simulation import CALM, GROUPS, SESSIONS, SHARD, Simulation
+from tests.model.step_invariants import StepInvariants
 from tests.model.workers import SttWorker, Worker
 
 STEPS: Final = (60, 240)
@@ -44,36 +44,36 @@ class Run:
     def __init__(self, redis: DirectRedis, seed: int) -> None:
         redis.do("FLUSHALL")
         redis.do("CONFIG", "SET", "maxmemory", 0)
-        self.world = World(redis, seed)
-        self.watch = Watch(self.world)
-        rng = self.world.rng
+        self.simulation = Simulation(redis, seed)
+        self.step_invariants = StepInvariants(self.simulation)
+        rng = self.simulation.rng
         # every run leaves some kinds of fault out, so that none always hides behind another
         chosen = [fault for fault in FAULTS if rng.random() < (0.2 if fault in RESETS else 0.5)]
         self.faults = {fault: FAULTS[fault] for fault in chosen} or dict(FAULTS)
         self.goes_back = rng.random() < 0.35
         self.dumps: list[Dump] = []
         self.actors: list[Actor] = [
-            Producer(self.world, rng.choice(SESSIONS), rng.randint(1, 4))
+            Producer(self.simulation, rng.choice(SESSIONS), rng.randint(1, 4))
             for _ in range(rng.randint(1, 3))
         ]
         if rng.random() < 0.5:
-            self.actors.append(Operator(self.world))
+            self.actors.append(Operator(self.simulation))
         for kind in WORKERS:
             for _ in range(rng.randint(1, 3)):
                 self.hire(kind)
 
     def hire(self, kind: type[Worker]) -> None:
         """A new worker process with one or two tasks, which share its consumer name."""
-        consumer = self.world.fresh(kind.__name__)
-        for _ in range(self.world.rng.randint(1, 2)):
-            self.actors.append(kind(self.world, consumer))
+        consumer = self.simulation.fresh(kind.__name__)
+        for _ in range(self.simulation.rng.randint(1, 2)):
+            self.actors.append(kind(self.simulation, consumer))
 
     def storm(self) -> None:
-        rng = self.world.rng
+        rng = self.simulation.rng
         for _ in range(rng.randint(*STEPS)):
             chance = rng.random()
-            if self.world.late and rng.random() < 0.1:
-                arrive_late(self.world)
+            if self.simulation.late and rng.random() < 0.1:
+                arrive_late(self.simulation)
             elif chance < 0.88:
                 self.step(self.choose())
             elif chance < 0.91:
@@ -81,14 +81,14 @@ class Run:
             elif chance < 0.96 or not self.goes_back:
                 self.fault()
             elif len(self.dumps) < 4 and rng.random() < 0.7:
-                self.dumps.append(dump(self.world))
+                self.dumps.append(dump(self.simulation))
             elif self.dumps:
-                roll_back(self.world, rng.choice(self.dumps))
-            self.watch.look()
+                roll_back(self.simulation, rng.choice(self.dumps))
+            self.step_invariants.look()
 
     def choose(self) -> Actor:
         """An actor of a role, but rarely one that had nothing to do when it looked last."""
-        rng = self.world.rng
+        rng = self.simulation.rng
         role = rng.choices(list(ROLES), list(ROLES.values()))[0]
         actors = [actor for actor in self.actors if isinstance(actor, role)] or self.actors
         busy = [a for a in actors if not (isinstance(a, Worker) and a.idle)]
@@ -101,19 +101,19 @@ class Run:
             actor.step()
 
     def fault(self) -> None:
-        kinds: list[Callable[[World], None]] = list(self.faults)
+        kinds: list[Callable[[Simulation], None]] = list(self.faults)
         weights = list(self.faults.values())
-        self.world.rng.choices(kinds, weights)[0](self.world)
+        self.simulation.rng.choices(kinds, weights)[0](self.simulation)
 
     def kill(self, actor: Actor) -> None:
         if isinstance(actor, Operator):
             return
-        if isinstance(actor, Worker) and self.world.likely(0.5):
+        if isinstance(actor, Worker) and self.simulation.likely(0.5):
             actor.stopping = True  # SIGTERM: it finishes what it has in hand, and leaves
             return
-        self.world.note(f"killed {actor.name}")
+        self.simulation.note(f"killed {actor.name}")
         actor.die()
-        if isinstance(actor, Producer) and self.world.likely(0.3):
+        if isinstance(actor, Producer) and self.simulation.likely(0.3):
             actor.lose_disk()
         elif isinstance(actor, Producer):
             actor.lose_memory()
@@ -122,19 +122,21 @@ class Run:
     def replace(self, actor: Actor) -> None:
         """Whoever died is started again; a producer with what its outbox kept."""
         self.actors.remove(actor)
-        rng = self.world.rng
+        rng = self.simulation.rng
         if isinstance(actor, Producer):
             session = rng.choice(SESSIONS) if not actor.outbox else actor.session
             more = rng.randint(0, 2)
-            self.actors.append(Producer(self.world, session, more, list(actor.outbox), actor.noted))
+            self.actors.append(
+                Producer(self.simulation, session, more, list(actor.outbox), actor.noted)
+            )
         elif isinstance(actor, Worker):
-            self.actors.append(type(actor)(self.world, self.world.fresh("worker")))
+            self.actors.append(type(actor)(self.simulation, self.simulation.fresh("worker")))
 
     def calm(self) -> None:
         """No more faults: some actors die, some finish, some wake up when all is over."""
-        world, rng = self.world, self.world.rng
-        world.chances = CALM
-        relieve(world)
+        simulation, rng = self.simulation, self.simulation.rng
+        simulation.chances = CALM
+        relieve(simulation)
         sleepers: list[Actor] = []
         living: list[Actor] = []
         for actor in self.actors:
@@ -145,24 +147,26 @@ class Run:
                 actor.die()
             else:
                 (living if rng.random() < 0.5 else sleepers).append(actor)
-        world.note("calm")
+        simulation.note("calm")
         self.drain(living)
         self.drain(sleepers)
 
     def drain(self, living: list[Actor]) -> None:
-        world = self.world
-        fresh = [kind(world, world.fresh("last")) for kind in WORKERS]
+        simulation = self.simulation
+        fresh = [kind(simulation, simulation.fresh("last")) for kind in WORKERS]
         for round_ in range(MAX_ROUNDS):
             for actor in living:
                 for _ in range(8):
                     if not actor.finished:
                         actor.step()
-            for session in world.do("ZRANGE", SHARD.open, 0, -1):
-                mended = run_now(partial(tend, world.hasty, session.decode()))
-                world.answered("tend", " ".join(mended), f"{session.decode()} in round {round_}")
+            for session in simulation.do("ZRANGE", SHARD.open, 0, -1):
+                mended = run_now(partial(tend, simulation.hasty, session.decode()))
+                simulation.answered(
+                    "tend", " ".join(mended), f"{session.decode()} in round {round_}"
+                )
             for worker in fresh:
                 self.work_off(worker)
-            self.watch.look()
+            self.step_invariants.look()
             if all(actor.finished for actor in living) and self.at_rest():
                 break
         else:
@@ -179,9 +183,9 @@ class Run:
                 return
 
     def at_rest(self) -> bool:
-        world = self.world
-        return not world.do("EXISTS", SHARD.open) and not any(
-            world.do("XLEN", stream) or world.pending(stream) for stream in GROUPS
+        simulation = self.simulation
+        return not simulation.do("EXISTS", SHARD.open) and not any(
+            simulation.do("XLEN", stream) or simulation.pending(stream) for stream in GROUPS
         )
 
 
@@ -194,13 +198,13 @@ def run_seed(redis: DirectRedis, seed: int) -> Counter[tuple[str, str]]:
     try:
         run.storm()
         run.calm()
-        check_all(run.world)
+        check_all(run.simulation)
     except (Violation, ResponseError) as error:
         if not isinstance(error, Violation) and SCRIPT_FAILED not in str(error):
             raise
-        journal = "\n".join(run.world.journal)
+        journal = "\n".join(run.simulation.journal)
         raise Violation(f"seed {seed}: {error}\n{journal}") from error
     finally:
         for actor in run.actors:
             actor.die()
-    return run.world.answers
+    return run.simulation.answers

@@ -45,7 +45,7 @@ STORM: Final = Chances(
 
 
 @dataclass(slots=True)
-class Told:
+class Spoken:
     """What producers said about one utterance id."""
 
     session: str
@@ -60,7 +60,7 @@ class Told:
 class Truth:
     """What may and what must be found in Redis, kept outside of it."""
 
-    told: dict[str, Told] = field(default_factory=dict)
+    spoken: dict[str, Spoken] = field(default_factory=dict)
     acknowledged: set[str] = field(default_factory=set)  # final, and Redis said so
     skipped: set[str] = field(default_factory=set)
     buried: set[str] = field(default_factory=set)
@@ -70,7 +70,7 @@ class Truth:
     went_back: bool = False
 
 
-class World:
+class Simulation:
     """One run's Redis and everything that is decided by chance in it."""
 
     def __init__(self, redis: DirectRedis, seed: int) -> None:

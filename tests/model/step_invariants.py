@@ -6,7 +6,7 @@ from typing import Final
 from redis.exceptions import NoScriptError
 
 from tests.model.actors import Violation
-from tests.model.simulation import SESSIONS, SHARD, World
+from tests.model.simulation import SESSIONS, SHARD, Simulation
 
 # KEYS: open, turns, then session, inbox and history of each session, utterances, recordings.
 # ARGV: max_backlog, max_unanswered, the sessions. Answers sentences.
@@ -73,18 +73,18 @@ return broken
 """
 
 
-class Watch:
+class StepInvariants:
     """Raises Violation when a run's Redis is in a state that must not be."""
 
-    def __init__(self, world: World) -> None:
-        self._world = world
+    def __init__(self, simulation: Simulation) -> None:
+        self._world = simulation
         self._seen = 0
         self._digest = hashlib.sha1(LOOK.encode(), usedforsecurity=False).hexdigest()
         self._keys = [SHARD.open, SHARD.turns]
         for session in SESSIONS:
             self._keys += [SHARD.session(session), SHARD.inbox(session), SHARD.history(session)]
         self._keys += [SHARD.utterances, SHARD.recordings]
-        limits = world.store.limits
+        limits = simulation.store.limits
         self._arguments: list[str | int] = [limits.max_backlog, limits.max_unanswered, *SESSIONS]
 
     def look(self) -> None:

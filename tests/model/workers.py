@@ -20,7 +20,7 @@ from common.transitions.transcribing import (
 )
 from common.utterance import Utterance
 from tests.model.actors import Actor, ReplyLost
-from tests.model.simulation import GROUPS, SHARD, World
+from tests.model.simulation import GROUPS, SHARD, Simulation
 
 Answer = TypeVar("Answer")
 Fields = Mapping[bytes, bytes]
@@ -32,9 +32,9 @@ class Worker(Actor):
 
     streams: Sequence[str] = ()
 
-    def __init__(self, world: World, consumer: str) -> None:
-        super().__init__(world.fresh(f"{consumer}/"))
-        self.world = world
+    def __init__(self, simulation: Simulation, consumer: str) -> None:
+        super().__init__(simulation.fresh(f"{consumer}/"))
+        self.simulation = simulation
         self.consumer = consumer
         self.idle = False  # it found nothing to do when it looked last
 
@@ -45,28 +45,28 @@ class Worker(Actor):
             except ReplyLost:
                 continue
         for stream in self.streams:
-            await self.world.insist(partial(self.leave, stream))
+            await self.simulation.insist(partial(self.leave, stream))
 
     async def leave(self, stream: str) -> None:
-        left = await leave(self.world.store, stream, GROUPS[stream], self.consumer)
-        self.world.answered("leave", str(int(left)), f"{stream} by {self.name}")
+        left = await leave(self.simulation.store, stream, GROUPS[stream], self.consumer)
+        self.simulation.answered("leave", str(int(left)), f"{stream} by {self.name}")
 
     async def work(self) -> None:
         """Take what there is to take, and deal with it."""
         first, second = self.read, self.reclaim
-        if self.world.likely(0.4):
+        if self.simulation.likely(0.4):
             first, second = second, first
         taken = await first() or await second()
         self.idle = taken is None
         if taken is None:
             return
         claim, fields = taken
-        self.world.note(f"{self.name} has {claim.stream} {claim.entry}")
-        if self.world.likely(0.2):
+        self.simulation.note(f"{self.name} has {claim.stream} {claim.entry}")
+        if self.simulation.likely(0.2):
             await self.beat(claim)
-        if self.world.likely(self.world.chances.hand_back):
+        if self.simulation.likely(self.simulation.chances.hand_back):
             await self.call_fenced(claim, self.hand_back)
-        elif not self.world.likely(self.world.chances.abandon):
+        elif not self.simulation.likely(self.simulation.chances.abandon):
             await self.handle(claim, fields)
 
     async def handle(self, claim: Claim, fields: Fields) -> None:
@@ -86,9 +86,9 @@ class Worker(Actor):
     async def reclaim(self) -> tuple[Claim, Fields] | None:
         """Any entry that somebody holds, be it this very worker's, whose reply was lost."""
         for stream in self.streams:
-            if not (held := self.world.pending(stream)):
+            if not (held := self.simulation.pending(stream)):
                 continue
-            entry, _ = self.world.rng.choice(held)
+            entry, _ = self.simulation.rng.choice(held)
             command = (GROUPS[stream], self.consumer, 0, entry)
             answer = await self.command(stream, "XCLAIM", *command)
             if answer and answer[0] is not None and answer[0][1] is not None:
@@ -103,21 +103,21 @@ class Worker(Actor):
         """
 
         async def send() -> None:
-            if not self.world.do("XRANGE", stream, entry, entry):
-                self.world.do("XACK", stream, GROUPS[stream], entry)
+            if not self.simulation.do("XRANGE", stream, entry, entry):
+                self.simulation.do("XACK", stream, GROUPS[stream], entry)
 
-        await self.world.call(send)
+        await self.simulation.call(send)
 
     async def command(self, stream: str, name: str, *arguments: str | int) -> list[Any]:
         """A command of a consumer group; a lost group is made again from the start."""
         prefix: tuple[str, ...] = () if name == "XREADGROUP" else (stream,)
 
         async def send() -> list[Any]:
-            answer: list[Any] | None = self.world.do(name, *prefix, *arguments)
+            answer: list[Any] | None = self.simulation.do(name, *prefix, *arguments)
             return answer or []
 
         try:
-            return await self.world.call(send)
+            return await self.simulation.call(send)
         except ResponseError as error:
             if "NOGROUP" not in str(error):
                 raise
@@ -127,36 +127,36 @@ class Worker(Actor):
     async def make_group(self, stream: str) -> None:
         async def send() -> None:
             try:
-                self.world.do("XGROUP", "CREATE", stream, GROUPS[stream], "0", "MKSTREAM")
+                self.simulation.do("XGROUP", "CREATE", stream, GROUPS[stream], "0", "MKSTREAM")
             except ResponseError as error:
                 if "BUSYGROUP" not in str(error):
                     raise
 
         with suppress(OutOfMemoryError):  # another time
-            await self.world.call(send)
+            await self.simulation.call(send)
 
     def claim(self, stream: str, entry: bytes) -> Claim:
         return Claim(SHARD, stream, entry.decode(), self.consumer)
 
     def holds(self, claim: Claim) -> bool:
-        return bool(self.world.pending(claim.stream, claim.entry, claim.consumer))
+        return bool(self.simulation.pending(claim.stream, claim.entry, claim.consumer))
 
     async def call_fenced(
         self, claim: Claim, what: Callable[[Claim, bool], Awaitable[Answer]]
     ) -> Answer:
         """Call `what` with the claim and with whether it is still ours, which it may check."""
-        return await self.world.call(lambda: what(claim, self.holds(claim)))
+        return await self.simulation.call(lambda: what(claim, self.holds(claim)))
 
     async def beat(self, claim: Claim) -> None:
         async def send(claim: Claim, held: bool) -> None:
             group = GROUPS[claim.stream]
             lost = await heartbeat(
-                self.world.store, claim.stream, group, claim.consumer, [claim.entry]
+                self.simulation.store, claim.stream, group, claim.consumer, [claim.entry]
             )
-            self.world.answered("heartbeat", "lost" if lost else "ok", f"by {self.name}")
+            self.simulation.answered("heartbeat", "lost" if lost else "ok", f"by {self.name}")
             # from Redis 7.0 on, claiming an entry that is gone lets go of it
-            there = self.world.do("XRANGE", claim.stream, claim.entry, claim.entry)
-            self.world.check(
+            there = self.simulation.do("XRANGE", claim.stream, claim.entry, claim.entry)
+            self.simulation.check(
                 lost == (set() if held else {claim.entry})
                 and (self.holds(claim) == held or not there),
                 f"a heartbeat answered that {lost} were lost when the claim was held: {held}",
@@ -167,10 +167,10 @@ class Worker(Actor):
     async def hand_back(self, claim: Claim, held: bool) -> None:
         group = GROUPS[claim.stream]
         count = await hand_back(
-            self.world.store, claim.stream, group, claim.consumer, [claim.entry]
+            self.simulation.store, claim.stream, group, claim.consumer, [claim.entry]
         )
-        self.world.answered("hand_back", str(count), f"{claim.entry} by {self.name}")
-        self.world.check(
+        self.simulation.answered("hand_back", str(count), f"{claim.entry} by {self.name}")
+        self.simulation.check(
             count == int(held),
             f"{count} entries were handed back when the claim was held: {held}",
         )
@@ -182,14 +182,14 @@ class SttWorker(Worker):
     streams = (SHARD.utterances, SHARD.recordings)
 
     async def handle(self, claim: Claim, fields: Fields) -> None:
-        world = self.world
+        simulation = self.simulation
         utterance = Utterance.from_fields(fields, max_audio=MAX_AUDIO)
         what = self.settle
-        if world.likely(world.chances.skip):
-            world.truth.skipped.add(utterance.id)
+        if simulation.likely(simulation.chances.skip):
+            simulation.truth.skipped.add(utterance.id)
             what = self.skip
-        elif world.likely(world.chances.bury):
-            world.truth.buried.add(utterance.id)
+        elif simulation.likely(simulation.chances.bury):
+            simulation.truth.buried.add(utterance.id)
             what = self.bury
 
         async def fenced(claim: Claim, held: bool) -> None:
@@ -198,8 +198,8 @@ class SttWorker(Worker):
                 f"{claim.entry} {utterance.id} r{utterance.revision} turn {utterance.turn}"
                 f" by {self.name}"
             )
-            world.answered(f"{what.__name__}_utterance", settled.value, about)
-            world.check(
+            simulation.answered(f"{what.__name__}_utterance", settled.value, about)
+            simulation.check(
                 (settled is Settled.LOST) == (not held) and not self.holds(claim),
                 f"{what.__name__} answered {settled.value} when the claim was held: {held}",
             )
@@ -211,7 +211,7 @@ class SttWorker(Worker):
 
     async def settle(self, claim: Claim, utterance: Utterance) -> Settled:
         return await settle_transcript(
-            self.world.store,
+            self.simulation.store,
             claim,
             session=utterance.session,
             turn=utterance.turn,
@@ -223,7 +223,7 @@ class SttWorker(Worker):
 
     async def skip(self, claim: Claim, utterance: Utterance) -> Settled:
         return await settle_skip(
-            self.world.store,
+            self.simulation.store,
             claim,
             session=utterance.session,
             turn=utterance.turn,
@@ -235,7 +235,7 @@ class SttWorker(Worker):
 
     async def bury(self, claim: Claim, utterance: Utterance) -> Settled:
         return await bury_utterance(
-            self.world.store,
+            self.simulation.store,
             claim,
             session=utterance.session,
             turn=utterance.turn,

@@ -8,7 +8,7 @@ import pytest
 
 from common.settings.loading import load, names, variable_of
 from ops.docs.configuration import PATH, rendered
-from tests.support.environments import clean
+from tests.support.environments import clear_environment
 
 
 def test_the_committed_page_is_up_to_date() -> None:
@@ -23,7 +23,7 @@ def test_every_setting_has_its_row() -> None:
 
 
 def test_the_example_can_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    clean(monkeypatch, tmp_path)
+    clear_environment(monkeypatch, tmp_path)
     example = re.search(r"```toml\n(.*?)```", rendered(), re.DOTALL)
     assert example is not None
     Path("earshot.toml").write_text(example[1])

@@ -14,7 +14,7 @@ from ops.cli import main as cli
 DEADLINE_S: Final = 60.0
 
 
-class InProcess:
+class InProcessCommand:
     """`earshot ...` inside of the test's process: quick, because everything is imported."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,7 +31,7 @@ class InProcess:
         return end.value.code, captured.out, captured.err
 
 
-class Processes:
+class CommandProcesses:
     """`earshot ...` as real processes, in `folder`, with nothing of earshot in the environment
     but what is given; killed at the end."""
 

@@ -1,4 +1,4 @@
-"""A test's own surroundings: no setting from outside, an empty folder, logging put back after."""
+"""An environment of the test's own: no setting from outside, an empty folder, its own logging."""
 
 import logging
 import os
@@ -12,8 +12,8 @@ import structlog
 from common.settings import PREFIX
 
 
-def clean(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Nothing of earshot in the environment, and `folder` as the working directory."""
+def clear_environment(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Remove every EARSHOT_ variable, and make `folder` the working directory."""
     for name in os.environ:
         if name.upper().startswith(PREFIX):
             monkeypatch.delenv(name)
@@ -21,8 +21,8 @@ def clean(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
 
 
 @contextmanager
-def own_logging() -> Iterator[None]:
-    """What is set up inside does not reach later tests, whose stderr is another one."""
+def restored_logging() -> Iterator[None]:
+    """Undo at the end what the test did to the logging: later tests have another stderr."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:

@@ -1,4 +1,4 @@
-"""Plays the workers, one step at a time: every event comes about by the real transitions."""
+"""A pipeline without processes: a test makes each step, by the real transitions on Redis."""
 
 import asyncio
 import threading
@@ -27,8 +27,11 @@ LLM: Final = "llm-1"
 DEADLINE_S: Final = 30.0
 
 
-class Actor(Closeable):
-    """Blocking, with an event loop in a thread of its own: Playwright's runs in the main one."""
+class FakePipeline(Closeable):
+    """The producer and the workers, driven by blocking calls.
+
+    The event loop runs in a thread of its own, because Playwright's runs in the main thread.
+    """
 
     def __init__(self, server: RedisServer) -> None:
         self._server = server
@@ -57,12 +60,12 @@ class Actor(Closeable):
             await redis.xgroup_create(stream, group, "0", mkstream=True)
 
     def say(self, session: str, text: str) -> int:
-        """A turn as text; its number."""
+        """Publish a turn as text; return its number."""
         utterance = Utterance(id=uuid.uuid4().hex, session=session, text=text, source="say")
         return self._do(publish(self.store, utterance)).turn
 
     def speak(self, session: str, seconds: float = 1.0) -> int:
-        """A turn as sound; its number."""
+        """Publish a turn as sound; return its number."""
         samples = speechlike(seconds)
         utterance = Utterance(
             id=uuid.uuid4().hex,
@@ -76,7 +79,7 @@ class Actor(Closeable):
         return self._do(publish(self.store, utterance)).turn
 
     def transcribe(self, text: str) -> None:
-        """What was spoken first gets its transcript."""
+        """Settle the oldest utterance with a transcript."""
 
         async def step() -> Settled:
             claim, fields = await self._read(SHARD.utterances, STT_GROUP, STT)
@@ -92,7 +95,7 @@ class Actor(Closeable):
         assert self._do(step()) is Settled.OK
 
     def skip(self) -> None:
-        """What was spoken first was noise."""
+        """Settle the oldest utterance as noise."""
 
         async def step() -> Settled:
             claim, fields = await self._read(SHARD.utterances, STT_GROUP, STT)
@@ -103,7 +106,7 @@ class Actor(Closeable):
         assert self._do(step()) is Settled.OK
 
     def bury(self, error: str) -> None:
-        """What was spoken first becomes a dead letter."""
+        """Make the oldest utterance a dead letter."""
 
         async def step() -> Settled:
             claim, fields = await self._read(SHARD.utterances, STT_GROUP, STT)
@@ -120,7 +123,7 @@ class Actor(Closeable):
         assert self._do(step()) is Settled.OK
 
     def take(self, session: str) -> Attempt:
-        """The next wake-up's turns, which must be this session's."""
+        """Begin to answer the next wake-up, which must be this session's."""
 
         async def step() -> Attempt:
             claim, _ = await self._read(SHARD.turns, LLM_GROUP, LLM)
@@ -133,11 +136,11 @@ class Actor(Closeable):
         return self._do(step())
 
     def stream(self, attempt: Attempt, index: int, text: str) -> None:
-        """A piece of the reply."""
+        """Publish a piece of the reply."""
         assert self._do(delta(self.store, attempt, index, text)).held
 
     def settle(self, attempt: Attempt, text: str) -> None:
-        """The whole reply."""
+        """Settle the turns with the whole reply."""
         usage = {"prompt_tokens": 20, "completion_tokens": 9, "total_tokens": 29}
         settled = settle_turn(
             self.store,
@@ -151,7 +154,7 @@ class Actor(Closeable):
         assert self._do(settled) is Settled.OK
 
     def answer(self, session: str, text: str) -> None:
-        """A reply in two pieces."""
+        """Answer the session's next turns, in two pieces."""
         attempt = self.take(session)
         middle = len(text) // 2
         self.stream(attempt, 0, text[:middle])

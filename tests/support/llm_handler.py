@@ -1,4 +1,4 @@
-"""A handler of the LLM worker on a real Redis and an LLM server over HTTP, without the loop."""
+"""The LLM worker's handler without the consumer loop, on a real Redis and an LLM server."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -25,7 +25,7 @@ PATIENCE_S: Final = 30.0
 
 
 class RetryingContext:
-    """What the loop would offer; it asks again for as long as Redis is away."""
+    """What the handler sees of the loop; repeats a transition for as long as Redis is away."""
 
     async def lasting(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         while True:
@@ -43,7 +43,7 @@ class RetryingContext:
         raise AssertionError(f"the handler has nothing to publish, and published {changes}")
 
 
-class Room:
+class LlmHandlerHarness:
     """A store, an LLM server at `base_url`, and one handler between them."""
 
     def __init__(self, store: Store, base_url: str, **settings: Any) -> None:
@@ -55,22 +55,22 @@ class Room:
         self._numbers = count(1)
         self.redis: Any = store.redis
 
-    async def hears(self, text: str, *, session: str = SESSION, **more: Any) -> int:
-        """Publish a turn; `more` are further fields of the utterance."""
+    async def publish(self, text: str, *, session: str = SESSION, **more: Any) -> int:
+        """Publish a turn; `more` are further fields of the utterance. Return its number."""
         utterance = Utterance(id=f"u{next(self._numbers)}", session=session, text=text, **more)
         published = await publish(self.store, utterance)
         assert published.verdict is Verdict.ACCEPTED
         return published.turn
 
-    async def wake_up(self, consumer: str = WORKER) -> Delivery:
-        """The next wake-up, in the hands of `consumer`."""
+    async def take_wake_up(self, consumer: str = WORKER) -> Delivery:
+        """Read the next wake-up as `consumer`."""
         answer = await self.redis.xreadgroup(LLM_GROUP, consumer, {self.shard.turns: ">"}, count=1)
         ((stream, ((entry, fields),)),) = answer
         return Delivery(Claim(self.shard, stream.decode(), entry.decode(), consumer), fields, 1)
 
-    async def answer(self) -> Settled:
+    async def answer_next(self) -> Settled:
         """Handle the next wake-up."""
-        return await self.handler.handle(await self.wake_up(), self.context)
+        return await self.handler.handle(await self.take_wake_up(), self.context)
 
     async def events(self, kind: type[Event] | None = None) -> list[Any]:
         rows = await self.redis.xrange(self.shard.results)
@@ -88,12 +88,12 @@ class Room:
 
     @classmethod
     @asynccontextmanager
-    async def opened(cls, store: Store, base_url: str, **settings: Any) -> AsyncIterator[Self]:
-        """A room whose handler has started, and is closed at the end."""
-        room = cls(store, base_url, **settings)
-        await store.redis.xgroup_create(room.shard.turns, LLM_GROUP, id="0", mkstream=True)
-        await room.handler.start(room.context)
+    async def running(cls, store: Store, base_url: str, **settings: Any) -> AsyncIterator[Self]:
+        """Start the handler, and close it at the end."""
+        harness = cls(store, base_url, **settings)
+        await store.redis.xgroup_create(harness.shard.turns, LLM_GROUP, id="0", mkstream=True)
+        await harness.handler.start(harness.context)
         try:
-            yield room
+            yield harness
         finally:
-            await room.handler.close()
+            await harness.handler.close()

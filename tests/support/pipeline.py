@@ -90,7 +90,7 @@ def endings(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def pipeline(
+def running_pipeline(
     folder: Path, *, stt: int = 1, llm: int = 1, redis: RedisServer | None = None
 ) -> Iterator[Pipeline]:
     """Everything but a producer, with the bundled speech model; on `redis`, or one of its own."""

@@ -24,7 +24,7 @@ CAREFUL: Final = ("min-replicas-to-write 1", "min-replicas-max-lag 3")
 DURABLE: Final = ('save ""', "appendonly yes", "appendfsync everysec")
 
 
-class Node:
+class RedisNode:
     """One server process in its own folder; `lines` are its redis.conf, after what all need."""
 
     def __init__(self, executable: str, port: int, lines: Sequence[str], *arguments: str) -> None:
@@ -77,18 +77,18 @@ class Node:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-class Fleet(Closeable):
+class RedisNodes(Closeable):
     """Its nodes are gone at the end of the context."""
 
     def __init__(self) -> None:
         executable = EXECUTABLES["installed"]
         assert executable, "these tests need redis-server and redis-cli on PATH"
         self._executable = executable
-        self.nodes: list[Node] = []
+        self.nodes: list[RedisNode] = []
 
-    def add(self, lines: Sequence[str], *arguments: str) -> Node:
+    def add(self, lines: Sequence[str], *arguments: str) -> RedisNode:
         """Start a node on a free port."""
-        node = Node(self._executable, free_port(), lines, *arguments)
+        node = RedisNode(self._executable, free_port(), lines, *arguments)
         self.nodes.append(node)
         return node
 

@@ -1,4 +1,4 @@
-"""Speech by rule: a source of loud and silent frames, and a detector that tells them apart."""
+"""A source that plays loud and silent frames from a script, and a detector for them."""
 
 from collections.abc import Iterator
 
@@ -26,8 +26,8 @@ def silence(seconds: float) -> Frames:
     return _seconds(False, seconds)
 
 
-class Loudness:
-    """A detector that takes what is loud for speech."""
+class LoudnessDetector:
+    """A detector that calls every loud frame speech."""
 
     def is_speech(self, frame: NDArray[np.int16]) -> bool:
         return bool(np.abs(frame).max() >= LOUD)
@@ -37,8 +37,8 @@ class Loudness:
         return True
 
 
-class Script(Closeable):
-    """A source that hands out given frames, and then ends or fails."""
+class SpeechScript(Closeable):
+    """A source that yields the given frames, and then ends or fails."""
 
     name = "script"
     frame_samples = FRAME

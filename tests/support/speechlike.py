@@ -31,7 +31,7 @@ def speechlike(seconds: float, level: float = 0.4, seed: int = 0) -> NDArray[np.
     return np.rint(voice).astype(np.int16)
 
 
-def room(seconds: float, level: float = 0.0003, seed: int = 1) -> NDArray[np.int16]:
+def room_noise(seconds: float, level: float = 0.0003, seed: int = 1) -> NDArray[np.int16]:
     """The hiss of a quiet room, 16 kHz mono; `level` is its standard deviation."""
     noise = np.random.default_rng(seed).normal(0, level * 32_767, round(seconds * RATE))
     return noise.astype(np.int16)

@@ -1,4 +1,4 @@
-"""Sentences of the bundled recording, to be said into a microphone."""
+"""Sentences of the bundled recording, to play into a microphone."""
 
 from typing import Final
 
@@ -13,8 +13,8 @@ LEAD_S: Final = 3
 RATE: Final = 16_000
 
 
-def said(sentence: Sentence) -> NDArray[np.int16]:
-    """A sentence of the bundled recording and a second of silence."""
+def spoken(sentence: Sentence) -> NDArray[np.int16]:
+    """Return a sentence of the bundled recording and a second of silence after it."""
     audio, _ = soundfile.read(AUDIO, dtype="int16")
     start = round((sentence.start_s - MARGIN_S) * RATE)
     end = round((sentence.end_s + MARGIN_S) * RATE)

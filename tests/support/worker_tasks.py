@@ -1,6 +1,6 @@
 """Workers in the test's own event loop: the real loop and STT handler, on a real Redis.
 
-What they hear is a number inside the audio (`ops.bench.chaos.speech`), and a test decides what
+The audio carries a number (`ops.bench.chaos.speech`) in place of speech. A test decides what
 happens when an engine comes to a number: it blocks, fails, or takes its time.
 """
 
@@ -39,8 +39,8 @@ CLAIM_S: Final = 0.6
 FOREVER_S: Final = 600.0
 
 
-class Engine(InstantEngine):
-    """Does `hooks[number]` before it hears a number; `probe` is what warming up does."""
+class HookedEngine(InstantEngine):
+    """An engine that runs `hooks[number]` before it hears a number, and `probe` to warm up."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -57,27 +57,29 @@ class Engine(InstantEngine):
         return super().transcribe(samples, language)
 
     def warm_up(self) -> None:
-        self.probes += 1
-        if self.probe is not None:
-            self.probe()
+        try:
+            if self.probe is not None:
+                self.probe()
+        finally:
+            self.probes += 1
 
 
 @dataclass(eq=False)
-class Worker:
+class WorkerTask:
     """One worker; `task` is its loop."""
 
     name: str
-    engine: Engine
+    engine: HookedEngine
     store: Store
     stop: asyncio.Event
     task: "asyncio.Task[None]"
 
-    async def leave(self) -> None:
+    async def terminate(self) -> None:
         """As after SIGTERM."""
         self.stop.set()
         await self.task
 
-    async def die(self) -> None:
+    async def kill(self) -> None:
         """As after SIGKILL, as far as Redis can tell: no goodbye, no more heartbeats."""
         works = [
             task for task in asyncio.all_tasks() if task.get_name().startswith(f"work {self.name} ")
@@ -89,15 +91,15 @@ class Worker:
 
 
 @dataclass
-class Shop:
-    """The workers of a test. `values` are settings that they get on top of the shop's own."""
+class WorkerTasks:
+    """The workers of a test. `values` are settings that override the defaults of `_settings`."""
 
     server: RedisServer
     shards: int = 1
     url: str = ""
     values: dict[str, Any] = field(default_factory=dict)
-    workers: list[Worker] = field(default_factory=list)
-    blocked: threading.Event = field(default_factory=threading.Event)
+    workers: list[WorkerTask] = field(default_factory=list)
+    released: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.settings = self._settings()
@@ -126,21 +128,27 @@ class Shop:
         redis = self.settings.redis.model_copy(update={"url": url})
         return Store(connect(redis), self.shards, self.settings.limits)
 
-    async def hire(self, name: str, engine: Engine | None = None, **worker: Any) -> Worker:
+    async def start(
+        self, name: str, engine: HookedEngine | None = None, **worker: Any
+    ) -> WorkerTask:
         """Start a worker and wait until it reads; `worker` are settings of that section."""
-        hired = self.hire_later(name, engine, **worker)
-        await self.says(hired, "ready")
-        return hired
+        started = self.start_without_waiting(name, engine, **worker)
+        await self.wait_for_state(started, "ready")
+        # It says "ready" before its first probe. A probe that a test sets now is a later one.
+        await until(lambda: started.engine.probes)
+        return started
 
-    async def hire_broken(self, name: str, engine: Engine, **worker: Any) -> Worker:
+    async def start_broken(self, name: str, engine: HookedEngine, **worker: Any) -> WorkerTask:
         """Start a worker whose server is unusable, and wait until it has found that out."""
-        hired = self.hire_later(name, engine, **worker)
-        await self.says(hired, "waiting")
-        return hired
+        started = self.start_without_waiting(name, engine, **worker)
+        await self.wait_for_state(started, "waiting")
+        return started
 
-    def hire_later(self, name: str, engine: Engine | None = None, **worker: Any) -> Worker:
-        """Start a worker."""
-        engine = engine or Engine()
+    def start_without_waiting(
+        self, name: str, engine: HookedEngine | None = None, **worker: Any
+    ) -> WorkerTask:
+        """Start a worker, whatever state it comes to."""
+        engine = engine or HookedEngine()
         settings = self.settings.model_copy(
             update={"worker": self.settings.worker.model_copy(update=worker)}
         )
@@ -148,27 +156,27 @@ class Shop:
         handler = SttHandler(store, settings.stt, load=lambda _: engine)
         loop = ConsumerLoop(store, settings, handler, name)
         stop = asyncio.Event()
-        worker_ = Worker(name, engine, store, stop, asyncio.create_task(loop.run(stop)))
+        worker_ = WorkerTask(name, engine, store, stop, asyncio.create_task(loop.run(stop)))
         self.workers.append(worker_)
         return worker_
 
-    async def says(self, worker: Worker, state: str) -> dict[str, Any]:
-        """Wait until the worker says that it is in this state; all that it says."""
+    async def wait_for_state(self, worker: WorkerTask, state: str) -> dict[str, Any]:
+        """Wait until the worker reports this state; return all that it reports."""
 
         async def look() -> Any:
             if worker.task.done():
                 worker.task.result()
             raw = await self.link.lasting(self.store.redis.get, worker_key(worker.name))
-            said = json.loads(raw) if raw else {}
-            return said if said.get("state") == state else None
+            report = json.loads(raw) if raw else {}
+            return report if report.get("state") == state else None
 
-        said: dict[str, Any] = await until(look)
-        return said
+        report: dict[str, Any] = await until(look)
+        return report
 
     async def publish(
         self, number: int, *, session: str = "s", recording: bool = False, kind: Kind = Kind.SPEECH
     ) -> int:
-        """Have a number said; its turn."""
+        """Publish an utterance that carries a number; return its turn."""
         utterance = utterance_of(Planned(number, session, 0.0, kind), InstantEngine.name)
         published = await self.link.lasting(publish, self.store, utterance, recording=recording)
         assert published.verdict in {Verdict.ACCEPTED, Verdict.DUPLICATE}
@@ -187,7 +195,7 @@ class Shop:
     async def transcripts(self) -> list[str]:
         return [event.data.text for event in await self.events(Transcript)]
 
-    async def transcribed(self, *numbers: int) -> None:
+    async def wait_for_transcripts(self, *numbers: int) -> None:
         """Wait until exactly these numbers, in any order, have been transcribed."""
         expected = sorted(map(text_of, numbers))
 
@@ -197,7 +205,7 @@ class Shop:
         await until(look)
 
     async def pending(self, stream: str | None = None) -> list[dict[str, Any]]:
-        """Claims of a stream, of the live utterances of the first shard unless told otherwise."""
+        """Return the claims of a stream; by default of the first shard's live utterances."""
         redis: Any = self.store.redis
         chosen = stream or self.store.all_shards()[0].utterances
         rows: list[dict[str, Any]] = await self.link.lasting(
@@ -205,8 +213,8 @@ class Shop:
         )
         return rows
 
-    async def dead(self) -> list[dict[str, str]]:
-        """The dead letters, without their audio."""
+    async def dead_letters(self) -> list[dict[str, str]]:
+        """Return the dead letters, without their audio."""
         redis: Any = self.store.redis
         rows = [row for shard in self.store.all_shards() for row in await redis.xrange(shard.dead)]
         return [
@@ -219,11 +227,11 @@ class Shop:
         ]
 
     def hold(self) -> None:
-        """A hook that blocks until the end of the test, or until `blocked` is set."""
-        assert self.blocked.wait(PATIENCE_S)
+        """Block until `released` is set, or the test ends; a hook."""
+        assert self.released.wait(PATIENCE_S)
 
     async def close(self) -> None:
-        self.blocked.set()
+        self.released.set()
         for worker in self.workers:
             worker.stop.set()
         await asyncio.gather(*(worker.task for worker in self.workers), return_exceptions=True)
@@ -232,7 +240,7 @@ class Shop:
 
 
 def failing(error: Exception, times: int) -> Callable[[], None]:
-    """A hook that raises so often, and then lets pass."""
+    """Return a hook that raises the error so many times, and then does nothing."""
     left = [error] * times
 
     def hook() -> None:
@@ -243,18 +251,21 @@ def failing(error: Exception, times: int) -> Callable[[], None]:
 
 
 @asynccontextmanager
-async def workshop(
+async def running_worker_tasks(
     server: RedisServer,
     monkeypatch: pytest.MonkeyPatch,
     *,
     shards: int = 1,
     url: str = "",
     **values: Any,
-) -> AsyncIterator[Shop]:
-    """A shop whose workers have left at the end; they wait for new work a tenth of a second."""
+) -> AsyncIterator[WorkerTasks]:
+    """Yield a place to start workers; all of them have left at the end.
+
+    A worker waits for new work for a tenth of a second at a time.
+    """
     monkeypatch.setattr(reader, "BLOCK_MS", 100)
-    shop = Shop(server, shards, url, values)
+    workers = WorkerTasks(server, shards, url, values)
     try:
-        yield shop
+        yield workers
     finally:
-        await shop.close()
+        await workers.close()

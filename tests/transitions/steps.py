@@ -39,7 +39,7 @@ def limited(store: Store, **limits: Any) -> Store:
     return replace(store, limits=store.limits.model_copy(update=limits))
 
 
-def said(name: str = "u1", **changes: Any) -> Utterance:
+def spoken(name: str = "u1", **changes: Any) -> Utterance:
     """An utterance with audio in it."""
     return Utterance(id=name, session=ADA, **({"audio": name.encode()} | changes))
 
@@ -47,19 +47,19 @@ def said(name: str = "u1", **changes: Any) -> Utterance:
 async def hear(store: Store, *names: str, **changes: Any) -> None:
     """Publish utterances, one for each name, with audio."""
     for name in names:
-        await publish(store, said(name, **changes))
+        await publish(store, spoken(name, **changes))
 
 
 async def hear_text(store: Store, *names: str, **changes: Any) -> None:
     """Publish turns that are ready at once; the text is the name."""
     for name in names:
-        await publish(store, said(name, audio=b"", text=name, **changes))
+        await publish(store, spoken(name, audio=b"", text=name, **changes))
 
 
 async def hear_eager(store: Store, name: str = "u1", revision: int = 1) -> Published:
     """Publish a revision that is not final."""
     audio = f"{name}.r{revision}".encode()
-    return await publish(store, said(name, audio=audio, revision=revision, final=False))
+    return await publish(store, spoken(name, audio=audio, revision=revision, final=False))
 
 
 async def read(

@@ -29,8 +29,8 @@ from tests.transitions.steps import (
     record,
     redis,
     reply,
-    said,
     settle,
+    spoken,
     story,
     take,
     transcribe,
@@ -95,7 +95,7 @@ async def test_behind_a_turn_that_goes_on_it_ends_once(clean_store: Store) -> No
     assert not await keep_open(clean_store, ADA, "u2")
     assert (await hear_eager(clean_store, "u2")).verdict is Verdict.DUPLICATE
     assert (await hear_eager(clean_store, "u2", revision=2)).verdict is Verdict.CLOSED
-    assert (await publish(clean_store, said("u2"))).verdict is Verdict.CLOSED
+    assert (await publish(clean_store, spoken("u2"))).verdict is Verdict.CLOSED
     assert (await commit(clean_store, ADA, "u2", 1)).outcome is Commitment.CLOSED
     assert await everything(clean_store) == before
     await transcribe(clean_store)
@@ -132,7 +132,7 @@ async def test_what_is_final_has_ended_or_was_never_heard_stays_as_it_is(
 
 
 async def test_a_draft_among_recordings_is_ended_there(clean_store: Store) -> None:
-    await publish(clean_store, said(final=False), recording=True)
+    await publish(clean_store, spoken(final=False), recording=True)
     assert await abandon(clean_store, ADA, "u1")
     await assert_at_rest(clean_store)
 

@@ -35,9 +35,9 @@ from tests.transitions.steps import (
     read,
     redis,
     reply,
-    said,
     settle,
     skip,
+    spoken,
     story,
     take,
     take_again,
@@ -253,7 +253,7 @@ async def test_newer_speech_is_what_was_committed_and_has_words(clean_store: Sto
     assert not (await newer_speech(clean_store, attempt)).newer_speech
     await skip(clean_store, *await read(clean_store))
     await transcribe(clean_store)  # of what is not committed
-    await publish(clean_store, said("note", answer=False, audio=b"", text="note"))
+    await publish(clean_store, spoken("note", answer=False, audio=b"", text="note"))
     assert not (await newer_speech(clean_store, attempt)).newer_speech
     assert not (await delta(clean_store, attempt, 0, "x")).newer_speech
     await hear(clean_store, "speech")

@@ -17,8 +17,8 @@ from tests.transitions.steps import (
     read,
     record,
     reply,
-    said,
     skip,
+    spoken,
     story,
     take,
     transcribe,
@@ -30,7 +30,7 @@ pytestmark = ON_BOTH_SERVERS
 
 async def test_a_final_revision_is_answered_without_a_commit(clean_store: Store) -> None:
     await hear_eager(clean_store)
-    answer = await publish(clean_store, said(revision=2))
+    answer = await publish(clean_store, spoken(revision=2))
     assert answer.verdict is Verdict.REVISED
     await transcribe(clean_store, "all of it")
     assert await story(clean_store) == ["heard 1", "transcript 1 all of it"]
@@ -119,7 +119,7 @@ async def test_commit_of_what_never_arrived_is_unknown(clean_store: Store) -> No
 async def test_publishing_whole_after_unknown_is_final(clean_store: Store) -> None:
     await hear_eager(clean_store)
     assert (await commit(clean_store, ADA, "u1", 2)).outcome is Commitment.UNKNOWN
-    answer = await publish(clean_store, said(revision=2))
+    answer = await publish(clean_store, spoken(revision=2))
     assert answer.verdict is Verdict.REVISED
     assert (await commit(clean_store, ADA, "u1", 2)).outcome is Commitment.OK
     await transcribe(clean_store, "whole")

@@ -24,8 +24,8 @@ from tests.transitions.steps import (
     read,
     record,
     redis,
-    said,
     settle,
+    spoken,
     story,
     take,
     ttl,
@@ -116,7 +116,7 @@ async def test_what_was_replayed_is_recognised(clean_store: Store) -> None:
     letter = await bury_audio(clean_store)
     await replay(clean_store, SHARD, letter, session=ADA, utterance="again")
     assert await ttl(clean_store, SHARD.seen("again")) > 0
-    assert (await publish(clean_store, said("again"))).verdict is Verdict.DUPLICATE
+    assert (await publish(clean_store, spoken("again"))).verdict is Verdict.DUPLICATE
 
 
 @pytest.mark.parametrize("limit", [{"max_backlog": 1}, {"max_unanswered": 1}])

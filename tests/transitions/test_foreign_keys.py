@@ -28,9 +28,9 @@ from tests.transitions.steps import (
     read,
     redis,
     reply,
-    said,
     settle,
     skip,
+    spoken,
     take,
 )
 
@@ -41,11 +41,11 @@ OF_SESSION = SHARD.of_session(ADA)
 
 
 async def to_publish(store: Store) -> Transition:
-    return lambda: publish(store, said("u9"))
+    return lambda: publish(store, spoken("u9"))
 
 
 async def to_publish_text(store: Store) -> Transition:
-    return lambda: publish(store, said("u9", text="hello"))
+    return lambda: publish(store, spoken("u9", text="hello"))
 
 
 async def to_commit(store: Store) -> Transition:

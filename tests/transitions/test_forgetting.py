@@ -16,9 +16,9 @@ from tests.transitions.steps import (
     read,
     redis,
     reply,
-    said,
     settle,
     skip,
+    spoken,
     state,
     story,
     take,
@@ -32,7 +32,7 @@ async def test_what_is_forgotten_ends_and_is_gone(clean_store: Store) -> None:
     await reply(clean_store, await take(clean_store))
     await hear_text(clean_store, "b")
     await hear(clean_store, "c")
-    await publish(clean_store, said("d"), recording=True)
+    await publish(clean_store, spoken("d"), recording=True)
     await hear_eager(clean_store, "e")
     assert await forget(clean_store, ADA) == 4
     assert (await story(clean_store))[-4:] == [f"skipped {turn} forgotten" for turn in range(2, 6)]
@@ -65,5 +65,5 @@ async def test_after_forgetting_a_session_begins_anew(clean_store: Store) -> Non
     before = await state(clean_store)
     await forget(clean_store, ADA)
     await next_ms(clean_store)
-    assert (await publish(clean_store, said("b"))).turn == 1
+    assert (await publish(clean_store, spoken("b"))).turn == 1
     assert (await state(clean_store))["epoch"] > before["epoch"]

@@ -31,9 +31,9 @@ from tests.transitions.steps import (
     read,
     redis,
     reply,
-    said,
     settle,
     skip,
+    spoken,
     story,
     take,
     take_again,
@@ -59,7 +59,7 @@ async def no_memory(store: Store) -> AsyncIterator[None]:
 async def test_nothing_new_is_taken(clean_store: Store, text: str | None) -> None:
     async with no_memory(clean_store):
         with pytest.raises(ResponseError, match="maxmemory"):
-            await publish(clean_store, said(text=text))
+            await publish(clean_store, spoken(text=text))
     assert await redis(clean_store).keys("*:s*") == []  # no session, nothing seen
     assert await redis(clean_store).xlen(SHARD.utterances) == 0
 
@@ -132,7 +132,7 @@ async def test_what_waits_can_be_committed_by_publishing_it_again(clean_store: S
     await hear_eager(clean_store)
     await settle(clean_store, *await read(clean_store))
     async with no_memory(clean_store):
-        assert (await publish(clean_store, said())).verdict is Verdict.DUPLICATE
+        assert (await publish(clean_store, spoken())).verdict is Verdict.DUPLICATE
     assert await wakes(clean_store) == ["1"]
 
 

@@ -20,7 +20,7 @@ from tests.transitions.steps import (
     next_ms,
     record,
     redis,
-    said,
+    spoken,
     story,
 )
 
@@ -91,8 +91,8 @@ async def test_a_foreign_key_is_refused_with_a_sentence(clean_store: Store) -> N
 async def test_what_a_revision_says_of_itself_takes_the_place_of_what_the_last_one_said(
     clean_store: Store,
 ) -> None:
-    await publish(clean_store, said(final=False, speech_ms=700, hold_ms=250))
-    await publish(clean_store, said(revision=2, speech_ms=1900, hold_ms=1000))
+    await publish(clean_store, spoken(final=False, speech_ms=700, hold_ms=250))
+    await publish(clean_store, spoken(revision=2, speech_ms=1900, hold_ms=1000))
     revised = await open_record(clean_store)
     assert revised["speech_ms"] == 1900
     assert revised["published"] - revised["spoken"] == 1000

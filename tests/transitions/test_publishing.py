@@ -27,9 +27,9 @@ from tests.transitions.steps import (
     read,
     redis,
     reply,
-    said,
     settle,
     skip,
+    spoken,
     state,
     story,
     take,
@@ -42,7 +42,7 @@ pytestmark = ON_BOTH_SERVERS
 
 
 async def test_the_first_publish_is_heard_and_waits_for_stt(clean_store: Store) -> None:
-    answer = await publish(clean_store, said(hold_ms=250, speech_ms=900, source="mic"))
+    answer = await publish(clean_store, spoken(hold_ms=250, speech_ms=900, source="mic"))
     assert (answer.verdict, answer.turn) == (Verdict.ACCEPTED, 1)
 
     [heard] = await events(clean_store)
@@ -67,7 +67,7 @@ async def test_an_unfinished_session_is_open_and_does_not_expire(clean_store: St
 
 
 async def test_turns_count_from_one(clean_store: Store) -> None:
-    turns = [(await publish(clean_store, said(name))).turn for name in ("a", "b", "c")]
+    turns = [(await publish(clean_store, spoken(name))).turn for name in ("a", "b", "c")]
     assert turns == [1, 2, 3]
     assert await story(clean_store) == ["heard 1", "heard 2", "heard 3"]
 
@@ -75,7 +75,7 @@ async def test_turns_count_from_one(clean_store: Store) -> None:
 async def test_a_repeated_publish_changes_nothing(clean_store: Store) -> None:
     await hear(clean_store, "u1")
     before = await everything(clean_store)
-    answer = await publish(clean_store, said())
+    answer = await publish(clean_store, spoken())
     assert (answer.verdict, answer.turn) == (Verdict.DUPLICATE, 1)
     assert await everything(clean_store) == before
 
@@ -84,13 +84,13 @@ async def test_a_publish_repeated_after_the_reply_changes_nothing(clean_store: S
     await hear_text(clean_store, "u1")
     await reply(clean_store, await take(clean_store))
     before = await everything(clean_store)
-    answer = await publish(clean_store, said())
+    answer = await publish(clean_store, spoken())
     assert answer.verdict is Verdict.DUPLICATE
     assert await everything(clean_store) == before
 
 
 async def test_a_text_is_ready_at_once(clean_store: Store) -> None:
-    answer = await publish(clean_store, said(audio=b"", text="good morning"))
+    answer = await publish(clean_store, spoken(audio=b"", text="good morning"))
     assert answer.verdict is Verdict.ACCEPTED
     assert await story(clean_store) == ["heard 1", "transcript 1 good morning"]
     assert await redis(clean_store).xlen(SHARD.utterances) == 0
@@ -98,12 +98,12 @@ async def test_a_text_is_ready_at_once(clean_store: Store) -> None:
 
 
 async def test_an_empty_text_is_a_text(clean_store: Store) -> None:
-    await publish(clean_store, said(audio=b"", text=""))
+    await publish(clean_store, spoken(audio=b"", text=""))
     assert await wakes(clean_store) == ["1"]
 
 
 async def test_recordings_wait_behind_live_speech(clean_store: Store) -> None:
-    await publish(clean_store, said(), recording=True)
+    await publish(clean_store, spoken(), recording=True)
     assert await redis(clean_store).xlen(SHARD.utterances) == 0
     claim, fields = await read(clean_store, SHARD.recordings)
     assert await settle(clean_store, claim, fields) is Settled.OK
@@ -123,7 +123,7 @@ async def test_a_revision_takes_the_place_of_the_older_one(clean_store: Store) -
 async def test_a_revision_in_the_other_stream_touches_no_entry_of_the_same_id(
     clean_store: Store,
 ) -> None:
-    await publish(clean_store, said(final=False), recording=True)
+    await publish(clean_store, spoken(final=False), recording=True)
     claim, fields = await read(clean_store, SHARD.recordings)
     await redis(clean_store).xadd(SHARD.utterances, {"of": "somebody else"}, id=claim.entry)
     assert (await hear_eager(clean_store, revision=2)).verdict is Verdict.REVISED
@@ -145,8 +145,8 @@ async def test_a_revision_discards_what_was_computed_for_the_older_one(
 
 
 async def test_a_revision_says_anew_what_later_stages_need(clean_store: Store) -> None:
-    await publish(clean_store, said(final=False, speech_ms=300, hold_ms=250))
-    await publish(clean_store, said(revision=2, speech_ms=900, hold_ms=500, interrupt=True))
+    await publish(clean_store, spoken(final=False, speech_ms=300, hold_ms=250))
+    await publish(clean_store, spoken(revision=2, speech_ms=900, hold_ms=500, interrupt=True))
     await transcribe(clean_store)
     transcript = (await events(clean_store))[-1]
     assert isinstance(transcript, Transcript)
@@ -158,7 +158,7 @@ async def test_a_revision_says_anew_what_later_stages_need(clean_store: Store) -
 async def test_a_final_copy_of_the_waiting_revision_commits_it(clean_store: Store) -> None:
     await hear_eager(clean_store)
     await transcribe(clean_store, "early")
-    answer = await publish(clean_store, said())
+    answer = await publish(clean_store, spoken())
     assert (answer.verdict, answer.turn) == (Verdict.DUPLICATE, 1)
     assert await story(clean_store) == ["heard 1", "transcript 1 early"]
     assert await wakes(clean_store) == ["1"]
@@ -170,7 +170,7 @@ async def test_a_final_revision_that_has_been_revised_since_is_not_taken_for_the
     await hear_eager(clean_store)
     await hear_eager(clean_store, revision=2)
     before = await everything(clean_store)
-    assert (await publish(clean_store, said(revision=1))).verdict is Verdict.CLOSED
+    assert (await publish(clean_store, spoken(revision=1))).verdict is Verdict.CLOSED
     assert await everything(clean_store) == before
 
 
@@ -178,7 +178,7 @@ async def test_what_is_final_cannot_be_revised(clean_store: Store) -> None:
     await hear(clean_store, "u1")
     before = await everything(clean_store)
     assert (await hear_eager(clean_store, revision=2)).verdict is Verdict.CLOSED
-    assert (await publish(clean_store, said(revision=2))).verdict is Verdict.CLOSED
+    assert (await publish(clean_store, spoken(revision=2))).verdict is Verdict.CLOSED
     assert await everything(clean_store) == before
 
 
@@ -188,14 +188,14 @@ async def test_a_turn_that_expired_is_closed(clean_store: Store) -> None:
     before = await everything(clean_store)
     assert (await hear_eager(clean_store)).verdict is Verdict.DUPLICATE
     assert (await hear_eager(clean_store, revision=2)).verdict is Verdict.CLOSED
-    assert (await publish(clean_store, said())).verdict is Verdict.CLOSED
+    assert (await publish(clean_store, spoken())).verdict is Verdict.CLOSED
     assert await everything(clean_store) == before
 
 
 async def test_a_turn_that_was_forgotten_is_closed(clean_store: Store) -> None:
     await hear_eager(clean_store)
     await forget(clean_store, ADA)
-    assert (await publish(clean_store, said())).verdict is Verdict.CLOSED
+    assert (await publish(clean_store, spoken())).verdict is Verdict.CLOSED
     assert await redis(clean_store).exists(SHARD.session(ADA)) == 0
 
 
@@ -204,7 +204,7 @@ async def test_a_session_with_too_many_unanswered_turns_is_full(clean_store: Sto
     await hear_eager(store, "a")
     await hear_text(store, "b")
     before = await everything(store)
-    answer = await publish(store, said("c"))
+    answer = await publish(store, spoken("c"))
     assert (answer.verdict, answer.turn) == (Verdict.FULL, 0)
     assert answer.why == "the session has 2 unanswered turns"
     assert await everything(store) == before
@@ -217,19 +217,19 @@ async def test_a_full_backlog_puts_new_audio_off(clean_store: Store) -> None:
     store = limited(clean_store, max_backlog=1)
     await hear_eager(store, "a")
     before = await everything(store)
-    answer = await publish(store, said("b"))
+    answer = await publish(store, spoken("b"))
     assert (answer.verdict, answer.why) == (Verdict.FULL, "the backlog holds 1 utterances")
     assert await everything(store) == before
 
-    assert (await publish(store, said("c"), recording=True)).verdict is Verdict.ACCEPTED
-    assert (await publish(store, said("d", audio=b"", text="d"))).verdict is Verdict.ACCEPTED
+    assert (await publish(store, spoken("c"), recording=True)).verdict is Verdict.ACCEPTED
+    assert (await publish(store, spoken("d", audio=b"", text="d"))).verdict is Verdict.ACCEPTED
     assert (await hear_eager(store, "a", 2)).verdict is Verdict.REVISED
 
 
 async def test_audio_above_the_limit_is_refused(clean_store: Store) -> None:
     store = limited(clean_store, max_entry_bytes=10)
     with pytest.raises(Refused, match="11 bytes"):
-        await publish(store, said(audio=b"0" * 11))
+        await publish(store, spoken(audio=b"0" * 11))
     assert await everything(store) == {}
 
 

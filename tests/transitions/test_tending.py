@@ -28,9 +28,9 @@ from tests.transitions.steps import (
     read,
     redis,
     reply,
-    said,
     settle,
     skip,
+    spoken,
     story,
     take,
     transcribe,
@@ -53,9 +53,9 @@ async def tend_late(store: Store) -> list[str]:
 
 
 async def test_a_session_is_due_after_a_while(clean_store: Store) -> None:
-    await publish(patient(clean_store), said())
+    await publish(patient(clean_store), spoken())
     assert await due_sessions(clean_store, SHARD, 10) == []
-    await publish(clean_store, said("u2"))
+    await publish(clean_store, spoken("u2"))
     await next_ms(clean_store)
     assert await due_sessions(clean_store, SHARD, 10) == [ADA]
     await tend(patient(clean_store), ADA)
@@ -64,7 +64,7 @@ async def test_a_session_is_due_after_a_while(clean_store: Store) -> None:
 
 async def test_no_more_sessions_are_due_than_wanted(clean_store: Store) -> None:
     for session in ("a", "b", "c"):
-        await publish(clean_store, said(session).model_copy(update={"session": session}))
+        await publish(clean_store, spoken(session).model_copy(update={"session": session}))
     await next_ms(clean_store)
     assert await due_sessions(clean_store, SHARD, 2) == ["a", "b"]
 
@@ -163,7 +163,7 @@ async def test_an_entry_that_vanished_ends_its_turn(clean_store: Store) -> None:
 
 
 async def test_a_recording_that_vanished_ends_its_turn(clean_store: Store) -> None:
-    await publish(clean_store, said(), recording=True)
+    await publish(clean_store, spoken(), recording=True)
     assert await tend(clean_store, ADA) == []
     await redis(clean_store).delete(SHARD.recordings)
     assert await tend(clean_store, ADA) == ["lost"]

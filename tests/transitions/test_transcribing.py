@@ -28,9 +28,9 @@ from tests.transitions.steps import (
     read,
     record,
     redis,
-    said,
     settle,
     skip,
+    spoken,
     story,
     transcribe,
     ttl,
@@ -81,7 +81,7 @@ async def test_there_is_at_most_one_wake_up(clean_store: Store) -> None:
 
 
 async def test_a_transcript_only_is_not_answered(clean_store: Store) -> None:
-    await publish(clean_store, said(answer=False))
+    await publish(clean_store, spoken(answer=False))
     await transcribe(clean_store, "note to self")
     assert await story(clean_store) == [
         "heard 1",

@@ -17,17 +17,21 @@ from ops.demo.recording_file import AUDIO, sentences
 from producer.sources.source import frame_samples
 from producer.speech.detector_choice import choose_detector
 from producer.speech.endpointing import PRESETS, endpointing_rules
-from tests.support.command_line import InProcess
+from tests.support.command_line import InProcessCommand
 
 CASCADE = ("bench", "hearing", "--json", "--detector", "cascade")
 
 
 @pytest.fixture
-def earshot(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> InProcess:
-    return InProcess(monkeypatch, capsys)
+def earshot(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> InProcessCommand:
+    return InProcessCommand(monkeypatch, capsys)
 
 
-def test_the_default_detector_hears_the_recordings_sentences_in_noise(earshot: InProcess) -> None:
+def test_the_default_detector_hears_the_recordings_sentences_in_noise(
+    earshot: InProcessCommand,
+) -> None:
     status, out, _ = earshot(
         *CASCADE,
         *("--no-words", "--preset", "command", "--sentences", "9"),
@@ -48,7 +52,7 @@ def test_the_default_detector_hears_the_recordings_sentences_in_noise(earshot: I
     assert 0 < result["cpu_ms_per_s"]["cascade"] < 1_000
 
 
-def test_ten_minutes_of_noise_ship_nothing(earshot: InProcess) -> None:
+def test_ten_minutes_of_noise_ship_nothing(earshot: InProcessCommand) -> None:
     status, out, _ = earshot(*CASCADE, "--no-words", "--sentences", "1", "--snr", "20")
     assert status == 0
     alone = json.loads(out)["noise_alone"]
@@ -67,7 +71,7 @@ def test_two_minutes_of_a_crowd_of_three_voices_ship_nothing(seed: int) -> None:
         assert cut(heard, rules)[0] == []
 
 
-def test_words_are_counted_against_perfectly_cut_sentences(earshot: InProcess) -> None:
+def test_words_are_counted_against_perfectly_cut_sentences(earshot: InProcessCommand) -> None:
     status, out, _ = earshot(
         *CASCADE,
         *("--preset", "conversation", "--sentences", "3", "--word-sentences", "3"),
@@ -79,7 +83,7 @@ def test_words_are_counted_against_perfectly_cut_sentences(earshot: InProcess) -
     assert all(wer <= 0.34 and perfect <= 0.34 for wer, perfect in words), words
 
 
-def test_a_folder_of_ones_own_is_measured(earshot: InProcess, tmp_path: Path) -> None:
+def test_a_folder_of_ones_own_is_measured(earshot: InProcessCommand, tmp_path: Path) -> None:
     audio, rate = soundfile.read(AUDIO, dtype="int16")
     first = sentences()[0]
     soundfile.write(
@@ -100,7 +104,7 @@ def test_a_folder_of_ones_own_is_measured(earshot: InProcess, tmp_path: Path) ->
     assert (said["words"], said["word_errors"]) == (len(first.text.split()), 0)
 
 
-def test_the_table_is_for_people(earshot: InProcess, tmp_path: Path) -> None:
+def test_the_table_is_for_people(earshot: InProcessCommand, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(16_000, np.int16), 16_000)
     status, out, _ = earshot("bench", "hearing", "--folder", str(tmp_path), "--detector", "webrtc")
     assert status == 0

@@ -17,7 +17,7 @@ from common.transitions.publishing import publish
 from common.transitions.transcribing import bury_utterance
 from common.utterance import Utterance
 from tests.integration.conftest import with_store
-from tests.support.command_line import InProcess, Processes
+from tests.support.command_line import CommandProcesses, InProcessCommand
 from tests.support.redis_server import RedisServer
 
 SHARD = Shard(0)
@@ -76,7 +76,7 @@ def _plant(server: RedisServer, **fields: str | bytes) -> str:
         return str(client.xadd(SHARD.dead, dict(fields)).decode())
 
 
-def _listed(earshot: InProcess, *more: str) -> list[dict[str, Any]]:
+def _listed(earshot: InProcessCommand, *more: str) -> list[dict[str, Any]]:
     status, shown, told = earshot("dead", "list", "--json", *more)
     assert (status, told) == (0, "")
     return [json.loads(line) for line in shown.splitlines()]
@@ -85,14 +85,14 @@ def _listed(earshot: InProcess, *more: str) -> list[dict[str, Any]]:
 # -- list and show
 
 
-def test_without_any_it_says_so(earshot: InProcess) -> None:
+def test_without_any_it_says_so(earshot: InProcessCommand) -> None:
     assert earshot("dead", "list") == (0, "No dead letters.\n", "")
     assert earshot("dead", "replay", "--all") == (0, "No dead letters.\n", "")
     assert _listed(earshot) == []
 
 
 def test_they_are_listed_oldest_first_with_the_reason(
-    server: RedisServer, earshot: InProcess
+    server: RedisServer, earshot: InProcessCommand
 ) -> None:
     _bury(server, "a", "b")
     letters = _bury(server, "c", reason="bad_audio", session="s2")
@@ -106,7 +106,7 @@ def test_they_are_listed_oldest_first_with_the_reason(
 
 
 def test_what_stands_in_one_is_no_markup_and_no_command_to_the_terminal(
-    server: RedisServer, earshot: InProcess, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, earshot: InProcessCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     _bury(server, "a")
@@ -117,7 +117,7 @@ def test_what_stands_in_one_is_no_markup_and_no_command_to_the_terminal(
 
 
 def test_nothing_is_cut_off_where_there_is_no_room(
-    server: RedisServer, earshot: InProcess, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, earshot: InProcessCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     (letter,) = _bury(server, "a", session="a-long-name-of-a-session-" + "x" * 39)
@@ -138,7 +138,7 @@ def test_nothing_is_cut_off_where_there_is_no_room(
     ],
 )
 def test_anything_can_be_listed_shown_and_dropped(
-    fields: dict[str, str | bytes], server: RedisServer, earshot: InProcess
+    fields: dict[str, str | bytes], server: RedisServer, earshot: InProcessCommand
 ) -> None:
     letter = _plant(server, **fields)
     assert _listed(earshot)[0]["letter"] == letter
@@ -154,7 +154,7 @@ def test_anything_can_be_listed_shown_and_dropped(
     assert _ids(server) == []
 
 
-def test_its_audio_can_be_saved_and_heard(server: RedisServer, earshot: InProcess) -> None:
+def test_its_audio_can_be_saved_and_heard(server: RedisServer, earshot: InProcessCommand) -> None:
     (letter,) = _bury(server, "a")
     status, _, told = earshot("dead", "show", letter, "--save", "out.wav")
     assert (status, told) == (0, "Saved 0.5 s to out.wav.\n")
@@ -164,7 +164,7 @@ def test_its_audio_can_be_saved_and_heard(server: RedisServer, earshot: InProces
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(
-    server: RedisServer, earshot: InProcess
+    server: RedisServer, earshot: InProcessCommand
 ) -> None:
     (letter,) = _bury(server, "a")
     status, _, told = earshot("dead", "show", letter, "--save", "no/such/folder/out.wav")
@@ -175,7 +175,7 @@ def test_a_place_that_cannot_be_written_is_one_sentence(
 @pytest.mark.parametrize("letter", ["5-0", "5", "1-2-3", "nothing", "9" * 40, "²", "-", "5-0\n"])
 @pytest.mark.parametrize("action", ["show", "replay", "drop"])
 def test_one_that_does_not_exist_is_one_sentence(
-    letter: str, action: str, earshot: InProcess
+    letter: str, action: str, earshot: InProcessCommand
 ) -> None:
     status, _, told = earshot("dead", action, "--", letter)
     assert status != 0
@@ -187,7 +187,7 @@ def test_one_that_does_not_exist_is_one_sentence(
 
 
 def test_a_replay_is_a_new_turn_that_says_where_it_came_from(
-    server: RedisServer, earshot: InProcess
+    server: RedisServer, earshot: InProcessCommand
 ) -> None:
     (letter,) = _bury(server, "a")
     status, shown, told = earshot("dead", "replay", letter)
@@ -208,7 +208,7 @@ def test_a_replay_is_a_new_turn_that_says_where_it_came_from(
     assert (heard_again.turn, heard_again.id, heard_again.data.replay_of) == (2, again.id, "a")
 
 
-def test_none_is_replayed_twice(server: RedisServer, earshot: InProcess) -> None:
+def test_none_is_replayed_twice(server: RedisServer, earshot: InProcessCommand) -> None:
     (letter,) = _bury(server, "a")
     status, shown, told = earshot("dead", "replay", letter, letter)
     assert status == 1
@@ -218,7 +218,7 @@ def test_none_is_replayed_twice(server: RedisServer, earshot: InProcess) -> None
         assert client.xlen(SHARD.utterances) == 1
 
 
-def test_all_with_one_reason_are_replayed(server: RedisServer, earshot: InProcess) -> None:
+def test_all_with_one_reason_are_replayed(server: RedisServer, earshot: InProcessCommand) -> None:
     _bury(server, "a", "b")
     kept = _bury(server, "c", reason="bad_audio")[-1]
     status, shown, _ = earshot("dead", "replay", "--all", "--reason", "bug")
@@ -228,7 +228,7 @@ def test_all_with_one_reason_are_replayed(server: RedisServer, earshot: InProces
 
 
 def test_what_cannot_be_replayed_does_not_stop_the_others(
-    server: RedisServer, earshot: InProcess
+    server: RedisServer, earshot: InProcessCommand
 ) -> None:
     unusable = _plant(server, session="a b", audio="x")
     empty = _plant(server, session="s1")
@@ -241,7 +241,9 @@ def test_what_cannot_be_replayed_does_not_stop_the_others(
     assert _ids(server) == [unusable, empty]
 
 
-def test_a_letter_with_a_text_needs_no_second_stt(server: RedisServer, earshot: InProcess) -> None:
+def test_a_letter_with_a_text_needs_no_second_stt(
+    server: RedisServer, earshot: InProcessCommand
+) -> None:
     letter = _plant(server, session="s1", id="old", text="What time is it?", stage="llm")
     assert earshot("dead", "replay", letter)[0] == 0
     with server.sync_client() as client:
@@ -250,7 +252,7 @@ def test_a_letter_with_a_text_needs_no_second_stt(server: RedisServer, earshot: 
 
 
 def test_a_full_backlog_keeps_them(
-    server: RedisServer, earshot: InProcess, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, earshot: InProcessCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     letters = _bury(server, "a", "b")
     monkeypatch.setenv("EARSHOT_LIMITS__MAX_BACKLOG", "1")
@@ -261,7 +263,7 @@ def test_a_full_backlog_keeps_them(
     assert _ids(server) == letters[1:]
 
 
-def test_some_are_dropped_for_good(server: RedisServer, earshot: InProcess) -> None:
+def test_some_are_dropped_for_good(server: RedisServer, earshot: InProcessCommand) -> None:
     letters = _bury(server, "a", "b", "c")
     assert earshot("dead", "drop", *letters[:2])[0] == 0
     assert _ids(server) == letters[2:]
@@ -269,7 +271,9 @@ def test_some_are_dropped_for_good(server: RedisServer, earshot: InProcess) -> N
     assert _ids(server) == []
 
 
-def test_a_foreign_key_in_the_way_is_one_sentence(server: RedisServer, earshot: InProcess) -> None:
+def test_a_foreign_key_in_the_way_is_one_sentence(
+    server: RedisServer, earshot: InProcessCommand
+) -> None:
     with server.sync_client() as client:
         client.set(SHARD.dead, "something else")
     status, _, told = earshot("dead", "list")
@@ -278,9 +282,9 @@ def test_a_foreign_key_in_the_way_is_one_sentence(server: RedisServer, earshot: 
     assert "WRONGTYPE" in told
 
 
-def test_by_a_real_process(server: RedisServer, earshot: InProcess, tmp_path: Path) -> None:
+def test_by_a_real_process(server: RedisServer, earshot: InProcessCommand, tmp_path: Path) -> None:
     letters = _bury(server, "a", "b")
-    processes = Processes(tmp_path, EARSHOT_REDIS__URL=server.url)
+    processes = CommandProcesses(tmp_path, EARSHOT_REDIS__URL=server.url)
     status, shown, told = processes.run("dead", "replay", *letters)
     assert (status, told) == (0, "")
     assert shown.splitlines() == [

@@ -20,7 +20,7 @@ from common.settings import LimitSettings
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from ops.demo.recording_file import AUDIO
-from tests.support.command_line import DEADLINE_S, Processes, finish
+from tests.support.command_line import DEADLINE_S, CommandProcesses, finish
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until_sync
 
@@ -28,8 +28,8 @@ NOWHERE: Final = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture
-def earshot(tmp_path: Path) -> Iterator[Processes]:
-    processes = Processes(tmp_path, EARSHOT_REDIS__URL=NOWHERE)
+def earshot(tmp_path: Path) -> Iterator[CommandProcesses]:
+    processes = CommandProcesses(tmp_path, EARSHOT_REDIS__URL=NOWHERE)
     yield processes
     processes.close()
 
@@ -93,7 +93,7 @@ async def _say(server: RedisServer, *texts: str, session: str = "s1") -> None:
 # -- Redis
 
 
-def test_short_commands_do_not_wait_for_redis(earshot: Processes) -> None:
+def test_short_commands_do_not_wait_for_redis(earshot: CommandProcesses) -> None:
     commands = (
         ["say", "hello"],
         ["status", "--json"],
@@ -108,7 +108,7 @@ def test_short_commands_do_not_wait_for_redis(earshot: Processes) -> None:
 
 
 def test_wrong_credentials_are_told_by_everybody_and_end_the_start(
-    locked_server: RedisServer, earshot: Processes
+    locked_server: RedisServer, earshot: CommandProcesses
 ) -> None:
     wrong = locked_server.url.replace("127", ":wr0ng@127")
     commands = (
@@ -128,7 +128,7 @@ def test_wrong_credentials_are_told_by_everybody_and_end_the_start(
 
 
 def test_the_right_password_from_a_file_opens(
-    locked_server: RedisServer, earshot: Processes
+    locked_server: RedisServer, earshot: CommandProcesses
 ) -> None:
     (earshot.folder / "password").write_text("s3cret\n")
     status, shown, told = earshot.run(
@@ -142,7 +142,7 @@ def test_the_right_password_from_a_file_opens(
 
 
 def test_who_may_not_ask_for_info_is_warned_on_stderr_only(
-    shared_server: RedisServer, earshot: Processes
+    shared_server: RedisServer, earshot: CommandProcesses
 ) -> None:
     with shared_server.sync_client() as client:
         client.execute_command("ACL", "SETUSER", "few", "on", ">p", "~*", "+@all", "-info")
@@ -153,7 +153,7 @@ def test_who_may_not_ask_for_info_is_warned_on_stderr_only(
     assert [line["event"] for line in _logged(told)] == ["redis_not_checked"]
 
 
-def test_tail_waits_for_redis_and_says_so(earshot: Processes) -> None:
+def test_tail_waits_for_redis_and_says_so(earshot: CommandProcesses) -> None:
     process = earshot.start("tail")
     lines = _until_logged(process, "redis_is_away")
     assert "cannot be reached" in lines[-1]["why"]
@@ -164,7 +164,7 @@ def test_tail_waits_for_redis_and_says_so(earshot: Processes) -> None:
 
 
 def test_listen_keeps_utterances_while_redis_is_away_and_sends_them_later(
-    shared_server: RedisServer, earshot: Processes
+    shared_server: RedisServer, earshot: CommandProcesses
 ) -> None:
     listen = ("listen", "--session", "kitchen", "--outbox", "outbox", "--input")
     process = earshot.start(*listen, str(AUDIO))
@@ -197,20 +197,20 @@ def test_listen_keeps_utterances_while_redis_is_away_and_sends_them_later(
 # -- input
 
 
-def test_what_is_no_audio_is_told_by_a_real_process(earshot: Processes) -> None:
+def test_what_is_no_audio_is_told_by_a_real_process(earshot: CommandProcesses) -> None:
     (earshot.folder / "text.wav").write_text("This is no audio.\n" * 100)
     status, shown, told = earshot.run("listen", "--input", "text.wav")
     assert (status, shown) == (2, "")
     assert "text.wav is no audio" in _sentence(told)
 
 
-def test_a_microphone_that_does_not_exist_is_told(earshot: Processes) -> None:
+def test_a_microphone_that_does_not_exist_is_told(earshot: CommandProcesses) -> None:
     status, shown, told = earshot.run("listen", "--device", "no such microphone")
     assert (status, shown) == (1, "")
     assert "input device" in _sentence(told)
 
 
-def test_without_portaudio_the_way_to_it_is_told(earshot: Processes) -> None:
+def test_without_portaudio_the_way_to_it_is_told(earshot: CommandProcesses) -> None:
     broken = earshot.folder / "broken"
     broken.mkdir()
     (broken / "pyaudio.py").write_text("raise ImportError('libportaudio.so.2: cannot open')\n")
@@ -222,7 +222,7 @@ def test_without_portaudio_the_way_to_it_is_told(earshot: Processes) -> None:
         assert "pip install 'earshot[mic]'" in _sentence(told)
 
 
-def test_a_second_listener_of_a_session_is_refused(earshot: Processes) -> None:
+def test_a_second_listener_of_a_session_is_refused(earshot: CommandProcesses) -> None:
     listen = ("listen", "--input", "-", "--session", "kitchen", "--outbox", "outbox")
     first = earshot.start(*listen)
     _until_logged(first, "listening")
@@ -236,7 +236,7 @@ def test_a_second_listener_of_a_session_is_refused(earshot: Processes) -> None:
 # -- leaving
 
 
-def test_a_role_leaves_at_ctrl_c(shared_server: RedisServer, earshot: Processes) -> None:
+def test_a_role_leaves_at_ctrl_c(shared_server: RedisServer, earshot: CommandProcesses) -> None:
     # the LLM worker's server is away: it waits for it, and can be asked to leave all the same
     worker = earshot.start(
         "llm", EARSHOT_REDIS__URL=shared_server.url, EARSHOT_LLM__BASE_URL="http://127.0.0.1:1/v1"
@@ -248,7 +248,7 @@ def test_a_role_leaves_at_ctrl_c(shared_server: RedisServer, earshot: Processes)
     assert "Traceback" not in told
 
 
-def test_a_second_ctrl_c_ends_it_now(earshot: Processes) -> None:
+def test_a_second_ctrl_c_ends_it_now(earshot: CommandProcesses) -> None:
     """With Redis away the first one would wait a little for what was just said to go out."""
     process = earshot.start("listen", "--input", str(AUDIO), "--outbox", "outbox")
     _until_logged(process, "utterance_heard")
@@ -258,7 +258,9 @@ def test_a_second_ctrl_c_ends_it_now(earshot: Processes) -> None:
     assert process.wait(DEADLINE_S) == 130
 
 
-def test_ctrl_c_ends_a_tail_that_follows(shared_server: RedisServer, earshot: Processes) -> None:
+def test_ctrl_c_ends_a_tail_that_follows(
+    shared_server: RedisServer, earshot: CommandProcesses
+) -> None:
     process = earshot.start("tail", EARSHOT_REDIS__URL=shared_server.url)
     with shared_server.sync_client() as client:
         until_sync(lambda: any(one["cmd"] == "xread" for one in client.client_list()))
@@ -267,7 +269,7 @@ def test_ctrl_c_ends_a_tail_that_follows(shared_server: RedisServer, earshot: Pr
 
 
 async def test_a_reader_that_leaves_ends_a_command_without_a_word(
-    shared_server: RedisServer, earshot: Processes
+    shared_server: RedisServer, earshot: CommandProcesses
 ) -> None:
     await _say(shared_server, *(f"sentence {number}" for number in range(30)), session="pipe")
     for more in (["--no-follow"], []):  # the second would go on for ever

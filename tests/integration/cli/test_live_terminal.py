@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.fake_pipeline import Actor
+from tests.support.fake_pipeline import FakePipeline
 from tests.support.pipeline import earshot
 from tests.support.redis_server import RedisServer
 from tests.support.terminal import in_terminal
@@ -33,18 +33,18 @@ def env(server: RedisServer) -> dict[str, str]:
 
 
 def test_a_reply_streams_in_place(server: RedisServer, env: dict[str, str]) -> None:
-    with Actor(server) as actor:
-        actor.say("kitchen", "Before")
+    with FakePipeline(server) as fake_pipeline:
+        fake_pipeline.say("kitchen", "Before")
         arguments = earshot("tail", "--since", "all")
         with in_terminal(arguments, env, end=signal.SIGINT) as (terminal, _):
             terminal.wait_for("Before")
-            attempt = actor.take("kitchen")
-            actor.stream(attempt, 0, "One, \x1b[2J")
+            attempt = fake_pipeline.take("kitchen")
+            fake_pipeline.stream(attempt, 0, "One, \x1b[2J")
             terminal.wait_for(MAGENTA)
             terminal.wait_for("One, [2J")
-            actor.stream(attempt, 1, "two")
+            fake_pipeline.stream(attempt, 1, "two")
             terminal.wait_for("One, [2Jtwo")
-            actor.settle(attempt, "One, two.")
+            fake_pipeline.settle(attempt, "One, two.")
             terminal.wait_for("One, two.")
             terminal.wait_for("first token")
             server.stop()
@@ -54,11 +54,11 @@ def test_a_reply_streams_in_place(server: RedisServer, env: dict[str, str]) -> N
 
 def test_status_looks_again(server: RedisServer, env: dict[str, str]) -> None:
     with (
-        Actor(server) as actor,
+        FakePipeline(server) as fake_pipeline,
         in_terminal(earshot("status", "--watch"), env, end=signal.SIGINT) as (terminal, _),
     ):
         terminal.wait_for("open sessions  0")
-        actor.say("kitchen", "Hello")
+        fake_pipeline.say("kitchen", "Hello")
         terminal.wait_for("open sessions  1")
         server.stop()
         terminal.wait_for("cannot be reached")

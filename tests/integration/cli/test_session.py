@@ -15,7 +15,7 @@ from common.transitions.claims import Claim
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from tests.integration.conftest import with_store
-from tests.support.command_line import InProcess
+from tests.support.command_line import InProcessCommand
 from tests.support.redis_server import RedisServer
 
 SHARD = Shard(0)
@@ -67,18 +67,18 @@ def _talk(server: RedisServer, session: str = "kitchen", *, shards: int = 1) -> 
     with_store(server, act, shards)
 
 
-def _listed(earshot: InProcess) -> list[dict[str, Any]]:
+def _listed(earshot: InProcessCommand) -> list[dict[str, Any]]:
     status, shown, told = earshot("session", "list", "--json")
     assert (status, told) == (0, "")
     return [json.loads(line) for line in shown.splitlines()]
 
 
-def test_without_any_it_says_so(earshot: InProcess) -> None:
+def test_without_any_it_says_so(earshot: InProcessCommand) -> None:
     assert earshot("session", "list") == (0, "No sessions.\n", "")
     assert _listed(earshot) == []
 
 
-def test_they_are_listed_newest_first(server: RedisServer, earshot: InProcess) -> None:
+def test_they_are_listed_newest_first(server: RedisServer, earshot: InProcessCommand) -> None:
     _talk(server)
     with_store(server, lambda store: _answer(store, "hall", "Hello.", "Hello."))
     hall, kitchen = _listed(earshot)
@@ -94,7 +94,7 @@ def test_they_are_listed_newest_first(server: RedisServer, earshot: InProcess) -
 
 
 def test_those_of_every_shard(
-    server: RedisServer, earshot: InProcess, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, earshot: InProcessCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EARSHOT_SHARDS", "3")
 
@@ -107,7 +107,7 @@ def test_those_of_every_shard(
     assert json.loads(earshot("session", "show", "c", "--json")[1])["unanswered"] == 1
 
 
-def test_one_is_shown_for_people(server: RedisServer, earshot: InProcess) -> None:
+def test_one_is_shown_for_people(server: RedisServer, earshot: InProcessCommand) -> None:
     _talk(server)
     status, shown, told = earshot("session", "show", "kitchen")
     assert (status, told) == (0, "")
@@ -125,7 +125,7 @@ def test_one_is_shown_for_people(server: RedisServer, earshot: InProcess) -> Non
     ]
 
 
-def test_one_is_shown_for_programs(server: RedisServer, earshot: InProcess) -> None:
+def test_one_is_shown_for_programs(server: RedisServer, earshot: InProcessCommand) -> None:
     _talk(server)
     found = json.loads(earshot("session", "show", "kitchen", "--json")[1])
     assert found["history"][0] == {"role": "user", "content": "My name is Ada."}
@@ -135,7 +135,7 @@ def test_one_is_shown_for_programs(server: RedisServer, earshot: InProcess) -> N
     ]
 
 
-def test_a_persona_is_chosen_and_given_up(server: RedisServer, earshot: InProcess) -> None:
+def test_a_persona_is_chosen_and_given_up(server: RedisServer, earshot: InProcessCommand) -> None:
     status, shown, told = earshot("session", "set", "kitchen", "--persona", "Tour guide")
     assert (status, told) == (0, "")
     assert shown == "kitchen: Tour guide answers from the next turn on\n"
@@ -148,7 +148,7 @@ def test_a_persona_is_chosen_and_given_up(server: RedisServer, earshot: InProces
     assert _listed(earshot)[0]["persona"] == ""
 
 
-def test_a_persona_that_nobody_here_knows_is_set_and_said(earshot: InProcess) -> None:
+def test_a_persona_that_nobody_here_knows_is_set_and_said(earshot: InProcessCommand) -> None:
     status, _, told = earshot("session", "set", "kitchen", "--persona", "butler")
     assert status == 0
     assert "know no persona 'butler'" in told
@@ -168,7 +168,9 @@ def test_a_persona_that_nobody_here_knows_is_set_and_said(earshot: InProcess) ->
         ("forget",),
     ],
 )
-def test_what_cannot_be_is_one_sentence(arguments: tuple[str, ...], earshot: InProcess) -> None:
+def test_what_cannot_be_is_one_sentence(
+    arguments: tuple[str, ...], earshot: InProcessCommand
+) -> None:
     status, shown, told = earshot("session", *arguments)
     assert (status, shown) == (2, "")
     assert "Traceback" not in told
@@ -176,7 +178,7 @@ def test_what_cannot_be_is_one_sentence(arguments: tuple[str, ...], earshot: InP
 
 
 def test_forgetting_leaves_nothing_of_what_was_remembered(
-    server: RedisServer, earshot: InProcess
+    server: RedisServer, earshot: InProcessCommand
 ) -> None:
     _talk(server)
     status, shown, told = earshot("session", "forget", "kitchen")
@@ -195,7 +197,7 @@ def test_forgetting_leaves_nothing_of_what_was_remembered(
 
 
 def test_what_cannot_be_forgotten_does_not_stop_the_others(
-    server: RedisServer, earshot: InProcess
+    server: RedisServer, earshot: InProcessCommand
 ) -> None:
     _talk(server)
     status, shown, told = earshot("session", "forget", "nobody", "a b", "kitchen")

@@ -22,7 +22,7 @@ from common.transitions.publishing import publish
 from common.utterance import Utterance
 from ops.docs.event_schema import schema
 from tests.integration.conftest import with_store
-from tests.support.command_line import DEADLINE_S, InProcess, Processes
+from tests.support.command_line import DEADLINE_S, CommandProcesses, InProcessCommand
 from tests.support.redis_server import RedisServer
 
 SHARD = Shard(0)
@@ -30,8 +30,8 @@ VALIDATOR = Draft202012Validator(schema())
 
 
 @pytest.fixture
-def processes(tmp_path: Path) -> Iterator[Processes]:
-    processes = Processes(tmp_path)
+def processes(tmp_path: Path) -> Iterator[CommandProcesses]:
+    processes = CommandProcesses(tmp_path)
     yield processes
     processes.close()
 
@@ -80,7 +80,7 @@ def _answer(server: RedisServer, session: str, text: str) -> None:
     with_store(server, act)
 
 
-def _printed(earshot: InProcess, *more: str) -> list[Event]:
+def _printed(earshot: InProcessCommand, *more: str) -> list[Event]:
     status, shown, told = earshot("tail", "--json", "--no-follow", *more)
     assert (status, told) == (0, "")
     for line in shown.splitlines():
@@ -91,7 +91,7 @@ def _printed(earshot: InProcess, *more: str) -> list[Event]:
 # -- tail
 
 
-def test_every_line_is_an_event(server: RedisServer, earshot: InProcess) -> None:
+def test_every_line_is_an_event(server: RedisServer, earshot: InProcessCommand) -> None:
     _say(server, "Hello", "Grüße 🙂", session="a")
     events = _printed(earshot, "--since", "all")
     assert [type(event) for event in events] == [Heard, Transcript, Heard, Transcript]
@@ -100,7 +100,7 @@ def test_every_line_is_an_event(server: RedisServer, earshot: InProcess) -> None
     assert events[3].data.text == "Grüße 🙂"
 
 
-def test_for_people_it_is_a_conversation(server: RedisServer, earshot: InProcess) -> None:
+def test_for_people_it_is_a_conversation(server: RedisServer, earshot: InProcessCommand) -> None:
     _say(server, "Hello", session="a")
     _answer(server, "a", "Hi there!")
     status, shown, told = earshot("tail", "--no-follow", "--since", "all", "--session", "a")
@@ -112,7 +112,9 @@ def test_for_people_it_is_a_conversation(server: RedisServer, earshot: InProcess
     assert shown.startswith("[a] User: Hello\n")
 
 
-def test_deltas_are_printed_when_they_are_wanted(server: RedisServer, earshot: InProcess) -> None:
+def test_deltas_are_printed_when_they_are_wanted(
+    server: RedisServer, earshot: InProcessCommand
+) -> None:
     _say(server, "Hello", session="a")
     _answer(server, "a", "Hi there!")
     events = _printed(earshot, "--since", "all", "--deltas")
@@ -124,7 +126,7 @@ def test_deltas_are_printed_when_they_are_wanted(server: RedisServer, earshot: I
 
 
 def test_one_session_can_be_followed_on_its_own(
-    server: RedisServer, earshot: InProcess, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, earshot: InProcessCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EARSHOT_SHARDS", "3")
     for session in ("a", "b", "c", "d"):
@@ -138,21 +140,21 @@ def test_one_session_can_be_followed_on_its_own(
     ("since", "count"), [("now", 0), ("all", 2), ("1h", 2), ("90s", 2), ("3d", 2)]
 )
 def test_it_begins_where_it_is_told_to(
-    since: str, count: int, server: RedisServer, earshot: InProcess
+    since: str, count: int, server: RedisServer, earshot: InProcessCommand
 ) -> None:
     _say(server, "Hello")
     assert len(_printed(earshot, "--since", since)) == count
 
 
 def test_ages_count_by_the_servers_clock(
-    server: RedisServer, earshot: InProcess, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, earshot: InProcessCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _say(server, "Hello")
     monkeypatch.setattr(time, "time", lambda: 4e9)  # this host's clock is decades ahead
     assert len(_printed(earshot, "--since", "60s")) == 2
 
 
-def test_without_events_there_is_nothing_to_print(earshot: InProcess) -> None:
+def test_without_events_there_is_nothing_to_print(earshot: InProcessCommand) -> None:
     assert _printed(earshot, "--since", "all", "--deltas") == []
 
 
@@ -161,7 +163,7 @@ def _lines(process: subprocess.Popen[str], count: int) -> list[Event]:
     return [EVENTS.validate_json(process.stdout.readline()) for _ in range(count)]
 
 
-def test_it_follows_over_a_restart_of_redis(tmp_path: Path, processes: Processes) -> None:
+def test_it_follows_over_a_restart_of_redis(tmp_path: Path, processes: CommandProcesses) -> None:
     options = {"appendonly": "yes", "appendfsync": "always"}
     with RedisServer(options=options) as server:
         _say(server, "one")
@@ -183,14 +185,14 @@ def test_it_follows_over_a_restart_of_redis(tmp_path: Path, processes: Processes
 # -- status
 
 
-def _status(earshot: InProcess) -> dict[str, Any]:
+def _status(earshot: InProcessCommand) -> dict[str, Any]:
     status, shown, told = earshot("status", "--json")
     assert (status, told) == (0, "")
     census: dict[str, Any] = json.loads(shown)
     return census
 
 
-def test_of_an_idle_system(earshot: InProcess) -> None:
+def test_of_an_idle_system(earshot: InProcessCommand) -> None:
     nothing = {"waiting": 0, "in_hand": 0, "oldest_s": 0.0}
     assert _status(earshot) == {
         "stages": dict.fromkeys(("utterances", "recordings", "turns"), nothing),
@@ -203,7 +205,9 @@ def test_of_an_idle_system(earshot: InProcess) -> None:
     assert "No worker is running" in shown
 
 
-def test_it_counts_what_waits_and_what_is_in_hand(server: RedisServer, earshot: InProcess) -> None:
+def test_it_counts_what_waits_and_what_is_in_hand(
+    server: RedisServer, earshot: InProcessCommand
+) -> None:
     _speak(server, "a", "b", "c")
     _speak(server, "d", recording=True)
     _say(server, "Hello", session="e")
@@ -221,7 +225,9 @@ def test_it_counts_what_waits_and_what_is_in_hand(server: RedisServer, earshot: 
     assert census["dead_letters"] == 1
 
 
-def test_the_oldest_counts_by_the_servers_clock(server: RedisServer, earshot: InProcess) -> None:
+def test_the_oldest_counts_by_the_servers_clock(
+    server: RedisServer, earshot: InProcessCommand
+) -> None:
     with server.sync_client() as client:
         seconds, _ = client.time()
         client.xadd(SHARD.utterances, {"v": "1"}, id=f"{(seconds - 100) * 1000}-0")
@@ -230,7 +236,7 @@ def test_the_oldest_counts_by_the_servers_clock(server: RedisServer, earshot: In
 
 
 def test_it_sums_over_all_shards(
-    server: RedisServer, earshot: InProcess, monkeypatch: pytest.MonkeyPatch
+    server: RedisServer, earshot: InProcessCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EARSHOT_SHARDS", "3")
     for session in ("a", "b", "c", "d"):
@@ -246,7 +252,9 @@ def _report(server: RedisServer, name: str, state: str) -> None:
         client.zadd(WORKERS, {name: time.time()})
 
 
-def test_workers_say_what_they_do_and_wait_for(server: RedisServer, earshot: InProcess) -> None:
+def test_workers_say_what_they_do_and_wait_for(
+    server: RedisServer, earshot: InProcessCommand
+) -> None:
     head = {"host": "h", "pid": 1, "started_at": time.time() - 600}
     waits = "the LLM server at http://h [errno 111] is away"
     _report(
@@ -273,7 +281,9 @@ def test_workers_say_what_they_do_and_wait_for(server: RedisServer, earshot: InP
     "state",
     ["", "{", "[]", "5", "null", '{"name": "x"}', '{"started_at": "then"}', '{"started_at": []}'],
 )
-def test_a_strange_worker_hides_nobody(state: str, server: RedisServer, earshot: InProcess) -> None:
+def test_a_strange_worker_hides_nobody(
+    state: str, server: RedisServer, earshot: InProcessCommand
+) -> None:
     _report(server, "strange", state)
     good = {"name": "stt-1", "role": "stt", "state": "ready", "started_at": 0}
     _report(server, "stt-1", json.dumps(good))
@@ -284,7 +294,9 @@ def test_a_strange_worker_hides_nobody(state: str, server: RedisServer, earshot:
     assert earshot("status")[0] == 0
 
 
-def test_a_foreign_key_in_the_way_is_one_sentence(server: RedisServer, earshot: InProcess) -> None:
+def test_a_foreign_key_in_the_way_is_one_sentence(
+    server: RedisServer, earshot: InProcessCommand
+) -> None:
     with server.sync_client() as client:
         client.set(SHARD.open, "something else")
     status, shown, told = earshot("status", "--json")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.command_line import Processes, finish
+from tests.support.command_line import CommandProcesses, finish
 
 
 @pytest.fixture
-def earshot(tmp_path: Path) -> Iterator[Processes]:
-    processes = Processes(tmp_path, XDG_DATA_HOME=str(tmp_path), EARSHOT_STT__MODEL="demo")
+def earshot(tmp_path: Path) -> Iterator[CommandProcesses]:
+    processes = CommandProcesses(tmp_path, XDG_DATA_HOME=str(tmp_path), EARSHOT_STT__MODEL="demo")
     yield processes
     processes.close()
 
@@ -29,7 +29,7 @@ def told_until(process: subprocess.Popen[str], *wanted: str) -> list[str]:
 
 
 def test_what_the_roles_warn_of_is_seen_and_credentials_for_another_redis_are_not_used(
-    earshot: Processes,
+    earshot: CommandProcesses,
 ) -> None:
     process = earshot.start(
         "up",
@@ -46,7 +46,7 @@ def test_what_the_roles_warn_of_is_seen_and_credentials_for_another_redis_are_no
     assert told.endswith("Stopped.\n")
 
 
-def test_it_ends_while_it_waits_for_redis(earshot: Processes) -> None:
+def test_it_ends_while_it_waits_for_redis(earshot: CommandProcesses) -> None:
     process = earshot.start("up", "--no-listen", "--redis-url", "redis://127.0.0.1:1/0")
     told_until(process, "redis_is_away")
     process.send_signal(signal.SIGTERM)

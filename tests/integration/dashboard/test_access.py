@@ -12,7 +12,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from tests.support.dashboard_process import DashboardProcess
-from tests.support.fake_pipeline import Actor
+from tests.support.fake_pipeline import FakePipeline
 from tests.support.redis_server import RedisServer
 from tests.support.repository import ROOT
 
@@ -25,8 +25,8 @@ READS = ("/events?after=0r0-0_0d0-0", "/api/overview", "/api/sessions/s", "/api/
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RedisServer]:
-    with RedisServer(tcp=True) as server, Actor(server) as actor:
-        actor.say("s", SECRET)
+    with RedisServer(tcp=True) as server, FakePipeline(server) as fake_pipeline:
+        fake_pipeline.say("s", SECRET)
         yield server
 
 

@@ -45,7 +45,7 @@ PYTHON: Final = '#!/bin/sh\nexec {python} "$@"\n'
 END_S: Final = 60.0
 
 
-class House:
+class ComposeProcesses:
     """All that `docker compose up` with ops/deploy/compose/secure.yml would run, under `env`."""
 
     def __init__(self, folder: Path, secrets: Path, env: Mapping[str, str]) -> None:

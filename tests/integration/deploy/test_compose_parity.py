@@ -32,9 +32,9 @@ from common.transitions.publishing import Verdict, publish
 from ops.bench.chaos.plan import Kind, Planned
 from ops.bench.chaos.speech import utterance_of
 from ops.demo.recording_file import AUDIO, sentences
-from tests.integration.deploy.compose_processes import House
+from tests.integration.deploy.compose_processes import ComposeProcesses
 from tests.support.monitoring_files import panels
-from tests.support.spoken_sentences import LEAD_S, RATE, said
+from tests.support.spoken_sentences import LEAD_S, RATE, spoken
 from tests.support.virtual_microphone import VirtualMicrophone
 
 PATIENCE_S: Final = 150.0
@@ -92,82 +92,82 @@ class Tally:
 
 @pytest.mark.timeout(400)
 async def test_replicas_come_and_go_and_nothing_is_lost(secrets: Path, tmp_path: Path) -> None:
-    with VirtualMicrophone() as microphone, House(tmp_path, secrets, ENV) as house:
-        redis = house.start("redis")
-        await until(lambda: house.is_ready("redis"), house)
-        assert house.replicas("stt") == 3
+    with VirtualMicrophone() as microphone, ComposeProcesses(tmp_path, secrets, ENV) as compose:
+        redis = compose.start("redis")
+        await until(lambda: compose.is_ready("redis"), compose)
+        assert compose.replicas("stt") == 3
         roles = {
             name: [
-                house.start(name, env=microphone.env if name == "listen" else None)
-                for _ in range(house.replicas(name))
+                compose.start(name, env=microphone.env if name == "listen" else None)
+                for _ in range(compose.replicas(name))
             ]
-            for name, service in house.services.items()
+            for name, service in compose.services.items()
             if name not in {"redis", NOT_TO_BE_HAD}
             and FOR_ONE_COMMAND not in service.get("profiles", [])
         }
         workers = sum(len(roles[name]) for name in ("stt", "stt-gpu", "stt-live", "llm"))
-        async with _store(house, "viewer") as store, _store(house, "producer") as own:
-            await until(lambda: all(map(house.is_ready, NOT_EARSHOT)), house)
+        async with _store(compose, "viewer") as store, _store(compose, "producer") as own:
+            await until(lambda: all(map(compose.is_ready, NOT_EARSHOT)), compose)
             while len(await _ready(store)) < workers:  # noqa: ASYNC110  # Redis tells nobody
                 await asyncio.sleep(0.2)
-            for name, port in house.monitored:
-                await until(partial(house.is_ready, name, port), house)
-            assert len(json.loads(house.run("viewer", "status", "--json"))["workers"]) == workers
+            for name, port in compose.monitored:
+                await until(partial(compose.is_ready, name, port), compose)
+            assert len(json.loads(compose.run("viewer", "status", "--json"))["workers"]) == workers
 
             tally = Tally()
-            following = asyncio.create_task(tally.follow(store, _link(house, store)))
-            load = Load(own, _link(house, own), tally)
+            following = asyncio.create_task(tally.follow(store, _link(compose, store)))
+            load = Load(own, _link(compose, own), tally)
             loading = asyncio.create_task(load.run())
             elsewhere = {
                 "EARSHOT_LISTEN__SESSION": "hall",
                 "EARSHOT_LISTEN__OUTBOX": str(tmp_path / "hall"),
             }
-            roles["listen"].append(house.start("listen", "--input", str(AUDIO), env=elsewhere))
+            roles["listen"].append(compose.start("listen", "--input", str(AUDIO), env=elsewhere))
             speaking = asyncio.create_task(asyncio.to_thread(_speak, microphone))
 
-            newcomer = house.start("stt")
+            newcomer = compose.start("stt")
             leaver = roles["stt"].pop()
-            await until(lambda: tally.has_worked(leaver), house)
+            await until(lambda: tally.has_worked(leaver), compose)
             leaver.send_signal(signal.SIGTERM)
-            await until(partial(_has_ended, leaver), house)
+            await until(partial(_has_ended, leaver), compose)
             assert leaver.returncode == 0
-            await until(lambda: tally.has_worked(newcomer), house)
+            await until(lambda: tally.has_worked(newcomer), compose)
             roles["stt"].append(newcomer)
 
             await speaking
-            await until(lambda: tally.has_heard("kitchen") == SPOKEN, house)
-            await until(lambda: tally.has_heard("hall") == len(sentences()), house)
+            await until(lambda: tally.has_heard("kitchen") == SPOKEN, compose)
+            await until(lambda: tally.has_heard("hall") == len(sentences()), compose)
             load.enough.set()
             await loading
-            await until(lambda: tally.under_way == 0, house)
-            assert house.refusals() == []
+            await until(lambda: tally.under_way == 0, compose)
+            assert compose.refusals() == []
 
-            await until(lambda: _scraped(house) == _running(house, roles), house)
-            await until(lambda: _rules(house) == {"ok"}, house)
-            await until(lambda: not _empty_panels(house), house)
+            await until(lambda: _scraped(compose) == _running(compose, roles), compose)
+            await until(lambda: _rules(compose) == {"ok"}, compose)
+            await until(lambda: not _empty_panels(compose), compose)
 
             redis.send_signal(signal.SIGTERM)
-            await until(partial(_has_ended, redis), house)
-            house.start("redis")
-            await until(lambda: house.is_ready("redis"), house)
+            await until(partial(_has_ended, redis), compose)
+            compose.start("redis")
+            await until(lambda: compose.is_ready("redis"), compose)
             await load.one()
-            await until(lambda: tally.under_way == 0, house)
+            await until(lambda: tally.under_way == 0, compose)
             following.cancel()
 
         assert tally.ended == tally.heard, "each turn that was heard ends, exactly once"
         assert set(tally.heard.values()) == {1}
         assert len(tally.heard) == load.sent + SPOKEN + len(sentences())
         assert tally.kinds["error"] == 0
-        told = [json.loads(line) for line in house.run("viewer", "export").splitlines()]
+        told = [json.loads(line) for line in compose.run("viewer", "export").splitlines()]
         endings = [one for one in told if one["type"] in {"reply", "skipped", "error"}]
         assert len(endings) == len(tally.ended), "what was there before the restart is there"
-        assert len(_transcribed(house)) == len(sentences())
-        assert house.run("admin", "dead", "replay", "--all", "--job") == "0 replayed\n"
-        assert house.refusals() == []
+        assert len(_transcribed(compose)) == len(sentences())
+        assert compose.run("admin", "dead", "replay", "--all", "--job") == "0 replayed\n"
+        assert compose.refusals() == []
         for name in roles.keys() - {"vllm"}:
             for process in roles[name]:
                 process.send_signal(signal.SIGTERM)
-                await until(partial(_has_ended, process), house)
+                await until(partial(_has_ended, process), compose)
                 assert process.returncode == 0, name
 
 
@@ -199,47 +199,49 @@ class Load:
 
 
 @asynccontextmanager
-async def _store(house: House, user: str) -> AsyncIterator[Store]:
-    redis = connect(house.redis(user))
+async def _store(compose: ComposeProcesses, user: str) -> AsyncIterator[Store]:
+    redis = connect(compose.redis(user))
     try:
         yield Store(redis, 1, LimitSettings())
     finally:
         await redis.aclose()
 
 
-def _transcribed(house: House) -> list[str]:
+def _transcribed(compose: ComposeProcesses) -> list[str]:
     """The lines of the recording, as the jobs' service makes them."""
-    recording = house.folder / "recordings" / AUDIO.name
+    recording = compose.folder / "recordings" / AUDIO.name
     recording.parent.mkdir(exist_ok=True)
     recording.write_bytes(AUDIO.read_bytes())
-    transcript = Path(house.run("jobs", "transcribe", str(recording)).strip())
+    transcript = Path(compose.run("jobs", "transcribe", str(recording)).strip())
     return transcript.read_text().splitlines()
 
 
-def _running(house: House, roles: Mapping[str, list[subprocess.Popen[bytes]]]) -> Counter[str]:
-    names = {name for name, _ in house.monitored}
+def _running(
+    compose: ComposeProcesses, roles: Mapping[str, list[subprocess.Popen[bytes]]]
+) -> Counter[str]:
+    names = {name for name, _ in compose.monitored}
     return Counter(name for name in names for one in roles[name] if not _has_ended(one))
 
 
-def _scraped(house: House) -> Counter[str]:
+def _scraped(compose: ComposeProcesses) -> Counter[str]:
     """How many replicas of each service Prometheus reaches and knows by the service's name."""
-    found = house.asked("query?" + urlencode({"query": 'up{job="earshot"}'}))["result"]
+    found = compose.asked("query?" + urlencode({"query": 'up{job="earshot"}'}))["result"]
     return Counter(one["metric"]["service"] for one in found if one["value"][1] == "1")
 
 
-def _rules(house: House) -> set[str]:
+def _rules(compose: ComposeProcesses) -> set[str]:
     """How the evaluations of all rules fared; nothing while one has not been evaluated."""
-    groups = house.asked("rules")["groups"]
+    groups = compose.asked("rules")["groups"]
     return {rule["health"] for group in groups for rule in group["rules"]}
 
 
-def _empty_panels(house: House) -> set[str]:
+def _empty_panels(compose: ComposeProcesses) -> set[str]:
     """The panels that Grafana would show with nothing in them."""
     shown = {panel["title"]: False for panel in panels()}
     for panel in panels():
         for target in panel["targets"]:
             query = urlencode({"query": target["expr"].replace("$__rate_interval", "5m")})
-            shown[panel["title"]] |= bool(house.asked(f"query?{query}")["result"])
+            shown[panel["title"]] |= bool(compose.asked(f"query?{query}")["result"])
     return {title for title, is_shown in shown.items() if not is_shown}
 
 
@@ -247,8 +249,8 @@ def _has_ended(process: subprocess.Popen[bytes]) -> bool:
     return process.poll() is not None
 
 
-def _link(house: House, store: Store) -> Link:
-    return Link(store.redis, house.redis("viewer"), max_pause_s=1)
+def _link(compose: ComposeProcesses, store: Store) -> Link:
+    return Link(store.redis, compose.redis("viewer"), max_pause_s=1)
 
 
 async def _ready(store: Store) -> list[WorkerRecord]:
@@ -260,14 +262,14 @@ def _speak(microphone: VirtualMicrophone) -> None:
     # a sound server gives a new client its first samples late
     microphone.play_samples(np.zeros(LEAD_S * RATE, np.int16), RATE)
     for sentence in sentences()[:SPOKEN]:
-        microphone.play_samples(said(sentence), RATE)
+        microphone.play_samples(spoken(sentence), RATE)
 
 
-async def until(condition: Callable[[], bool], house: House) -> None:
+async def until(condition: Callable[[], bool], compose: ComposeProcesses) -> None:
     """Until it is true, by a thread that may block; what the services said if it does not."""
     try:
         async with asyncio.timeout(PATIENCE_S):
             while not await asyncio.to_thread(condition):  # noqa: ASYNC110  # nothing tells
                 await asyncio.sleep(0.05)
     except TimeoutError:
-        pytest.fail(house.logs())
+        pytest.fail(compose.logs())

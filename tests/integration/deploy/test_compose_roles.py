@@ -23,7 +23,7 @@ from redis.exceptions import RedisError
 
 from common.settings import PREFIX
 from ops.demo.recording_file import AUDIO
-from tests.integration.deploy.compose_processes import House
+from tests.integration.deploy.compose_processes import ComposeProcesses
 from tests.support.compose_file import environment, mounts, services
 from tests.support.redis_server import RedisServer
 from tests.support.standin_server import StandIn
@@ -160,16 +160,16 @@ def test_the_check_of_a_role_needs_no_python_but_the_one_that_runs(
 
     monkeypatch.setenv("PATH", str(tmp_path / "empty"))
     with (
-        House(tmp_path, secrets, ENV) as house,
+        ComposeProcesses(tmp_path, secrets, ENV) as compose,
         ThreadingHTTPServer(("127.0.0.1", 0), Ready) as server,
     ):
         threading.Thread(target=server.serve_forever).start()
         try:
-            assert house.is_ready("stt", server.server_port)
+            assert compose.is_ready("stt", server.server_port)
         finally:
             server.shutdown()
         server.server_close()
-        assert not house.is_ready("stt", server.server_port)
+        assert not compose.is_ready("stt", server.server_port)
 
 
 def _answers(client: Redis) -> bool:

@@ -12,7 +12,7 @@ from common.keys import Shard
 from ops.cli.jobs.watching import look
 from ops.demo.recording_file import AUDIO
 from ops.jobs.tasks.summary import INSTRUCTION
-from tests.support.command_line import Processes
+from tests.support.command_line import CommandProcesses
 from tests.support.secured_redis import SecuredRedis
 from tests.support.standin_server import StandIn
 from tests.support.waiting import until_sync
@@ -27,8 +27,8 @@ def llm() -> Iterator[StandIn]:
 
 
 @pytest.fixture
-def earshot(secured: SecuredRedis, llm: StandIn, tmp_path: Path) -> Iterator[Processes]:
-    processes = Processes(
+def earshot(secured: SecuredRedis, llm: StandIn, tmp_path: Path) -> Iterator[CommandProcesses]:
+    processes = CommandProcesses(
         tmp_path,
         **secured.variables("jobs"),
         EARSHOT_LLM__BASE_URL=llm.base_url,
@@ -49,7 +49,7 @@ def ended(server: SecuredRedis, kind: bytes) -> int:
 
 
 def test_jobs_for_other_commands(
-    secured: SecuredRedis, earshot: Processes, llm: StandIn, tmp_path: Path
+    secured: SecuredRedis, earshot: CommandProcesses, llm: StandIn, tmp_path: Path
 ) -> None:
     earshot.start("jobs")
     earshot.start("llm", **secured.variables("llm"))

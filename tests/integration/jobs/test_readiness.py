@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from ops.local.machine import free_port
-from tests.support.command_line import Processes, finish
+from tests.support.command_line import CommandProcesses, finish
 from tests.support.redis_server import RedisServer
 from tests.support.secured_redis import SecuredRedis
 from tests.support.waiting import until_sync
 
 
 @pytest.fixture
-def earshot(tmp_path: Path) -> Iterator[Processes]:
-    processes = Processes(
+def earshot(tmp_path: Path) -> Iterator[CommandProcesses]:
+    processes = CommandProcesses(
         tmp_path,
         EARSHOT_METRICS__PORT=str(free_port()),
         EARSHOT_JOBS__BEAT_S="1",
@@ -28,7 +28,7 @@ def earshot(tmp_path: Path) -> Iterator[Processes]:
     processes.close()
 
 
-def why_not(earshot: Processes) -> str | None:
+def why_not(earshot: CommandProcesses) -> str | None:
     """Why it is not ready; empty if it is, None if nobody answers."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     page = f"http://127.0.0.1:{earshot.variables['EARSHOT_METRICS__PORT']}/readyz"
@@ -53,7 +53,7 @@ def logged_until(process: subprocess.Popen[str], event: str) -> str:
     return logged
 
 
-def test_an_absence_of_redis_is_seen(redis_server: RedisServer, earshot: Processes) -> None:
+def test_an_absence_of_redis_is_seen(redis_server: RedisServer, earshot: CommandProcesses) -> None:
     process = earshot.start("jobs", EARSHOT_REDIS__URL=redis_server.url)
     until_sync(lambda: why_not(earshot) == "")
     redis_server.kill()
@@ -69,7 +69,7 @@ def test_an_absence_of_redis_is_seen(redis_server: RedisServer, earshot: Process
 
 
 def test_a_user_that_may_not_run_jobs_is_told_and_is_never_ready(
-    secured: SecuredRedis, earshot: Processes
+    secured: SecuredRedis, earshot: CommandProcesses
 ) -> None:
     process = earshot.start("jobs", **secured.variables("stt"))
     until_sync(lambda: "does not permit what this role needs" in (why_not(earshot) or ""))

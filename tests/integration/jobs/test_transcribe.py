@@ -15,7 +15,7 @@ from common.keys import Shard
 from ops.demo.recording_file import AUDIO, normalised, sentences
 from ops.jobs.queues import find
 from ops.jobs.registry import KnownJob
-from tests.support.command_line import Processes, finish
+from tests.support.command_line import CommandProcesses, finish
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until_sync
 
@@ -30,8 +30,8 @@ def server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def earshot(server: RedisServer, tmp_path: Path) -> Iterator[Processes]:
-    processes = Processes(
+def earshot(server: RedisServer, tmp_path: Path) -> Iterator[CommandProcesses]:
+    processes = CommandProcesses(
         tmp_path,
         EARSHOT_REDIS__URL=server.url,
         EARSHOT_STT__MODEL="demo",
@@ -57,7 +57,7 @@ def pid_of_worker(client: "Redis", job: str) -> int:
 
 
 def test_a_killed_worker_and_a_restarted_redis_leave_a_whole_transcript(
-    server: RedisServer, earshot: Processes, tmp_path: Path
+    server: RedisServer, earshot: CommandProcesses, tmp_path: Path
 ) -> None:
     earshot.start("jobs")
     asking = earshot.start("transcribe", str(AUDIO), "--output", "talk.json")

@@ -12,8 +12,8 @@ import numpy as np
 from common.audio import SAMPLE_RATE
 from common.keys import Shard
 from ops.bench.eager import clips
-from tests.support.command_line import Processes, finish
-from tests.support.pipeline import endings, pipeline
+from tests.support.command_line import CommandProcesses, finish
+from tests.support.pipeline import endings, running_pipeline
 from tests.support.waiting import until_sync
 
 SHARD = Shard(0)
@@ -31,11 +31,11 @@ def test_after_a_restart_the_next_sentence_is_answered_at_once(tmp_path: Path) -
     sentence, silence = clips(pairs=False)[0].samples, np.zeros(2 * SAMPLE_RATE, np.int16)
     turn = np.concatenate([sentence, silence])
     listen = ("listen", "--input", "-", "--session", "s1", "--eager", "on")
-    with pipeline(tmp_path, stt=0, llm=0) as parts:
+    with running_pipeline(tmp_path, stt=0, llm=0) as parts:
         parts.env |= LONG
         with parts.running("stt"), parts.running("llm"):
             variables = {name: value for name, value in parts.env.items() if "EARSHOT" in name}
-            processes = Processes(tmp_path, **variables, EARSHOT_REDIS__URL=parts.redis.url)
+            processes = CommandProcesses(tmp_path, **variables, EARSHOT_REDIS__URL=parts.redis.url)
             first = processes.start(*listen)
             _say(first, turn)
             parts.wait_for_endings("s1", 1)

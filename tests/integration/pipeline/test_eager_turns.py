@@ -17,7 +17,7 @@ from ops.bench.chaos.speech import text_of, utterance_of
 from ops.bench.eager import clips, measure
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
-from tests.support.worker_tasks import Shop, workshop
+from tests.support.worker_tasks import WorkerTasks, running_worker_tasks
 
 MODEL = "instant"
 
@@ -31,9 +31,13 @@ def said(
 
 
 @pytest.fixture
-async def shop(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
-    async with workshop(redis_server, monkeypatch, limits={"tend_after_s": 0.1}) as shop:
-        yield shop
+async def workers(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[WorkerTasks]:
+    async with running_worker_tasks(
+        redis_server, monkeypatch, limits={"tend_after_s": 0.1}
+    ) as workers:
+        yield workers
 
 
 def inbox(store: Store, session: str = "s") -> str:
@@ -53,59 +57,61 @@ async def transcribed(store: Store, turn: int = 1) -> None:
     await until(look)
 
 
-async def test_nothing_is_shown_before_it_is_committed(shop: Shop) -> None:
-    await shop.hire("w")
-    await publish(shop.store, said(7, "a", hold_ms=250))
-    await transcribed(shop.store)
-    assert await shop.transcripts() == []
-    assert (await commit(shop.store, "s", "a", 1)).outcome is Commitment.OK
-    [transcript] = await shop.events(Transcript)
+async def test_nothing_is_shown_before_it_is_committed(workers: WorkerTasks) -> None:
+    await workers.start("w")
+    await publish(workers.store, said(7, "a", hold_ms=250))
+    await transcribed(workers.store)
+    assert await workers.transcripts() == []
+    assert (await commit(workers.store, "s", "a", 1)).outcome is Commitment.OK
+    [transcript] = await workers.events(Transcript)
     assert transcript.data.text == text_of(7)
     timings = transcript.data.timings
     assert timings.published == 250
-    assert 250 <= timings.stt_started <= timings.transcribed <= timings.committed
-    [heard] = await shop.events(Heard)
+    assert 250 <= timings.stt_started <= timings.wait_for_transcripts <= timings.committed
+    [heard] = await workers.events(Heard)
     assert transcript.at - heard.data.spoken_at == timings.committed
 
 
-async def test_a_transcript_that_comes_after_the_commit_is_shown_as_it_comes(shop: Shop) -> None:
-    await publish(shop.store, said(7, "a", hold_ms=250))
-    await commit(shop.store, "s", "a", 1)
-    await shop.hire("w")
-    await shop.transcribed(7)
-    [transcript] = await shop.events(Transcript)
-    assert transcript.data.timings.committed <= transcript.data.timings.transcribed
+async def test_a_transcript_that_comes_after_the_commit_is_shown_as_it_comes(
+    workers: WorkerTasks,
+) -> None:
+    await publish(workers.store, said(7, "a", hold_ms=250))
+    await commit(workers.store, "s", "a", 1)
+    await workers.start("w")
+    await workers.wait_for_transcripts(7)
+    [transcript] = await workers.events(Transcript)
+    assert transcript.data.timings.committed <= transcript.data.timings.wait_for_transcripts
 
 
-async def test_what_was_said_after_all_replaces_what_was_transcribed(shop: Shop) -> None:
-    await shop.hire("w")
-    await publish(shop.store, said(7, "a", speech_ms=700))
-    await transcribed(shop.store)
+async def test_what_was_said_after_all_replaces_what_was_transcribed(workers: WorkerTasks) -> None:
+    await workers.start("w")
+    await publish(workers.store, said(7, "a", speech_ms=700))
+    await transcribed(workers.store)
     revised = said(8, "a", revision=2, speech_ms=1900, final=True)
-    assert (await publish(shop.store, revised)).verdict is Verdict.REVISED
-    await shop.transcribed(8)
-    [transcript] = await shop.events(Transcript)
+    assert (await publish(workers.store, revised)).verdict is Verdict.REVISED
+    await workers.wait_for_transcripts(8)
+    [transcript] = await workers.events(Transcript)
     assert transcript.data.speech_ms == 1900
     assert transcript.data.timings.committed is None, "it was never waited for"
 
 
-async def test_the_end_of_speech_is_that_of_the_last_revision(shop: Shop) -> None:
-    await publish(shop.store, said(7, "a", hold_ms=9_000))
-    await publish(shop.store, said(8, "a", revision=2, hold_ms=250))
-    await commit(shop.store, "s", "a", 2)
-    await shop.hire("w")
-    await shop.transcribed(8)
-    [transcript] = await shop.events(Transcript)
+async def test_the_end_of_speech_is_that_of_the_last_revision(workers: WorkerTasks) -> None:
+    await publish(workers.store, said(7, "a", hold_ms=9_000))
+    await publish(workers.store, said(8, "a", revision=2, hold_ms=250))
+    await commit(workers.store, "s", "a", 2)
+    await workers.start("w")
+    await workers.wait_for_transcripts(8)
+    [transcript] = await workers.events(Transcript)
     assert transcript.data.timings.published == 250
 
 
-async def test_a_commit_may_come_twice(shop: Shop) -> None:
-    await shop.hire("w")
-    await publish(shop.store, said(7, "a"))
-    assert (await commit(shop.store, "s", "a", 1)).outcome is Commitment.OK
-    await shop.transcribed(7)
-    assert (await commit(shop.store, "s", "a", 1)).outcome is Commitment.OK
-    assert await shop.transcripts() == [text_of(7)]
+async def test_a_commit_may_come_twice(workers: WorkerTasks) -> None:
+    await workers.start("w")
+    await publish(workers.store, said(7, "a"))
+    assert (await commit(workers.store, "s", "a", 1)).outcome is Commitment.OK
+    await workers.wait_for_transcripts(7)
+    assert (await commit(workers.store, "s", "a", 1)).outcome is Commitment.OK
+    assert await workers.transcripts() == [text_of(7)]
 
 
 # -- the real producer, the real model

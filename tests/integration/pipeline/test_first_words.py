@@ -15,7 +15,7 @@ from ops.bench.hearing.voices import Clip, recorded, speak
 from ops.bench.hearing.voices import _levelled as levelled
 from ops.bench.hearing.voices import _trimmed as trimmed
 from ops.demo.recording_file import normalised
-from tests.support.pipeline import pipeline
+from tests.support.pipeline import running_pipeline
 from tests.support.virtual_microphone import VirtualMicrophone
 from tests.support.waiting import until_sync
 from workers.stt.whisper import Whisper, load
@@ -79,7 +79,7 @@ def test_every_first_word_is_heard(tmp_path: Path) -> None:
     assert len(clips) == SENTENCES, "the model should know more of these sentences"
     with (
         VirtualMicrophone() as microphone,
-        pipeline(tmp_path) as parts,
+        running_pipeline(tmp_path) as parts,
         parts.running("listen", "--session", "words", env=microphone.env),
     ):
         until_sync(

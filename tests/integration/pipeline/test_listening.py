@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ops.demo.recording_file import normalised, sentences
-from tests.support.pipeline import pipeline
-from tests.support.spoken_sentences import LEAD_S, RATE, said
+from tests.support.pipeline import running_pipeline
+from tests.support.spoken_sentences import LEAD_S, RATE, spoken
 from tests.support.virtual_microphone import VirtualMicrophone
 from tests.support.waiting import until_sync
 
@@ -27,19 +27,19 @@ def transcripts(events: list[dict[str, Any]]) -> list[str]:
 
 
 def test_what_is_said_into_the_microphone_is_transcribed(tmp_path: Path) -> None:
-    spoken = sentences()[:3]
+    chosen = sentences()[:3]
     with (
         VirtualMicrophone() as microphone,
-        pipeline(tmp_path) as parts,
+        running_pipeline(tmp_path) as parts,
         parts.running("listen", "--session", "mic", env=microphone.env),
     ):
         wait_for_log(tmp_path, "listening")
         # a sound server gives a new client its first samples late
         microphone.play_samples(np.zeros(LEAD_S * RATE, np.int16), RATE)
-        for sentence in spoken:
-            microphone.play_samples(said(sentence), RATE)
-        events = parts.wait_for_endings("mic", len(spoken))
-    assert transcripts(events) == [normalised(sentence.text) for sentence in spoken]
+        for sentence in chosen:
+            microphone.play_samples(spoken(sentence), RATE)
+        events = parts.wait_for_endings("mic", len(chosen))
+    assert transcripts(events) == [normalised(sentence.text) for sentence in chosen]
     assert all(e["data"]["source"] == "default" for e in events if e["type"] == "heard")
 
 
@@ -49,18 +49,18 @@ def test_what_is_said_before_and_after_the_sound_server_died_is_transcribed(
     before, after = sentences()[0], sentences()[2]
     with (
         VirtualMicrophone() as microphone,
-        pipeline(tmp_path) as parts,
+        running_pipeline(tmp_path) as parts,
         parts.running("listen", "--session", "mic", env=microphone.env),
     ):
         wait_for_log(tmp_path, "listening")
         microphone.play_samples(np.zeros(LEAD_S * RATE, np.int16), RATE)
-        microphone.play_samples(said(before), RATE)
+        microphone.play_samples(spoken(before), RATE)
         parts.wait_for_endings("mic", 1)
         microphone.kill()
         wait_for_log(tmp_path, "microphone_lost")
         microphone.start()
         wait_for_log(tmp_path, "microphone_back")
         microphone.play_samples(np.zeros(LEAD_S * RATE, np.int16), RATE)
-        microphone.play_samples(said(after), RATE)
+        microphone.play_samples(spoken(after), RATE)
         events = parts.wait_for_endings("mic", 2)
     assert transcripts(events) == [normalised(before.text), normalised(after.text)]

@@ -27,7 +27,7 @@ from ops.demo.recording_file import AUDIO, sentences
 from ops.local.machine import free_port
 from tests.support.monitoring_files import named_metrics
 from tests.support.otlp_receiver import OtlpReceiver, Received
-from tests.support.pipeline import Pipeline, earshot, pipeline
+from tests.support.pipeline import Pipeline, earshot, running_pipeline
 from tests.support.waiting import until_sync
 
 FOREIGN: Final = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
@@ -83,7 +83,9 @@ class Watched:
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     with ExitStack() as stack:
         collector = stack.enter_context(OtlpReceiver())
-        parts = stack.enter_context(pipeline(tmp_path_factory.mktemp("watched"), stt=0, llm=0))
+        parts = stack.enter_context(
+            running_pipeline(tmp_path_factory.mktemp("watched"), stt=0, llm=0)
+        )
         parts.env |= {
             "EARSHOT_TRACES__ENDPOINT": collector.endpoint,
             "OTEL_BSP_SCHEDULE_DELAY": "100",

@@ -12,7 +12,7 @@ import soundfile
 import soxr
 
 from ops.demo.recording_file import AUDIO, normalised, sentences
-from tests.support.pipeline import Pipeline, endings, pipeline
+from tests.support.pipeline import Pipeline, endings, running_pipeline
 from tests.support.waiting import until_sync
 
 # The words are the speech model's business (ops/training/evaluate.py); here enough of them
@@ -22,7 +22,7 @@ SHARE = 5 / 6
 
 @pytest.fixture(scope="module")
 def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pipeline]:
-    with pipeline(tmp_path_factory.mktemp("pipeline")) as parts:
+    with running_pipeline(tmp_path_factory.mktemp("pipeline")) as parts:
         yield parts
 
 

@@ -31,7 +31,7 @@ from tests.recorded.record import SESSION, file_of, raw
 from tests.support.llm_handler import RetryingContext
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
-from tests.support.worker_tasks import workshop
+from tests.support.worker_tasks import running_worker_tasks
 from workers.llm.handler import LlmHandler, session_of
 from workers.loop.handler import Delivery
 
@@ -81,19 +81,19 @@ async def test_what_a_recorded_producer_sends_is_transcribed_and_can_be_answered
 ) -> None:
     """Its own scripts, as it sent them; the workers are today's."""
     content = recording(version)
-    async with workshop(redis_server, monkeypatch) as shop:
-        redis: Any = shop.store.redis
+    async with running_worker_tasks(redis_server, monkeypatch) as workers:
+        redis: Any = workers.store.redis
         for sent in content["sent"]:
             keys, args = ([raw(value) for value in sent[part]] for part in ("keys", "args"))
             answer = await redis.eval(content["scripts"][sent["script"]], len(keys), *keys, *args)
             assert answer[0] in {b"accepted", b"ok"}
-        await shop.hire("stt-1")
+        await workers.start("stt-1")
 
         async def transcribed() -> bool:
-            return len(await shop.events(Transcript)) == 4
+            return len(await workers.events(Transcript)) == 4
 
         await until(transcribed)
-        attempt = await _attempt(shop.store, SESSION)
+        attempt = await _attempt(workers.store, SESSION)
         assert [turn.text for turn in attempt.turns] == [
             text_of(7),
             "Hello",
@@ -128,13 +128,13 @@ async def test_fields_that_a_newer_producer_adds_are_ignored_and_kept(
         def for_later_stages(self) -> dict[str, Any]:
             return super().for_later_stages() | {"mood": self.mood}
 
-    async with workshop(redis_server, monkeypatch) as shop:
+    async with running_worker_tasks(redis_server, monkeypatch) as workers:
         newer = Newer(**_spoken().model_dump())
         assert b"mood" in [str(field).encode() for field in newer.to_fields()[::2]]
-        await publish(shop.store, newer)
-        await shop.hire("stt-1")
-        await shop.transcribed(7)
-        redis: Any = shop.store.redis
+        await publish(workers.store, newer)
+        await workers.start("stt-1")
+        await workers.wait_for_transcripts(7)
+        redis: Any = workers.store.redis
         record = json.loads(await redis.hget(SHARD.inbox(SESSION), "1"))
         assert record["mood"] == "merry", "for the newer worker behind this one"
 
@@ -157,25 +157,25 @@ def _spoken() -> Utterance:
 async def test_an_utterance_of_a_newer_schema_waits_among_the_dead_letters_for_the_upgrade(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with workshop(redis_server, monkeypatch) as shop:
+    async with running_worker_tasks(redis_server, monkeypatch) as workers:
         newer = _spoken().model_copy(update={"v": SCHEMA + 1})
-        await publish(shop.store, newer)
-        old = await shop.hire("stt-old")
-        (error,) = await until(lambda: shop.events(Error))
+        await publish(workers.store, newer)
+        old = await workers.start("stt-old")
+        (error,) = await until(lambda: workers.events(Error))
         assert error.data.reason == "newer_schema"
         assert error.data.error == (
             f"the entry has schema version {SCHEMA + 1}, and this program reads {SCHEMA}:"
             " upgrade it"
         )
         assert old.engine.calls == [], "it was not transcribed as if it were the old one"
-        await old.leave()
+        await old.terminate()
 
         monkeypatch.setattr(common.utterance, "SCHEMA", SCHEMA + 1)
-        (letter,) = [letter async for letter in read_dead_letters(shop.store, "newer_schema")]
+        (letter,) = [letter async for letter in read_dead_letters(workers.store, "newer_schema")]
         assert letter.fields["audio"] == newer.audio
-        await replay(shop.store, SHARD, letter.entry, session=SESSION, utterance="again")
-        await shop.hire("stt-upgraded")
-        await shop.transcribed(7)
+        await replay(workers.store, SHARD, letter.entry, session=SESSION, utterance="again")
+        await workers.start("stt-upgraded")
+        await workers.wait_for_transcripts(7)
 
 
 async def test_a_wake_up_of_a_newer_schema_is_no_reason_to_misread_the_turn(store: Store) -> None:

@@ -9,7 +9,7 @@ from tests.support.redis_server import RedisServer
 CHUNK = 65_536
 
 
-class DeafProxy:
+class AnswerLosingProxy:
     """Use it as an async context manager; every `every`-th script's answer is lost."""
 
     def __init__(self, server: RedisServer, *, every: int) -> None:

@@ -33,8 +33,8 @@ from ops.demo.recording_file import AUDIO
 from producer.shipping import shipper as shipping
 from producer.shipping.outbox import Outbox
 from producer.shipping.shipper import Shipper
-from tests.integration.producer.answer_losing_proxy import DeafProxy
-from tests.support.command_line import DEADLINE_S, Processes, finish
+from tests.integration.producer.answer_losing_proxy import AnswerLosingProxy
+from tests.support.command_line import DEADLINE_S, CommandProcesses, finish
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 
@@ -159,7 +159,7 @@ async def test_the_wait_counts_into_the_age(redis_server: RedisServer, outbox: O
 async def test_a_lost_answer_repeats_nothing(redis_server: RedisServer, outbox: Outbox) -> None:
     names = [f"u{number}" for number in range(30)]
     _add(outbox, *names)
-    async with DeafProxy(redis_server, every=3) as proxy:
+    async with AnswerLosingProxy(redis_server, every=3) as proxy:
         async with _shipping(outbox, proxy.url) as shipper:
             await shipper.drained()
         assert proxy.lost >= 10
@@ -307,7 +307,7 @@ def test_a_listener_that_is_killed_at_any_moment_loses_and_repeats_nothing(
 ) -> None:
     """Killed at once in every second round; in the others Redis stands still until some wait."""
     rng = random.Random(7)
-    processes = Processes(tmp_path, EARSHOT_REDIS__URL=redis_server.url)
+    processes = CommandProcesses(tmp_path, EARSHOT_REDIS__URL=redis_server.url)
     database = tmp_path / "outbox" / "s1.sqlite3"
     listen = ("listen", "--session", "s1", "--outbox", "outbox", "--input")
     left: list[str] = []
@@ -351,7 +351,7 @@ def test_killed_between_the_answer_and_the_forgetting_it_repeats_nothing(
     outbox.close()
     silence = tmp_path / "silence.wav"
     soundfile.write(silence, np.zeros(16_000, np.int16), 16_000)
-    processes = Processes(tmp_path, EARSHOT_REDIS__URL=redis_server.url)
+    processes = CommandProcesses(tmp_path, EARSHOT_REDIS__URL=redis_server.url)
     listen = ("listen", "--session", "s1", "--outbox", "outbox", "--input", str(silence))
     status, _, told = finish(processes.start(*listen))
     assert status == 0, told

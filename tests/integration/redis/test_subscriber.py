@@ -34,7 +34,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(common.results.subscriber, "CHECK_AFTER_EMPTY", 2)
 
 
-class Room:
+class PublishedResults:
     """A store with a link, and what is said in it."""
 
     def __init__(self, server: RedisServer, shards: int = 1) -> None:
@@ -77,17 +77,17 @@ class Room:
 
 
 @pytest.fixture
-async def room(redis_server: RedisServer) -> AsyncIterator[Room]:
-    room = Room(redis_server)
-    yield room
-    await room.redis.aclose()
+async def published(redis_server: RedisServer) -> AsyncIterator[PublishedResults]:
+    published = PublishedResults(redis_server)
+    yield published
+    await published.redis.aclose()
 
 
 @pytest.fixture
-async def six_shards(redis_server: RedisServer) -> AsyncIterator[Room]:
-    room = Room(redis_server, shards=6)
-    yield room
-    await room.redis.aclose()
+async def six_shards(redis_server: RedisServer) -> AsyncIterator[PublishedResults]:
+    published = PublishedResults(redis_server, shards=6)
+    yield published
+    await published.redis.aclose()
 
 
 async def _all(subscriber: Subscriber) -> list[Received]:
@@ -137,32 +137,34 @@ def _identity(event: Event) -> tuple[str, str, int]:
 # -- what there is
 
 
-async def test_everything_that_is_kept_in_the_order_of_its_session(room: Room) -> None:
-    await room.say("one", "two", "three")
-    received = await _all(room.subscriber(since="0-0", follow=False))
+async def test_everything_that_is_kept_in_the_order_of_its_session(
+    published: PublishedResults,
+) -> None:
+    await published.say("one", "two", "three")
+    received = await _all(published.subscriber(since="0-0", follow=False))
     assert [one.event.type for one in received] == ["heard", "transcript"] * 3
     assert _texts(received) == ["one", "two", "three"]
     assert {one.stream for one in received} == {Shard(0).results}
 
 
-async def test_nothing_is_everything_where_nothing_was_said(room: Room) -> None:
+async def test_nothing_is_everything_where_nothing_was_said(published: PublishedResults) -> None:
     for since in ("0-0", "$", "5-0"):
-        assert await _all(room.subscriber(since=since, follow=False)) == []
+        assert await _all(published.subscriber(since=since, follow=False)) == []
 
 
-async def test_only_what_is_new(room: Room) -> None:
-    await room.say("before")
-    assert await _all(room.subscriber(follow=False)) == []
+async def test_only_what_is_new(published: PublishedResults) -> None:
+    await published.say("before")
+    assert await _all(published.subscriber(follow=False)) == []
 
 
-async def test_from_an_entry_on(room: Room) -> None:
-    await room.say("one", "two")
-    everything = await _all(room.subscriber(since="0-0", follow=False))
-    rest = await _all(room.subscriber(since=everything[1].entry, follow=False))
+async def test_from_an_entry_on(published: PublishedResults) -> None:
+    await published.say("one", "two")
+    everything = await _all(published.subscriber(since="0-0", follow=False))
+    rest = await _all(published.subscriber(since=everything[1].entry, follow=False))
     assert rest == everything[2:]
 
 
-async def test_shards_and_both_streams_are_merged(six_shards: Room) -> None:
+async def test_shards_and_both_streams_are_merged(six_shards: PublishedResults) -> None:
     for session in SESSIONS:
         await six_shards.say("hello", session=session)
         await six_shards.delta("hi", session=session)
@@ -176,7 +178,7 @@ async def test_shards_and_both_streams_are_merged(six_shards: Room) -> None:
     assert {one.event.type for one in without} == {"heard", "transcript"}
 
 
-async def test_one_session_alone(six_shards: Room) -> None:
+async def test_one_session_alone(six_shards: PublishedResults) -> None:
     for session in SESSIONS:
         await six_shards.say("hello", session=session)
     received = await _all(six_shards.subscriber(since="0-0", session="c", follow=False))
@@ -184,7 +186,7 @@ async def test_one_session_alone(six_shards: Room) -> None:
 
 
 async def test_from_a_cursor_on_nothing_is_missed_and_nothing_comes_twice(
-    six_shards: Room,
+    six_shards: PublishedResults,
 ) -> None:
     for session in SESSIONS:
         await six_shards.say("one", "two", session=session)
@@ -203,71 +205,71 @@ async def test_from_a_cursor_on_nothing_is_missed_and_nothing_comes_twice(
     assert sorted(seen, key=str) == sorted(everything, key=str)
 
 
-async def test_more_than_fits_into_one_answer(room: Room) -> None:
+async def test_more_than_fits_into_one_answer(published: PublishedResults) -> None:
     texts = [f"sentence {number}" for number in range(BATCH + 50)]
     for number, text in enumerate(texts):  # a session takes no more than 100 unanswered turns
-        await room.say(text, session=f"s{number % 10}")
-    assert _texts(await _all(room.subscriber(since="0-0", follow=False))) == texts
+        await published.say(text, session=f"s{number % 10}")
+    assert _texts(await _all(published.subscriber(since="0-0", follow=False))) == texts
 
 
 # -- following
 
 
-async def test_what_comes_later_is_seen_as_it_comes(room: Room) -> None:
-    await room.say("before")
-    async with Following(room.subscriber(since="0-0")) as following:
+async def test_what_comes_later_is_seen_as_it_comes(published: PublishedResults) -> None:
+    await published.say("before")
+    async with Following(published.subscriber(since="0-0")) as following:
         assert await following.texts(1) == ["before"]
-        await room.say("one")
+        await published.say("one")
         assert await following.texts(2) == ["before", "one"]
-        await room.say("two", "three")
+        await published.say("two", "three")
         assert await following.texts(4) == ["before", "one", "two", "three"]
 
 
 async def test_the_first_event_of_an_empty_server_is_not_missed(
-    redis_server: RedisServer, room: Room
+    redis_server: RedisServer, published: PublishedResults
 ) -> None:
-    async with Following(room.subscriber()) as following:
+    async with Following(published.subscriber()) as following:
         with redis_server.sync_client() as client:
             await until(lambda: any(one["cmd"] == "xread" for one in client.client_list()))
-        await room.say("one")
+        await published.say("one")
         assert await following.texts(1) == ["one"]
 
 
 @pytest.mark.parametrize("clean", [True, False])
 async def test_over_a_restart_nothing_is_missed_and_nothing_comes_twice(clean: bool) -> None:
     with RedisServer(options={"appendonly": "yes", "appendfsync": "always"}) as server:
-        room = Room(server)
-        async with Following(room.subscriber(since="0-0")) as following:
+        published = PublishedResults(server)
+        async with Following(published.subscriber(since="0-0")) as following:
             for number in range(3):
-                await room.say(f"before {number}")
+                await published.say(f"before {number}")
                 await asyncio.to_thread(server.restart, clean=clean)
-                await room.say(f"after {number}")
+                await published.say(f"after {number}")
             texts = await following.texts(6)
-        await room.redis.aclose()
+        await published.redis.aclose()
     assert texts == [f"{when} {number}" for number in range(3) for when in ("before", "after")]
 
 
 async def test_it_may_begin_before_redis_does(redis_server: RedisServer) -> None:
     redis_server.kill()
-    room = Room(redis_server)
-    async with Following(room.subscriber()) as following:
-        await until(lambda: room.link.outages)
+    published = PublishedResults(redis_server)
+    async with Following(published.subscriber()) as following:
+        await until(lambda: published.link.outages)
         await asyncio.to_thread(redis_server.start)
         while not following.received:
-            await room.say("hello")
+            await published.say("hello")
             await asyncio.sleep(0.05)
         assert set(_texts(following.received)) == {"hello"}
-    await room.redis.aclose()
+    await published.redis.aclose()
 
 
-async def test_after_a_flush_it_goes_on_and_says_so(room: Room) -> None:
+async def test_after_a_flush_it_goes_on_and_says_so(published: PublishedResults) -> None:
     with capture_logs() as logs:
-        async with Following(room.subscriber(since="0-0")) as following:
-            await room.say("one")
+        async with Following(published.subscriber(since="0-0")) as following:
+            await published.say("one")
             await following.texts(1)
-            await room.redis.flushall()
+            await published.redis.flushall()
             await until(lambda: [line for line in logs if line["event"] == "server_went_back"])
-            await room.say("two")
+            await published.say("two")
             assert await following.texts(2) == ["one", "two"]
     (told,) = [line for line in logs if line["event"] == "server_went_back"]
     assert told["stream"] == Shard(0).results
@@ -277,43 +279,47 @@ async def test_after_a_flush_it_goes_on_and_says_so(room: Room) -> None:
 async def test_a_server_that_forgot_the_newest_is_noticed_at_its_return(
     redis_server: RedisServer,
 ) -> None:
-    room = Room(redis_server)
+    published = PublishedResults(redis_server)
     with capture_logs() as logs:
-        async with Following(room.subscriber(since="0-0")) as following:
-            await room.say("kept")
+        async with Following(published.subscriber(since="0-0")) as following:
+            await published.say("kept")
             await following.texts(1)
-            await room.redis.save()
-            await room.say("forgotten")
+            await published.redis.save()
+            await published.say("forgotten")
             await following.texts(2)
             await asyncio.to_thread(redis_server.restart)
-            await room.say("new")
+            await published.say("new")
             assert await following.texts(3) == ["kept", "forgotten", "new"]
     went_back = [line for line in logs if line["event"] == "server_went_back"]
     assert len(went_back) <= 1  # unless it was read on before it was looked at
-    await room.redis.aclose()
+    await published.redis.aclose()
 
 
-async def test_a_stream_that_ends_before_the_cursor_is_read_from_its_end(room: Room) -> None:
+async def test_a_stream_that_ends_before_the_cursor_is_read_from_its_end(
+    published: PublishedResults,
+) -> None:
     """As after a failover to a replica whose clock is behind: new entries have smaller ids."""
-    await room.say("old")
+    await published.say("old")
     stream = Shard(0).results
     cursors = {stream: "99999999999999-0", Shard(0).deltas: "0-0"}
     with capture_logs() as logs:
-        async with Following(room.subscriber(cursors=cursors)) as following:
+        async with Following(published.subscriber(cursors=cursors)) as following:
             await until(lambda: logs)
-            await room.say("new")
+            await published.say("new")
             assert await following.texts(1) == ["new"]
     assert logs[0]["event"] == "server_went_back"
     assert logs[0]["cursor"] == "99999999999999-0"
 
 
-async def test_a_beginning_that_has_not_come_yet_is_no_journey_back(room: Room) -> None:
-    await room.say("old")
+async def test_a_beginning_that_has_not_come_yet_is_no_journey_back(
+    published: PublishedResults,
+) -> None:
+    await published.say("old")
     with capture_logs() as logs:
-        async with Following(room.subscriber(since="99999999999999-0")) as following:
+        async with Following(published.subscriber(since="99999999999999-0")) as following:
             for _ in range(10):  # as many reads as would make it look
                 await asyncio.sleep(0.02)
-            await room.say("new")
+            await published.say("new")
             assert await following.texts(1) == ["new"]
     assert logs == []
 
@@ -321,8 +327,8 @@ async def test_a_beginning_that_has_not_come_yet_is_no_journey_back(room: Room) 
 # -- what is wrong
 
 
-async def test_what_is_no_event_is_skipped_aloud(room: Room) -> None:
-    await room.say("one")
+async def test_what_is_no_event_is_skipped_aloud(published: PublishedResults) -> None:
+    await published.say("one")
     stream = Shard(0).results
     for fields in (
         {"foo": "bar"},
@@ -330,15 +336,15 @@ async def test_what_is_no_event_is_skipped_aloud(room: Room) -> None:
         {"v": "1", "type": "gossip", "data": "{}"},
         {"v": "1", "type": "heard", "data": "not JSON"},
     ):
-        await room.redis.xadd(stream, fields)
-    await room.say("two")
+        await published.redis.xadd(stream, fields)
+    await published.say("two")
     with capture_logs() as logs:
-        assert _texts(await _all(room.subscriber(since="0-0", follow=False))) == ["one", "two"]
+        assert _texts(await _all(published.subscriber(since="0-0", follow=False))) == ["one", "two"]
     assert [line["event"] for line in logs] == ["bad_event"] * 4
     assert all(line["why"].startswith("the event") for line in logs)
 
 
-async def test_a_foreign_key_ends_it_with_the_error_itself(six_shards: Room) -> None:
+async def test_a_foreign_key_ends_it_with_the_error_itself(six_shards: PublishedResults) -> None:
     await six_shards.redis.set(Shard(2).results, "something else")
     alone = asyncio.all_tasks()
     with pytest.raises(ResponseError, match="WRONGTYPE"):
@@ -346,7 +352,7 @@ async def test_a_foreign_key_ends_it_with_the_error_itself(six_shards: Room) -> 
     assert asyncio.all_tasks() == alone, "no reader is left behind"
 
 
-async def test_who_leaves_early_leaves_no_reader_behind(six_shards: Room) -> None:
+async def test_who_leaves_early_leaves_no_reader_behind(six_shards: PublishedResults) -> None:
     for session in SESSIONS:
         await six_shards.say("hello", session=session)
     alone = asyncio.all_tasks()
@@ -357,7 +363,7 @@ async def test_who_leaves_early_leaves_no_reader_behind(six_shards: Room) -> Non
 
 
 async def test_an_error_of_the_reader_does_not_cancel_who_is_busy_with_an_event(
-    six_shards: Room,
+    six_shards: PublishedResults,
 ) -> None:
     """The consumer's own work is its own: it hears of the error when it asks for the next event."""
     await six_shards.say("hello", session="a")

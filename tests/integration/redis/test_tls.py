@@ -17,7 +17,7 @@ from common.settings import LimitSettings, RedisSettings
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
 from ops.local.machine import free_port
-from tests.support.redis_nodes import Fleet
+from tests.support.redis_nodes import RedisNodes
 from tests.support.secured_redis import SecuredRedis, make_secrets
 from tests.support.waiting import until, until_sync
 
@@ -109,8 +109,8 @@ async def test_a_cluster_lets_a_role_in_over_tls(secrets: Path) -> None:
 
 async def test_sentinels_name_a_master_over_tls(secured: SecuredRedis, secrets: Path) -> None:
     port = free_port()
-    with Fleet() as fleet:
-        fleet.add(
+    with RedisNodes() as nodes:
+        nodes.add(
             [
                 "port 0",
                 f"tls-port {port}",

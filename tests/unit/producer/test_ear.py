@@ -20,7 +20,7 @@ from producer.shipping.outbox import Outbox
 from producer.sources.mute import Mutable, Mute
 from producer.sources.source import Source
 from tests.support.metric_samples import growth, sample
-from tests.support.speech_script import Loudness, Script, silence, speech
+from tests.support.speech_script import LoudnessDetector, SpeechScript, silence, speech
 
 
 def _nobody() -> None:
@@ -49,7 +49,7 @@ def make(outbox: Outbox) -> Make:
     ) -> Ear:
         return Ear(
             source,
-            Loudness(),
+            LoudnessDetector(),
             ListenSettings(vad="webrtc", **settings),
             outbox,
             session="s1",
@@ -93,7 +93,7 @@ def _kept(outbox: Outbox) -> list[Utterance]:
 
 
 def test_each_utterance_is_kept_with_its_audio(outbox: Outbox, make: Make) -> None:
-    source = Script(silence(1), speech(1.2), silence(2), speech(2.4), silence(2))
+    source = SpeechScript(silence(1), speech(1.2), silence(2), speech(2.4), silence(2))
     added: list[int] = []
     ear = make(source, added=lambda: added.append(len(outbox)))
     with capture_logs() as logs:
@@ -119,7 +119,7 @@ def test_each_utterance_is_kept_with_its_audio(outbox: Outbox, make: Make) -> No
 
 def test_the_codec_and_the_hints_are_the_settings(outbox: Outbox, make: Make) -> None:
     make(
-        Script(speech(1)), codec="pcm_s16le", language="de", persona="butler", interrupt="off"
+        SpeechScript(speech(1)), codec="pcm_s16le", language="de", persona="butler", interrupt="off"
     ).hear()
     (utterance,) = _kept(outbox)
     assert utterance.codec == "pcm_s16le"
@@ -139,12 +139,12 @@ def test_the_codec_and_the_hints_are_the_settings(outbox: Outbox, make: Make) ->
 def test_who_speaks_live_interrupts(
     interrupt: str, is_live: bool, wanted: bool, outbox: Outbox, make: Make
 ) -> None:
-    make(Script(speech(1), is_live=is_live), interrupt=interrupt).hear()
+    make(SpeechScript(speech(1), is_live=is_live), interrupt=interrupt).hear()
     assert [utterance.interrupt for utterance in _kept(outbox)] == [wanted]
 
 
 def test_a_short_noise_is_skipped_and_told(outbox: Outbox, make: Make) -> None:
-    ear = make(Script(silence(0.5), speech(0.39), silence(2)))
+    ear = make(SpeechScript(silence(0.5), speech(0.39), silence(2)))
     with capture_logs() as logs:
         ear.hear()
     assert (ear.heard.utterances, ear.heard.skipped) == (0, 1)
@@ -155,8 +155,8 @@ def test_a_short_noise_is_skipped_and_told(outbox: Outbox, make: Make) -> None:
 def test_what_is_hardly_speech_is_skipped_and_told(
     outbox: Outbox, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Loudness, "is_sure", False)
-    ear = make(Script(silence(0.5), speech(1.5), silence(2)))
+    monkeypatch.setattr(LoudnessDetector, "is_sure", False)
+    ear = make(SpeechScript(silence(0.5), speech(1.5), silence(2)))
     with capture_logs() as logs:
         ear.hear()
     assert (ear.heard.utterances, ear.heard.skipped, len(outbox)) == (0, 1, 0)
@@ -165,13 +165,13 @@ def test_what_is_hardly_speech_is_skipped_and_told(
 
 
 def test_what_is_being_said_at_the_end_is_kept(outbox: Outbox, make: Make) -> None:
-    make(Script(silence(0.3), speech(1))).hear()
+    make(SpeechScript(silence(0.3), speech(1))).hear()
     assert len(outbox) == 1
 
 
 def test_what_came_before_a_damage_is_kept(outbox: Outbox, make: Make) -> None:
     with pytest.raises(BadInput, match="damaged"):
-        make(Script(speech(1), failure=BadInput("x.wav is damaged after 1.0 s"))).hear()
+        make(SpeechScript(speech(1), failure=BadInput("x.wav is damaged after 1.0 s"))).hear()
     assert len(outbox) == 1
 
 
@@ -179,16 +179,16 @@ def test_at_the_speed_of_speech_the_age_counts_from_the_end_of_speech(
     outbox: Outbox, make: Make
 ) -> None:
     parts = silence(0.3), speech(1), silence(2)
-    make(Script(*parts), paced=True).hear()
+    make(SpeechScript(*parts), paced=True).hear()
     (utterance,) = _kept(outbox)
     assert utterance.hold_ms == pytest.approx(1_000, abs=31), "the silence that ended it"
-    make(Script(*parts), paced=False).hear()
+    make(SpeechScript(*parts), paced=False).hear()
     (utterance,) = _kept(outbox)
     assert utterance.hold_ms == 0, "a file runs faster than speech"
 
 
 def test_long_speech_is_cut_and_marked(outbox: Outbox, make: Make) -> None:
-    make(Script(speech(5)), max_utterance_s=2).hear()
+    make(SpeechScript(speech(5)), max_utterance_s=2).hear()
     kept = _kept(outbox)
     assert len(kept) >= 3
     assert [utterance.continued for utterance in kept] == [True] * (len(kept) - 1) + [False]
@@ -196,7 +196,7 @@ def test_long_speech_is_cut_and_marked(outbox: Outbox, make: Make) -> None:
 
 @pytest.mark.parametrize("name", ["a\nb.wav", "\udcff.wav", "x" * 300, "\x1b[2J"])
 def test_a_strange_name_does_not_stop_it(name: str, outbox: Outbox, make: Make) -> None:
-    source = Script(speech(1))
+    source = SpeechScript(speech(1))
     source.name = name
     make(source).hear()
     assert len(outbox) == 1
@@ -205,8 +205,8 @@ def test_a_strange_name_does_not_stop_it(name: str, outbox: Outbox, make: Make) 
 def test_what_had_to_go_is_told(tmp_path: Path) -> None:
     with Outbox(tmp_path, "small", max_bytes=100, max_age_s=60) as outbox:
         ear = Ear(
-            Script(speech(1), silence(2)),
-            Loudness(),
+            SpeechScript(speech(1), silence(2)),
+            LoudnessDetector(),
             ListenSettings(codec="pcm_s16le"),
             outbox,
             session="s1",
@@ -226,7 +226,7 @@ def test_a_pause_offers_a_draft_and_the_end_of_it_is_to_be_committed(
     outbox: Outbox, make: Make
 ) -> None:
     post = Post(outbox)
-    make(Script(silence(0.3), speech(1), silence(2)), paced=True, early=post).hear()
+    make(SpeechScript(silence(0.3), speech(1), silence(2)), paced=True, early=post).hear()
     assert post.told == ["offer 1, 0 waiting", "withdraw, 0 waiting"]
     (draft,) = post.drafts
     (utterance,) = _kept(outbox)
@@ -241,7 +241,9 @@ def test_a_pause_offers_a_draft_and_the_end_of_it_is_to_be_committed(
 def test_after_a_resumption_it_is_whole_and_final(outbox: Outbox, make: Make) -> None:
     post = Post(outbox)
     make(
-        Script(speech(1), silence(0.3), speech(1), silence(0.3), speech(1)), paced=True, early=post
+        SpeechScript(speech(1), silence(0.3), speech(1), silence(0.3), speech(1)),
+        paced=True,
+        early=post,
     ).hear()
     assert post.told == ["offer 1, 0 waiting", "withdraw, 0 waiting", "withdraw, 0 waiting"]
     (utterance,) = _kept(outbox)
@@ -269,7 +271,7 @@ def test_who_is_not_waited_for_is_not_transcribed_early(
     settings: dict[str, Any], paced: bool, wanted: int, outbox: Outbox, make: Make
 ) -> None:
     post = Post(outbox)
-    make(Script(speech(1), silence(2)), paced=paced, early=post, **settings).hear()
+    make(SpeechScript(speech(1), silence(2)), paced=paced, early=post, **settings).hear()
     assert len(post.drafts) == wanted
     assert [utterance.final for utterance in _kept(outbox)] == [not wanted]
 
@@ -277,7 +279,7 @@ def test_who_is_not_waited_for_is_not_transcribed_early(
 def test_no_more_drafts_than_may_be(outbox: Outbox, make: Make) -> None:
     post = Post(outbox)
     parts = [part for _ in range(5) for part in (speech(1), silence(0.9))]
-    make(Script(*parts), paced=True, early=post, eager_max=2).hear()
+    make(SpeechScript(*parts), paced=True, early=post, eager_max=2).hear()
     assert [draft.utterance.revision for draft in post.drafts] == [1, 2]
     (utterance,) = _kept(outbox)
     assert (utterance.revision, utterance.final) == (3, True)
@@ -289,7 +291,7 @@ def test_signs_of_life_follow_the_audio_while_an_utterance_is_open(
     times = iter(range(10**6))
     post = Post(outbox)
     parts = silence(9), speech(1), silence(0.3), speech(1), silence(9)
-    make(Script(*parts), paced=True, early=post, clock=lambda: next(times)).hear()
+    make(SpeechScript(*parts), paced=True, early=post, clock=lambda: next(times)).hear()
     # 44 frames from the first draft to the second, 25 more to the end; two looks at the clock in
     # most of them
     assert 3 <= len(post.signs) <= 15
@@ -299,15 +301,17 @@ def test_signs_of_life_follow_the_audio_while_an_utterance_is_open(
 def test_without_a_draft_there_is_nothing_to_keep_open(outbox: Outbox, make: Make) -> None:
     times = iter(range(10**6))
     post = Post(outbox)
-    make(Script(silence(9), speech(5)), paced=True, early=post, clock=lambda: next(times)).hear()
+    make(
+        SpeechScript(silence(9), speech(5)), paced=True, early=post, clock=lambda: next(times)
+    ).hear()
     assert post.signs == []
 
 
 def test_an_utterance_begins_a_trace_with_its_length_and_the_silence_that_ended_it(
     outbox: Outbox, make: Make
 ) -> None:
-    make(Script(silence(1), speech(1.2), silence(1.5)), paced=True).hear()
-    make(Script(silence(1), speech(1.2), silence(1.5))).hear()
+    make(SpeechScript(silence(1), speech(1.2), silence(1.5)), paced=True).hear()
+    make(SpeechScript(silence(1), speech(1.2), silence(1.5))).hear()
     paced, fast = _kept(outbox)
     for utterance in (paced, fast):
         assert utterance.traceparent == begin(utterance.id)
@@ -318,7 +322,7 @@ def test_an_utterance_begins_a_trace_with_its_length_and_the_silence_that_ended_
 
 def test_the_revisions_of_an_utterance_belong_to_one_trace(outbox: Outbox, make: Make) -> None:
     post = Post(outbox)
-    source = Script(speech(1), silence(0.4), speech(1), silence(2))
+    source = SpeechScript(speech(1), silence(0.4), speech(1), silence(2))
     make(source, paced=True, early=post).hear()
     (whole,) = _kept(outbox)
     assert len(post.drafts) > 1
@@ -328,7 +332,7 @@ def test_the_revisions_of_an_utterance_belong_to_one_trace(outbox: Outbox, make:
 def test_that_somebody_speaks_can_be_seen(outbox: Outbox, make: Make) -> None:
     seen: list[float] = []
 
-    class Looking(Script):
+    class Looking(SpeechScript):
         def __iter__(self) -> Iterator[NDArray[np.int16]]:
             for frame in super().__iter__():
                 yield frame
@@ -345,7 +349,7 @@ def test_to_mute_is_to_be_done(make: Make, outbox: Outbox) -> None:
     mute = Mute()
     waiting: list[int] = []
 
-    class Speaker(Script):
+    class Speaker(SpeechScript):
         def __iter__(self) -> Iterator[NDArray[np.int16]]:
             for number, frame in enumerate(super().__iter__()):
                 if number in (20, 22, 30):  # after 0.6 s of speech; then in the silence
@@ -362,7 +366,7 @@ def test_to_mute_is_to_be_done(make: Make, outbox: Outbox) -> None:
 def test_a_mute_at_any_moment_ends_what_is_said(make: Make, outbox: Outbox) -> None:
     waiting: list[int] = []
 
-    class Speaker(Script):
+    class Speaker(SpeechScript):
         def __iter__(self) -> Iterator[NDArray[np.int16]]:
             for frame in super().__iter__():
                 waiting.append(len(outbox))
@@ -383,7 +387,7 @@ def test_a_mute_at_any_moment_ends_what_is_said(make: Make, outbox: Outbox) -> N
 
 
 def test_with_a_key_one_word_is_enough(make: Make, outbox: Outbox) -> None:
-    make(Script(speech(0.39), silence(2)), push_to_talk=True).hear()
-    make(Script(speech(0.39), silence(2))).hear()
-    make(Script(speech(0.39), silence(2)), push_to_talk=True, min_speech_s=0.5).hear()
+    make(SpeechScript(speech(0.39), silence(2)), push_to_talk=True).hear()
+    make(SpeechScript(speech(0.39), silence(2))).hear()
+    make(SpeechScript(speech(0.39), silence(2)), push_to_talk=True, min_speech_s=0.5).hear()
     assert len(_kept(outbox)) == 1

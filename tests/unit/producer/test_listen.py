@@ -14,10 +14,10 @@ from common.settings import LimitSettings, ListenSettings, RedisSettings
 from common.utterance import Utterance
 from producer.listen import listen
 from producer.shipping.outbox import Outbox
-from tests.support.speech_script import Loudness, Script
+from tests.support.speech_script import LoudnessDetector, SpeechScript
 
 
-class Silence(Script):
+class Silence(SpeechScript):
     """A source that is over at once. `closed`: nothing more is wanted of it."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ async def test_an_outbox_whose_disk_fails_ends_the_run_with_a_sentence(tmp_path:
     running = asyncio.create_task(
         listen(
             source,
-            Loudness(),
+            LoudnessDetector(),
             ListenSettings(),
             outbox,
             Store(redis, 1, LimitSettings()),

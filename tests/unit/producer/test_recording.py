@@ -10,14 +10,14 @@ from common.settings import ListenSettings
 from producer.recording import Cutting, utterance_of
 from producer.sources.audio_file import AudioFileSource
 from producer.speech.segmenter import SpeechSegment
-from tests.support.speechlike import room, speechlike
+from tests.support.speechlike import room_noise, speechlike
 
 SETTINGS = ListenSettings(vad="webrtc")
 SAID_AT_S = (2.0, 6.0)
 
 
 def write(path: Path) -> None:
-    quiet, said = room(2.0), speechlike(2.0)
+    quiet, said = room_noise(2.0), speechlike(2.0)
     soundfile.write(path, np.concatenate([quiet, said, quiet, said, quiet]), SAMPLE_RATE)
 
 

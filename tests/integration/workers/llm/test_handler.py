@@ -26,7 +26,7 @@ from ops.demo.standin.api.protocol import Message
 from ops.demo.standin.wit.replies import reply_to
 from tests.conftest import FAST
 from tests.integration.workers.llm.test_server import listening, response
-from tests.support.llm_handler import PATIENCE_S, SESSION, WORKER, Room
+from tests.support.llm_handler import PATIENCE_S, SESSION, WORKER, LlmHandlerHarness
 from tests.support.redis_server import RedisServer
 from tests.support.standin_server import StandIn
 from tests.support.waiting import until
@@ -39,7 +39,7 @@ DEFAULT_PROMPT = Personas(LlmSettings()).default.system_prompt
 TEN_WORDS = "one two three four five six seven eight nine ten"
 
 
-class ChattyRoom(Room):
+class ChattyLlmHandler(LlmHandlerHarness):
     """With the stand-in, which knows what it was asked."""
 
     standin: StandIn
@@ -62,16 +62,18 @@ def standin(running: StandIn) -> Iterator[StandIn]:
 
 
 @asynccontextmanager
-async def opened(store: Store, standin: StandIn, **settings: Any) -> AsyncIterator[ChattyRoom]:
-    async with ChattyRoom.opened(store, standin.base_url, **settings) as room:
-        room.standin = standin
-        yield room
+async def running_handler(
+    store: Store, standin: StandIn, **settings: Any
+) -> AsyncIterator[ChattyLlmHandler]:
+    async with ChattyLlmHandler.running(store, standin.base_url, **settings) as harness:
+        harness.standin = standin
+        yield harness
 
 
 @pytest.fixture
-async def room(store: Store, standin: StandIn) -> AsyncIterator[ChattyRoom]:
-    async with opened(store, standin) as room:
-        yield room
+async def harness(store: Store, standin: StandIn) -> AsyncIterator[ChattyLlmHandler]:
+    async with running_handler(store, standin) as harness:
+        yield harness
 
 
 def spoken(messages: list[dict[str, str]]) -> list[str]:
@@ -81,11 +83,11 @@ def spoken(messages: list[dict[str, str]]) -> list[str]:
 # -- a reply
 
 
-async def test_a_turn_is_answered(room: ChattyRoom) -> None:
-    room.standin.control(reply=f"  {TEN_WORDS}\n")
-    await room.hears("tell me about numbers")
-    assert await room.answer() is Settled.OK
-    (reply,) = await room.events(Reply)
+async def test_a_turn_is_answered(harness: ChattyLlmHandler) -> None:
+    harness.standin.control(reply=f"  {TEN_WORDS}\n")
+    await harness.publish("tell me about numbers")
+    assert await harness.answer_next() is Settled.OK
+    (reply,) = await harness.events(Reply)
     assert (reply.turn, reply.id) == (1, "u1")
     assert reply.data.text == TEN_WORDS
     assert reply.data.model == "stand-in"
@@ -96,14 +98,14 @@ async def test_a_turn_is_answered(room: ChattyRoom) -> None:
     assert reply.data.usage.completion_tokens > 0
     timings = reply.data.timings
     assert timings.llm_started <= timings.first_token <= timings.done
-    assert await room.nothing_waits()
+    assert await harness.nothing_waits()
 
 
-async def test_the_deltas_are_the_reply(room: ChattyRoom) -> None:
-    room.standin.control(reply=f"  {TEN_WORDS}\n", tokens_per_s=100)
-    await room.hears("tell me about numbers")
-    await room.answer()
-    deltas = await room.deltas()
+async def test_the_deltas_are_the_reply(harness: ChattyLlmHandler) -> None:
+    harness.standin.control(reply=f"  {TEN_WORDS}\n", tokens_per_s=100)
+    await harness.publish("tell me about numbers")
+    await harness.answer_next()
+    deltas = await harness.deltas()
     assert deltas  # how many depends on how busy the machine is
     assert [delta.data.index for delta in deltas] == list(range(len(deltas)))
     assert {(delta.turn, delta.data.attempt) for delta in deltas} == {(1, 1)}
@@ -112,28 +114,28 @@ async def test_the_deltas_are_the_reply(room: ChattyRoom) -> None:
 
 async def test_deltas_are_coalesced(store: Store, standin: StandIn) -> None:
     standin.control(reply=TEN_WORDS, tokens_per_s=50)
-    async with opened(store, standin, delta_interval_ms=60_000) as room:
-        await room.hears("tell me about numbers")
-        await room.answer()
-        texts = [delta.data.text for delta in await room.deltas()]
+    async with running_handler(store, standin, delta_interval_ms=60_000) as harness:
+        await harness.publish("tell me about numbers")
+        await harness.answer_next()
+        texts = [delta.data.text for delta in await harness.deltas()]
     assert 1 <= len(texts) <= 2  # what came at once, and the rest in one piece
     assert texts[0].startswith("one")
     assert "".join(texts) == TEN_WORDS
 
 
-async def test_a_longer_question_may_have_a_longer_answer(room: ChattyRoom) -> None:
+async def test_a_longer_question_may_have_a_longer_answer(harness: ChattyLlmHandler) -> None:
     for words, expected in ((1, 64), (20, 100), (90, 256)):
-        await room.hears("word " * words)
-        await room.answer()
-        assert room.standin.requests()[-1].params["max_tokens"] == expected
+        await harness.publish("word " * words)
+        await harness.answer_next()
+        assert harness.standin.requests()[-1].params["max_tokens"] == expected
 
 
 async def test_a_reply_at_its_limit_says_so(store: Store, standin: StandIn) -> None:
     standin.control(reply=TEN_WORDS)
-    async with opened(store, standin, min_tokens=3, max_tokens=3) as room:
-        await room.hears("go on")
-        await room.answer()
-        (reply,) = await room.events(Reply)
+    async with running_handler(store, standin, min_tokens=3, max_tokens=3) as harness:
+        await harness.publish("go on")
+        await harness.answer_next()
+        (reply,) = await harness.events(Reply)
     assert (reply.data.text, reply.data.finish_reason) == ("one two three", "length")
 
 
@@ -151,19 +153,19 @@ CONVERSATION = (
 )
 
 
-async def test_turn_seven_is_answered_from_turn_three(room: ChattyRoom) -> None:
+async def test_turn_seven_is_answered_from_turn_three(harness: ChattyLlmHandler) -> None:
     for text in CONVERSATION:
-        await room.hears(text)
-        await room.answer()
-    replies = await room.events(Reply)
+        await harness.publish(text)
+        await harness.answer_next()
+    replies = await harness.events(Reply)
     assert [reply.turn for reply in replies] == list(range(1, 8))
     assert replies[-1].data.text == "You told me that your name is Ada."
-    *_, last = room.prompts()
+    *_, last = harness.prompts()
     assert last[0] == {"role": "system", "content": DEFAULT_PROMPT}
     talk = [message["content"] for message in last[1:]]
     assert talk[::2] == list(CONVERSATION[1:])  # the last five rounds, and the question
     assert talk[1::2] == [reply.data.text for reply in replies[1:6]]
-    assert await room.redis.llen(room.shard.history(SESSION)) == 10
+    assert await harness.redis.llen(harness.shard.history(SESSION)) == 10
     # nothing else tells the name: without turn 3 the same question has another answer
     others = [message for message in last if message["content"] != CONVERSATION[2]]
     assert not any("Ada" in message["content"] for message in others)
@@ -171,236 +173,242 @@ async def test_turn_seven_is_answered_from_turn_three(room: ChattyRoom) -> None:
 
 
 async def test_the_system_prompt_is_in_every_request(store: Store, standin: StandIn) -> None:
-    async with opened(store, standin, system_prompt="Be kind.", rounds=1) as room:
+    async with running_handler(store, standin, system_prompt="Be kind.", rounds=1) as harness:
         for text in CONVERSATION:
-            await room.hears(text)
-            await room.answer()
-        assert len(room.prompts()) == len(CONVERSATION)
-        for prompt in room.prompts():
+            await harness.publish(text)
+            await harness.answer_next()
+        assert len(harness.prompts()) == len(CONVERSATION)
+        for prompt in harness.prompts():
             assert prompt[0] == {"role": "system", "content": "Be kind."}
             assert [message["role"] for message in prompt].count("system") == 1
 
 
 async def test_no_rounds_no_memory(store: Store, standin: StandIn) -> None:
-    async with opened(store, standin, rounds=0) as room:
+    async with running_handler(store, standin, rounds=0) as harness:
         for _ in range(2):
-            await room.hears("hello")
-            await room.answer()
-        assert [len(prompt) for prompt in room.prompts()] == [2, 2]
-        assert not await store.redis.exists(room.shard.history(SESSION))
+            await harness.publish("hello")
+            await harness.answer_next()
+        assert [len(prompt) for prompt in harness.prompts()] == [2, 2]
+        assert not await store.redis.exists(harness.shard.history(SESSION))
 
 
-async def test_turns_that_wait_together_are_answered_as_one(room: ChattyRoom) -> None:
-    room.standin.control(reply="both")
+async def test_turns_that_wait_together_are_answered_as_one(harness: ChattyLlmHandler) -> None:
+    harness.standin.control(reply="both")
     for text in ("turn on the light", "and the radio"):
-        await room.hears(text)
-    assert await room.answer() is Settled.OK
-    assert [spoken(prompt) for prompt in room.prompts()] == [["turn on the light\nand the radio"]]
-    (skipped,) = await room.events(Skipped)
+        await harness.publish(text)
+    assert await harness.answer_next() is Settled.OK
+    assert [spoken(prompt) for prompt in harness.prompts()] == [
+        ["turn on the light\nand the radio"]
+    ]
+    (skipped,) = await harness.events(Skipped)
     assert (skipped.turn, skipped.data.reason, skipped.data.into) == (1, "merged", 2)
-    (reply,) = await room.events(Reply)
+    (reply,) = await harness.events(Reply)
     assert reply.turn == 2
-    await room.hears("thank you")
-    await room.answer()
-    assert spoken(room.prompts()[-1]) == ["turn on the light\nand the radio", "thank you"]
+    await harness.publish("thank you")
+    await harness.answer_next()
+    assert spoken(harness.prompts()[-1]) == ["turn on the light\nand the radio", "thank you"]
 
 
 async def test_no_more_than_max_merge_at_once(store: Store, standin: StandIn) -> None:
-    async with opened(store, standin, max_merge=2) as room:
+    async with running_handler(store, standin, max_merge=2) as harness:
         for number in range(5):
-            await room.hears(f"line {number}")
+            await harness.publish(f"line {number}")
         for _ in range(3):
-            assert await room.answer() is Settled.OK
-        assert [spoken(prompt)[-1] for prompt in room.prompts()] == [
+            assert await harness.answer_next() is Settled.OK
+        assert [spoken(prompt)[-1] for prompt in harness.prompts()] == [
             "line 0\nline 1",
             "line 2\nline 3",
             "line 4",
         ]
-        assert await room.nothing_waits()
+        assert await harness.nothing_waits()
 
 
-async def test_work_that_was_delivered_often_is_not_merged(room: ChattyRoom) -> None:
+async def test_work_that_was_delivered_often_is_not_merged(harness: ChattyLlmHandler) -> None:
     for text in ("one", "two"):
-        await room.hears(text)
-    delivery = await room.wake_up()
+        await harness.publish(text)
+    delivery = await harness.take_wake_up()
     again = Delivery(delivery.claim, delivery.fields, 3)
-    assert await room.handler.handle(again, room.context) is Settled.OK
-    assert [reply.turn for reply in await room.events(Reply)] == [1]
+    assert await harness.handler.handle(again, harness.context) is Settled.OK
+    assert [reply.turn for reply in await harness.events(Reply)] == [1]
 
 
 # -- who answers
 
 
-async def test_the_producer_chooses_who_answers(room: ChattyRoom) -> None:
-    guide = Personas(room.settings).get("tour-guide")
-    await room.hears("what is this?", persona="tour-guide")
-    await room.answer()
-    await room.hears("and that?")
-    await room.answer()
-    first, second = room.standin.requests()
+async def test_the_producer_chooses_who_answers(harness: ChattyLlmHandler) -> None:
+    guide = Personas(harness.settings).get("tour-guide")
+    await harness.publish("what is this?", persona="tour-guide")
+    await harness.answer_next()
+    await harness.publish("and that?")
+    await harness.answer_next()
+    first, second = harness.standin.requests()
     assert first.messages[0]["content"] == guide.system_prompt
     assert first.params["temperature"] == guide.temperature
     assert first.params["max_tokens"] == guide.min_tokens
     assert second.messages[0]["content"] == DEFAULT_PROMPT
-    assert second.params["temperature"] == room.settings.temperature
+    assert second.params["temperature"] == harness.settings.temperature
     assert len(second.messages) == 4  # the conversation is the same
 
 
-async def test_the_session_chooses_over_the_producer(room: ChattyRoom) -> None:
-    await set_persona(room.store, SESSION, "Fitness Coach")
-    await room.hears("what is this?", persona="tour-guide")
-    await room.answer()
-    (request,) = room.standin.requests()
-    coach = Personas(room.settings).get("fitness-coach")
+async def test_the_session_chooses_over_the_producer(harness: ChattyLlmHandler) -> None:
+    await set_persona(harness.store, SESSION, "Fitness Coach")
+    await harness.publish("what is this?", persona="tour-guide")
+    await harness.answer_next()
+    (request,) = harness.standin.requests()
+    coach = Personas(harness.settings).get("fitness-coach")
     assert request.messages[0]["content"] == coach.system_prompt
 
 
-async def test_a_persona_nobody_knows_answers_as_the_default(room: ChattyRoom) -> None:
-    await room.hears("what is this?", persona="butler")
-    assert await room.answer() is Settled.OK
-    assert room.prompts()[0][0]["content"] == DEFAULT_PROMPT
+async def test_a_persona_nobody_knows_answers_as_the_default(harness: ChattyLlmHandler) -> None:
+    await harness.publish("what is this?", persona="butler")
+    assert await harness.answer_next() is Settled.OK
+    assert harness.prompts()[0][0]["content"] == DEFAULT_PROMPT
 
 
 async def test_a_persona_remembers_its_own_number_of_rounds(store: Store, standin: StandIn) -> None:
-    async with opened(store, standin, rounds=1) as room:
+    async with running_handler(store, standin, rounds=1) as harness:
         for number in range(4):
-            await room.hears(f"question {number}", persona="customer-support")
-            await room.answer()
-        assert len(room.prompts()[-1]) == 1 + 2 * 3 + 1
-        await room.hears("who are you?", persona="assistant")
-        await room.answer()
-        assert len(room.prompts()[-1]) == 1 + 2 + 1
-        assert await room.redis.llen(room.shard.history(SESSION)) == 2
+            await harness.publish(f"question {number}", persona="customer-support")
+            await harness.answer_next()
+        assert len(harness.prompts()[-1]) == 1 + 2 * 3 + 1
+        await harness.publish("who are you?", persona="assistant")
+        await harness.answer_next()
+        assert len(harness.prompts()[-1]) == 1 + 2 + 1
+        assert await harness.redis.llen(harness.shard.history(SESSION)) == 2
 
 
 # -- interruption
 
 
-async def test_newer_speech_ends_the_reply(room: ChattyRoom) -> None:
-    room.standin.control(reply=TEN_WORDS, tokens_per_s=2)
-    await room.hears("tell me about numbers", interrupt=True)
-    answering = asyncio.create_task(room.answer())
-    await until(room.deltas)
-    await room.hears("stop")
+async def test_newer_speech_ends_the_reply(harness: ChattyLlmHandler) -> None:
+    harness.standin.control(reply=TEN_WORDS, tokens_per_s=2)
+    await harness.publish("tell me about numbers", interrupt=True)
+    answering = asyncio.create_task(harness.answer_next())
+    await until(harness.deltas)
+    await harness.publish("stop")
     assert await answering is Settled.OK
-    listing = await asyncio.to_thread(room.standin.wait_for, lambda listing: not listing.active)
+    listing = await asyncio.to_thread(harness.standin.wait_for, lambda listing: not listing.active)
     assert listing.requests[0].aborted
-    (reply,) = await room.events(Reply)
+    (reply,) = await harness.events(Reply)
     assert (reply.turn, reply.data.interrupted) == (1, True)
     assert reply.data.finish_reason == "interrupted"
     assert reply.data.model == "stand-in"
     assert reply.data.text
     assert TEN_WORDS.startswith(reply.data.text)
     assert reply.data.text != TEN_WORDS
-    assert "".join(delta.data.text for delta in await room.deltas()) == reply.data.text
-    room.standin.control(reply="all right", tokens_per_s=2000)
-    assert await room.answer() is Settled.OK
-    assert room.prompts()[-1][1:] == [
+    assert "".join(delta.data.text for delta in await harness.deltas()) == reply.data.text
+    harness.standin.control(reply="all right", tokens_per_s=2000)
+    assert await harness.answer_next() is Settled.OK
+    assert harness.prompts()[-1][1:] == [
         {"role": "user", "content": "tell me about numbers"},
         {"role": "assistant", "content": reply.data.text},
         {"role": "user", "content": "stop"},
     ]
 
 
-async def test_newer_speech_before_the_first_word_is_answered_with_it(room: ChattyRoom) -> None:
-    room.standin.control(first_token_ms=1_000, reply="both")
-    await room.hears("turn on the light", interrupt=True)
-    answering = asyncio.create_task(room.answer())
-    await asyncio.to_thread(room.standin.wait_for, lambda listing: listing.active)
-    await room.hears("and the radio", interrupt=True)
-    room.standin.control(first_token_ms=1)
+async def test_newer_speech_before_the_first_word_is_answered_with_it(
+    harness: ChattyLlmHandler,
+) -> None:
+    harness.standin.control(first_token_ms=1_000, reply="both")
+    await harness.publish("turn on the light", interrupt=True)
+    answering = asyncio.create_task(harness.answer_next())
+    await asyncio.to_thread(harness.standin.wait_for, lambda listing: listing.active)
+    await harness.publish("and the radio", interrupt=True)
+    harness.standin.control(first_token_ms=1)
     assert await answering is Settled.OK
-    assert [spoken(prompt)[-1] for prompt in room.prompts()] == [
+    assert [spoken(prompt)[-1] for prompt in harness.prompts()] == [
         "turn on the light",
         "turn on the light\nand the radio",
     ]
-    assert [(event.turn, event.data.into) for event in await room.events(Skipped)] == [(1, 2)]
-    (reply,) = await room.events(Reply)
+    assert [(event.turn, event.data.into) for event in await harness.events(Skipped)] == [(1, 2)]
+    (reply,) = await harness.events(Reply)
     assert (reply.turn, reply.data.text, reply.data.interrupted) == (2, "both", False)
-    assert {delta.turn for delta in await room.deltas()} == {2}
+    assert {delta.turn for delta in await harness.deltas()} == {2}
 
 
 async def test_speech_that_cannot_be_merged_yet_does_not_start_it_over_for_ever(
-    room: ChattyRoom,
+    harness: ChattyLlmHandler,
 ) -> None:
     """Turn 2 is still being transcribed, turn 3 has its text: only turn 1 can be taken."""
-    room.standin.control(first_token_ms=1_000, reply=TEN_WORDS)
-    await room.hears("turn on the light", interrupt=True)
-    answering = asyncio.create_task(room.answer())
-    await asyncio.to_thread(room.standin.wait_for, lambda listing: listing.active)
-    await publish(room.store, Utterance(id="slow", session=SESSION, audio=b"fLaC", samples=1))
-    await room.hears("and the radio", interrupt=True)
-    room.standin.control(first_token_ms=1)
+    harness.standin.control(first_token_ms=1_000, reply=TEN_WORDS)
+    await harness.publish("turn on the light", interrupt=True)
+    answering = asyncio.create_task(harness.answer_next())
+    await asyncio.to_thread(harness.standin.wait_for, lambda listing: listing.active)
+    await publish(harness.store, Utterance(id="slow", session=SESSION, audio=b"fLaC", samples=1))
+    await harness.publish("and the radio", interrupt=True)
+    harness.standin.control(first_token_ms=1)
     assert await answering is Settled.OK
-    assert [spoken(prompt)[-1] for prompt in room.prompts()] == ["turn on the light"] * 2
-    assert [reply.turn for reply in await room.events(Reply)] == [1]
+    assert [spoken(prompt)[-1] for prompt in harness.prompts()] == ["turn on the light"] * 2
+    assert [reply.turn for reply in await harness.events(Reply)] == [1]
 
 
-async def test_a_session_that_does_not_want_it_is_not_interrupted(room: ChattyRoom) -> None:
-    room.standin.control(reply=TEN_WORDS, tokens_per_s=50)
-    await room.hears("tell me about numbers")
-    answering = asyncio.create_task(room.answer())
-    await until(room.deltas)
-    await room.hears("stop")
+async def test_a_session_that_does_not_want_it_is_not_interrupted(
+    harness: ChattyLlmHandler,
+) -> None:
+    harness.standin.control(reply=TEN_WORDS, tokens_per_s=50)
+    await harness.publish("tell me about numbers")
+    answering = asyncio.create_task(harness.answer_next())
+    await until(harness.deltas)
+    await harness.publish("stop")
     assert await answering is Settled.OK
-    (reply,) = await room.events(Reply)
+    (reply,) = await harness.events(Reply)
     assert (reply.data.text, reply.data.interrupted) == (TEN_WORDS, False)
 
 
 # -- empty replies
 
 
-async def test_an_empty_reply_is_asked_for_again(room: ChattyRoom) -> None:
-    room.standin.control(empty_reply=True, fault_count=1, reply="here I am")
-    await room.hears("hello?")
-    assert await room.answer() is Settled.OK
-    (reply,) = await room.events(Reply)
+async def test_an_empty_reply_is_asked_for_again(harness: ChattyLlmHandler) -> None:
+    harness.standin.control(empty_reply=True, fault_count=1, reply="here I am")
+    await harness.publish("hello?")
+    assert await harness.answer_next() is Settled.OK
+    (reply,) = await harness.events(Reply)
     assert reply.data.text == "here I am"
 
 
-async def test_then_it_stands_and_leaves_no_trace_in_the_history(room: ChattyRoom) -> None:
-    room.standin.control(reply=" \n")
-    await room.hears("hello?")
-    assert await room.answer() is Settled.OK
-    assert len(room.prompts()) == 2
-    (reply,) = await room.events(Reply)
+async def test_then_it_stands_and_leaves_no_trace_in_the_history(harness: ChattyLlmHandler) -> None:
+    harness.standin.control(reply=" \n")
+    await harness.publish("hello?")
+    assert await harness.answer_next() is Settled.OK
+    assert len(harness.prompts()) == 2
+    (reply,) = await harness.events(Reply)
     assert (reply.data.text, reply.data.finish_reason) == ("", "stop")
-    assert await room.deltas() == []
-    assert not await room.redis.exists(room.shard.history(SESSION))
+    assert await harness.deltas() == []
+    assert not await harness.redis.exists(harness.shard.history(SESSION))
 
 
 # -- what the server cannot take
 
 
-async def test_the_system_role_is_tried_once(room: ChattyRoom) -> None:
-    room.standin.control(reject_system_role=True)
+async def test_the_system_role_is_tried_once(harness: ChattyLlmHandler) -> None:
+    harness.standin.control(reject_system_role=True)
     for text in ("hello", "and again"):
-        await room.hears(text)
-        assert await room.answer() is Settled.OK
-    roles = [[message["role"] for message in prompt] for prompt in room.prompts()]
+        await harness.publish(text)
+        assert await harness.answer_next() is Settled.OK
+    roles = [[message["role"] for message in prompt] for prompt in harness.prompts()]
     assert roles == [["system", "user"], ["user"], ["user", "assistant", "user"]]
     prompt = DEFAULT_PROMPT
-    assert room.prompts()[1][0]["content"] == f"{prompt}\n\nhello"
-    assert room.prompts()[2][0]["content"] == f"{prompt}\n\nhello"
+    assert harness.prompts()[1][0]["content"] == f"{prompt}\n\nhello"
+    assert harness.prompts()[2][0]["content"] == f"{prompt}\n\nhello"
 
 
 async def test_the_system_role_may_be_set(store: Store, standin: StandIn) -> None:
     standin.control(reject_system_role=True)
-    async with opened(store, standin, system_role="first_user") as room:
-        await room.hears("hello")
-        assert await room.answer() is Settled.OK
-        assert [[m["role"] for m in prompt] for prompt in room.prompts()] == [["user"]]
+    async with running_handler(store, standin, system_role="first_user") as harness:
+        await harness.publish("hello")
+        assert await harness.answer_next() is Settled.OK
+        assert [[m["role"] for m in prompt] for prompt in harness.prompts()] == [["user"]]
 
 
 async def test_a_system_role_that_is_insisted_on_is_a_wrong_setting(
     store: Store, standin: StandIn
 ) -> None:
     standin.control(reject_system_role=True)
-    async with opened(store, standin, system_role="system") as room:
-        await room.hears("hello")
-        delivery = await room.wake_up()
+    async with running_handler(store, standin, system_role="system") as harness:
+        await harness.publish("hello")
+        delivery = await harness.take_wake_up()
         with pytest.raises(Transient, match="EARSHOT_LLM__SYSTEM_ROLE") as raised:
-            await room.handler.handle(delivery, room.context)
+            await harness.handler.handle(delivery, harness.context)
     assert raised.value.opens_breaker
 
 
@@ -413,90 +421,94 @@ async def test_rounds_that_do_not_fit_are_left_out_beforehand(
     if not counts:
         monkeypatch.setattr(Tokenizer, "count", AsyncMock(return_value=None))
     standin.control(reply="word " * 40, max_model_len=500)
-    async with opened(store, standin, rounds=20) as room:
-        await room.handler.probe()
+    async with running_handler(store, standin, rounds=20) as harness:
+        await harness.handler.probe()
         for number in range(12):
-            await room.hears(f"question {number} " + "about words " * 10)
-            assert await room.answer() is Settled.OK
+            await harness.publish(f"question {number} " + "about words " * 10)
+            assert await harness.answer_next() is Settled.OK
     requests = standin.requests()
     assert {request.status for request in requests} == {200}
     assert {request.params["max_tokens"] for request in requests} == {110}
-    replies = await room.events(Reply)
+    replies = await harness.events(Reply)
     spoken = [reply.data.usage.prompt_tokens for reply in replies]
     assert max(spoken) <= 500 - 110
     assert spoken[-1] > (500 - 110) * (0.75 if counts else 0.6)  # and the room is used
 
 
-async def test_a_history_that_is_too_long_loses_its_oldest_rounds(room: ChattyRoom) -> None:
-    room.standin.control(reply="word " * 40, max_model_len=10_000)
+async def test_a_history_that_is_too_long_loses_its_oldest_rounds(
+    harness: ChattyLlmHandler,
+) -> None:
+    harness.standin.control(reply="word " * 40, max_model_len=10_000)
     for number in range(1, 6):
-        await room.hears(f"question {number} " + "about words " * 10)
-        await room.answer()
-    room.standin.control(max_model_len=320)
-    await room.hears("the last question")
-    assert await room.answer() is Settled.OK
-    *_, refused, answered = room.standin.requests()
+        await harness.publish(f"question {number} " + "about words " * 10)
+        await harness.answer_next()
+    harness.standin.control(max_model_len=320)
+    await harness.publish("the last question")
+    assert await harness.answer_next() is Settled.OK
+    *_, refused, answered = harness.standin.requests()
     assert refused.status == 400
     assert answered.status == 200
     kept = spoken(answered.messages)
     assert kept == spoken(refused.messages)[-len(kept) :]
     assert 1 < len(kept) < 6
-    (*_, reply) = await room.events(Reply)
+    (*_, reply) = await harness.events(Reply)
     assert reply.turn == 6
 
 
 async def test_a_question_that_is_too_long_is_buried_and_the_next_one_answered(
-    room: ChattyRoom,
+    harness: ChattyLlmHandler,
 ) -> None:
-    room.standin.control(max_model_len=300)
-    await room.hears("word " * 400)
-    delivery = await room.wake_up()
+    harness.standin.control(max_model_len=300)
+    await harness.publish("word " * 400)
+    delivery = await harness.take_wake_up()
     with pytest.raises(Permanent, match="window") as raised:
-        await room.handler.handle(delivery, room.context)
-    await room.hears("hello")  # ready by now, and not to be buried with it
-    settled = await room.handler.bury(
-        delivery, room.context, reason="permanent", error=str(raised.value)
+        await harness.handler.handle(delivery, harness.context)
+    await harness.publish("hello")  # ready by now, and not to be buried with it
+    settled = await harness.handler.bury(
+        delivery, harness.context, reason="permanent", error=str(raised.value)
     )
     assert settled is Settled.OK
-    (error,) = await room.events(Error)
+    (error,) = await harness.events(Error)
     assert (error.turn, error.data.stage, error.data.reason) == (1, "llm", "permanent")
     assert "window" in error.data.error
-    ((_, letter),) = await room.redis.xrange(room.shard.dead)
+    ((_, letter),) = await harness.redis.xrange(harness.shard.dead)
     assert letter[b"worker"] == WORKER.encode()
     assert letter[b"text"].startswith(b"word")
-    assert await room.answer() is Settled.OK
-    assert [reply.turn for reply in await room.events(Reply)] == [2]
-    assert await room.nothing_waits()
+    assert await harness.answer_next() is Settled.OK
+    assert [reply.turn for reply in await harness.events(Reply)] == [2]
+    assert await harness.nothing_waits()
 
 
-async def test_a_bad_turn_takes_no_merged_neighbours_with_it(room: ChattyRoom) -> None:
-    room.standin.control(max_model_len=300)
+async def test_a_bad_turn_takes_no_merged_neighbours_with_it(harness: ChattyLlmHandler) -> None:
+    harness.standin.control(max_model_len=300)
     for text in ("hello", "word " * 400, "good bye"):
-        await room.hears(text)
-    assert await room.answer() is Settled.OK  # alone, after the three together were refused
-    delivery = await room.wake_up()
+        await harness.publish(text)
+    assert await harness.answer_next() is Settled.OK  # alone, after the three together were refused
+    delivery = await harness.take_wake_up()
     with pytest.raises(Permanent) as raised:
-        await room.handler.handle(delivery, room.context)
-    await room.handler.bury(delivery, room.context, reason="permanent", error=str(raised.value))
-    assert await room.answer() is Settled.OK
-    assert [reply.turn for reply in await room.events(Reply)] == [1, 3]
-    assert [error.turn for error in await room.events(Error)] == [2]
-    assert await room.nothing_waits()
+        await harness.handler.handle(delivery, harness.context)
+    await harness.handler.bury(
+        delivery, harness.context, reason="permanent", error=str(raised.value)
+    )
+    assert await harness.answer_next() is Settled.OK
+    assert [reply.turn for reply in await harness.events(Reply)] == [1, 3]
+    assert [error.turn for error in await harness.events(Error)] == [2]
+    assert await harness.nothing_waits()
 
 
 # -- failed attempts
 
 
-async def test_the_next_attempt_starts_the_text_again(room: ChattyRoom) -> None:
-    room.standin.control(reply=TEN_WORDS, error_after_tokens=3, fault_count=1)
-    await room.hears("tell me about numbers")
-    delivery = await room.wake_up()
+async def test_the_next_attempt_starts_the_text_again(harness: ChattyLlmHandler) -> None:
+    harness.standin.control(reply=TEN_WORDS, error_after_tokens=3, fault_count=1)
+    await harness.publish("tell me about numbers")
+    delivery = await harness.take_wake_up()
     with pytest.raises(Transient):
-        await room.handler.handle(delivery, room.context)
-    assert await room.handler.handle(delivery, room.context) is Settled.OK
-    (reply,) = await room.events(Reply)
+        await harness.handler.handle(delivery, harness.context)
+    assert await harness.handler.handle(delivery, harness.context) is Settled.OK
+    (reply,) = await harness.events(Reply)
     assert (reply.data.text, reply.data.attempt) == (TEN_WORDS, 2)
-    second = [delta.data for delta in await room.deltas() if delta.data.attempt == 2]
+    second = [delta.data for delta in await harness.deltas() if delta.data.attempt == 2]
     assert [delta.index for delta in second] == list(range(len(second)))
     assert "".join(delta.text for delta in second) == TEN_WORDS
 
@@ -526,75 +538,80 @@ async def test_a_window_that_is_full_in_mid_reply_leaves_nothing_of_that_reply(
         end = full if "half" in stream else "data: [DONE]\n\n"
         return response("200 OK", stream + end, kind="text/event-stream")
 
-    async with listening(answer) as address, Room.opened(store, address, model="m") as room:
+    async with (
+        listening(answer) as address,
+        LlmHandlerHarness.running(store, address, model="m") as harness,
+    ):
         for question in ("one", "two"):
-            await room.hears(question)
-            assert await room.answer() is Settled.OK
-        replies = await room.events(Reply)
+            await harness.publish(question)
+            assert await harness.answer_next() is Settled.OK
+        replies = await harness.events(Reply)
         assert [reply.data.text for reply in replies] == ["first.", "second."]
         assert replies[1].data.attempt == 2
-        last = [delta.data for delta in await room.deltas() if delta.data.attempt == 2]
+        last = [delta.data for delta in await harness.deltas() if delta.data.attempt == 2]
         assert [piece.text for piece in last] == ["second."]
 
 
 @pytest.mark.parametrize("asked", ["delta", "newer_speech"])
 async def test_a_reply_needs_no_cluster_until_it_is_settled(
-    asked: str, room: ChattyRoom, monkeypatch: pytest.MonkeyPatch
+    asked: str, harness: ChattyLlmHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     away = RedisClusterException("Redis Cluster cannot be connected")
     monkeypatch.setattr(publisher, asked, AsyncMock(side_effect=away))
-    room.standin.control(reply=TEN_WORDS)
-    await room.hears("tell me about numbers", interrupt=True)
-    assert await room.answer() is Settled.OK
-    (reply,) = await room.events(Reply)
+    harness.standin.control(reply=TEN_WORDS)
+    await harness.publish("tell me about numbers", interrupt=True)
+    assert await harness.answer_next() is Settled.OK
+    (reply,) = await harness.events(Reply)
     assert (reply.data.text, reply.data.attempt) == (TEN_WORDS, 1)
-    assert len(room.standin.requests()) == 1
+    assert len(harness.standin.requests()) == 1
 
 
-async def test_a_server_that_is_away_buries_nothing(room: ChattyRoom) -> None:
-    room.standin.control(fail={"status": 503, "count": 2})
-    await room.hears("hello")
-    delivery = await room.wake_up()
+async def test_a_server_that_is_away_buries_nothing(harness: ChattyLlmHandler) -> None:
+    harness.standin.control(fail={"status": 503, "count": 2})
+    await harness.publish("hello")
+    delivery = await harness.take_wake_up()
     for _ in range(2):
         with pytest.raises(Transient) as raised:
-            await room.handler.handle(delivery, room.context)
+            await harness.handler.handle(delivery, harness.context)
         assert raised.value.opens_breaker
-    assert await room.handler.handle(delivery, room.context) is Settled.OK
-    assert await room.events(Error) == []
+    assert await harness.handler.handle(delivery, harness.context) is Settled.OK
+    assert await harness.events(Error) == []
 
 
-async def test_whoever_lost_the_session_stops_and_changes_nothing(room: ChattyRoom) -> None:
-    room.standin.control(reply=TEN_WORDS, tokens_per_s=2)
-    await room.hears("tell me about numbers")
-    slow = await room.wake_up()
-    answering = asyncio.create_task(room.handler.handle(slow, room.context))
-    await until(room.deltas)
-    room.standin.control(reply="quick", tokens_per_s=2000)
-    await room.redis.xclaim(room.shard.turns, LLM_GROUP, "llm-2", 0, [slow.claim.entry])
-    claim = Claim(room.shard, room.shard.turns, slow.claim.entry, "llm-2")
+async def test_whoever_lost_the_session_stops_and_changes_nothing(
+    harness: ChattyLlmHandler,
+) -> None:
+    harness.standin.control(reply=TEN_WORDS, tokens_per_s=2)
+    await harness.publish("tell me about numbers")
+    slow = await harness.take_wake_up()
+    answering = asyncio.create_task(harness.handler.handle(slow, harness.context))
+    await until(harness.deltas)
+    harness.standin.control(reply="quick", tokens_per_s=2000)
+    await harness.redis.xclaim(harness.shard.turns, LLM_GROUP, "llm-2", 0, [slow.claim.entry])
+    claim = Claim(harness.shard, harness.shard.turns, slow.claim.entry, "llm-2")
     taken = Delivery(claim, slow.fields, 2)
-    assert await room.handler.handle(taken, room.context) is Settled.OK
+    assert await harness.handler.handle(taken, harness.context) is Settled.OK
     with pytest.raises(Lost):
         await answering
-    listing = await asyncio.to_thread(room.standin.wait_for, lambda listing: not listing.active)
+    listing = await asyncio.to_thread(harness.standin.wait_for, lambda listing: not listing.active)
     assert listing.requests[0].aborted
-    assert [reply.data.text for reply in await room.events(Reply)] == ["quick"]
-    assert await room.handler.handle(slow, room.context) is Settled.LOST
-    assert await room.handler.bury(slow, room.context, reason="x", error="y") is Settled.LOST
+    assert [reply.data.text for reply in await harness.events(Reply)] == ["quick"]
+    assert await harness.handler.handle(slow, harness.context) is Settled.LOST
+    assert await harness.handler.bury(slow, harness.context, reason="x", error="y") is Settled.LOST
 
 
-async def test_cancelling_stops_the_server_and_leaves_the_turn(room: ChattyRoom) -> None:
-    room.standin.control(hang_after_tokens=2, fault_count=1)
-    await room.hears("hello")
-    delivery = await room.wake_up()
-    answering = asyncio.create_task(room.handler.handle(delivery, room.context))
-    await until(room.deltas)
+async def test_cancelling_stops_the_server_and_leaves_the_turn(harness: ChattyLlmHandler) -> None:
+    harness.standin.control(hang_after_tokens=2, fault_count=1)
+    await harness.publish("hello")
+    delivery = await harness.take_wake_up()
+    answering = asyncio.create_task(harness.handler.handle(delivery, harness.context))
+    await until(harness.deltas)
     answering.cancel()
     with pytest.raises(asyncio.CancelledError):
         await answering
-    listing = await asyncio.to_thread(room.standin.wait_for, lambda listing: not listing.active)
+    listing = await asyncio.to_thread(harness.standin.wait_for, lambda listing: not listing.active)
     assert listing.requests[0].aborted
-    assert await room.handler.handle(delivery, room.context) is Settled.OK
+    assert await harness.handler.handle(delivery, harness.context) is Settled.OK
 
 
 async def test_a_reply_outlives_an_outage_of_redis(standin: StandIn) -> None:
@@ -602,20 +619,20 @@ async def test_a_reply_outlives_an_outage_of_redis(standin: StandIn) -> None:
     with RedisServer(options=durable) as redis_server:
         async with (
             redis_server.client() as client,
-            opened(Store(client, 1, FAST), standin) as room,
+            running_handler(Store(client, 1, FAST), standin) as harness,
         ):
             standin.control(reply=TEN_WORDS, tokens_per_s=20)
-            await room.hears("tell me about numbers")
-            answering = asyncio.create_task(room.answer())
-            await until(room.deltas)
+            await harness.publish("tell me about numbers")
+            answering = asyncio.create_task(harness.answer_next())
+            await until(harness.deltas)
             redis_server.kill()
             await asyncio.to_thread(standin.wait_for, lambda listing: not listing.active)
             assert not answering.done()
             redis_server.start()
             assert await answering is Settled.OK
-            (reply,) = await room.events(Reply)
+            (reply,) = await harness.events(Reply)
             assert reply.data.text == TEN_WORDS
-            texts = [delta.data.text for delta in await room.deltas()]
+            texts = [delta.data.text for delta in await harness.deltas()]
             assert TEN_WORDS.startswith(texts[0])
             assert "".join(texts) != TEN_WORDS  # those of the outage are left out
 
@@ -623,12 +640,14 @@ async def test_a_reply_outlives_an_outage_of_redis(standin: StandIn) -> None:
 # -- wake-ups
 
 
-async def test_a_wake_up_for_nothing_is_put_away(room: ChattyRoom) -> None:
-    await room.hears("hello")
-    entry = (await room.wake_up()).claim.entry
-    await room.redis.xadd(room.shard.turns, {"v": "1", "session": SESSION, "turn": "1"})
-    assert await room.handler.handle(await room.wake_up(), room.context) is Settled.STALE
-    rows = await room.redis.xrange(room.shard.turns)
+async def test_a_wake_up_for_nothing_is_put_away(harness: ChattyLlmHandler) -> None:
+    await harness.publish("hello")
+    entry = (await harness.take_wake_up()).claim.entry
+    await harness.redis.xadd(harness.shard.turns, {"v": "1", "session": SESSION, "turn": "1"})
+    assert (
+        await harness.handler.handle(await harness.take_wake_up(), harness.context) is Settled.STALE
+    )
+    rows = await harness.redis.xrange(harness.shard.turns)
     assert [row[0].decode() for row in rows] == [entry]
 
 
@@ -644,14 +663,16 @@ async def test_a_wake_up_for_nothing_is_put_away(room: ChattyRoom) -> None:
         {"v": "1", "session": ""},
     ],
 )
-async def test_a_malformed_wake_up_is_removed(room: ChattyRoom, fields: dict[Any, Any]) -> None:
-    await room.redis.xadd(room.shard.turns, fields)
-    delivery = await room.wake_up()
+async def test_a_malformed_wake_up_is_removed(
+    harness: ChattyLlmHandler, fields: dict[Any, Any]
+) -> None:
+    await harness.redis.xadd(harness.shard.turns, fields)
+    delivery = await harness.take_wake_up()
     with pytest.raises(BadEntry) as raised:
-        await room.handler.handle(delivery, room.context)
-    settled = await room.handler.bury(
-        delivery, room.context, reason="bad_entry", error=str(raised.value)
+        await harness.handler.handle(delivery, harness.context)
+    settled = await harness.handler.bury(
+        delivery, harness.context, reason="bad_entry", error=str(raised.value)
     )
     assert settled in {Settled.OK, None}
-    assert await room.nothing_waits()
-    assert await room.events() == []
+    assert await harness.nothing_waits()
+    assert await harness.events() == []

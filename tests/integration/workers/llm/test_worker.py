@@ -15,7 +15,7 @@ from common.redis.store import Store
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from tests.conftest import FAST
-from tests.support.command_line import Processes
+from tests.support.command_line import CommandProcesses
 from tests.support.redis_server import RedisServer
 from tests.support.standin_server import StandIn
 from tests.support.waiting import until_sync
@@ -26,8 +26,8 @@ MEGABYTE = 1e6
 
 
 @pytest.fixture
-def processes(tmp_path: Path) -> Iterator[Processes]:
-    processes = Processes(tmp_path)
+def processes(tmp_path: Path) -> Iterator[CommandProcesses]:
+    processes = CommandProcesses(tmp_path)
     yield processes
     processes.close()
 
@@ -66,7 +66,7 @@ def _await_replies(server: RedisServer, turns: int) -> list[Reply]:
     return [event for event in events if isinstance(event, Reply)]
 
 
-def test_64_conversations_at_once(processes: Processes) -> None:
+def test_64_conversations_at_once(processes: CommandProcesses) -> None:
     with (
         RedisServer() as server,
         StandIn("--first-token-ms", "1", "--tokens-per-s", "3") as standin,

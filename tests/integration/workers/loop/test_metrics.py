@@ -11,15 +11,23 @@ from ops.bench.chaos.plan import Kind
 from tests.support.metric_samples import Growth, growth, sample
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
-from tests.support.worker_tasks import FOREVER_S, Engine, Shop, failing, workshop
+from tests.support.worker_tasks import (
+    FOREVER_S,
+    HookedEngine,
+    WorkerTasks,
+    failing,
+    running_worker_tasks,
+)
 from workers.loop.consumer_loop import ConsumerLoop
 from workers.stt.handler import SttHandler
 
 
 @pytest.fixture
-async def shop(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
-    async with workshop(redis_server, monkeypatch) as shop:
-        yield shop
+async def workers(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[WorkerTasks]:
+    async with running_worker_tasks(redis_server, monkeypatch) as workers:
+        yield workers
 
 
 @dataclass
@@ -55,16 +63,16 @@ class Counted:
         return until(look)
 
 
-async def test_work_that_fails_and_work_that_is_given_up(shop: Shop) -> None:
+async def test_work_that_fails_and_work_that_is_given_up(workers: WorkerTasks) -> None:
     counted = Counted()
-    engine = Engine()
+    engine = HookedEngine()
     engine.hooks[1] = failing(RuntimeError("a bug"), times=99)
     engine.hooks[2] = failing(Transient("busy", retry_after=0.01, opens_breaker=False), times=2)
-    await shop.publish(1)
-    await shop.publish(2)
-    await shop.publish(3, kind=Kind.BROKEN)
-    await shop.hire("w1", engine, claim_idle_s=FOREVER_S)
-    await shop.transcribed(2)
+    await workers.publish(1)
+    await workers.publish(2)
+    await workers.publish(3, kind=Kind.BROKEN)
+    await workers.start("w1", engine, claim_idle_s=FOREVER_S)
+    await workers.wait_for_transcripts(2)
     await counted.shows(
         deliveries={"new": 3, "again": 2},
         retries={"failed": 2, "transient": 2},
@@ -73,24 +81,24 @@ async def test_work_that_fails_and_work_that_is_given_up(shop: Shop) -> None:
     )
 
 
-async def test_work_that_was_handed_back_and_work_that_was_abandoned(shop: Shop) -> None:
+async def test_work_that_was_handed_back_and_work_that_was_abandoned(workers: WorkerTasks) -> None:
     counted = Counted()
-    engine = Engine()
+    engine = HookedEngine()
     engine.hooks[1] = failing(Transient("the GPU fails"), times=1)
-    broken = await shop.hire("w1", engine, claim_idle_s=FOREVER_S)
+    broken = await workers.start("w1", engine, claim_idle_s=FOREVER_S)
     engine.probe = failing(Transient("the GPU fails"), times=10_000)
-    await shop.publish(1)
-    await shop.says(broken, "waiting")
+    await workers.publish(1)
+    await workers.wait_for_state(broken, "waiting")
     await counted.shows(deliveries={"new": 1}, retries={"server": 1})
-    await broken.leave()
-    stuck = Engine()
-    stuck.hooks[1] = shop.hold
-    dead = await shop.hire("w2", stuck)
+    await broken.terminate()
+    stuck = HookedEngine()
+    stuck.hooks[1] = workers.hold
+    dead = await workers.start("w2", stuck)
     await counted.shows(deliveries={"new": 1, "handed_back": 1}, retries={"server": 1})
     await until(lambda: stuck.calls)
-    await dead.die()
-    await shop.hire("w3")
-    await shop.transcribed(1)
+    await dead.kill()
+    await workers.start("w3")
+    await workers.wait_for_transcripts(1)
     await counted.shows(
         deliveries={"new": 1, "handed_back": 1, "abandoned": 1},
         retries={"server": 1},
@@ -98,37 +106,39 @@ async def test_work_that_was_handed_back_and_work_that_was_abandoned(shop: Shop)
     )
 
 
-async def test_what_it_holds_and_whether_its_server_is_usable_can_be_seen(shop: Shop) -> None:
-    engine = Engine()
-    engine.hooks[1] = shop.hold
-    await shop.publish(1)
-    worker = await shop.hire("w1", engine)
+async def test_what_it_holds_and_whether_its_server_is_usable_can_be_seen(
+    workers: WorkerTasks,
+) -> None:
+    engine = HookedEngine()
+    engine.hooks[1] = workers.hold
+    await workers.publish(1)
+    worker = await workers.start("w1", engine)
     await until(lambda: engine.calls)
     assert sample("earshot_in_hand_entries", stage="stt") == 1
     assert sample("earshot_breaker_state", stage="stt") == 0
-    shop.blocked.set()
-    await shop.transcribed(1)
+    workers.released.set()
+    await workers.wait_for_transcripts(1)
     await until(lambda: sample("earshot_in_hand_entries", stage="stt") == 0)
-    await worker.leave()
-    broken = Engine()
+    await worker.terminate()
+    broken = HookedEngine()
     broken.probe = failing(Transient("the GPU fails"), times=10_000)
-    await shop.hire_broken("w2", broken)
+    await workers.start_broken("w2", broken)
     assert sample("earshot_breaker_state", stage="stt") > 0
 
 
-async def test_a_worker_says_why_it_is_not_ready(shop: Shop) -> None:
-    engine = Engine()
-    handler = SttHandler(shop.store, shop.settings.stt, load=lambda _: engine)
-    idle = ConsumerLoop(shop.store, shop.settings, handler, "idle")
+async def test_a_worker_says_why_it_is_not_ready(workers: WorkerTasks) -> None:
+    engine = HookedEngine()
+    handler = SttHandler(workers.store, workers.settings.stt, load=lambda _: engine)
+    idle = ConsumerLoop(workers.store, workers.settings, handler, "idle")
     assert await idle.unready() == "Redis has not been reached yet"
 
 
-async def test_an_outage_of_redis_is_counted_when_it_is_over(shop: Shop) -> None:
+async def test_an_outage_of_redis_is_counted_when_it_is_over(workers: WorkerTasks) -> None:
     back: Growth = growth("earshot_redis_reconnects_total")
-    await shop.hire("w1")
-    shop.server.stop()
+    await workers.start("w1")
+    workers.server.stop()
     await until(lambda: sample("earshot_redis_up") == 0)
     assert back() == 0
-    shop.server.start()
+    workers.server.start()
     await until(lambda: back() >= 1)
     await until(lambda: sample("earshot_redis_up") == 1)

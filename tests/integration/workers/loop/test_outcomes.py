@@ -21,68 +21,79 @@ from ops.bench.chaos.speech import text_of
 from tests.support.metric_samples import growth
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
-from tests.support.worker_tasks import CLAIM_S, FOREVER_S, Engine, Shop, failing, workshop
+from tests.support.worker_tasks import (
+    CLAIM_S,
+    FOREVER_S,
+    HookedEngine,
+    WorkerTasks,
+    failing,
+    running_worker_tasks,
+)
 from workers.loop import delivery_runner
 from workers.stt import handler as stt
 
 
 @pytest.fixture
-async def shop(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
-    async with workshop(redis_server, monkeypatch) as shop:
-        yield shop
+async def workers(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[WorkerTasks]:
+    async with running_worker_tasks(redis_server, monkeypatch) as workers:
+        yield workers
 
 
-async def test_broken_audio_is_buried_at_once_and_the_next_is_heard(shop: Shop) -> None:
-    await shop.publish(1, kind=Kind.BROKEN)
-    await shop.publish(2)
-    await shop.hire("w1")
-    await shop.transcribed(2)
-    [error] = await shop.events(Error)
-    [letter] = await shop.dead()
+async def test_broken_audio_is_buried_at_once_and_the_next_is_heard(workers: WorkerTasks) -> None:
+    await workers.publish(1, kind=Kind.BROKEN)
+    await workers.publish(2)
+    await workers.start("w1")
+    await workers.wait_for_transcripts(2)
+    [error] = await workers.events(Error)
+    [letter] = await workers.dead_letters()
     assert (error.turn, error.data.reason, error.data.deliveries) == (1, "bad_audio", 1)
     assert (letter["id"], letter["reason"], letter["worker"]) == ("chaos-1", "bad_audio", "w1")
 
 
-async def test_a_bug_is_tried_again_by_the_same_worker_and_then_buried(shop: Shop) -> None:
-    engine = Engine()
+async def test_a_bug_is_tried_again_by_the_same_worker_and_then_buried(
+    workers: WorkerTasks,
+) -> None:
+    engine = HookedEngine()
     engine.hooks[1] = failing(RuntimeError("a bug"), times=99)
-    await shop.hire("w1", engine)
-    await shop.publish(1)
+    await workers.start("w1", engine)
+    await workers.publish(1)
     await until(lambda: engine.calls)
-    idle = await shop.hire("w2", claim_idle_s=FOREVER_S)
-    await until(shop.dead)
+    idle = await workers.start("w2", claim_idle_s=FOREVER_S)
+    await until(workers.dead_letters)
     assert engine.calls == [1, 1, 1]
     assert idle.engine.calls == []
-    [letter] = await shop.dead()
+    [letter] = await workers.dead_letters()
     assert (letter["reason"], letter["deliveries"]) == ("failed", "3")
     assert letter["error"] == "RuntimeError: a bug"
 
 
-async def test_a_bug_that_passes_buries_nothing(shop: Shop) -> None:
-    engine = Engine()
+async def test_a_bug_that_passes_buries_nothing(workers: WorkerTasks) -> None:
+    engine = HookedEngine()
     engine.hooks[1] = failing(RuntimeError("a bug"), times=2)
-    await shop.hire("w1", engine)
-    await shop.publish(1)
-    await shop.transcribed(1)
+    await workers.start("w1", engine)
+    await workers.publish(1)
+    await workers.wait_for_transcripts(1)
     assert engine.calls == [1, 1, 1]
-    assert await shop.dead() == []
+    assert await workers.dead_letters() == []
 
 
 async def test_an_error_of_the_operating_system_is_a_bug_and_no_outage_of_redis(
-    shop: Shop,
+    workers: WorkerTasks,
 ) -> None:
-    engine = Engine()
+    engine = HookedEngine()
     engine.hooks[1] = failing(FileNotFoundError("no such file"), times=99)
-    await shop.hire("w1", engine)
-    await shop.publish(1)
-    await until(shop.dead)
+    await workers.start("w1", engine)
+    await workers.publish(1)
+    await until(workers.dead_letters)
     assert engine.calls == [1, 1, 1]
-    [letter] = await shop.dead()
+    [letter] = await workers.dead_letters()
     assert (letter["reason"], letter["error"]) == ("failed", "FileNotFoundError: no such file")
 
 
 async def test_what_another_took_in_the_meantime_is_not_told_as_buried(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    workers: WorkerTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def seized_before(store: Store, claim: Claim, **letter: Any) -> Settled:
         await store.redis.xclaim(claim.stream, STT_GROUP, "w2", 0, [claim.entry])
@@ -91,97 +102,99 @@ async def test_what_another_took_in_the_meantime_is_not_told_as_buried(
     monkeypatch.setattr(stt, "bury_utterance", seized_before)
     counted = growth("earshot_dead_letters_total", stage="stt", reason="bad_audio")
     with capture_logs() as lines:
-        await shop.publish(1, kind=Kind.BROKEN)
-        await shop.hire("w1")
+        await workers.publish(1, kind=Kind.BROKEN)
+        await workers.start("w1")
         await until(lambda: [line for line in lines if line["event"] == "claim_lost"])
     assert "buried" not in [line["event"] for line in lines]
     assert counted() == 0
-    assert await shop.dead() == []
+    assert await workers.dead_letters() == []
 
 
-async def test_what_cannot_be_buried_is_not_told_as_buried(shop: Shop) -> None:
-    await shop.store.redis.set(shop.store.all_shards()[0].dead, "a foreign value")
+async def test_what_cannot_be_buried_is_not_told_as_buried(workers: WorkerTasks) -> None:
+    await workers.store.redis.set(workers.store.all_shards()[0].dead, "a foreign value")
     counted = growth("earshot_dead_letters_total", stage="stt", reason="bad_audio")
     with capture_logs() as lines:
-        await shop.publish(1, kind=Kind.BROKEN)
-        await shop.hire("w1")
+        await workers.publish(1, kind=Kind.BROKEN)
+        await workers.start("w1")
         await until(lambda: [line for line in lines if line["event"] == "cannot_bury"])
     assert "buried" not in [line["event"] for line in lines]
     assert counted() == 0
-    await shop.store.redis.delete(shop.store.all_shards()[0].dead)
-    await until(shop.dead)
+    await workers.store.redis.delete(workers.store.all_shards()[0].dead)
+    await until(workers.dead_letters)
 
 
 async def test_no_server_makes_a_worker_wait_for_ever(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    workers: WorkerTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(delivery_runner, "LONGEST_RETRY_S", 0.01)
-    engine = Engine()
+    engine = HookedEngine()
     for number, wish_s in enumerate((1e9, math.inf, math.nan), start=1):
         engine.hooks[number] = failing(
             Transient("later", retry_after=wish_s, opens_breaker=False), times=1
         )
-        await shop.publish(number)
-    await shop.hire("w1", engine)
-    await shop.transcribed(1, 2, 3)
+        await workers.publish(number)
+    await workers.start("w1", engine)
+    await workers.wait_for_transcripts(1, 2, 3)
 
 
-async def test_what_only_has_to_wait_stays_with_its_worker_uncounted(shop: Shop) -> None:
+async def test_what_only_has_to_wait_stays_with_its_worker_uncounted(workers: WorkerTasks) -> None:
     """For several times `claim_idle`: heartbeats keep it."""
-    engine = Engine()
+    engine = HookedEngine()
     engine.hooks[1] = failing(
         Transient("no room just now", retry_after=CLAIM_S, opens_breaker=False), times=4
     )
-    await shop.hire("w1", engine)
-    await shop.publish(1)
+    await workers.start("w1", engine)
+    await workers.publish(1)
     await until(lambda: engine.calls)
-    idle = await shop.hire("w2")
-    await shop.transcribed(1)
+    idle = await workers.start("w2")
+    await workers.wait_for_transcripts(1)
     assert len(engine.calls) == 5
     assert idle.engine.calls == []
-    assert await shop.dead() == []
+    assert await workers.dead_letters() == []
 
 
 async def test_with_its_server_away_a_worker_gives_back_and_another_takes_at_once(
-    shop: Shop,
+    workers: WorkerTasks,
 ) -> None:
-    unusable = Engine()
+    unusable = HookedEngine()
     unusable.hooks[1] = failing(Transient("the GPU fails"), times=99)
     unusable.probe = failing(Transient("the GPU fails"), times=10_000)
-    broken = await shop.hire_broken("w1", unusable, claim_idle_s=FOREVER_S)
-    sound = await shop.hire("w2", claim_idle_s=FOREVER_S)
-    said = await shop.says(broken, "waiting")
+    broken = await workers.start_broken("w1", unusable, claim_idle_s=FOREVER_S)
+    sound = await workers.start("w2", claim_idle_s=FOREVER_S)
+    said = await workers.wait_for_state(broken, "waiting")
     assert said["waits_for"] == "the GPU fails"
     for number in range(1, 6):
-        await shop.publish(number)
-    await shop.transcribed(1, 2, 3, 4, 5)
+        await workers.publish(number)
+    await workers.wait_for_transcripts(1, 2, 3, 4, 5)
     assert unusable.calls == []
     # what the other's last read brought it comes back a moment later
     assert sorted(sound.engine.calls) == [1, 2, 3, 4, 5]
 
 
-async def test_the_one_that_met_the_outage_is_handed_back_uncounted(shop: Shop) -> None:
-    engine = Engine()
+async def test_the_one_that_met_the_outage_is_handed_back_uncounted(workers: WorkerTasks) -> None:
+    engine = HookedEngine()
     engine.hooks[1] = failing(Transient("the GPU fails"), times=1)
-    worker = await shop.hire("w1", engine, claim_idle_s=FOREVER_S)
+    worker = await workers.start("w1", engine, claim_idle_s=FOREVER_S)
     engine.probe = failing(Transient("the GPU fails"), times=10_000)
-    await shop.publish(1)
-    await shop.says(worker, "waiting")
+    await workers.publish(1)
+    await workers.wait_for_state(worker, "waiting")
 
     async def handed_back() -> bool:
-        return [row["consumer"] for row in await shop.pending()] == [HANDED_BACK.encode()]
+        return [row["consumer"] for row in await workers.pending()] == [HANDED_BACK.encode()]
 
     await until(handed_back)
-    assert [row["times_delivered"] for row in await shop.pending()] == [0]
-    sound = await shop.hire("w2", claim_idle_s=FOREVER_S)
-    await shop.transcribed(1)
+    assert [row["times_delivered"] for row in await workers.pending()] == [0]
+    sound = await workers.start("w2", claim_idle_s=FOREVER_S)
+    await workers.wait_for_transcripts(1)
     assert sound.engine.calls == [1]
 
 
-async def test_while_the_server_is_away_nothing_is_taken_counted_or_buried(shop: Shop) -> None:
+async def test_while_the_server_is_away_nothing_is_taken_counted_or_buried(
+    workers: WorkerTasks,
+) -> None:
     away = threading.Event()
     away.set()
-    engine = Engine()
+    engine = HookedEngine()
 
     def fail_while_away() -> None:
         if away.is_set():
@@ -190,26 +203,26 @@ async def test_while_the_server_is_away_nothing_is_taken_counted_or_buried(shop:
     engine.probe = fail_while_away
     for number in range(1, 9):
         engine.hooks[number] = fail_while_away
-    worker = await shop.hire_broken("w1", engine)
+    worker = await workers.start_broken("w1", engine)
     for number in range(1, 9):
-        await shop.publish(number)
+        await workers.publish(number)
     asked = engine.probes
     await until(lambda: engine.probes > asked + 3)
     assert engine.calls == []
-    assert await shop.pending() == []
+    assert await workers.pending() == []
     away.clear()
-    await shop.transcribed(*range(1, 9))
-    turns = [event.turn for event in await shop.events(Transcript)]
+    await workers.wait_for_transcripts(*range(1, 9))
+    turns = [event.turn for event in await workers.events(Transcript)]
     assert turns == sorted(turns)
-    assert await shop.dead() == []
-    await shop.says(worker, "ready")
+    assert await workers.dead_letters() == []
+    await workers.wait_for_state(worker, "ready")
 
 
 async def test_after_an_outage_one_piece_of_work_tries_first(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with workshop(redis_server, monkeypatch, stt={"concurrency": 4}) as shop:
-        engine = Engine()
+    async with running_worker_tasks(redis_server, monkeypatch, stt={"concurrency": 4}) as workers:
+        engine = HookedEngine()
         engine.probe = failing(Transient("the GPU fails"), times=2)
         release = threading.Event()
 
@@ -218,34 +231,36 @@ async def test_after_an_outage_one_piece_of_work_tries_first(
 
         for number in range(1, 9):
             engine.hooks[number] = hold
-        shop.hire_later("w1", engine)
+        workers.start_without_waiting("w1", engine)
         for number in range(1, 9):
-            await shop.publish(number)
+            await workers.publish(number)
         await until(lambda: engine.calls)
         asked = engine.probes
-        await until(shop.pending)
+        await until(workers.pending)
         assert len(engine.calls) == 1
-        assert len(await shop.pending()) == 1
+        assert len(await workers.pending()) == 1
         release.set()
-        await shop.transcribed(*range(1, 9))
+        await workers.wait_for_transcripts(*range(1, 9))
         assert engine.probes == asked
 
 
-async def test_a_result_that_came_too_late_changes_nothing_and_says_so_once(shop: Shop) -> None:
-    engine = Engine()
-    engine.hooks[1] = shop.hold
-    await shop.hire("w1", engine)
-    await shop.publish(1)
+async def test_a_result_that_came_too_late_changes_nothing_and_says_so_once(
+    workers: WorkerTasks,
+) -> None:
+    engine = HookedEngine()
+    engine.hooks[1] = workers.hold
+    await workers.start("w1", engine)
+    await workers.publish(1)
     await until(lambda: engine.calls)
-    [row] = await shop.pending()
-    stream = shop.store.all_shards()[0].utterances
-    await shop.store.redis.xclaim(stream, "stt", "w2", 0, [row["message_id"]])
+    [row] = await workers.pending()
+    stream = workers.store.all_shards()[0].utterances
+    await workers.store.redis.xclaim(stream, "stt", "w2", 0, [row["message_id"]])
     with capture_logs() as lines:
         await until(lambda: [line for line in lines if line["event"] == "claim_lost"])
-        shop.blocked.set()
-        await shop.publish(2)
-        await shop.transcribed(2)
+        workers.released.set()
+        await workers.publish(2)
+        await workers.wait_for_transcripts(2)
     assert [line["event"] for line in lines].count("claim_lost") == 1
-    [row] = await shop.pending()
+    [row] = await workers.pending()
     assert row["consumer"] == b"w2"
-    assert text_of(1) not in await shop.transcripts()
+    assert text_of(1) not in await workers.transcripts()

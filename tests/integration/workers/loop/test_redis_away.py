@@ -15,7 +15,7 @@ from common.redis import connection
 from ops.bench.chaos.proxy import Proxy
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
-from tests.support.worker_tasks import CLAIM_S, Engine, Shop, workshop
+from tests.support.worker_tasks import CLAIM_S, HookedEngine, WorkerTasks, running_worker_tasks
 
 DURABLE = {"appendonly": "yes", "appendfsync": "always"}
 
@@ -27,12 +27,14 @@ def durable() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-async def shop(durable: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
-    async with workshop(durable, monkeypatch) as shop:
-        yield shop
+async def workers(
+    durable: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[WorkerTasks]:
+    async with running_worker_tasks(durable, monkeypatch) as workers:
+        yield workers
 
 
-async def begun(engine: Engine) -> None:
+async def begun(engine: HookedEngine) -> None:
     async def look() -> bool:
         return bool(engine.calls)
 
@@ -40,37 +42,37 @@ async def begun(engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("clean", [True, False], ids=["restarted", "killed"])
-async def test_work_in_hand_over_a_restart_is_done_once(shop: Shop, clean: bool) -> None:
-    engine = Engine()
-    engine.hooks[1] = shop.hold
-    await shop.hire("w1", engine)
-    await shop.publish(1)
+async def test_work_in_hand_over_a_restart_is_done_once(workers: WorkerTasks, clean: bool) -> None:
+    engine = HookedEngine()
+    engine.hooks[1] = workers.hold
+    await workers.start("w1", engine)
+    await workers.publish(1)
     await begun(engine)
-    shop.server.restart(clean=clean)
-    await shop.publish(2)
-    shop.blocked.set()
-    await shop.transcribed(1, 2)
+    workers.server.restart(clean=clean)
+    await workers.publish(2)
+    workers.released.set()
+    await workers.wait_for_transcripts(1, 2)
     assert engine.calls == [1, 2]
-    assert await shop.dead() == []
+    assert await workers.dead_letters() == []
 
 
-async def test_a_result_is_kept_until_redis_is_back(shop: Shop) -> None:
-    engine = Engine()
-    engine.hooks[1] = shop.hold
-    await shop.hire("w1", engine)
-    await shop.publish(1)
+async def test_a_result_is_kept_until_redis_is_back(workers: WorkerTasks) -> None:
+    engine = HookedEngine()
+    engine.hooks[1] = workers.hold
+    await workers.start("w1", engine)
+    await workers.publish(1)
     await begun(engine)
-    shop.server.kill()
+    workers.server.kill()
     with capture_logs() as lines:
-        shop.blocked.set()
+        workers.released.set()
 
         async def noticed() -> bool:
             return any(line["event"] == "redis_is_away" for line in lines)
 
         await until(noticed)
         await asyncio.sleep(CLAIM_S)
-        shop.server.start()
-        await shop.transcribed(1)
+        workers.server.start()
+        await workers.wait_for_transcripts(1)
     assert engine.calls == [1]
     told = [line["event"] for line in lines if line["event"].startswith("redis_is")]
     assert told == ["redis_is_away", "redis_is_back"], "once per change of state"
@@ -80,71 +82,73 @@ async def test_a_worker_waits_for_a_redis_that_is_not_there_yet(
     durable: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     durable.stop()
-    async with workshop(durable, monkeypatch) as shop:
+    async with running_worker_tasks(durable, monkeypatch) as workers:
         with capture_logs() as lines:
-            worker = shop.hire_later("w1")
+            worker = workers.start_without_waiting("w1")
 
             async def has_its_model() -> bool:
                 return any(line["event"] == "model_ready" for line in lines)
 
             await until(has_its_model)
         durable.start()
-        await shop.says(worker, "ready")
-        await shop.publish(1)
-        await shop.transcribed(1)
+        await workers.wait_for_state(worker, "ready")
+        await workers.publish(1)
+        await workers.wait_for_transcripts(1)
 
 
-async def test_a_foreign_key_in_the_way_ends_the_start_with_a_sentence(shop: Shop) -> None:
-    stream = shop.store.all_shards()[0].recordings
-    await shop.store.redis.set(stream, "a foreign value")
-    worker = shop.hire_later("w1")
+async def test_a_foreign_key_in_the_way_ends_the_start_with_a_sentence(
+    workers: WorkerTasks,
+) -> None:
+    stream = workers.store.all_shards()[0].recordings
+    await workers.store.redis.set(stream, "a foreign value")
+    worker = workers.start_without_waiting("w1")
     with pytest.raises(RedisUnusable, match="recordings holds a string, not a stream"):
         await worker.task
 
 
-async def test_a_lost_group_is_made_again_and_skips_nothing(shop: Shop) -> None:
-    await shop.hire("w1")
-    await shop.publish(1)
-    await shop.transcribed(1)
-    stream = shop.store.all_shards()[0].utterances
-    await shop.store.redis.xgroup_destroy(stream, STT_GROUP)
-    await shop.publish(2)
+async def test_a_lost_group_is_made_again_and_skips_nothing(workers: WorkerTasks) -> None:
+    await workers.start("w1")
+    await workers.publish(1)
+    await workers.wait_for_transcripts(1)
+    stream = workers.store.all_shards()[0].utterances
+    await workers.store.redis.xgroup_destroy(stream, STT_GROUP)
+    await workers.publish(2)
     with capture_logs() as lines:
-        await shop.publish(3)
-        await shop.transcribed(1, 2, 3)
+        await workers.publish(3)
+        await workers.wait_for_transcripts(1, 2, 3)
     assert len([line for line in lines if line["event"] == "group_lost"]) <= 4, "no spin"
 
 
-async def test_a_group_lost_with_work_in_hand_has_it_done_once(shop: Shop) -> None:
-    engine = Engine()
-    engine.hooks[1] = shop.hold
-    await shop.hire("w1", engine)
-    await shop.publish(1)
+async def test_a_group_lost_with_work_in_hand_has_it_done_once(workers: WorkerTasks) -> None:
+    engine = HookedEngine()
+    engine.hooks[1] = workers.hold
+    await workers.start("w1", engine)
+    await workers.publish(1)
     await begun(engine)
-    stream = shop.store.all_shards()[0].utterances
-    await shop.store.redis.xgroup_destroy(stream, STT_GROUP)
-    await shop.hire("w2")
+    stream = workers.store.all_shards()[0].utterances
+    await workers.store.redis.xgroup_destroy(stream, STT_GROUP)
+    await workers.start("w2")
     # again, by either of them: the one who was first, and only w2 can be done with it
-    await until(lambda: _either(shop.pending(), shop.transcripts()))
-    shop.blocked.set()
-    await shop.transcribed(1)
+    await until(lambda: _either(workers.pending(), workers.transcripts()))
+    workers.released.set()
+    await workers.wait_for_transcripts(1)
 
 
 async def _either(*looks: Awaitable[object]) -> bool:
     return any([await look for look in looks])
 
 
-async def test_after_a_flush_everything_goes_on_from_nothing(shop: Shop) -> None:
-    engine = Engine()
-    engine.hooks[1] = shop.hold
-    worker = await shop.hire("w1", engine)
-    await shop.publish(1)
+async def test_after_a_flush_everything_goes_on_from_nothing(workers: WorkerTasks) -> None:
+    engine = HookedEngine()
+    engine.hooks[1] = workers.hold
+    worker = await workers.start("w1", engine)
+    await workers.publish(1)
     await begun(engine)
-    await shop.store.redis.flushall()
-    shop.blocked.set()
-    await shop.publish(2)
-    await shop.transcribed(2)
-    assert [event.turn for event in await shop.events(Heard)] == [1]
+    await workers.store.redis.flushall()
+    workers.released.set()
+    await workers.publish(2)
+    await workers.wait_for_transcripts(2)
+    assert [event.turn for event in await workers.events(Heard)] == [1]
     assert not worker.task.done()
 
 
@@ -154,12 +158,12 @@ async def test_a_half_open_connection_is_given_up_and_nothing_is_done_twice(
     monkeypatch.setattr(connection, "SOCKET_TIMEOUT_S", 0.5)
     async with (
         Proxy(durable.socket) as proxy,
-        workshop(durable, monkeypatch, url=proxy.url) as shop,
+        running_worker_tasks(durable, monkeypatch, url=proxy.url) as workers,
     ):
-        engine = Engine()
-        engine.hooks[1] = shop.hold
-        await shop.hire("w1", engine)
-        await shop.publish(1)
+        engine = HookedEngine()
+        engine.hooks[1] = workers.hold
+        await workers.start("w1", engine)
+        await workers.publish(1)
         await begun(engine)
         with capture_logs() as lines:
             proxy.freeze()
@@ -168,12 +172,12 @@ async def test_a_half_open_connection_is_given_up_and_nothing_is_done_twice(
                 return any(line["event"] == "redis_is_away" for line in lines)
 
             await until(noticed)
-            shop.blocked.set()
+            workers.released.set()
             await asyncio.sleep(1.0)
             # what was given up on reaches the server after all, and then everything is tried anew
             proxy.thaw()
-            await shop.publish(2)
-            await shop.transcribed(1, 2)
+            await workers.publish(2)
+            await workers.wait_for_transcripts(1, 2)
         assert engine.calls == [1, 2]
         assert [line["event"] for line in lines].count("redis_is_away") <= 2
 
@@ -183,9 +187,9 @@ async def test_connections_cut_again_and_again_lose_nothing_and_do_nothing_twice
 ) -> None:
     async with (
         Proxy(durable.socket) as proxy,
-        workshop(durable, monkeypatch, url=proxy.url) as shop,
+        running_worker_tasks(durable, monkeypatch, url=proxy.url) as workers,
     ):
-        workers = [await shop.hire(f"w{number}") for number in range(3)]
+        started = [await workers.start(f"w{number}") for number in range(3)]
         numbers = range(60)
 
         async def cut() -> None:
@@ -195,34 +199,34 @@ async def test_connections_cut_again_and_again_lose_nothing_and_do_nothing_twice
 
         cutting = asyncio.create_task(cut())
         for number in numbers:
-            await shop.publish(number, session=f"s{number % 6}")
+            await workers.publish(number, session=f"s{number % 6}")
             await asyncio.sleep(0.01)
         cutting.cancel()
-        await shop.transcribed(*numbers)
-        assert await shop.dead() == []
-        assert not any(worker.task.done() for worker in workers)
+        await workers.wait_for_transcripts(*numbers)
+        assert await workers.dead_letters() == []
+        assert not any(worker.task.done() for worker in started)
 
         async def nothing_claimed() -> bool:
-            return not await shop.pending()
+            return not await workers.pending()
 
         await until(nothing_claimed)
 
 
-async def test_what_was_handed_back_survives_a_restart(shop: Shop) -> None:
-    engine = Engine()
-    engine.hooks[1] = shop.hold
-    worker = await shop.hire("w1", engine, drain_timeout_s=0.1)
-    await shop.publish(1)
+async def test_what_was_handed_back_survives_a_restart(workers: WorkerTasks) -> None:
+    engine = HookedEngine()
+    engine.hooks[1] = workers.hold
+    worker = await workers.start("w1", engine, drain_timeout_s=0.1)
+    await workers.publish(1)
     await begun(engine)
-    await worker.leave()
-    shop.server.restart()
-    assert [row["consumer"] for row in await shop.pending()] == [HANDED_BACK.encode()]
-    await shop.hire("w2")
-    await shop.transcribed(1)
+    await worker.terminate()
+    workers.server.restart()
+    assert [row["consumer"] for row in await workers.pending()] == [HANDED_BACK.encode()]
+    await workers.start("w2")
+    await workers.wait_for_transcripts(1)
 
 
-async def test_leaving_does_not_wait_for_a_redis_that_is_away(shop: Shop) -> None:
-    worker = await shop.hire("w1")
-    shop.server.kill()
+async def test_leaving_does_not_wait_for_a_redis_that_is_away(workers: WorkerTasks) -> None:
+    worker = await workers.start("w1")
+    workers.server.kill()
     async with asyncio.timeout(20):
-        await worker.leave()
+        await worker.terminate()

@@ -19,7 +19,14 @@ from ops.bench.chaos.speech import text_of
 from tests.support.metric_samples import growth
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
-from tests.support.worker_tasks import CLAIM_S, FOREVER_S, Engine, Shop, Worker, workshop
+from tests.support.worker_tasks import (
+    CLAIM_S,
+    FOREVER_S,
+    HookedEngine,
+    WorkerTask,
+    WorkerTasks,
+    running_worker_tasks,
+)
 from workers.loop import in_hand
 from workers.stt import handler as stt
 
@@ -28,95 +35,97 @@ JOB_S = 0.03
 
 
 @pytest.fixture
-async def shop(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
-    async with workshop(redis_server, monkeypatch) as shop:
-        yield shop
+async def workers(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[WorkerTasks]:
+    async with running_worker_tasks(redis_server, monkeypatch) as workers:
+        yield workers
 
 
-async def begun(engine: Engine) -> None:
+async def begun(engine: HookedEngine) -> None:
     async def look() -> bool:
         return bool(engine.calls)
 
     await until(look)
 
 
-async def holder(shop: Shop, name: str, number: int, **worker: float) -> Worker:
+async def holder(workers: WorkerTasks, name: str, number: int, **worker: float) -> WorkerTask:
     """A worker that has this number in hand for as long as the test lasts."""
-    engine = Engine()
-    engine.hooks[number] = shop.hold
-    hired = await shop.hire(name, engine, **worker)
-    await shop.publish(number, session=f"held-{number}")
+    engine = HookedEngine()
+    engine.hooks[number] = workers.hold
+    started = await workers.start(name, engine, **worker)
+    await workers.publish(number, session=f"held-{number}")
     await begun(engine)
-    return hired
+    return started
 
 
-def take_time(engine: Engine, numbers: range) -> None:
+def take_time(engine: HookedEngine, numbers: range) -> None:
     for number in numbers:
         engine.hooks[number] = lambda: time.sleep(JOB_S)
 
 
-async def test_the_work_of_a_dead_worker_is_done_by_another(shop: Shop) -> None:
-    dead = await holder(shop, "w1", 0)
-    other = await shop.hire("w2")
-    await dead.die()
-    await shop.transcribed(0)
+async def test_the_work_of_a_dead_worker_is_done_by_another(workers: WorkerTasks) -> None:
+    dead = await holder(workers, "w1", 0)
+    other = await workers.start("w2")
+    await dead.kill()
+    await workers.wait_for_transcripts(0)
     assert other.engine.calls == [0]
 
 
-async def test_a_living_worker_keeps_what_takes_it_long(shop: Shop) -> None:
-    engine = Engine()
+async def test_a_living_worker_keeps_what_takes_it_long(workers: WorkerTasks) -> None:
+    engine = HookedEngine()
     engine.hooks[0] = lambda: time.sleep(4 * CLAIM_S)
-    await shop.hire("w1", engine)
-    await shop.publish(0)
+    await workers.start("w1", engine)
+    await workers.publish(0)
     await begun(engine)
-    other = await shop.hire("w2")
-    await shop.transcribed(0)
+    other = await workers.start("w2")
+    await workers.wait_for_transcripts(0)
     assert engine.calls == [0]
     assert other.engine.calls == []
 
 
-async def test_a_busy_worker_takes_over_too(shop: Shop) -> None:
+async def test_a_busy_worker_takes_over_too(workers: WorkerTasks) -> None:
     """New work must not go before what a dead worker has left, or that waits for the backlog."""
-    dead = await holder(shop, "w1", 0)
-    await dead.die()
+    dead = await holder(workers, "w1", 0)
+    await dead.kill()
     numbers = range(1, 101)
     for number in numbers:
-        await shop.publish(number, session=f"s{number % 10}")
-    engine = Engine()
+        await workers.publish(number, session=f"s{number % 10}")
+    engine = HookedEngine()
     take_time(engine, numbers)
-    await shop.hire("w2", engine)
-    await shop.transcribed(0, *numbers)
+    await workers.start("w2", engine)
+    await workers.wait_for_transcripts(0, *numbers)
     assert engine.calls.index(0) < 80
 
 
-async def test_what_was_handed_back_goes_before_the_backlog(shop: Shop) -> None:
-    leaving = await holder(shop, "w1", 0, claim_idle_s=FOREVER_S, drain_timeout_s=0.1)
+async def test_what_was_handed_back_goes_before_the_backlog(workers: WorkerTasks) -> None:
+    leaving = await holder(workers, "w1", 0, claim_idle_s=FOREVER_S, drain_timeout_s=0.1)
     numbers = range(1, 81)
     for number in numbers:
-        await shop.publish(number, session=f"s{number % 10}")
-    engine = Engine()
+        await workers.publish(number, session=f"s{number % 10}")
+    engine = HookedEngine()
     take_time(engine, numbers)
-    await shop.hire("w2", engine, claim_idle_s=FOREVER_S)
-    await leaving.leave()
+    await workers.start("w2", engine, claim_idle_s=FOREVER_S)
+    await leaving.terminate()
     done_by_then = len(engine.calls)
-    await shop.transcribed(0, *numbers)
+    await workers.wait_for_transcripts(0, *numbers)
     assert engine.calls.index(0) < done_by_then + 40
 
 
 async def test_no_shard_waits_for_the_backlog_of_another(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with workshop(redis_server, monkeypatch, shards=4) as shop:
+    async with running_worker_tasks(redis_server, monkeypatch, shards=4) as workers:
         sessions: dict[int, str] = {}
         for number in range(100):
             sessions.setdefault(shard_of(f"s{number}", 4), f"s{number}")
         numbers = range(80)
         for number in numbers:
-            await shop.publish(number, session=sessions[number % 4])
-        engine = Engine()
+            await workers.publish(number, session=sessions[number % 4])
+        engine = HookedEngine()
         take_time(engine, numbers)
-        await shop.hire("w1", engine)
-        await shop.transcribed(*numbers)
+        await workers.start("w1", engine)
+        await workers.wait_for_transcripts(*numbers)
         half = Counter(number % 4 for number in engine.calls[:40])
         assert min(half.values()) >= 8, half
         assert len(half) == 4
@@ -126,90 +135,92 @@ async def test_no_shard_waits_for_the_backlog_of_another(
 async def test_nothing_is_in_hand_beyond_the_room(
     redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch, concurrency: int
 ) -> None:
-    async with workshop(redis_server, monkeypatch, stt={"concurrency": concurrency}) as shop:
-        engine = Engine()
+    async with running_worker_tasks(
+        redis_server, monkeypatch, stt={"concurrency": concurrency}
+    ) as workers:
+        engine = HookedEngine()
         for number in range(9):
-            engine.hooks[number] = shop.hold
-        await shop.hire("w1", engine)
+            engine.hooks[number] = workers.hold
+        await workers.start("w1", engine)
         for number in range(9):
-            await shop.publish(number, session=f"s{number}")
+            await workers.publish(number, session=f"s{number}")
 
         async def full() -> bool:
             return len(engine.calls) == concurrency
 
         await until(full)
         await asyncio.sleep(2 * CLAIM_S)
-        mine = [row for row in await shop.pending() if row["consumer"] == b"w1"]
+        mine = [row for row in await workers.pending() if row["consumer"] == b"w1"]
         assert len(mine) == concurrency
-        shop.blocked.set()
-        await shop.transcribed(*range(9))
+        workers.released.set()
+        await workers.wait_for_transcripts(*range(9))
 
 
 async def test_after_an_outage_of_redis_nobody_takes_from_the_living(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with RedisServer(options=DURABLE) as server:
-        async with workshop(server, monkeypatch) as shop:
-            await holder(shop, "w1", 0)
-            others = [await shop.hire(name) for name in ("w2", "w3")]
+        async with running_worker_tasks(server, monkeypatch) as workers:
+            await holder(workers, "w1", 0)
+            others = [await workers.start(name) for name in ("w2", "w3")]
             server.kill()
             await asyncio.sleep(2 * CLAIM_S)
             server.start()
-            await shop.publish(1, session="other")
-            await shop.transcribed(1)
+            await workers.publish(1, session="other")
+            await workers.wait_for_transcripts(1)
             # long enough for a claim of before the outage to look abandoned
             await asyncio.sleep(2 * CLAIM_S)
-            assert [row["consumer"] for row in await shop.pending()] == [b"w1"]
-            shop.blocked.set()
-            await shop.transcribed(0, 1)
+            assert [row["consumer"] for row in await workers.pending()] == [b"w1"]
+            workers.released.set()
+            await workers.wait_for_transcripts(0, 1)
             assert 0 not in others[0].engine.calls + others[1].engine.calls
 
 
-async def test_what_is_recorded_waits_for_what_is_live(shop: Shop) -> None:
-    worker = await holder(shop, "w1", 0)
+async def test_what_is_recorded_waits_for_what_is_live(workers: WorkerTasks) -> None:
+    worker = await holder(workers, "w1", 0)
     for number in (1, 2, 3):
-        await shop.publish(number, session="tape", recording=True)
+        await workers.publish(number, session="tape", recording=True)
     for number in (4, 5, 6):
-        await shop.publish(number, session="live")
-    shop.blocked.set()
-    await shop.transcribed(*range(7))
+        await workers.publish(number, session="live")
+    workers.released.set()
+    await workers.wait_for_transcripts(*range(7))
     assert worker.engine.calls == [0, 4, 5, 6, 1, 2, 3]
 
 
-async def test_recordings_that_a_worker_left_wait_for_what_is_live(shop: Shop) -> None:
-    engine = Engine()
-    engine.hooks[1] = shop.hold
-    leaving = await shop.hire("w1", engine, drain_timeout_s=0.1)
-    await shop.publish(1, session="tape", recording=True)
+async def test_recordings_that_a_worker_left_wait_for_what_is_live(workers: WorkerTasks) -> None:
+    engine = HookedEngine()
+    engine.hooks[1] = workers.hold
+    leaving = await workers.start("w1", engine, drain_timeout_s=0.1)
+    await workers.publish(1, session="tape", recording=True)
     await begun(engine)
-    busy = await holder(shop, "w2", 0)
-    await shop.publish(2, session="live")
-    await leaving.leave()
-    await shop.publish(3, session="live")
-    shop.blocked.set()
-    await shop.transcribed(0, 1, 2, 3)
+    busy = await holder(workers, "w2", 0)
+    await workers.publish(2, session="live")
+    await leaving.terminate()
+    await workers.publish(3, session="live")
+    workers.released.set()
+    await workers.wait_for_transcripts(0, 1, 2, 3)
     # which of the live ones is first is nowhere promised: a read without room hands back
     first, *live, last = busy.engine.calls
     assert (first, sorted(live), last) == (0, [2, 3], 1)
 
 
-async def test_each_utterance_is_transcribed_once_by_however_many(shop: Shop) -> None:
-    workers = [await shop.hire(f"w{number}") for number in range(4)]
+async def test_each_utterance_is_transcribed_once_by_however_many(workers: WorkerTasks) -> None:
+    started = [await workers.start(f"w{number}") for number in range(4)]
     numbers = range(120)
     for number in numbers:
-        await shop.publish(number, session=f"s{number % 12}")
-    await shop.transcribed(*numbers)
-    calls = sorted(call for worker in workers for call in worker.engine.calls)
+        await workers.publish(number, session=f"s{number % 12}")
+    await workers.wait_for_transcripts(*numbers)
+    calls = sorted(call for worker in started for call in worker.engine.calls)
     assert calls == list(numbers)
     by_session: dict[str, list[str]] = {}
-    for event in await shop.events(Transcript):
+    for event in await workers.events(Transcript):
         by_session.setdefault(event.session, []).append(event.data.text)
     assert by_session["s3"] != []
     assert {text for texts in by_session.values() for text in texts} == set(map(text_of, numbers))
 
 
 async def test_a_heartbeat_beside_the_settling_takes_nothing_for_lost(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
+    workers: WorkerTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The answer of the one is on its way while the other finds nothing in hand."""
     beats = 0
@@ -229,8 +240,8 @@ async def test_a_heartbeat_beside_the_settling_takes_nothing_for_lost(
     monkeypatch.setattr(in_hand, "heartbeat", counted)
     monkeypatch.setattr(stt, "settle_transcript", answered_late)
     settled = growth("earshot_settled_total", stage="stt", outcome="ok")
-    await shop.hire("w1")
+    await workers.start("w1")
     with capture_logs() as lines:
-        await shop.publish(1)
+        await workers.publish(1)
         await until(lambda: settled())
     assert "claim_lost" not in [line["event"] for line in lines]

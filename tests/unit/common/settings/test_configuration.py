@@ -26,12 +26,12 @@ from common.settings.loading import (
     variable_of,
 )
 from common.settings.masking import MASK
-from tests.support.environments import clean
+from tests.support.environments import clear_environment
 
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    clean(monkeypatch, tmp_path)
+    clear_environment(monkeypatch, tmp_path)
 
 
 def _origins(overrides: dict[str, Any] | None = None) -> dict[str, tuple[Any, str]]:

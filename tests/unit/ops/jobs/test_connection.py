@@ -9,12 +9,12 @@ from redis import SSLConnection
 from common.errors import BadSetting, RedisUnusable
 from common.settings import Settings
 from ops.jobs.connection import connect, reached
-from tests.support.environments import clean
+from tests.support.environments import clear_environment
 
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    clean(monkeypatch, tmp_path)
+    clear_environment(monkeypatch, tmp_path)
 
 
 def settings(url: str, jobs: str = "", **redis: Any) -> Settings:

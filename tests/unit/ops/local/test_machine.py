@@ -15,7 +15,7 @@ from common.settings.loading import load
 from ops.local import machine
 from ops.local.embedded_redis import EmbeddedRedis, find_server
 from ops.local.machine import Machine, keep
-from tests.support.environments import clean
+from tests.support.environments import clear_environment
 from tests.support.waiting import until
 
 
@@ -44,7 +44,7 @@ async def _start(port: int) -> dict[str, str]:
 async def test_each_process_gets_the_next_port(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    clean(monkeypatch, tmp_path)
+    clear_environment(monkeypatch, tmp_path)
     assert await _start(9_464) == {
         "stt-1": "9464",
         "stt-2": "9465",
@@ -56,7 +56,7 @@ async def test_each_process_gets_the_next_port(
 async def test_without_a_port_there_are_no_pages(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    clean(monkeypatch, tmp_path)
+    clear_environment(monkeypatch, tmp_path)
     assert set((await _start(0)).values()) == {"0"}
 
 

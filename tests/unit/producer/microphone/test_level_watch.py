@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
 from producer.microphone.level_watch import CALM_S, SILENT_S, LevelWatch
-from tests.support.speechlike import room, speechlike
+from tests.support.speechlike import room_noise, speechlike
 
 FRAME = 480
 
@@ -28,13 +28,15 @@ def clipped(seconds: float) -> NDArray[np.int16]:
 
 
 def test_a_quiet_room_and_speech_are_nothing_to_tell() -> None:
-    assert told(LevelWatch(), room(15), speechlike(15, level=0.9), nothing(SILENT_S / 2)) == []
+    assert (
+        told(LevelWatch(), room_noise(15), speechlike(15, level=0.9), nothing(SILENT_S / 2)) == []
+    )
 
 
 def test_a_muted_microphone_is_told_once_and_its_return() -> None:
     watch = LevelWatch()
     assert told(watch, nothing(3 * SILENT_S)) == ["microphone_silent"]
-    assert told(watch, room(1)) == ["microphone_heard_again"]
+    assert told(watch, room_noise(1)) == ["microphone_heard_again"]
     assert told(watch, nothing(SILENT_S + 1)) == ["microphone_silent"]
 
 
@@ -47,7 +49,7 @@ def test_clipping_is_told_once_and_its_end() -> None:
     watch = LevelWatch()
     assert told(watch, clipped(3), speechlike(2), clipped(3)) == ["microphone_clips"]
     assert told(watch, speechlike(CALM_S / 2)) == []
-    assert told(watch, room(CALM_S)) == ["microphone_clips_no_more"]
+    assert told(watch, room_noise(CALM_S)) == ["microphone_clips_no_more"]
 
 
 @pytest.mark.parametrize("level", [0.99, 0.5])

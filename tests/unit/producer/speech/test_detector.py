@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from common.errors import BadInput
 from producer.sources.source import Framer, frame_samples
 from producer.speech.detector import WebRtcDetector
-from tests.support.speechlike import room, speechlike
+from tests.support.speechlike import room_noise, speechlike
 
 
 def share_voiced(detector: WebRtcDetector, audio: NDArray[np.int16], frame_ms: int) -> float:
@@ -19,17 +19,17 @@ def share_voiced(detector: WebRtcDetector, audio: NDArray[np.int16], frame_ms: i
 @pytest.mark.parametrize("mode", [0, 1, 2, 3])
 def test_speech_is_told_from_a_quiet_room(mode: int, frame_ms: int) -> None:
     detector = WebRtcDetector(mode, frame_ms)
-    assert share_voiced(detector, room(1.2), frame_ms) < 0.2
+    assert share_voiced(detector, room_noise(1.2), frame_ms) < 0.2
     assert share_voiced(detector, speechlike(1.2), frame_ms) > 0.9
-    share_voiced(detector, room(0.6), frame_ms)  # WebRTC lets speech ring on for a while
-    assert share_voiced(detector, room(1.2), frame_ms) < 0.1
+    share_voiced(detector, room_noise(0.6), frame_ms)  # WebRTC lets speech ring on for a while
+    assert share_voiced(detector, room_noise(1.2), frame_ms) < 0.1
 
 
 def test_detectors_do_not_share_what_they_heard() -> None:
     one, other = WebRtcDetector(), WebRtcDetector()
     before = share_voiced(one, speechlike(0.3), 30)
     for _ in range(5):
-        share_voiced(one, room(1, level=0.2), 30)
+        share_voiced(one, room_noise(1, level=0.2), 30)
     assert share_voiced(other, speechlike(0.3), 30) == before
 
 

@@ -11,7 +11,7 @@ from producer.speech.cascade import CascadeDetector
 from producer.speech.detector import Detector, GatedDetector
 from producer.speech.detector_choice import choose_detector
 from producer.speech.silero import SileroDetector
-from tests.support.speechlike import room, speechlike
+from tests.support.speechlike import room_noise, speechlike
 
 
 @pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def test_every_detector_takes_every_frame_length(vad: str, frame_ms: int) -> Non
 
 def test_the_gate_stops_steady_noise_that_webrtc_lets_through() -> None:
     detector = choose_detector(ListenSettings(vad="webrtc"))
-    hear(detector, room(4, level=0.05))
-    assert hear(detector, room(4, level=0.05)) == 0
+    hear(detector, room_noise(4, level=0.05))
+    assert hear(detector, room_noise(4, level=0.05)) == 0
     assert hear(detector, speechlike(1, level=0.9)) > 0.5
 
 

@@ -13,7 +13,7 @@ from producer.speech.energy_gate import (
     OPEN_DB,
     EnergyGate,
 )
-from tests.support.speechlike import room, speechlike
+from tests.support.speechlike import room_noise, speechlike
 
 FRAME = frame_samples(30)
 
@@ -32,8 +32,8 @@ def loud_share(gate: EnergyGate, audio: NDArray[np.int16]) -> float:
 @pytest.mark.parametrize("level", [0.0, 0.0003, 0.01])
 def test_speech_stands_out_of_a_room(level: float) -> None:
     gate = EnergyGate(FRAME)
-    loud_share(gate, room(4, level))
-    assert loud_share(gate, room(2, level)) == 0
+    loud_share(gate, room_noise(4, level))
+    assert loud_share(gate, room_noise(2, level)) == 0
     assert loud_share(gate, speechlike(2)) > 0.9
 
 
@@ -43,16 +43,16 @@ def test_speech_is_heard_from_the_first_frame_on() -> None:
 
 def test_a_fan_that_starts_is_learned() -> None:
     gate = EnergyGate(FRAME)
-    loud_share(gate, room(4))
-    assert loud_share(gate, room(0.5, 0.02)) == 1
-    loud_share(gate, room(FLOOR_WINDOW_S, 0.02))
-    assert loud_share(gate, room(2, 0.02)) == 0
+    loud_share(gate, room_noise(4))
+    assert loud_share(gate, room_noise(0.5, 0.02)) == 1
+    loud_share(gate, room_noise(FLOOR_WINDOW_S, 0.02))
+    assert loud_share(gate, room_noise(2, 0.02)) == 0
 
 
 def test_a_fan_that_stops_is_forgotten_at_once() -> None:
     gate = EnergyGate(FRAME)
-    loud_share(gate, room(6, 0.02))
-    loud_share(gate, room(1))
+    loud_share(gate, room_noise(6, 0.02))
+    loud_share(gate, room_noise(1))
     assert gate.floor_dbfs == LOWEST_FLOOR_DBFS
     assert loud_share(gate, speechlike(1, level=0.02)) > 0.9
 

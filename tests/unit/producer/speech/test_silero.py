@@ -11,7 +11,7 @@ from producer.sources.source import Framer, frame_samples
 from producer.speech import silero
 from producer.speech.detector import WebRtcDetector
 from producer.speech.silero import CHUNK, SileroDetector
-from tests.support.speechlike import room
+from tests.support.speechlike import room_noise
 
 
 @pytest.fixture(scope="module")
@@ -30,14 +30,14 @@ def judged(detector: SileroDetector | WebRtcDetector, audio: NDArray[np.int16]) 
 @pytest.mark.parametrize("frame_ms", [10, 20, 30])
 def test_a_voice_is_speech_and_a_room_is_not(frame_ms: int, sentence: NDArray[np.int16]) -> None:
     detector = SileroDetector(frame_ms)
-    assert not any(judged(detector, room(1)))
+    assert not any(judged(detector, room_noise(1)))
     assert np.mean(judged(detector, sentence)) > 0.8
-    judged(detector, room(0.6))
-    assert not any(judged(detector, room(1)))
+    judged(detector, room_noise(0.6))
+    assert not any(judged(detector, room_noise(1)))
 
 
 def test_loud_noise_that_webrtc_takes_for_speech_is_none() -> None:
-    noise = room(3, level=0.1)
+    noise = room_noise(3, level=0.1)
     assert np.mean(judged(WebRtcDetector(2, 30), noise)) > 0.5
     assert not any(judged(SileroDetector(30), noise))
 

@@ -12,24 +12,24 @@ from structlog.testing import capture_logs
 from common.settings import MetricsSettings
 from common.telemetry.monitoring import served
 from ops.local.machine import free_port
-from tests.support.command_line import InProcess
-from tests.support.environments import clean, own_logging
+from tests.support.command_line import InProcessCommand
+from tests.support.environments import clear_environment, restored_logging
 
 
 @pytest.fixture
 def earshot(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> Iterator[InProcess]:
-    clean(monkeypatch, tmp_path)
+) -> Iterator[InProcessCommand]:
+    clear_environment(monkeypatch, tmp_path)
     # whatever proxy there is, the process is on this machine
     monkeypatch.setenv("http_proxy", "http://192.0.2.1:3128")
-    with own_logging():
-        yield InProcess(monkeypatch, capsys)
+    with restored_logging():
+        yield InProcessCommand(monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_it_tells_alive_from_ready(
-    earshot: InProcess, monkeypatch: pytest.MonkeyPatch, host: str
+    earshot: InProcessCommand, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
     port = free_port()
     monkeypatch.setenv("EARSHOT_METRICS__HOST", host)
@@ -46,21 +46,21 @@ def test_it_tells_alive_from_ready(
     assert f"http://127.0.0.1:{port}/healthz does not answer" in told
 
 
-def test_without_a_port_nothing_can_be_asked(earshot: InProcess) -> None:
+def test_without_a_port_nothing_can_be_asked(earshot: InProcessCommand) -> None:
     status, _, told = earshot("health")
     assert status == 2
     assert "EARSHOT_METRICS__PORT is not set" in told
 
 
 @pytest.mark.parametrize("host", ["foo bar", "a..b"])
-def test_what_is_no_host_is_told(host: str, earshot: InProcess) -> None:
+def test_what_is_no_host_is_told(host: str, earshot: InProcessCommand) -> None:
     status, _, told = earshot("health", "--host", host, "--port", "1")
     assert status == 1
     assert "does not answer" in told
     assert "Traceback" not in told
 
 
-def test_what_is_not_earshot_is_told(earshot: InProcess) -> None:
+def test_what_is_not_earshot_is_told(earshot: InProcessCommand) -> None:
     with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as other:
         threading.Thread(target=other.serve_forever, daemon=True).start()
         status, _, told = earshot("health", "--port", str(other.server_port))

@@ -13,7 +13,7 @@ from common.settings import LogSettings
 from ops.cli.terminal import live_line
 from ops.cli.terminal.live_line import State, shown
 from ops.cli.terminal.meter import WIDTH, meter
-from tests.support.environments import own_logging
+from tests.support.environments import restored_logging
 
 QUIET = State(-50.0, None, 3, 2, is_muted=False, has_keys=False)
 
@@ -58,7 +58,7 @@ def test_warnings_and_notices_stand_above_the_line(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(
         live_line, "Console", lambda **_: Console(file=terminal, force_terminal=True, width=100)
     )
-    with own_logging(), live_line.live_line(LogSettings(), lambda: QUIET):
+    with restored_logging(), live_line.live_line(LogSettings(), lambda: QUIET):
         log = structlog.get_logger()
         log.info("utterance_sent")
         log.info("Skipped short segment (0.39s < 0.5s)")

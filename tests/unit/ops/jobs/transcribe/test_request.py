@@ -9,12 +9,12 @@ import pytest
 from common.errors import BadInput
 from common.settings import JobSettings, Settings
 from ops.jobs.transcribe.request import Request, asked, found
-from tests.support.environments import clean
+from tests.support.environments import clear_environment
 
 
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
-    clean(monkeypatch, tmp_path)
+    clear_environment(monkeypatch, tmp_path)
     (tmp_path / "talk one.mp3").write_bytes(b"12345")
     return Settings(jobs={"folder": str(tmp_path)})
 

@@ -27,7 +27,7 @@ from ops.jobs.transcribe import transcriber as module
 from ops.jobs.transcribe.transcriber import Run, Transcriber
 from ops.jobs.transcribe.transcript import Transcript
 from producer.sources.audio_file import AudioFileSource
-from tests.support.speechlike import room, speechlike
+from tests.support.speechlike import room_noise, speechlike
 from tests.support.waiting import until
 
 SHARD = Shard(0)
@@ -46,7 +46,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="module")
 def talk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("recording") / "talk.wav"
-    one = np.concatenate([speechlike(0.5), room(0.8)])
+    one = np.concatenate([speechlike(0.5), room_noise(0.8)])
     soundfile.write(path, np.tile(one, SEGMENTS), SAMPLE_RATE)
     return path
 
