@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final, Protocol, runtime_checkable
 
-from common.redis.connection import is_unusable
+from common.redis.failures import is_unusable
 from common.redis.link import Link
 
 ANSWER_S: Final = 2.0

@@ -12,7 +12,8 @@ from redis.exceptions import ResponseError
 
 from common.backoff import jitter
 from common.latch import Latch
-from common.redis.connection import AnyRedis, is_hopeless, is_unusable, sentence
+from common.redis.client import AnyRedis
+from common.redis.failures import explain_failure, is_hopeless, is_unusable
 from common.settings import RedisSettings
 from common.telemetry.metrics import REDIS_RECONNECTS, REDIS_UP
 
@@ -130,7 +131,7 @@ class Link:
         # logged once per outage, and again when it turns out that only a person can end it
         trouble = "redis_refuses" if is_hopeless(error) else "redis_is_away"
         if self._trouble.change_to(trouble):
-            self.why = sentence(error, self._settings)
+            self.why = explain_failure(error, self._settings)
             log.warning(trouble, why=self.why)
         if self._away_since is None:
             self._away_since = self._clock()

@@ -6,8 +6,10 @@ from contextlib import asynccontextmanager, suppress
 from redis.exceptions import RedisClusterException, RedisError, ResponseError
 
 from common.errors import RedisUnusable
-from common.redis.connection import check_server, connect, is_away, is_hopeless, sentence
+from common.redis.client import connect
+from common.redis.failures import explain_failure, is_away, is_hopeless
 from common.redis.link import Link
+from common.redis.server import check_server
 from common.redis.store import Store
 from common.settings import Settings
 from common.telemetry import metrics
@@ -40,12 +42,12 @@ async def open_reachable_store(settings: Settings) -> AsyncIterator[Store]:
         try:
             await check_server(store.redis, settings.redis, settings.shards)
         except (RedisError, RedisClusterException, OSError) as error:
-            raise RedisUnusable(sentence(error, settings.redis)) from None
+            raise RedisUnusable(explain_failure(error, settings.redis)) from None
         try:
             yield store
         # an OSError is the command's own: its output's reader has gone, or its disk is full
         except (RedisError, RedisClusterException) as error:
-            raise RedisUnusable(sentence(error, settings.redis)) from None
+            raise RedisUnusable(explain_failure(error, settings.redis)) from None
 
 
 def make_link(store: Store, settings: Settings) -> Link:
@@ -87,6 +89,6 @@ async def try_redis(
             return False
         # an error reply to a command of ours: a foreign key where a stream should be, say
         if is_hopeless(error) or isinstance(error, ResponseError):
-            raise RedisUnusable(sentence(error, settings.redis)) from None
+            raise RedisUnusable(explain_failure(error, settings.redis)) from None
         raise
     return True

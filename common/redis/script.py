@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from redis.exceptions import NoScriptError
 
-from common.redis.connection import AnyRedis
+from common.redis.client import AnyRedis
 
 INCLUDE: Final = re.compile(r"^-- include: (\w+)$", re.MULTILINE)
 

@@ -8,7 +8,7 @@ import structlog
 
 from common.errors import Refused
 from common.keys import Shard, shard_for
-from common.redis.connection import AnyRedis
+from common.redis.client import AnyRedis
 from common.redis.script import Script
 from common.settings import LimitSettings
 from common.telemetry.turn_changes import Listener, Mark, split, unheard

@@ -17,11 +17,11 @@ UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
 ASKED: Final = "CERTIFICATE_REQUIRED"
 
 
-def options(settings: RedisSettings, address: Address) -> dict[str, Any]:
-    """What redis-py is to be given; nothing for an address without TLS.
+def client_options(settings: RedisSettings, address: Address) -> dict[str, Any]:
+    """Return what redis-py is given; nothing for an address without TLS.
 
-    Raises BadSetting for files that cannot be used, and for certificates without TLS: whoever
-    names one believes to be safe.
+    Raises BadSetting for files that cannot be used, and for certificates without TLS: somebody
+    who names one believes that the connection is safe.
     """
     for name in ("ca_file", "cert_file", "key_file"):
         path, variable = getattr(settings, name), variable_of(f"redis.{name}")
@@ -66,12 +66,12 @@ def _check_files(settings: RedisSettings) -> None:
 
 
 def is_refused(error: BaseException) -> bool:
-    """Whether one side does not accept the other's certificate, which only a person mends."""
+    """Return whether one side rejects the other's certificate, which only a person can mend."""
     return UNTRUSTED in str(error) or ASKED in str(error)
 
 
-def sentence(error: BaseException, url: str) -> str:
-    """What a person should know about an error that `is_refused`; `url` without its password."""
+def explain_refusal(error: BaseException, url: str) -> str:
+    """Explain an error that `is_refused` to a person; `url` is without its password."""
     if ASKED in str(error):
         return (
             f"Redis at {url} wants a client certificate: set EARSHOT_REDIS__CERT_FILE and"

@@ -16,7 +16,7 @@ from common.entry_id import NEWEST, OLDEST, sort_key
 from common.errors import BadEntry
 from common.events import Event, parse_event
 from common.keys import Shard
-from common.redis.connection import is_away, is_hopeless
+from common.redis.failures import is_away, is_hopeless
 from common.redis.link import Link
 from common.redis.store import Store
 

@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from redis.exceptions import NoPermissionError
 
 from common.latch import Latch
-from common.redis.connection import is_unusable
+from common.redis.failures import is_unusable
 from common.redis.link import Link
 from common.redis.store import Store
 from common.status.snapshot import Snapshot, take_snapshot

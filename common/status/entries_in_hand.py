@@ -7,7 +7,7 @@ from redis.exceptions import NoPermissionError
 
 from common.entry_id import added_at_ms
 from common.keys import HANDED_BACK, LLM_GROUP
-from common.redis.connection import now_ms
+from common.redis.server import now_ms
 from common.redis.store import Store
 from common.status.streams import GROUPS, list_claims
 

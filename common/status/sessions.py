@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from common.errors import BadInput
 from common.keys import Shard, check_session_id
-from common.redis.connection import now_ms
+from common.redis.server import now_ms
 from common.redis.store import Store
 from common.transitions.answering import Message
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from common.redis.connection import now_ms
+from common.redis.server import now_ms
 from common.redis.store import Store
 from common.status.streams import GROUPS, Backlog, read_backlog
 from common.status.worker_record import WorkerRecord, read_workers

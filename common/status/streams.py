@@ -7,7 +7,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from common.entry_id import added_at_ms
 from common.keys import LLM_GROUP, STT_GROUP
-from common.redis.connection import is_no_group
+from common.redis.failures import is_no_group
 
 GROUPS: Final = {"utterances": STT_GROUP, "recordings": STT_GROUP, "turns": LLM_GROUP}
 """The streams of a shard that workers read, by their attribute of Shard, each with its group."""

@@ -10,7 +10,7 @@ from typing import Final
 from redis.exceptions import RedisClusterException, RedisError
 
 from common.errors import RedisUnusable
-from common.redis.connection import sentence
+from common.redis.failures import explain_failure
 from common.redis.opening import make_link, open_store, wait_for_redis
 from common.settings import Settings
 from common.telemetry.monitoring import monitored
@@ -80,7 +80,7 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
                 if following.done():
                     following.result()
             except (RedisError, RedisClusterException) as error:
-                raise RedisUnusable(sentence(error, settings.redis)) from error
+                raise RedisUnusable(explain_failure(error, settings.redis)) from error
             finally:
                 stop.set()
                 following.cancel()

@@ -2,20 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
+from pydantic import SecretStr
 from redis import Redis
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from redis.sentinel import Sentinel
 
 from common.errors import BadSetting, RedisUnusable
-from common.redis import tls
-from common.redis.address import CLUSTER, SENTINEL, parse
-from common.redis.connection import SOCKET_TIMEOUT_S, sentence
-from common.settings import Settings
-from common.settings.masking import mask_password
+from common.redis.address import CLUSTER
+from common.redis.blocking import connect_blocking
+from common.redis.failures import explain_failure
+from common.settings import RedisSettings, Settings
 
 # Together about a minute: RQ gives up a worker at the first error, and a restart of Redis, or a
 # failover, is shorter than that. What lasts longer ends the process, which is started again.
@@ -24,60 +23,37 @@ LONGEST_PAUSE_S: Final = 2.0
 FIRST_PAUSE_S: Final = 0.1
 
 
-def url_of(settings: Settings) -> str:
-    return settings.jobs.redis_url or settings.redis.url
-
-
 def why(error: Exception, settings: Settings) -> str:
-    """What a person should know about an error of RQ's Redis."""
-    return sentence(error, settings.redis.model_copy(update={"url": url_of(settings)}))
+    """Explain an error of RQ's Redis to a person."""
+    return explain_failure(error, _redis_settings(settings))
 
 
 def connect(settings: Settings, *, patient: bool = False) -> "Redis":
-    """A client that connects on first use; a `patient` one outlasts a minute without Redis.
+    """Make a client that connects on first use; a `patient` one outlasts a minute without Redis.
 
     Raises BadSetting for an address that RQ cannot use.
     """
-    url = url_of(settings)
-    retry = (
-        Retry(ExponentialBackoff(cap=LONGEST_PAUSE_S, base=FIRST_PAUSE_S), PATIENT_TRIES)
-        if patient
-        else Retry(NoBackoff(), 0)
-    )
-    options: dict[str, Any] = {
-        "retry": retry,
-        "socket_timeout": SOCKET_TIMEOUT_S,
-        "socket_connect_timeout": SOCKET_TIMEOUT_S,
-        "protocol": 2,
-    }
-    if url == settings.redis.url:  # another server's credentials stand in its own URL
-        options |= _credentials(settings)
-    try:
-        address = parse(url)
-        if address.scheme in CLUSTER:
-            raise BadSetting(
-                "RQ, which runs the jobs, cannot use a Redis Cluster: set"
-                " EARSHOT_JOBS__REDIS_URL to a single server (what goes through it is small)"
-            )
-        secured = tls.options(settings.redis, address) if address.has_tls else {}
-        if address.scheme in SENTINEL:
-            sentinel = Sentinel(  # type: ignore[no-untyped-call]  # redis-py leaves it untyped
-                address.hosts,
-                sentinel_kwargs={"socket_timeout": 1.0, "socket_connect_timeout": 1.0} | secured,
-            )
-            master: Redis = sentinel.master_for(  # type: ignore[no-untyped-call]  # as above
-                address.service, db=address.database, **(options | address.credentials | secured)
-            )
-            return master
-        return Redis(**(options | address.of_one_server() | secured))
-    except ValueError as error:
-        raise BadSetting(f"the Redis URL {mask_password(url)!r} is not usable: {error}") from None
+    redis = _redis_settings(settings)
+    if redis.url.startswith(tuple(f"{scheme}://" for scheme in CLUSTER)):
+        raise BadSetting(
+            "RQ, which runs the jobs, cannot use a Redis Cluster: set"
+            " EARSHOT_JOBS__REDIS_URL to a single server (what goes through it is small)"
+        )
+    if patient:
+        pauses = ExponentialBackoff(cap=LONGEST_PAUSE_S, base=FIRST_PAUSE_S)
+        return connect_blocking(redis, Retry(pauses, PATIENT_TRIES))
+    return connect_blocking(redis, Retry(NoBackoff(), 0))
 
 
-def _credentials(settings: Settings) -> dict[str, str]:
-    password = settings.redis.password.get_secret_value()
-    given = {"username": settings.redis.username, "password": password}
-    return {name: value for name, value in given.items() if value}
+def _redis_settings(settings: Settings) -> RedisSettings:
+    """Return where RQ's Redis is; the credentials of another server stand in its own URL."""
+    url = settings.jobs.redis_url
+    if not url or url == settings.redis.url:
+        return settings.redis
+    changes: dict[str, object] = {"url": url, "username": "", "password": SecretStr("")}
+    if not url.startswith("rediss"):
+        changes |= dict.fromkeys(("ca_file", "cert_file", "key_file"), "")
+    return settings.redis.model_copy(update=changes)
 
 
 @contextmanager

@@ -28,7 +28,7 @@ from redis.retry import Retry
 
 from common.closeable import Closeable
 from common.errors import EarshotError
-from common.redis.connection import OLDEST_SERVER
+from common.redis.server import OLDEST_SERVER
 from ops.local.die_with_parent import die_with_parent
 
 SOCKET_PATH_MAX: Final = 103

@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 from common.errors import Refused
 from common.keys import STT_GROUP
 from common.latch import Latch
-from common.redis.connection import is_unusable
+from common.redis.failures import is_unusable
 from common.redis.link import Link
 from common.redis.store import Store
 from common.status.streams import count_waiting

@@ -14,7 +14,7 @@ import structlog
 from common.backoff import Backoff
 from common.errors import Refused
 from common.latch import Latch
-from common.redis.connection import is_unusable
+from common.redis.failures import is_unusable
 from common.redis.link import Link
 from common.redis.store import Store
 from common.transitions.publishing import (

@@ -14,7 +14,7 @@ import uuid
 from typing import Any, Final
 
 from common.keys import LLM_GROUP, Shard
-from common.redis.connection import connect
+from common.redis.client import connect
 from common.redis.store import Store
 from common.settings import LimitSettings, RedisSettings
 from common.transitions.answering import Attempt, delta, settle_turn, take_turn

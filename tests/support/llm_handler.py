@@ -8,7 +8,7 @@ from typing import Any, Final, Self, TypeVar
 
 from common.events import Event, ReplyDelta, parse_event
 from common.keys import LLM_GROUP
-from common.redis.connection import is_away
+from common.redis.failures import is_away
 from common.redis.store import Store
 from common.settings import LlmSettings
 from common.transitions.claims import Claim, Settled

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from common.events import Event, Transcript, parse_event
 from common.keys import STT_GROUP, worker_key
-from common.redis.connection import connect
+from common.redis.client import connect
 from common.redis.link import Link
 from common.redis.store import Store
 from common.settings import Settings

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from common.errors import Lost
-from common.redis.connection import is_unusable
+from common.redis.failures import is_unusable
 from common.redis.store import Store
 from common.transitions.answering import Attempt, DeltaAnswer, delta, newer_speech
 from workers.llm.batching import batch_text

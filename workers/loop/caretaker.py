@@ -10,7 +10,7 @@ from redis.exceptions import ResponseError
 from common.backoff import jitter
 from common.errors import Refused
 from common.keys import HANDED_BACK, LLM_GROUP, STT_GROUP, Shard
-from common.redis.connection import is_unusable
+from common.redis.failures import is_unusable
 from common.redis.link import Link
 from common.redis.store import Store
 from common.status.sessions import due_sessions

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from common.errors import Transient
-from common.redis.connection import is_unusable
+from common.redis.failures import is_unusable
 from common.redis.opening import make_link, try_redis, wait_for_redis
 from common.redis.store import Store
 from common.settings import Settings

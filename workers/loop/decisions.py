@@ -9,7 +9,7 @@ from typing import TypeAlias
 from redis.exceptions import RedisClusterException, RedisError
 
 from common.errors import BadEntry, BadInput, Lost, NewerSchema, Permanent, Refused, Transient
-from common.redis.connection import is_unusable
+from common.redis.failures import is_unusable
 from workers.loop.metrics import BurialReason
 
 

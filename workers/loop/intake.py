@@ -11,7 +11,7 @@ import structlog
 
 from common.backoff import Backoff
 from common.latch import Latch
-from common.redis.connection import is_no_group, is_unusable
+from common.redis.failures import is_no_group, is_unusable
 from common.redis.link import FIRST_PAUSE_S, Link
 from workers.loop.handler import Delivery
 from workers.loop.in_hand import EntriesInHand, EntryInHand

@@ -7,7 +7,8 @@ import time
 from typing import Final, Unpack
 
 from common.keys import WORKERS, worker_key
-from common.redis.connection import AnyRedis, now_ms
+from common.redis.client import AnyRedis
+from common.redis.server import now_ms
 from common.status.worker_record import WorkerChanges, WorkerRecord
 
 PRUNE_AFTER_S: Final = 3_600

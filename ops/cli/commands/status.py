@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.table import Column, Table
 from rich.text import Text
 
-from common.redis.connection import is_unusable, sentence
+from common.redis.failures import explain_failure, is_unusable
 from common.redis.opening import make_link, open_reachable_store, open_store
 from common.redis.store import Store
 from common.settings import Settings
@@ -80,7 +80,7 @@ async def _looks(store: Store, settings: Settings) -> AsyncIterator[Snapshot | s
         except Exception as error:
             if not is_unusable(error):
                 raise
-            yield sentence(error, settings.redis)
+            yield explain_failure(error, settings.redis)
         await asyncio.sleep(LOOK_EVERY_S)
 
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from common.errors import BadInput, EarshotError
-from common.redis.connection import now_ms
 from common.redis.opening import make_link, open_reachable_store
+from common.redis.server import now_ms
 from common.settings import Settings
 from common.stopping import run_until_stopped
 from ops.cli.options import log_options, redis_options, setting, settings_and_logs

@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq.job import JobStatus
 
-from common.redis.connection import is_hopeless
+from common.redis.failures import is_hopeless
 from ops.jobs.queues import ENDED, find, has_worker
 from ops.jobs.registry import KnownJob
 

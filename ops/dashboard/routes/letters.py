@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from common.audio import SAMPLE_RATE
 from common.errors import RedisUnusable
-from common.redis.connection import is_unusable, sentence
+from common.redis.failures import explain_failure, is_unusable
 from common.redis.store import Store
 from common.settings import Settings
 from common.status.dead_letters import DeadLetter, find_dead_letter, read_latest_letters
@@ -79,7 +79,7 @@ class Letters:
                 return await answer(request)
             except Exception as error:
                 if is_unusable(error):
-                    raise RedisUnusable(sentence(error, self._settings.redis)) from None
+                    raise RedisUnusable(explain_failure(error, self._settings.redis)) from None
                 raise
 
         return answering

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from common.redis.connection import is_unusable
+from common.redis.failures import is_unusable
 from common.redis.link import Link
 from common.redis.store import Store
 from common.status.entries_in_hand import read_entries_in_hand

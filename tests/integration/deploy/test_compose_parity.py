@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from common.events import Ending, Heard, Transcript, TurnKey
-from common.redis.connection import connect
+from common.redis.client import connect
 from common.redis.link import Link
 from common.redis.store import Store
 from common.results.subscriber import Subscriber

@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 from common.events import Heard, parse_event
 from common.keys import STT_GROUP, Shard
-from common.redis.connection import connect
+from common.redis.client import connect
 from common.redis.link import Link
 from common.redis.store import Store
 from common.settings import LimitSettings, RedisSettings

@@ -13,14 +13,9 @@ from structlog.testing import capture_logs
 
 from common.errors import RedisUnusable
 from common.keys import SHARDS, STT_GROUP, Shard
-from common.redis.connection import (
-    AnyRedis,
-    check_server,
-    connect,
-    is_away,
-    is_hopeless,
-    is_no_group,
-)
+from common.redis.client import AnyRedis, connect
+from common.redis.failures import is_away, is_hopeless, is_no_group
+from common.redis.server import check_server
 from common.redis.store import Store
 from common.settings import LimitSettings, RedisSettings
 from common.transitions.publishing import Verdict, publish

@@ -7,8 +7,8 @@ import pytest
 from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
-from common.redis import connection
-from common.redis.connection import connect
+from common.redis import client_options
+from common.redis.client import connect
 from common.redis.link import Link
 from common.settings import RedisSettings
 from tests.support.redis_server import RedisServer
@@ -19,7 +19,7 @@ TASKS = 5
 
 @pytest.fixture
 async def link(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Link]:
-    monkeypatch.setattr(connection, "SOCKET_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(client_options, "SOCKET_TIMEOUT_S", 0.3)
     settings = RedisSettings(url=redis_server.url)
     redis = connect(settings)
     yield Link(redis, settings, max_pause_s=0.1)

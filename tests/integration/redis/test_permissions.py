@@ -13,7 +13,7 @@ from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from common.keys import SHARDS, Shard
-from common.redis.connection import is_hopeless
+from common.redis.failures import is_hopeless
 from tests.support.secured_redis import ROLES, SecuredRedis
 
 SHARD: Final = Shard(0)

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 import common.results.subscriber
 from common.events import Event, Transcript
 from common.keys import Shard
-from common.redis.connection import connect
+from common.redis.client import connect
 from common.redis.link import Link
 from common.redis.store import Store
 from common.results.subscriber import BATCH, Received, Subscriber

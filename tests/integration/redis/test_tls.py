@@ -11,7 +11,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from common.errors import RedisUnusable
-from common.redis.connection import check_server, connect
+from common.redis.client import connect
+from common.redis.server import check_server
 from common.redis.store import Store
 from common.settings import LimitSettings, RedisSettings
 from common.transitions.publishing import Verdict, publish

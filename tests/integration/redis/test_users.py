@@ -16,8 +16,9 @@ from structlog.testing import capture_logs
 
 from common.errors import RedisUnusable
 from common.keys import LLM_GROUP, SHARDS, STT_GROUP, Shard
-from common.redis.connection import check_server, connect
+from common.redis.client import connect
 from common.redis.link import Link
+from common.redis.server import check_server
 from common.redis.store import Store
 from common.results.subscriber import Subscriber
 from common.settings import Settings

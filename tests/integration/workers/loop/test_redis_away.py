@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from common.errors import RedisUnusable
 from common.events import Heard
 from common.keys import HANDED_BACK, STT_GROUP
-from common.redis import connection
+from common.redis import client_options
 from ops.bench.chaos.proxy import Proxy
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
@@ -155,7 +155,7 @@ async def test_after_a_flush_everything_goes_on_from_nothing(workers: WorkerTask
 async def test_a_half_open_connection_is_given_up_and_nothing_is_done_twice(
     durable: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "SOCKET_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(client_options, "SOCKET_TIMEOUT_S", 0.5)
     async with (
         Proxy(durable.socket) as proxy,
         running_worker_tasks(durable, monkeypatch, url=proxy.url) as workers,

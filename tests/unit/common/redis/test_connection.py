@@ -24,15 +24,10 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from common.errors import BadSetting, RedisUnusable
-from common.redis.connection import (
-    SOCKET_TIMEOUT_S,
-    check_server,
-    connect,
-    is_away,
-    is_hopeless,
-    is_no_group,
-    sentence,
-)
+from common.redis.client import connect
+from common.redis.client_options import SOCKET_TIMEOUT_S
+from common.redis.failures import explain_failure, is_away, is_hopeless, is_no_group
+from common.redis.server import check_server
 from common.settings import RedisSettings
 
 
@@ -212,7 +207,7 @@ def test_anything_else_is_not_waited_for(error: BaseException) -> None:
 
 @pytest.mark.parametrize("error", [*AWAY, *HOPELESS, *NEITHER], ids=_id)
 def test_every_error_has_one_sentence_without_the_password(error: BaseException) -> None:
-    said = sentence(error, RedisSettings(url="redis://me:hunter2@h:1/0"))
+    said = explain_failure(error, RedisSettings(url="redis://me:hunter2@h:1/0"))
     assert "redis://me:********@h:1/0" in said
     assert "hunter2" not in said
     assert "\n" not in said
@@ -232,6 +227,6 @@ def test_every_error_has_one_sentence_without_the_password(error: BaseException)
     ],
 )
 def test_the_sentence_says_what_to_do(error: BaseException, said: str) -> None:
-    told = sentence(error, RedisSettings())
+    told = explain_failure(error, RedisSettings())
     assert said in told
     assert "insides" not in told

@@ -12,7 +12,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.sentinel import SentinelConnectionPool
 
 from common.errors import BadSetting
-from common.redis.connection import connect
+from common.redis.client import connect
 from common.settings import RedisSettings
 
 

@@ -9,7 +9,7 @@ import soundfile
 
 from common.errors import BadInput, BadSetting, NoModel
 from common.redis.address import parse
-from common.redis.tls import options
+from common.redis.tls import client_options
 from common.settings import LlmSettings, RedisSettings
 from common.settings.host_files import is_file
 from ops.bench.hearing.folder import recordings
@@ -46,7 +46,7 @@ def test_what_cannot_be_told_is_an_error(tmp_path: Path) -> None:
 def test_a_newer_python_gives_the_same_reason(tmp_path: Path) -> None:
     name = "t" * 300
     with pytest.raises(BadSetting, match="cannot be read: File name too long"):
-        options(RedisSettings(ca_file=name), parse("rediss://h"))
+        client_options(RedisSettings(ca_file=name), parse("rediss://h"))
     with pytest.raises(NoModel, match="cannot be read"):
         locate(f"./{name}")
     with pytest.raises(BadSetting, match="cannot be read: File name too long"):

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from common.keys import HANDED_BACK, STT_GROUP, Shard
-from common.redis.connection import SOCKET_TIMEOUT_S
+from common.redis.client_options import SOCKET_TIMEOUT_S
 from common.redis.link import Link
 from common.redis.store import Store
 from common.settings import RedisSettings

@@ -1,0 +1,69 @@
+"""What every client of Redis is made with: where the server is, credentials, TLS, timeouts.
+
+No client retries: every loop of earshot retries by itself, for ever, with its own backoff, and
+knows which command may run twice. Blocking reads stay under the 5 s socket timeout.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+from common.errors import BadSetting
+from common.redis import tls
+from common.redis.address import Address, parse
+from common.settings import RedisSettings
+from common.settings.masking import mask_password
+
+SOCKET_TIMEOUT_S: Final = 5.0
+SENTINEL_TIMEOUT_S: Final = 1.0
+PROTOCOL: Final = 2  # one shape of answers, from every server
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOptions:
+    """Keyword arguments of redis-py's clients, which all take the same ones."""
+
+    address: Address
+    basic: dict[str, Any]
+    secured: dict[str, Any]
+
+    @property
+    def of_one_server(self) -> dict[str, Any]:
+        """What a client of one server takes. `from_url` depends on how a Python reads URLs."""
+        return self.basic | self.address.of_one_server() | self.secured
+
+    @property
+    def by_node(self) -> dict[str, Any]:
+        """What goes beside a master's or a cluster's hosts."""
+        return self.basic | self.address.credentials | self.secured
+
+    @property
+    def of_sentinels(self) -> dict[str, Any]:
+        """What the Sentinels themselves are asked with."""
+        timeouts = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), SENTINEL_TIMEOUT_S)
+        return timeouts | {"protocol": PROTOCOL} | self.secured
+
+
+@contextmanager
+def readable_address(settings: RedisSettings) -> Iterator[ClientOptions]:
+    """Give what a client is made with; raise BadSetting if its address cannot be read."""
+    try:
+        address = parse(settings.url)
+        basic = {
+            "socket_timeout": SOCKET_TIMEOUT_S,
+            "socket_connect_timeout": SOCKET_TIMEOUT_S,
+            "protocol": PROTOCOL,
+            "health_check_interval": 0,
+            **_credentials(settings),
+        }
+        yield ClientOptions(address, basic, tls.client_options(settings, address))
+    except ValueError as error:
+        raise BadSetting(
+            f"the Redis URL {mask_password(settings.url)!r} is not usable: {error}"
+        ) from None
+
+
+def _credentials(settings: RedisSettings) -> dict[str, str]:
+    given = {"username": settings.username, "password": settings.password.get_secret_value()}
+    return {name: value for name, value in given.items() if value}
