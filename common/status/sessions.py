@@ -1,4 +1,4 @@
-"""Reading conversations: which there are, and what is kept of each."""
+"""Reading conversations: which ones there are, what is kept of each, which are unfinished."""
 
 import json
 import re
@@ -45,13 +45,13 @@ class Session:
 
     @property
     def rounds(self) -> int:
-        """Remembered questions with their answers."""
+        """SessionContents questions with their answers."""
         return self.messages // 2
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
-    """A session with what was said in it, oldest first."""
+class SessionContents:
+    """A session with the messages that it remembers and its unfinished turns, oldest first."""
 
     session: Session
     history: list[Message]
@@ -64,8 +64,8 @@ class Remembered:
         }
 
 
-async def sessions(store: Store) -> AsyncIterator[Session]:
-    """Every session, in no order. SCAN, so that nobody waits for it."""
+async def list_sessions(store: Store) -> AsyncIterator[Session]:
+    """Yield every session, in no order. By SCAN, which does not hold up the server."""
     redis: Any = store.redis
     seen = set()
     async for key in redis.scan_iter(match=EVERY_KEY, count=PAGE):
@@ -78,8 +78,8 @@ async def sessions(store: Store) -> AsyncIterator[Session]:
             yield found
 
 
-async def conversation(store: Store, name: str) -> Remembered:
-    """One session; raises BadInput if there is none of this name."""
+async def read_session(store: Store, name: str) -> SessionContents:
+    """Return one session with its contents; raises BadInput if there is none of this name."""
     redis: Any = store.redis
     shard = store.shard(check_session_id(name))
     found = await _session(store, shard, name)
@@ -89,7 +89,7 @@ async def conversation(store: Store, name: str) -> Remembered:
         )
     records = await redis.hgetall(shard.inbox(name))
     taken = int(await redis.hget(shard.session(name), "taken") or 0)
-    return Remembered(
+    return SessionContents(
         found,
         [json.loads(line) for line in await redis.lrange(shard.history(name), 0, -1)],
         [
@@ -99,6 +99,21 @@ async def conversation(store: Store, name: str) -> Remembered:
             )
         ],
     )
+
+
+async def read_extent(store: Store, name: str) -> tuple[int, int] | None:
+    """Return the epoch and the last turn of a session; None if there is none of this name."""
+    redis: Any = store.redis
+    key = store.shard(name).session(name)
+    # two HGET: nobody else needs a permission for HMGET
+    epoch, last = await redis.hget(key, "epoch"), await redis.hget(key, "last")
+    return None if epoch is None or last is None else (int(epoch), int(last))
+
+
+async def is_being_answered(store: Store, name: str) -> bool:
+    """Tell whether an LLM worker works on a turn of the session."""
+    redis: Any = store.redis
+    return await redis.hget(store.shard(name).session(name), "token") is not None
 
 
 async def due_sessions(store: Store, shard: Shard, limit: int) -> list[str]:

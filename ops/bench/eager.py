@@ -27,6 +27,7 @@ from common.redis.opening import make_link, open_store, wait_for_redis
 from common.redis.store import Store
 from common.settings import Settings, SttSettings
 from common.settings.loading import load
+from common.status.streams import has_work
 from ops.bench.eager_figures import MODES, Measured, Mode, Turn
 from ops.demo.recording_file import ROOM_S, samples_of, sentences
 from ops.local.embedded_redis import EmbeddedRedis
@@ -158,10 +159,8 @@ class _Setting:
 
     async def _all_done(self) -> bool:
         """Whether STT has finished what it had begun, discarded drafts included."""
-        redis: Any = self.store.redis
         stream = self.store.all_shards()[0].utterances
-        pending = (await redis.xpending(stream, STT_GROUP))["pending"]
-        return not pending and not await redis.xlen(stream)
+        return not await has_work(self.store.redis, stream, STT_GROUP)
 
 
 async def _until(look: Callable[[], Awaitable[Any]]) -> Any:

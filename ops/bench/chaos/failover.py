@@ -11,6 +11,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from common.keys import LLM_GROUP, STT_GROUP
+from common.status.sessions import is_being_answered
+from common.status.streams import list_claims
 from common.transitions.publishing import publish
 from ops.bench.chaos.plan import Kind, Planned
 from ops.bench.chaos.run import READY_S, staged
@@ -130,9 +132,8 @@ async def _holder(stage: Stage, role: str, planned: Planned) -> int:
     shard = stage.store.shard(planned.session)
     stream, group = (shard.turns, LLM_GROUP) if role == "llm" else (shard.utterances, STT_GROUP)
     while True:
-        rows = await redis.xpending_range(stream, group, "-", "+", 1)
-        begun = role == "stt" or await redis.hget(shard.session(planned.session), "token")
-        if rows and begun:
-            name = rows[0]["consumer"].decode()
+        claims = await list_claims(redis, stream, group, 1)
+        if claims and (role == "stt" or await is_being_answered(stage.store, planned.session)):
+            _, name = claims[0]
             return int(name.split("-")[-2])  # ROLE-HOST-PID-RANDOM
         await asyncio.sleep(LOOK_S)

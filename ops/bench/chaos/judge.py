@@ -1,4 +1,7 @@
-"""What became of a run: counted from the results stream and from the keys that it left behind."""
+"""What became of a run: counted from the results stream and from the keys that it left behind.
+
+It reads the raw keys, not by way of common/status, so that a mistake there cannot hide here.
+"""
 
 import json
 from collections import defaultdict

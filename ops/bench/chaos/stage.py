@@ -10,11 +10,11 @@ from typing import Any, Final
 from urllib.request import Request, urlopen
 
 from common.events import Error, Heard, Reply, Skipped
-from common.keys import LLM_GROUP, STT_GROUP
 from common.redis.link import Link
 from common.redis.store import Store
 from common.results.subscriber import Subscriber
 from common.settings import Settings
+from common.status.streams import GROUPS, has_work
 from ops.bench.chaos.plan import Plan
 from ops.bench.chaos.pool import Pool
 from ops.bench.chaos.producer import run_producer
@@ -167,15 +167,9 @@ class Stage:
         return False
 
     async def _is_quiet(self) -> bool:
-        redis: Any = self.store.redis
         for shard in self.store.all_shards():
-            groups = {
-                shard.utterances: STT_GROUP,
-                shard.recordings: STT_GROUP,
-                shard.turns: LLM_GROUP,
-            }
-            for stream, group in groups.items():
-                if await redis.xlen(stream) or (await redis.xpending(stream, group))["pending"]:
+            for name, group in GROUPS.items():
+                if await has_work(self.store.redis, getattr(shard, name), group):
                     return False
         return True
 

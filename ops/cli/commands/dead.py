@@ -19,7 +19,7 @@ from ops.cli.terminal.conversation import one_line
 
 # these bring NumPy, libsndfile and Rich along, which --help must not wait for
 if TYPE_CHECKING:
-    from ops.queries.dead_letters import DeadLetter
+    from common.status.dead_letters import DeadLetter
 
 Action = Callable[[Store, "DeadLetter"], Awaitable[str]]
 
@@ -44,7 +44,7 @@ async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
     from rich.table import Column, Table
     from rich.text import Text
 
-    from ops.queries.dead_letters import dead_letters
+    from common.status.dead_letters import read_dead_letters
 
     # a letter's id is there to be copied; the rest is folded where it does not fit, and never cut
     table = Table(
@@ -59,7 +59,7 @@ async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
     )
     count = 0
     async with open_reachable_store(settings) as store:
-        async for letter in dead_letters(store, reason):
+        async for letter in read_dead_letters(store, reason):
             count += 1
             shown = letter.summary()
             if as_json:
@@ -96,10 +96,10 @@ def show(ctx: click.Context, letter: str, save: Path | None) -> None:
 
 
 async def _show(settings: Settings, entry: str, save: Path | None) -> None:
-    from ops.queries.dead_letters import find_letter
+    from common.status.dead_letters import find_dead_letter
 
     async with open_reachable_store(settings) as store:
-        letter = await find_letter(store, entry)
+        letter = await find_dead_letter(store, entry)
     click.echo(json.dumps(letter.summary(), indent=2))
     if save is not None:
         import soundfile
@@ -173,17 +173,17 @@ async def _each(
         raise BadInput("name the dead letters, or say --all (with --reason R for some of them)")
     if reason is not None and not everything:
         raise BadInput("--reason goes with --all")
-    from ops.queries.dead_letters import dead_letters, find_letter
+    from common.status.dead_letters import find_dead_letter, read_dead_letters
 
     failed = 0
     async with open_reachable_store(settings) as store:
         if everything:
-            letters = [letter.entry async for letter in dead_letters(store, reason)]
+            letters = [letter.entry async for letter in read_dead_letters(store, reason)]
         else:
             letters = list(entries)
         for entry in letters:
             try:
-                click.echo(f"{entry}: {await act(store, await find_letter(store, entry))}")
+                click.echo(f"{entry}: {await act(store, await find_dead_letter(store, entry))}")
             except (BadInput, Refused) as error:
                 click.echo(f"{entry}: {error}", err=True)
                 failed += 1

@@ -20,7 +20,7 @@ from ops.cli.terminal.conversation import one_line
 
 # Rich, which --help must not wait for
 if TYPE_CHECKING:
-    from common.status.sessions import Remembered, Session
+    from common.status.sessions import Session, SessionContents
 
 MAX_NAME = 64
 
@@ -42,10 +42,10 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 async def _list(settings: Settings, as_json: bool) -> None:
     from dataclasses import asdict
 
-    from common.status.sessions import sessions
+    from common.status.sessions import list_sessions
 
     async with open_reachable_store(settings) as store:
-        found = [session async for session in sessions(store)]
+        found = [session async for session in list_sessions(store)]
     found.sort(key=lambda session: (-session.epoch, session.session))
     if as_json:
         for session in found:
@@ -98,10 +98,10 @@ def show(ctx: click.Context, session: str, as_json: bool) -> None:
 
 
 async def _show(settings: Settings, name: str, as_json: bool) -> None:
-    from common.status.sessions import conversation
+    from common.status.sessions import read_session
 
     async with open_reachable_store(settings) as store:
-        found = await conversation(store, name)
+        found = await read_session(store, name)
     if as_json:
         click.echo(json.dumps(found.as_dict()))
         return
@@ -109,7 +109,7 @@ async def _show(settings: Settings, name: str, as_json: bool) -> None:
         click.echo(line)
 
 
-def _lines(found: "Remembered") -> list[str]:
+def _lines(found: "SessionContents") -> list[str]:
     session = found.session
     kept = session.expires_in_s is None
     end = "kept until it is answered" if kept else f"forgotten {_end(session)}"
@@ -178,13 +178,13 @@ def forget_(ctx: click.Context, names: Sequence[str]) -> None:
 
 async def _forget(settings: Settings, names: Sequence[str]) -> int:
     """Returns how many could not be forgotten."""
-    from common.status.sessions import conversation
+    from common.status.sessions import read_session
 
     failed = 0
     async with open_reachable_store(settings) as store:
         for name in names:
             try:
-                await conversation(store, name)
+                await read_session(store, name)
                 ended = await forget(store, name)
                 click.echo(f"{name}: forgotten, {ended} unfinished turns ended as skipped")
             except (BadEntry, BadInput, Refused) as error:

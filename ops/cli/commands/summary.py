@@ -1,7 +1,6 @@
 """`earshot summary`: a conversation in a few sentences."""
 
 import asyncio
-from typing import Any
 
 import click
 
@@ -9,6 +8,7 @@ from common.errors import BadInput
 from common.keys import check_session_id
 from common.redis.opening import open_reachable_store
 from common.settings import Settings
+from common.status.sessions import read_extent
 from ops.cli.options import redis_options, setting, settings_and_logs
 
 
@@ -44,13 +44,10 @@ def command(ctx: click.Context, session: str) -> None:
 async def _extent(settings: Settings, session: str) -> tuple[int, int]:
     """Epoch and last turn of a conversation; raises BadInput if there is none."""
     async with open_reachable_store(settings) as store:
-        redis: Any = store.redis
-        key = store.shard(session).session(session)
-        # not HMGET, which no role but this one would need a right for
-        epoch, last = await redis.hget(key, "epoch"), await redis.hget(key, "last")
-    if epoch is None or last is None:
+        extent = await read_extent(store, session)
+    if extent is None:
         raise BadInput(
             f"there is no conversation {session!r} (any more): a quiet one is forgotten after"
             f" {settings.limits.session_ttl_s / 3600:g} h"
         )
-    return int(epoch), int(last)
+    return extent

@@ -9,6 +9,7 @@ from rich.live import Live
 from rich.text import Text
 
 from common.events import Ending, Event, ReplyDelta, TurnKey
+from common.results.reply_draft import extend_draft
 from ops.cli.terminal.conversation import LABELS, Conversation, Line
 
 REDRAWN_HZ: Final = 10
@@ -49,7 +50,7 @@ class LiveTail:
     def __init__(self, console: Console, conversation: Conversation) -> None:
         self._console = console
         self._conversation = conversation
-        self._drafts: dict[TurnKey, tuple[ReplyDelta, str]] = {}
+        self._drafts: dict[TurnKey, ReplyDelta] = {}
 
     @contextmanager
     def shown(self) -> Iterator[None]:
@@ -69,7 +70,7 @@ class LiveTail:
         """Show an event."""
         turn = event.key
         if isinstance(event, ReplyDelta):
-            self._grow(turn, event)
+            self._drafts[turn] = extend_draft(self._drafts.get(turn), event)
             return
         if isinstance(event, Ending):
             self._drafts.pop(turn, None)
@@ -79,8 +80,9 @@ class LiveTail:
     def drafts(self) -> Group:
         """The replies in the making, the newest last."""
         shown = []
-        for event, text in list(self._drafts.values())[-DRAFTS:]:
-            line = coloured(self._conversation.draft(event, text[-self._room :]))
+        for draft in list(self._drafts.values())[-DRAFTS:]:
+            text = draft.data.text[-self._room :]
+            line = coloured(self._conversation.draft(draft, text))
             line.append("▍", style=STYLES["ai"])
             shown.append(line)
         return Group(*shown)
@@ -89,15 +91,3 @@ class LiveTail:
     def _room(self) -> int:
         """Characters of a draft that fit."""
         return DRAFT_LINES * max(20, self._console.width - 40)
-
-    def _grow(self, turn: TurnKey, event: ReplyDelta) -> None:
-        before = self._drafts.get(turn)
-        if before is not None:
-            old, text = before
-            if event.data.attempt < old.data.attempt:
-                return
-            if event.data.attempt == old.data.attempt:
-                if event.data.index > old.data.index:
-                    self._drafts[turn] = event, text + event.data.text
-                return
-        self._drafts[turn] = event, event.data.text

@@ -15,13 +15,8 @@ from common.errors import RedisUnusable
 from common.redis.failures import explain_failure, is_unusable
 from common.redis.store import Store
 from common.settings import Settings
-from ops.queries.dead_letters import (
-    DeadLetter,
-    drop_letter,
-    find_letter,
-    latest_letters,
-    replay_letter,
-)
+from common.status.dead_letters import DeadLetter, find_dead_letter, read_latest_letters
+from ops.queries.dead_letters import drop_letter, replay_letter
 
 PAGE: Final = 20
 """Letters at a time: they carry their audio through this process."""
@@ -47,7 +42,7 @@ class Letters:
 
     async def list(self, request: Request) -> Response:
         """The newest; `?before=LETTER` for those before one."""
-        letters = await latest_letters(self._store, request.query_params.get("before"), PAGE)
+        letters = await read_latest_letters(self._store, request.query_params.get("before"), PAGE)
         shown = [letter.summary() | {"shard": letter.shard.number} for letter in letters]
         return JSONResponse({"letters": shown, "more": len(letters) == PAGE})
 
@@ -67,7 +62,7 @@ class Letters:
 
     async def _letter(self, request: Request) -> DeadLetter:
         values: dict[str, Any] = request.path_params
-        return await find_letter(self._store, values["letter"], values["shard"])
+        return await find_dead_letter(self._store, values["letter"], values["shard"])
 
     def _wav(self, letter: DeadLetter) -> bytes:
         samples = letter.samples(round(self._settings.limits.max_audio_s * SAMPLE_RATE))

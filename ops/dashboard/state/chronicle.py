@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from common.events import DeltaData, Ending, Event, Reply, ReplyDelta, Transcript, TurnKey
+from common.events import Ending, Event, Reply, ReplyDelta, Transcript, TurnKey
+from common.results.reply_draft import extend_draft
 
 OVERVIEW_TURNS: Final = 60
 """The newest turns over all sessions that an overview has: about three screens of them."""
@@ -50,7 +51,7 @@ class Chronicle:
         turn = self._turns.get(key)
         if isinstance(event, ReplyDelta):
             if turn is not None and not turn.is_over:
-                turn.draft = _grown(turn.draft, event)
+                turn.draft = extend_draft(turn.draft, event)
             return
         if turn is None:
             turn = self._begin(key, event.at)
@@ -116,14 +117,3 @@ class Chronicle:
 
     def _told(self, turns: Iterable[Turn]) -> list[str]:
         return [line for turn in turns for line in turn.told()]
-
-
-def _grown(draft: ReplyDelta | None, event: ReplyDelta) -> ReplyDelta:
-    """A draft with one more piece, or begun again by a later attempt."""
-    if draft is None or event.data.attempt > draft.data.attempt:
-        return event
-    if event.data.attempt < draft.data.attempt or event.data.index <= draft.data.index:
-        return draft
-    text = draft.data.text + event.data.text
-    data = DeltaData(attempt=event.data.attempt, index=event.data.index, text=text)
-    return event.model_copy(update={"data": data})

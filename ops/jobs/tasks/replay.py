@@ -8,9 +8,10 @@ import structlog
 
 from common.backoff import jitter
 from common.errors import BadInput, Refused
+from common.status.dead_letters import find_dead_letter, read_dead_letters
 from common.transitions.publishing import Verdict
 from ops.jobs.execution import JobContext
-from ops.queries.dead_letters import dead_letters, find_letter, send_again
+from ops.queries.dead_letters import send_again
 
 FULL_PAUSE_S = 1.0
 
@@ -22,7 +23,9 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
     reason = arguments.get("reason")
     wanted = [
         letter.entry
-        async for letter in dead_letters(context.store, None if reason is None else str(reason))
+        async for letter in read_dead_letters(
+            context.store, None if reason is None else str(reason)
+        )
     ]
     replayed, left = 0, []
     for number, entry in enumerate(wanted):
@@ -38,7 +41,7 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
 async def _replay(context: JobContext, entry: str) -> int:
     """1, or 0 if somebody else was first; waits while the backlog is full."""
     try:
-        letter = await context.link.lasting(find_letter, context.store, entry)
+        letter = await context.link.lasting(find_dead_letter, context.store, entry)
     except BadInput:
         return 0
     while True:

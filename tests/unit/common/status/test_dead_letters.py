@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from common.audio import encode
 from common.errors import BadInput
 from common.keys import Shard
+from common.status.dead_letters import DeadLetter
 from common.utterance import Utterance
-from ops.queries.dead_letters import ENTRY, DeadLetter
 
 AUDIO = np.arange(-800, 800, dtype=np.int16)
 MAX_SAMPLES = 16_000
@@ -97,13 +97,3 @@ def test_the_sentence_says_why(changed: dict[str, bytes], said: str) -> None:
 @pytest.mark.parametrize("session", [b"", b"a b", b"{0}", b"a\n", b"\xff", b"a" * 65])
 def test_a_session_that_is_not_usable_is_none(session: bytes) -> None:
     assert _letter(session=session).session == ""
-
-
-@pytest.mark.parametrize("text", ["5-0", "5", "1700000000000-12"])
-def test_an_entry_id_is_two_numbers(text: str) -> None:
-    assert ENTRY.fullmatch(text)
-
-
-@pytest.mark.parametrize("text", ["", "-", "5-", "1-2-3", "x", "²", "5-0\n", "9" * 20, "+", "5 0"])
-def test_anything_else_is_none(text: str) -> None:
-    assert not ENTRY.fullmatch(text)

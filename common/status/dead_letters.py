@@ -1,0 +1,111 @@
+"""Reading the dead letters: utterances and turns that were given up."""
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from common.audio import decode
+from common.entry_id import is_entry_id, sort_key
+from common.errors import BadAudio, BadInput
+from common.keys import SESSION_ID, Shard
+from common.redis.store import Store
+
+BATCH: Final = 20
+"""Letters for each reading: they bring their audio along."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One entry of a `dead` stream, unchecked: it may be malformed, and be there for that."""
+
+    shard: Shard
+    entry: str
+    fields: Mapping[str, bytes]
+
+    def text(self, name: str) -> str:
+        """Return a field as text; empty if there is none."""
+        return self.fields.get(name, b"").decode("utf-8", "replace")
+
+    @property
+    def session(self) -> str:
+        """The session id if it is usable, else empty."""
+        session = self.text("session")
+        return session if SESSION_ID.match(session) else ""
+
+    def samples(self, max_samples: int) -> NDArray[np.int16]:
+        """Return the audio; raises BadInput if there is none or it cannot be decoded."""
+        if not self.fields.get("audio"):
+            raise BadInput(f"dead letter {self.entry} holds no audio")
+        try:
+            return decode(
+                self.fields["audio"],
+                self.text("codec"),
+                int(self.text("rate") or 0),
+                int(self.text("samples") or 0),
+                max_samples=max_samples,
+            )
+        except (BadAudio, ValueError) as error:
+            raise BadInput(f"the audio of {self.entry} cannot be saved: {error}") from None
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a person wants to know, without the audio."""
+        names = (
+            "session", "turn", "id", "stage", "reason", "error", "deliveries", "worker", "at",
+            "text", "source", "replay_of", "codec", "rate", "samples", "speech_ms",
+        )  # fmt: skip
+        shown: dict[str, Any] = {"letter": self.entry}
+        shown |= {name: self.text(name)[:1_000] for name in names if self.fields.get(name)}
+        for name in ("turn", "deliveries", "at", "samples", "speech_ms", "rate"):
+            if re.fullmatch(r"[0-9]{1,19}", str(shown.get(name, ""))):
+                shown[name] = int(shown[name])
+        shown["audio_bytes"] = len(self.fields.get("audio", b""))
+        return shown
+
+
+async def read_dead_letters(store: Store, reason: str | None = None) -> AsyncIterator[DeadLetter]:
+    """Yield every dead letter, or those with one `reason`, the oldest of each shard first."""
+    redis: Any = store.redis
+    for shard in store.all_shards():
+        start = "-"
+        while rows := await redis.xrange(shard.dead, start, "+", BATCH):
+            for entry, fields in rows:
+                letter = _letter(shard, entry, fields)
+                if reason is None or letter.text("reason") == reason:
+                    yield letter
+            start = f"({rows[-1][0].decode()}"
+
+
+async def read_latest_letters(store: Store, before: str | None, limit: int) -> list[DeadLetter]:
+    """Return the newest dead letters of all shards, the newest first.
+
+    With `before`, only those that are older than this entry; raises BadInput if it is no entry id.
+    """
+    if before is not None and not is_entry_id(before):
+        raise BadInput(f"{before!r} is no id of a dead letter")
+    redis: Any = store.redis
+    letters = []
+    for shard in store.all_shards():
+        rows = await redis.xrevrange(shard.dead, f"({before}" if before else "+", "-", limit)
+        letters += [_letter(shard, entry, fields) for entry, fields in rows]
+    return sorted(letters, key=lambda letter: sort_key(letter.entry), reverse=True)[:limit]
+
+
+async def find_dead_letter(store: Store, entry: str, shard: int | None = None) -> DeadLetter:
+    """Return one dead letter, of one shard if that is given; raises BadInput if there is none."""
+    redis: Any = store.redis
+    if is_entry_id(entry):
+        for one in store.all_shards():
+            if shard not in (None, one.number):
+                continue
+            for found, fields in await redis.xrange(one.dead, entry, entry, 1):
+                return _letter(one, found, fields)
+    raise BadInput(f"there is no dead letter {entry!r}: `earshot dead list` shows those there are")
+
+
+def _letter(shard: Shard, entry: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:
+    named = {name.decode("utf-8", "replace"): value for name, value in fields.items()}
+    return DeadLetter(shard, entry.decode(), named)
