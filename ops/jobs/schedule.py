@@ -21,9 +21,9 @@ from common.redis.store import Store
 from common.results.subscriber import Subscriber
 from common.settings import Settings
 from ops.jobs.connection import why
-from ops.jobs.ended_conversations import Ended, QuietSessions
-from ops.jobs.queues import RECORDINGS, UPKEEP, enqueue, job_id
-from ops.queries.since import start
+from ops.jobs.conversation_end import EndDetector, EndedConversation
+from ops.jobs.queues import RECORDINGS, UPKEEP, enqueue, make_job_id
+from ops.queries.since import find_start
 
 TICK_S: Final = 1.0
 # Quiet times that are read back at the start: what ended before was seen by whoever ran then.
@@ -51,27 +51,27 @@ class Schedule:
         self._wall = wall
         self._swept = -1
         self.trouble = ""
-        self._quiet = QuietSessions(1000 * settings.jobs.summary_quiet_s)
+        self._quiet = EndDetector(1000 * settings.jobs.summary_quiet_s)
         self._scheduler = RQScheduler(
             [RECORDINGS, UPKEEP], connection, logging_level="ERROR", serializer=JSONSerializer
         )
 
     async def run(self) -> None:
         """Until cancelled."""
-        tasks = [self._tick_on()]
+        tasks = [self._tick_forever()]
         if self._settings.jobs.summaries:
             tasks += [self._follow(), self._summarise()]
         await asyncio.gather(*tasks)
 
-    async def _tick_on(self) -> None:
+    async def _tick_forever(self) -> None:
         redis: Any = self._store.redis
         while True:
             # without summaries nothing else asks, and the link would never know that Redis is away
             await self._link.lasting(redis.time)
-            await self._tick_or_tell()
+            await self._tick_and_report()
             await asyncio.sleep(TICK_S)
 
-    async def _tick_or_tell(self) -> None:
+    async def _tick_and_report(self) -> None:
         """A tick; why there was none is told once, as long as it stays the same."""
         before, now = self.trouble, ""
         try:
@@ -103,7 +103,7 @@ class Schedule:
     async def _follow(self) -> None:
         """Every event, from so long ago that no conversation which is still open is missed."""
         ago_s = LOOK_BACK * self._settings.jobs.summary_quiet_s
-        since = await start(self._store, self._link, ago_s)
+        since = await find_start(self._store, self._link, ago_s)
         subscriber = Subscriber(self._store, self._link, since=since, deltas=False)
         async with aclosing(subscriber.events()) as events:
             async for received in events:
@@ -112,14 +112,14 @@ class Schedule:
     async def _summarise(self) -> None:
         """Ask for a summary of each conversation that has ended."""
         redis: Any = self._store.redis
-        ended: list[Ended] = []
+        ended: list[EndedConversation] = []
         while True:
             seconds, _ = await self._link.lasting(redis.time)
             ended += self._quiet.ended(1000 * seconds)
             try:
                 while ended:
                     one = ended[0]
-                    identity = job_id("summary", *one)
+                    identity = make_job_id("summary", *one)
                     await asyncio.to_thread(self._enqueue, "summary", identity, one._asdict())
                     ended.pop(0)
             except (RedisError, OSError) as error:

@@ -16,7 +16,7 @@ import soxr
 from numpy.typing import NDArray
 
 from common.audio import SAMPLE_RATE
-from ops.demo.recording_file import AUDIO, sentences
+from ops.demo.recording_file import AUDIO, read_sentences
 
 Samples = NDArray[np.float32]
 
@@ -86,7 +86,7 @@ def clips(count: int) -> list[Clip]:
 def recorded() -> Iterator[Clip]:
     """The sentences of the bundled recording."""
     audio, rate = soundfile.read(AUDIO, dtype="float32")
-    for sentence in sentences():
+    for sentence in read_sentences():
         part = audio[round(sentence.start_s * rate) : round(sentence.end_s * rate)]
         yield Clip(sentence.text, (_levelled([part])[0],), sentence.voice)
 

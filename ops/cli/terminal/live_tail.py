@@ -29,7 +29,7 @@ SESSION_COLOURS: Final = (
 )
 
 
-def coloured(line: Line) -> Text:
+def add_colours(line: Line) -> Text:
     """A line, the same words as without colours."""
     text = Text()
     if line.session:
@@ -74,13 +74,13 @@ class LiveTail:
         if isinstance(event, Ending):
             self._drafts.pop(turn, None)
         for line in self._conversation.told(event):
-            self._console.print(coloured(line), soft_wrap=True)
+            self._console.print(add_colours(line), soft_wrap=True)
 
     def drafts(self) -> Group:
         """The replies in the making, the newest last."""
         shown = []
         for event, text in list(self._drafts.values())[-DRAFTS:]:
-            line = coloured(self._conversation.draft(event, text[-self._room :]))
+            line = add_colours(self._conversation.draft(event, text[-self._room :]))
             line.append("▍", style=STYLES["ai"])
             shown.append(line)
         return Group(*shown)

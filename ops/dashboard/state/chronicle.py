@@ -50,7 +50,7 @@ class Chronicle:
         turn = self._turns.get(key)
         if isinstance(event, ReplyDelta):
             if turn is not None and not turn.is_over:
-                turn.draft = _grown(turn.draft, event)
+                turn.draft = _extend(turn.draft, event)
             return
         if turn is None:
             turn = self._begin(key, event.at)
@@ -118,7 +118,7 @@ class Chronicle:
         return [line for turn in turns for line in turn.told()]
 
 
-def _grown(draft: ReplyDelta | None, event: ReplyDelta) -> ReplyDelta:
+def _extend(draft: ReplyDelta | None, event: ReplyDelta) -> ReplyDelta:
     """A draft with one more piece, or begun again by a later attempt."""
     if draft is None or event.data.attempt > draft.data.attempt:
         return event

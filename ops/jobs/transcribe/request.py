@@ -12,8 +12,8 @@ from common.errors import BadInput
 from common.settings import JobSettings, Settings
 from common.utterance import LANGUAGE, SessionId
 from common.validation import explain
-from ops.jobs.atomic_file import check_place
-from ops.jobs.shared_folder import here, told
+from ops.jobs.atomic_file import check_writable
+from ops.jobs.shared_folder import locate, name_for_worker
 from ops.jobs.transcribe.transcriber import Run
 
 FormatName = Literal["txt", "srt", "vtt", "json"]
@@ -70,9 +70,9 @@ def asked(
     run = uuid.uuid4().hex[:16]
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem).strip("-")[:NAME_MAX] or "recording"
     return Request(
-        file=told(file, settings.jobs),
+        file=name_for_worker(file, settings.jobs),
         size=size,
-        output=told(output, settings.jobs),
+        output=name_for_worker(output, settings.jobs),
         format=kind,
         preset=settings.listen.preset,
         language=settings.listen.language,
@@ -88,7 +88,7 @@ def found(request: Request, settings: JobSettings) -> Paths:
     Raises BadInput when the recording is not here, or is another one, and when the transcript could
     not be written in the end.
     """
-    file, output = here(request.file, settings), here(request.output, settings)
+    file, output = locate(request.file, settings), locate(request.output, settings)
     try:
         size = file.stat().st_size
     except OSError as error:
@@ -101,5 +101,5 @@ def found(request: Request, settings: JobSettings) -> Paths:
             f"{file} has {size} bytes where `earshot jobs` runs and {request.size} where it was"
             " asked for: it is another file, or was still being written"
         )
-    check_place(output)
+    check_writable(output)
     return Paths(file, output)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ops.demo.recording_file import AUDIO, sentences
+from ops.demo.recording_file import AUDIO, read_sentences
 from tests.support.command_line import InProcess
 
 CASCADE = ("bench", "hearing", "--json", "--detector", "cascade")
@@ -62,7 +62,7 @@ def test_words_are_counted_against_perfectly_cut_sentences(earshot: InProcess) -
 
 def test_a_folder_of_ones_own_is_measured(earshot: InProcess, tmp_path: Path) -> None:
     audio, rate = soundfile.read(AUDIO, dtype="int16")
-    first = sentences()[0]
+    first = read_sentences()[0]
     soundfile.write(
         tmp_path / "said.wav", audio[round(first.start_s * rate) : round(first.end_s * rate)], rate
     )

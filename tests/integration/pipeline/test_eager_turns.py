@@ -13,7 +13,7 @@ from common.redis.store import Store
 from common.transitions.publishing import Commitment, Verdict, commit, publish
 from common.utterance import Utterance
 from ops.bench.chaos.plan import Kind, Planned
-from ops.bench.chaos.speech import text_of, utterance_of
+from ops.bench.chaos.speech import make_utterance, spoken_text
 from ops.bench.eager import clips, measure
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
@@ -26,7 +26,7 @@ def said(
     number: int, name: str, *, revision: int = 1, final: bool = False, **more: Any
 ) -> Utterance:
     """A number as an utterance, whose workers hear it."""
-    whole = utterance_of(Planned(number, "s", 0.0, Kind.SPEECH), MODEL)
+    whole = make_utterance(Planned(number, "s", 0.0, Kind.SPEECH), MODEL)
     return whole.model_copy(update={"id": name, "revision": revision, "final": final, **more})
 
 
@@ -60,7 +60,7 @@ async def test_nothing_is_shown_before_it_is_committed(shop: Shop) -> None:
     assert await shop.transcripts() == []
     assert (await commit(shop.store, "s", "a", 1)).outcome is Commitment.OK
     [transcript] = await shop.events(Transcript)
-    assert transcript.data.text == text_of(7)
+    assert transcript.data.text == spoken_text(7)
     timings = transcript.data.timings
     assert timings.published == 250
     assert 250 <= timings.stt_started <= timings.transcribed <= timings.committed
@@ -105,7 +105,7 @@ async def test_a_commit_may_come_twice(shop: Shop) -> None:
     assert (await commit(shop.store, "s", "a", 1)).outcome is Commitment.OK
     await shop.transcribed(7)
     assert (await commit(shop.store, "s", "a", 1)).outcome is Commitment.OK
-    assert await shop.transcripts() == [text_of(7)]
+    assert await shop.transcripts() == [spoken_text(7)]
 
 
 # -- the real producer, the real model

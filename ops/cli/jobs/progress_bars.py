@@ -8,10 +8,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.text import Text
 
 from common.closeable import Closeable
-from ops.cli.terminal.conversation import one_line
+from ops.cli.terminal.conversation import to_one_line
 
 
-class Bars(Closeable):
+class ProgressBars(Closeable):
     """Use it as a context manager; writes to stderr."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
@@ -27,14 +27,14 @@ class Bars(Closeable):
             disable=not self._console.is_terminal,
         )
         self._tasks = {
-            key: self._progress.add_task(one_line(name), total=None, state="")
+            key: self._progress.add_task(to_one_line(name), total=None, state="")
             for key, name in names.items()
         }
         self._said: dict[str, str] = {}
 
     def show(self, key: str, state: str, progress: Mapping[str, Any]) -> None:
         """`progress`: what the job told (`said`, or ops.jobs.transcribe.transcriber.Progress)."""
-        said = one_line(str(progress.get("waits_for") or progress.get("said") or state))
+        said = to_one_line(str(progress.get("waits_for") or progress.get("said") or state))
         total_s, done_s = progress.get("duration_s") or None, progress.get("done_s", 0.0)
         heard = f"{progress['done']}/{progress['pieces']} pieces, " if "pieces" in progress else ""
         self._progress.update(
