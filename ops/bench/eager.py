@@ -29,9 +29,9 @@ from common.settings import Settings, SttSettings
 from common.settings.loading import load
 from common.status.streams import has_work
 from ops.bench.eager_figures import MODES, Measured, Mode, Turn
-from ops.demo.recording_file import ROOM_S, samples_of, sentences
+from ops.demo.recording_file import ROOM_S, read_samples, read_sentences
 from ops.local.embedded_redis import EmbeddedRedis
-from ops.local.machine import ready_workers
+from ops.local.machine import wait_for_workers
 from ops.local.supervisor import NotReady
 from producer.listen import listen
 from producer.shipping.outbox_folder import open_outbox
@@ -61,7 +61,7 @@ class Clip:
 
 def clips(*, pairs: bool = True) -> list[Clip]:
     """The recording's sentences, each alone and (`pairs`) every second one with the next."""
-    alone = [samples_of(sentence) for sentence in sentences()]
+    alone = [read_samples(sentence) for sentence in read_sentences()]
     turns = [Clip(samples, 0) for samples in alone]
     if pairs:
         overlap = round((2 * ROOM_S - PAUSE_S) * SAMPLE_RATE)
@@ -180,7 +180,7 @@ async def measure(
         store = await stack.enter_async_context(open_store(settings))
         link = make_link(store, settings)
         await wait_for_redis(link, store, settings)
-        engines = await _worker(stack, settings, ready_workers(link, store, 1))
+        engines = await _worker(stack, settings, wait_for_workers(link, store, 1))
         setting = _Setting(settings, store, link, folder, engines)
         silence_s = endpointing_rules(settings.listen).silence_s
         measured = Measured(model, 1000 * silence_s, settings.listen.eager_pause_s)

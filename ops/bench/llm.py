@@ -24,7 +24,7 @@ from common.settings.loading import inherited
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
 from ops.demo.standin import MODEL
-from ops.local.machine import Machine, free_port, machine
+from ops.local.machine import Machine, find_free_port, run_machine
 
 ASK_S: Final = 30.0
 READY_S: Final = 60.0
@@ -60,7 +60,7 @@ class Run:
 
 
 @dataclass(slots=True)
-class Measured:
+class LlmReport:
     """All runs, and what they add up to."""
 
     load: Load
@@ -110,21 +110,21 @@ def _p95(times: list[float]) -> float:
     return statistics.quantiles(times, n=20, method="inclusive")[-1]
 
 
-async def measure(load: Load, *, say: Callable[[str], None] = lambda _: None) -> Measured:
+async def measure(load: Load, *, say: Callable[[str], None] = lambda _: None) -> LlmReport:
     """Runs with one session and with many, in turn."""
-    measured = Measured(load)
-    port = free_port()
+    measured = LlmReport(load)
+    port = find_free_port()
     values = {"llm": {"base_url": f"http://127.0.0.1:{port}/v1", "model": MODEL}, "shards": 1}
     stop = asyncio.Event()
-    async with machine(
+    async with run_machine(
         values, stop, lambda *_: None, redis_folder=None, own_redis=True, stand_in=False
     ) as parts:
         pace = ("--first-token-ms", load.first_token_ms, "--tokens-per-s", load.tokens_per_s)
         argv = [sys.executable, "-P", "-m", "ops.demo.standin", "--port", port, *pace]
         await parts.supervisor.spawn("stand-in", list(map(str, argv)), inherited())
         await parts.start_workers(stt=0, llm=1)
-        await parts.ready(READY_S)
-        standin = StandIn(port)
+        await parts.wait_until_ready(READY_S)
+        standin = StandInClient(port)
         await standin.control(reply="word " * load.tokens)
         await _Run(parts, standin, load, 1, "warm-up").take(2 * load.reply_s)
         for number in range(load.repeats):
@@ -140,7 +140,7 @@ async def measure(load: Load, *, say: Callable[[str], None] = lambda _: None) ->
     return measured
 
 
-class StandIn:
+class StandInClient:
     """The stand-in's own account of its requests. Its calls block, so they run in a thread."""
 
     def __init__(self, port: int) -> None:
@@ -180,7 +180,7 @@ class _Run:
     """Sessions that talk for a while."""
 
     def __init__(
-        self, parts: Machine, standin: StandIn, load: Load, sessions: int, name: str
+        self, parts: Machine, standin: StandInClient, load: Load, sessions: int, name: str
     ) -> None:
         self._parts = parts
         self._standin = standin

@@ -25,9 +25,9 @@ from common.settings.loading import load
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from ops.bench.eager import clips
-from ops.demo.recording_file import samples_of, sentences
+from ops.demo.recording_file import read_samples, read_sentences
 from ops.local.embedded_redis import EmbeddedRedis
-from ops.local.machine import ready_workers
+from ops.local.machine import wait_for_workers
 from ops.local.supervisor import Supervisor, role_command, role_environment
 from producer.shipping.identity import new_utterance_id
 
@@ -98,7 +98,7 @@ class Measured:
 
 def make_recording(path: Path, hours: float, every_s: float) -> int:
     """Write sentences in a quiet room, one every `every_s` seconds; how many."""
-    spoken = [samples_of(one, 0) for one in sentences()]
+    spoken = [read_samples(one, 0) for one in read_sentences()]
     size = round(every_s * SAMPLE_RATE)
     room = np.random.default_rng(SEED).normal(0, HISS, size).astype(np.int16)
     count = max(1, round(hours * 3600 / every_s))
@@ -135,7 +135,7 @@ async def measure(options: Options) -> Measured:
             takes = "false" if number < options.kept_for_live else "true"
             of_its_own = variables | {"EARSHOT_STT__RECORDINGS": takes}
             await supervisor.spawn(f"stt-{number}", role_command("stt"), of_its_own)
-        serving = ready_workers(link, store, options.workers)
+        serving = wait_for_workers(link, store, options.workers)
         await supervisor.until(serving, stop=asyncio.Event(), timeout_s=READY_S)
         recording, target = folder / "recording.flac", folder / "recording.txt"
         measured.sentences = await asyncio.to_thread(

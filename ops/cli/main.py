@@ -66,7 +66,7 @@ NO_BENCHMARKS: Final = (
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class _Lazy(click.Group):
+class _LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -99,7 +99,7 @@ def _reader_has_gone(pipe: int) -> bool:
     return bool(watch.poll(0))
 
 
-@click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="earshot")
 def cli() -> None:
     """Self-hosted voice to LLM that does not lose a word.

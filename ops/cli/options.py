@@ -54,14 +54,14 @@ def overrides(ctx: click.Context) -> dict[str, Any]:
     return values
 
 
-def settings_of(ctx: click.Context) -> Settings:
+def load_settings(ctx: click.Context) -> Settings:
     """The effective settings of a command; raises BadSetting."""
     return load(overrides(ctx))
 
 
-def settings_and_logs(ctx: click.Context, **bound: Any) -> Settings:
+def load_settings_and_logs(ctx: click.Context, **bound: Any) -> Settings:
     """The same, with logs set up as they say; `bound` values stand on every line."""
-    settings = settings_of(ctx)
+    settings = load_settings(ctx)
     logs.set_up(settings.log, **bound)
     return settings
 

@@ -70,15 +70,15 @@ class Access:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        guest = self._guest(HTTPConnection(scope))
+        guest = self._find_guest(HTTPConnection(scope))
         if (refusal := await self._refusal(scope, receive, is_guest=bool(guest))) is None:
-            await self._app(scope, receive, _with_headers(send, guest))
+            await self._app(scope, receive, _add_headers(send, guest))
         elif scope["type"] == "websocket":
             await WebSocket(scope, receive, send).send_denial_response(refusal)
         else:
-            await refusal(scope, receive, _with_headers(send, guest))
+            await refusal(scope, receive, _add_headers(send, guest))
 
-    def _guest(self, visitor: HTTPConnection) -> str:
+    def _find_guest(self, visitor: HTTPConnection) -> str:
         """The other origin whose page asks for something that it may read; or empty."""
         origin = visitor.headers.get("origin", "")
         reads = visitor.scope.get("method") in (*SAFE_METHODS, "OPTIONS")
@@ -89,19 +89,19 @@ class Access:
         visitor = HTTPConnection(scope)
         if _is_unreadable(visitor):
             return JSONResponse({"error": "the Host or Origin header cannot be read"}, 400)
-        if why := self._foreign(visitor, is_guest=is_guest):
+        if why := self._explain_foreign(visitor, is_guest=is_guest):
             return JSONResponse({"error": why}, 403)
         if is_guest and scope["method"] == "OPTIONS":
             return Response(status_code=204)  # the headers say what it wanted to know
         if visitor.url.path == "/login" and scope["type"] == "http":
             return await self._login(Request(scope, receive))
-        if visitor.url.path.startswith(OPEN_TO_ALL) or self._is_known(visitor):
+        if visitor.url.path.startswith(OPEN_TO_ALL) or self._is_authenticated(visitor):
             return None
         if scope["type"] == "http" and visitor.url.path == "/":
             return self._login_page(False)
         return JSONResponse({"error": "log in, or send the token as a bearer token"}, 401)
 
-    def _foreign(self, visitor: HTTPConnection, *, is_guest: bool) -> str:
+    def _explain_foreign(self, visitor: HTTPConnection, *, is_guest: bool) -> str:
         """Why a request is refused for where it comes from; empty if it is not."""
         host = visitor.headers.get("host", "")
         if not self._token and not _is_this_machine(host):
@@ -121,26 +121,26 @@ class Access:
             return "this is asked for by a page of another origin"
         return ""
 
-    def _is_known(self, visitor: HTTPConnection) -> bool:
+    def _is_authenticated(self, visitor: HTTPConnection) -> bool:
         if not self._token:
             return True
         scheme, _, given = visitor.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer":
             return self._matches(given.strip().encode())
-        return self._is_ours(visitor.cookies.get(self._cookie, ""))
+        return self._is_valid_cookie(visitor.cookies.get(self._cookie, ""))
 
     def _matches(self, given: bytes) -> bool:
         return hmac.compare_digest(given, self._token)
 
-    def _signed(self, expires: str) -> str:
+    def _sign(self, expires: str) -> str:
         digest = hmac.new(self._token, f"earshot {expires}".encode(), hashlib.sha256).hexdigest()
         return f"{expires}.{digest}"
 
-    def _is_ours(self, cookie: str) -> bool:
+    def _is_valid_cookie(self, cookie: str) -> bool:
         expires, _, _ = cookie.partition(".")
         if not (expires.isascii() and expires.isdigit() and len(expires) < 16):
             return False
-        expected = self._signed(expires)
+        expected = self._sign(expires)
         return hmac.compare_digest(cookie.encode(), expected.encode()) and (
             int(expires) > time.time()
         )
@@ -148,7 +148,7 @@ class Access:
     async def _login(self, request: Request) -> Response:
         if not self._token or request.method != "POST":
             return RedirectResponse("/", 303)
-        given = parse_qs(await _body(request)).get(b"token", [b""])[0]
+        given = parse_qs(await _read_form(request)).get(b"token", [b""])[0]
         if not self._matches(given):
             async with self._guessing:
                 await asyncio.sleep(WRONG_TOKEN_PAUSE_S)
@@ -156,7 +156,7 @@ class Access:
         answer = RedirectResponse("/", 303)
         answer.set_cookie(
             self._cookie,
-            self._signed(str(round(time.time()) + COOKIE_AGE_S)),
+            self._sign(str(round(time.time()) + COOKIE_AGE_S)),
             max_age=COOKIE_AGE_S,
             httponly=True,
             samesite="strict",
@@ -165,7 +165,7 @@ class Access:
         return answer
 
 
-async def _body(request: Request) -> bytes:
+async def _read_form(request: Request) -> bytes:
     """As much of a form as a token may take."""
     body = b""
     async for chunk in request.stream():
@@ -195,7 +195,7 @@ def _is_this_machine(host: str) -> bool:
         return False
 
 
-def _with_headers(send: Send, guest: str) -> Send:
+def _add_headers(send: Send, guest: str) -> Send:
     """Adds the headers of every answer, and those by which a page of `guest` may read it."""
 
     async def sending(message: Message) -> None:

@@ -35,7 +35,7 @@ def dashboard_app(
             Middleware(Access, token=token, port=port, origins=origins, login_page=_login_page),
             Middleware(GZipMiddleware, compresslevel=5),
         ],
-        exception_handlers={EarshotError: _explained},
+        exception_handlers={EarshotError: _answer_error},
     )
 
 
@@ -57,7 +57,7 @@ def _login_page(was_wrong: bool) -> Response:
     return HTMLResponse(page, 401, headers={"Cache-Control": "no-store"})
 
 
-async def _explained(_request: Request, error: Exception) -> Response:
+async def _answer_error(_request: Request, error: Exception) -> Response:
     wrong = isinstance(error, (BadInput, BadEntry))
     return JSONResponse(
         {"error": str(error)}, 400 if wrong else 409 if isinstance(error, Refused) else 503

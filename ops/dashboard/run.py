@@ -19,7 +19,7 @@ from ops.dashboard.routes.conversations import Conversations
 from ops.dashboard.routes.letters import Letters
 from ops.dashboard.routes.pipeline import Pipeline
 from ops.dashboard.routes.sending import Sending
-from ops.dashboard.server import address, listen, say_who_is_served, serve, url_of
+from ops.dashboard.server import choose_address, log_who_is_served, open_listener, page_url, serve
 from ops.dashboard.state.chronicle import Chronicle
 from ops.dashboard.state.feed import Feed
 from ops.dashboard.state.rates import Rates
@@ -36,8 +36,8 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
     """
     options = settings.dashboard
     rates = Rates()
-    say_who_is_served(options)
-    with closing(listen(address(options), options.port)) as listener:
+    log_who_is_served(options)
+    with closing(open_listener(choose_address(options), options.port)) as listener:
         async with open_store(settings) as store:
             link = make_link(store, settings)
             chronicle = Chronicle(
@@ -69,7 +69,7 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
             producing.start()
             following = asyncio.create_task(follow())
             serving = asyncio.create_task(serve(app, listener, stop, feed.close))
-            announce(url_of(listener))
+            announce(page_url(listener))
 
             async def unready() -> str:
                 return link.unreachable

@@ -23,14 +23,14 @@ LOOPBACKS: Final = ("127.0.0.1", "::1", "localhost")
 log = structlog.get_logger(__name__)
 
 
-def address(settings: DashboardSettings) -> str:
+def choose_address(settings: DashboardSettings) -> str:
     """The address to listen on: without a token never one that others reach."""
     if settings.token.get_secret_value():
         return settings.host or EVERYWHERE
     return settings.host if settings.host in LOOPBACKS else LOOPBACK
 
 
-def say_who_is_served(settings: DashboardSettings) -> None:
+def log_who_is_served(settings: DashboardSettings) -> None:
     """Log why others are not, if so."""
     if settings.token.get_secret_value():
         return
@@ -45,7 +45,7 @@ def say_who_is_served(settings: DashboardSettings) -> None:
     )
 
 
-def listen(host: str, port: int) -> socket.socket:
+def open_listener(host: str, port: int) -> socket.socket:
     """A listening socket; raises BadSetting for an address that is taken or not ours."""
     try:
         family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -61,7 +61,7 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def url_of(listener: socket.socket) -> str:
+def page_url(listener: socket.socket) -> str:
     """What a person on this machine opens."""
     host, port = listener.getsockname()[:2]
     if host in {EVERYWHERE, "::"}:

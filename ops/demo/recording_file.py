@@ -27,13 +27,13 @@ class Sentence:
     voice: str
 
 
-def sentences() -> list[Sentence]:
+def read_sentences() -> list[Sentence]:
     """What is spoken, in order; made with the audio by `ops.training.make_recording`."""
     script = json.loads((FOLDER / "conversation.json").read_text(encoding="utf-8"))
     return [Sentence(**sentence) for sentence in script["sentences"]]
 
 
-def samples_of(sentence: Sentence, room_s: float = ROOM_S) -> "NDArray[np.int16]":
+def read_samples(sentence: Sentence, room_s: float = ROOM_S) -> "NDArray[np.int16]":
     """Its audio at 16 kHz, with so much of what is around it on both sides."""
     import soundfile
 
@@ -43,6 +43,6 @@ def samples_of(sentence: Sentence, room_s: float = ROOM_S) -> "NDArray[np.int16]
     return samples
 
 
-def normalised(text: str) -> str:
+def normalise(text: str) -> str:
     """Words alone: how sentences are compared, whatever their case and punctuation."""
     return " ".join(re.findall(r"[a-z0-9']+", text.casefold()))

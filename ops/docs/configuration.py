@@ -52,7 +52,7 @@ BOUNDS: Final = {
 BOUNDLESS: Final = 10**9
 
 
-def rendered() -> str:
+def render() -> str:
     """The file's text."""
     return "\n".join([OPENING, *_sections()]) + "\n"
 
@@ -117,4 +117,4 @@ def _values(shape: dict[str, Any], field: FieldInfo) -> str:
 
 
 if __name__ == "__main__":
-    PATH.write_text(rendered(), encoding="utf-8")
+    PATH.write_text(render(), encoding="utf-8")

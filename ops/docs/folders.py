@@ -23,7 +23,7 @@ class ImportCycle(Exception):
     """Folders or modules that import each other, directly or through others."""
 
 
-def modules() -> dict[str, Path]:
+def find_modules() -> dict[str, Path]:
     """Every module of the four packages by its dotted name, with its path below the root."""
     found = {}
     for package in PACKAGES:
@@ -34,7 +34,7 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imports(path: Path) -> Iterator[str]:
+def find_imports(path: Path) -> Iterator[str]:
     """The absolute names that a module imports: inside functions and `if TYPE_CHECKING` too."""
     for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -45,28 +45,30 @@ def imports(path: Path) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-def module_imports() -> Graph:
+def find_module_imports() -> Graph:
     """For each module, the modules of ours that it imports."""
-    known = modules()
+    known = find_modules()
     graph: Graph = {}
     for module, path in known.items():
-        targets = {name if name in known else name.rpartition(".")[0] for name in imports(path)}
+        targets = {
+            name if name in known else name.rpartition(".")[0] for name in find_imports(path)
+        }
         graph[module] = targets & known.keys() - {module}
     return graph
 
 
-def folder_imports(depth: int) -> Graph:
+def find_folder_imports(depth: int) -> Graph:
     """For each folder, those that its modules import; deeper ones than `depth` count as one."""
-    known = modules()
+    known = find_modules()
     graph: Graph = {}
-    for module, targets in module_imports().items():
+    for module, targets in find_module_imports().items():
         folder = _folder(known[module], depth)
         others = {_folder(known[target], depth) for target in targets}
         graph.setdefault(folder, set()).update(others - {folder})
     return graph
 
 
-def floors(graph: Graph) -> dict[str, int]:
+def find_floors(graph: Graph) -> dict[str, int]:
     """The floor of each folder or module; raises ImportCycle with those that form a cycle."""
     found: dict[str, int] = {}
 
@@ -83,30 +85,31 @@ def floors(graph: Graph) -> dict[str, int]:
     return found
 
 
-def drawing() -> str:
+def draw() -> str:
     """The folders of each package from the top floor down, with what they import.
 
     Folders of the same package by name, other packages as a whole.
     """
-    graph = folder_imports(depth=2)
-    floor = floors(graph)
+    graph = find_folder_imports(depth=2)
+    floor = find_floors(graph)
     blocks = []
     for package in PACKAGES:
         folders = [folder for folder in graph if folder.split("/")[0] == package]
         folders = [f for f in folders if f not in {"ops", "workers"}]  # which hold folders only
         lines = [
-            f"{floor[folder]}  {_shown(folder):<20} ─▶ {_targets(package, graph[folder], floor)}\n"
+            f"{floor[folder]}  {_label(folder):<20} ─▶ "
+            f"{_list_targets(package, graph[folder], floor)}\n"
             for folder in sorted(folders, key=lambda folder: (-floor[folder], folder))
         ]
         blocks.append("".join(lines))
     return "\n".join(blocks)
 
 
-def _shown(folder: str) -> str:
+def _label(folder: str) -> str:
     return folder if "/" in folder else f"{folder}/*.py"
 
 
-def _targets(package: str, targets: set[str], floor: dict[str, int]) -> str:
+def _list_targets(package: str, targets: set[str], floor: dict[str, int]) -> str:
     inside = [target for target in targets if target.split("/")[0] == package]
     inside.sort(key=lambda target: (-floor[target], target))
     outside = {target.split("/")[0] for target in targets} - {package}
@@ -114,13 +117,13 @@ def _targets(package: str, targets: set[str], floor: dict[str, int]) -> str:
     return ", ".join([*names, *(other for other in PACKAGES if other in outside)]) or "nothing"
 
 
-def rendered(page: str) -> str:
+def render(page: str) -> str:
     """The page with the drawing of now; raises ValueError where it has no place for it."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{PATH.name} needs the lines {BEGIN!r} and {END!r}")
-    return f"{before}{begin}\n```\n{drawing()}```\n\n{end}{after}"
+    return f"{before}{begin}\n```\n{draw()}```\n\n{end}{after}"
 
 
 def _folder(path: Path, depth: int) -> str:
@@ -128,4 +131,4 @@ def _folder(path: Path, depth: int) -> str:
 
 
 if __name__ == "__main__":
-    PATH.write_text(rendered(PATH.read_text(encoding="utf-8")), encoding="utf-8")
+    PATH.write_text(render(PATH.read_text(encoding="utf-8")), encoding="utf-8")

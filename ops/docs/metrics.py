@@ -31,7 +31,7 @@ class Row:
     who: str
 
 
-def rows() -> Iterator[Row]:
+def list_rows() -> Iterator[Row]:
     """Every metric that earshot defines."""
     yield from _rows(_defined(common.telemetry.metrics), "every role")
     yield from _rows(common.status.backlog_metrics.families(), "stt, llm")
@@ -56,16 +56,16 @@ def _rows(families: Iterable[Metric], who: str) -> Iterator[Row]:
         yield Row(family.name + suffix, family.type, family.documentation, who)
 
 
-def rendered(page: str) -> str:
+def render(page: str) -> str:
     """The page with the table as it should be; raises ValueError where it has no place for it."""
     before, _, rest = page.partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:
         raise ValueError(f"{PATH.name} has lost the lines between which the table stands")
     table = ["| metric | kind | of | |", "|---|---|---|---|"]
-    table += [f"| `{row.name}` | {row.kind} | {row.who} | {row.text} |" for row in rows()]
+    table += [f"| `{row.name}` | {row.kind} | {row.who} | {row.text} |" for row in list_rows()]
     return before + BEGIN + "\n" + "\n".join(table) + "\n\n" + END + after
 
 
 if __name__ == "__main__":
-    PATH.write_text(rendered(PATH.read_text(encoding="utf-8")), encoding="utf-8")
+    PATH.write_text(render(PATH.read_text(encoding="utf-8")), encoding="utf-8")

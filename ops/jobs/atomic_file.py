@@ -10,7 +10,7 @@ from common.errors import BadInput
 
 
 @contextmanager
-def whole_file(target: Path, job: str) -> Iterator[IO[str]]:
+def open_atomically(target: Path, job: str) -> Iterator[IO[str]]:
     """A UTF-8 file that takes its place when the context is left, and never if that is by an error.
 
     Until then it lies beside it, hidden, under a name that is the same at every try of a job.
@@ -30,8 +30,8 @@ def whole_file(target: Path, job: str) -> Iterator[IO[str]]:
         part.unlink(missing_ok=True)
 
 
-def check_place(target: Path) -> None:
-    """Raises BadInput where `whole_file` would, for work that takes long before it writes."""
+def check_writable(target: Path) -> None:
+    """Raises BadInput where `open_atomically` would, for work that takes long before it writes."""
     folder = target.parent
     if not folder.is_dir():
         raise BadInput(f"{target} cannot be written: there is no folder {folder}")

@@ -22,7 +22,7 @@ from common.settings.loading import load
 
 SAVE_EVERY_S: Final = 0.5
 # After a server that the job needs was away.
-AGAIN_S: Final = 30
+RETRY_AFTER_S: Final = 30
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +49,7 @@ class JobContext:
 Run = Callable[[JobContext, Mapping[str, Any]], Awaitable[Any]]
 
 
-def perform(job: Job, module: str, **arguments: Any) -> Any:
+def run_job(job: Job, module: str, **arguments: Any) -> Any:
     """Run a job of the table; what it returns is its result (JSON).
 
     What earshot can explain is not tried again, but for a server that is away; anything else is
@@ -63,22 +63,22 @@ def perform(job: Job, module: str, **arguments: Any) -> Any:
         result = asyncio.run(_run(job, module, arguments))
     except Transient as error:
         job.retries_left = (job.retries_left or 0) + 1
-        job.retry_intervals = [AGAIN_S]
+        job.retry_intervals = [RETRY_AFTER_S]
         job.meta["progress"] = job.meta.get("progress", {}) | {"waits_for": str(error)}
         job.save_meta()  # type: ignore[no-untyped-call]  # RQ's
-        log.warning("job_waits", why=str(error), again_in_s=AGAIN_S)
+        log.warning("job_waits", why=str(error), again_in_s=RETRY_AFTER_S)
         raise JobFailed(str(error)) from None
     except EarshotError as error:
-        raise _failed(job, str(error)) from None
+        raise _record_failure(job, str(error)) from None
     except ModuleNotFoundError as error:
         if (sentence := how_to_install(error)) is None:
             raise
-        raise _failed(job, sentence) from None
+        raise _record_failure(job, sentence) from None
     log.info("job_done", took_s=round(time.monotonic() - began, 1))
     return result
 
 
-def _failed(job: Job, why: str) -> JobFailed:
+def _record_failure(job: Job, why: str) -> JobFailed:
     """What no other try would change, noted for whoever asks."""
     job.retries_left = 0
     job.meta["error"] = why

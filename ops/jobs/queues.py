@@ -13,7 +13,7 @@ from rq.serializers import JSONSerializer
 from rq.worker_registration import get_keys
 
 from common.settings import JobSettings
-from ops.jobs.registry import KnownJob
+from ops.jobs.registry import EarshotJob
 
 # Apart, so that a recording of three hours holds up no export.
 RECORDINGS: Final = "earshot-recordings"
@@ -31,15 +31,15 @@ REPLACED: Final[Mapping[Again, frozenset[JobStatus]]] = {
 }
 
 
-def queue(name: str, connection: "Redis") -> Queue:
-    return Queue(name, connection=connection, job_class=KnownJob, serializer=JSONSerializer)
+def open_queue(name: str, connection: "Redis") -> Queue:
+    return Queue(name, connection=connection, job_class=EarshotJob, serializer=JSONSerializer)
 
 
-def queue_of(kind: str, connection: "Redis") -> Queue:
-    return queue(RECORDINGS if kind == "transcribe" else UPKEEP, connection)
+def open_queue_of(kind: str, connection: "Redis") -> Queue:
+    return open_queue(RECORDINGS if kind == "transcribe" else UPKEEP, connection)
 
 
-def job_id(kind: str, *what: object) -> str:
+def make_job_id(kind: str, *what: object) -> str:
     """The same for the same thing to be done: RQ has it in the queue once."""
     digest = hashlib.sha256("\0".join(map(str, what)).encode("utf-8", "surrogatepass")).hexdigest()
     return f"{kind}-{digest[:12]}"
@@ -53,12 +53,12 @@ def enqueue(
     arguments: Mapping[str, Any],
     *,
     again: Again,
-) -> tuple[KnownJob, bool]:
+) -> tuple[EarshotJob, bool]:
     """Put a job into its queue unless it is there already; the job, and whether it is new.
 
     `again`: whether one of this id that has ended makes room for another run.
     """
-    into = queue_of(kind, connection)
+    into = open_queue_of(kind, connection)
     while True:
         try:
             job = into.enqueue_call(
@@ -73,32 +73,34 @@ def enqueue(
                 description=kind,
             )
         except DuplicateJobError:
-            there = find(connection, identity)
+            there = find_job(connection, identity)
             if there is None:
                 continue
             if there.get_status(refresh=False) not in REPLACED[again]:
                 return there, False
             there.delete()
             continue
-        assert isinstance(job, KnownJob)
+        assert isinstance(job, EarshotJob)
         return job, True
 
 
-def find(connection: "Redis", identity: str) -> KnownJob | None:
+def find_job(connection: "Redis", identity: str) -> EarshotJob | None:
     """A job by its id; None if there is none (any more)."""
     try:
-        found = KnownJob.fetch_many([identity], connection=connection, serializer=JSONSerializer)[0]
+        found = EarshotJob.fetch_many([identity], connection=connection, serializer=JSONSerializer)[
+            0
+        ]
     except NoSuchJobError:
         _delete_remains(connection, identity)
         return None
-    assert found is None or isinstance(found, KnownJob)
+    assert found is None or isinstance(found, EarshotJob)
     return found
 
 
 def _delete_remains(connection: "Redis", identity: str) -> None:
     """A job's hash without the job in it, which RQ cannot read and would not enqueue over: its
     process told how far it was when it had been forgotten, or something else wrote there."""
-    key = KnownJob.key_for(identity)
+    key = EarshotJob.key_for(identity)
     with connection.pipeline() as pipeline, suppress(WatchError):
         pipeline.watch(key)  # type: ignore[no-untyped-call]  # redis-py's
         if not pipeline.hexists(key, "data"):  # unless somebody has asked for it anew meanwhile
@@ -109,5 +111,5 @@ def _delete_remains(connection: "Redis", identity: str) -> None:
 
 def has_worker(kind: str, connection: "Redis") -> bool:
     """Whether a worker for such jobs has given a sign of life of late."""
-    keys = get_keys(queue=queue_of(kind, connection))
+    keys = get_keys(queue=open_queue_of(kind, connection))
     return bool(keys) and bool(connection.exists(*keys))

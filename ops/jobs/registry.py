@@ -13,10 +13,10 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from common.errors import BadEntry
-from ops.jobs.execution import perform
+from ops.jobs.execution import run_job
 
 # name: the module whose `run` does it
-KNOWN: Final[Mapping[str, str]] = {
+MODULES: Final[Mapping[str, str]] = {
     "transcribe": "ops.jobs.transcribe.job",
     "export": "ops.jobs.tasks.export",
     "replay": "ops.jobs.tasks.replay",
@@ -25,7 +25,7 @@ KNOWN: Final[Mapping[str, str]] = {
 }
 
 
-class KnownJob(Job):
+class EarshotJob(Job):
     """An RQ job that is one of KNOWN."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -33,11 +33,11 @@ class KnownJob(Job):
 
     @property
     def func(self) -> Callable[..., Any]:
-        module = KNOWN.get(str(self.func_name))
+        module = MODULES.get(str(self.func_name))
         if module is None:
             self.retries_left = 0
             raise BadEntry(f"there is no job {self.func_name!r}: something else enqueued it")
-        return partial(perform, self, module)
+        return partial(run_job, self, module)
 
     @property
     def success_callback(self) -> None:

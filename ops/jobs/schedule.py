@@ -21,9 +21,9 @@ from common.redis.store import Store
 from common.results.subscriber import Subscriber
 from common.settings import Settings
 from ops.jobs.connection import why
-from ops.jobs.ended_conversations import Ended, QuietSessions
-from ops.jobs.queues import ENDED, RECORDINGS, UPKEEP, enqueue, find, job_id
-from ops.queries.since import start
+from ops.jobs.conversation_end import EndDetector, EndedConversation
+from ops.jobs.queues import ENDED, RECORDINGS, UPKEEP, enqueue, find_job, make_job_id
+from ops.queries.since import find_start
 from producer.shipping.outbox_metrics import OUTBOX_DROPPED
 
 TICK_S: Final = 1.0
@@ -53,27 +53,27 @@ class Schedule:
         self._swept = -1
         self._uncounted: set[str] = set()
         self.trouble = ""
-        self._quiet = QuietSessions(1000 * settings.jobs.summary_quiet_s)
+        self._quiet = EndDetector(1000 * settings.jobs.summary_quiet_s)
         self._scheduler = RQScheduler(
             [RECORDINGS, UPKEEP], connection, logging_level="ERROR", serializer=JSONSerializer
         )
 
     async def run(self) -> None:
         """Until cancelled."""
-        tasks = [self._tick_on()]
+        tasks = [self._tick_forever()]
         if self._settings.jobs.summaries:
             tasks += [self._follow(), self._summarise()]
         await asyncio.gather(*tasks)
 
-    async def _tick_on(self) -> None:
+    async def _tick_forever(self) -> None:
         redis: Any = self._store.redis
         while True:
             # without summaries nothing else asks, and the link would never know that Redis is away
             await self._link.lasting(redis.time)
-            await self._tick_or_tell()
+            await self._tick_and_report()
             await asyncio.sleep(TICK_S)
 
-    async def _tick_or_tell(self) -> None:
+    async def _tick_and_report(self) -> None:
         """A tick; why there was none is told once, as long as it stays the same."""
         before, now = self.trouble, ""
         try:
@@ -104,7 +104,7 @@ class Schedule:
 
     def _count(self, sweep: str) -> None:
         """Count what a sweep dropped, once it has ended: Prometheus never asks its process."""
-        job = find(self._connection, sweep)
+        job = find_job(self._connection, sweep)
         if job is None or job.get_status(refresh=False) in ENDED:
             self._uncounted.remove(sweep)
             result = None if job is None else job.return_value()
@@ -119,7 +119,7 @@ class Schedule:
     async def _follow(self) -> None:
         """Every event, from so long ago that no conversation which is still open is missed."""
         ago_s = LOOK_BACK * self._settings.jobs.summary_quiet_s
-        since = await start(self._store, self._link, ago_s)
+        since = await find_start(self._store, self._link, ago_s)
         subscriber = Subscriber(self._store, self._link, since=since, deltas=False)
         async with aclosing(subscriber.events()) as events:
             async for received in events:
@@ -128,14 +128,14 @@ class Schedule:
     async def _summarise(self) -> None:
         """Ask for a summary of each conversation that has ended."""
         redis: Any = self._store.redis
-        ended: list[Ended] = []
+        ended: list[EndedConversation] = []
         while True:
             seconds, _ = await self._link.lasting(redis.time)
             ended += self._quiet.ended(1000 * seconds)
             try:
                 while ended:
                     one = ended[0]
-                    identity = job_id("summary", *one)
+                    identity = make_job_id("summary", *one)
                     await asyncio.to_thread(self._enqueue, "summary", identity, one._asdict())
                     ended.pop(0)
             except (RedisError, OSError) as error:

@@ -18,7 +18,7 @@ from ops.jobs.queues import RECORDINGS, UPKEEP, has_worker
 from ops.jobs.schedule import Schedule
 from ops.local.supervisor import Supervisor, role_environment
 
-LOOK_S: Final = 1.0
+CHECK_S: Final = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -34,8 +34,8 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         await run_until_stopped(stop, wait_for_redis(link, store, settings))
         if stop.is_set():
             return
-        await asyncio.to_thread(_check, settings)
-        async with Supervisor(_pass_on) as supervisor:
+        await asyncio.to_thread(_check_redis, settings)
+        async with Supervisor(_print_to_stderr) as supervisor:
             variables = role_environment(settings)
             names = [UPKEEP, *[RECORDINGS] * settings.jobs.recordings]
             for number, queue in enumerate(names):
@@ -48,11 +48,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 return (
                     link.unreachable
                     or planned.trouble
-                    or await asyncio.to_thread(_workerless, asking, settings)
+                    or await asyncio.to_thread(_find_unattended_queue, asking, settings)
                 )
 
             schedule = asyncio.create_task(planned.run(), name="schedule")
-            telling = asyncio.create_task(_tell_ready(unready, settings), name="ready")
+            telling = asyncio.create_task(_log_when_ready(unready, settings), name="ready")
             try:
                 async with monitored(settings.metrics, ready=unready):
                     await run_until_stopped(stop, schedule)
@@ -63,18 +63,18 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     log.info("left")
 
 
-def _check(settings: Settings) -> None:
+def _check_redis(settings: Settings) -> None:
     with reached(settings):
         pass
 
 
-async def _tell_ready(unready: Callable[[], Awaitable[str]], settings: Settings) -> None:
+async def _log_when_ready(unready: Callable[[], Awaitable[str]], settings: Settings) -> None:
     while await unready():  # noqa: ASYNC110  # the workers are other processes
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(CHECK_S)
     log.info("ready", role="jobs", recordings=settings.jobs.recordings)
 
 
-def _workerless(connection: "Redis", settings: Settings) -> str:
+def _find_unattended_queue(connection: "Redis", settings: Settings) -> str:
     """Which queue no worker looks after, in a sentence; empty if each has one."""
     queues = {"sweep": UPKEEP} | ({"transcribe": RECORDINGS} if settings.jobs.recordings else {})
     try:
@@ -86,5 +86,5 @@ def _workerless(connection: "Redis", settings: Settings) -> str:
     return ""
 
 
-def _pass_on(_name: str, line: str) -> None:
+def _print_to_stderr(_name: str, line: str) -> None:
     print(line, file=sys.stderr, flush=True)

@@ -26,8 +26,8 @@ from common.settings.loading import load
 from common.telemetry import logs
 from ops.jobs.connection import connect, why
 from ops.jobs.execution import JobFailed
-from ops.jobs.queues import queue
-from ops.jobs.registry import KnownJob
+from ops.jobs.queues import open_queue
+from ops.jobs.registry import EarshotJob
 from ops.local.die_with_parent import die_with_parent
 
 # A job whose worker was killed is noticed after so many signs of life that did not come.
@@ -50,7 +50,7 @@ class JobWorker(Worker):
             [of],
             name=f"{of.name}-{socket.gethostname()}-{uuid.uuid4().hex[:8]}",
             connection=of.connection,
-            job_class=KnownJob,
+            job_class=EarshotJob,
             serializer=JSONSerializer,
             default_result_ttl=round(keep_s),
             worker_ttl=RQ_MARGIN_S + beat_s,
@@ -99,7 +99,7 @@ class JobWorker(Worker):
         for one in self.queues:
             if self.connection.set(f"{one.key}:earshot-cleaning", 1, nx=True, ex=LOCK_S):
                 for registry in (StartedJobRegistry, FinishedJobRegistry, FailedJobRegistry):
-                    registry(queue=one, job_class=KnownJob).cleanup()
+                    registry(queue=one, job_class=EarshotJob).cleanup()
                 clean_worker_registry(one)
                 one.intermediate_queue.cleanup(self, one)
         self.last_cleaned_at = now()  # type: ignore[assignment]  # RQ declares it as None
@@ -110,7 +110,7 @@ class JobWorker(Worker):
 
 def main() -> None:
     settings = load()
-    of = queue(sys.argv[1], connect(settings, patient=True))
+    of = open_queue(sys.argv[1], connect(settings, patient=True))
     logs.set_up(settings.log, queue=of.name)
     try:
         worker = JobWorker(of, beat_s=settings.jobs.beat_s, keep_s=settings.jobs.keep_s)

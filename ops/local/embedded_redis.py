@@ -76,7 +76,7 @@ class EmbeddedRedis(Closeable):
         server: Path | None = None,
     ) -> None:
         self._temporary = folder is None
-        self.folder = _short_lived() if folder is None else folder.absolute()
+        self.folder = _temporary_path() if folder is None else folder.absolute()
         self._fsync = fsync
         self._server = server
         self._socket_folder: Path | None = None
@@ -121,7 +121,7 @@ class EmbeddedRedis(Closeable):
             self._take_lock()
             self._refuse_newer_data(server)
             self._launch(server)
-            self._await_answer()
+            self._wait_for_answer()
         except OSError as error:
             self.close()
             raise NoEmbeddedRedis(
@@ -155,9 +155,9 @@ class EmbeddedRedis(Closeable):
         near = self.folder / "redis.sock"
         if len(os.fsencode(near)) <= SOCKET_PATH_MAX:
             return near
-        self._socket_folder = _short_lived()
+        self._socket_folder = _temporary_path()
         if len(os.fsencode(self._socket_folder / near.name)) > SOCKET_PATH_MAX:
-            self._socket_folder = _short_lived("/tmp")
+            self._socket_folder = _temporary_path("/tmp")
         return self._socket_folder / near.name
 
     def _take_lock(self) -> None:
@@ -190,7 +190,7 @@ class EmbeddedRedis(Closeable):
 
     def _refuse_newer_data(self, server: Path) -> None:
         # Redis before 7 looks for one append-only file, finds none and starts empty.
-        if (self.folder / "appendonlydir").is_dir() and (version_of(server) or (0,)) < (7,):
+        if (self.folder / "appendonlydir").is_dir() and (read_version(server) or (0,)) < (7,):
             raise NoEmbeddedRedis(
                 f"the data in {self.folder} was written by Redis 7 or newer, and {server} is older:"
                 " install redis-server 7, or choose another folder"
@@ -229,7 +229,7 @@ class EmbeddedRedis(Closeable):
                 preexec_fn=die_with_parent(),
             )
 
-    def _await_answer(self) -> None:
+    def _wait_for_answer(self) -> None:
         deadline = time.monotonic() + SILENT_START_S
         client = Redis(
             unix_socket_path=str(self.socket),
@@ -246,10 +246,10 @@ class EmbeddedRedis(Closeable):
                     deadline = time.monotonic() + SILENT_START_S
                 except RedisError:
                     if not self.running or time.monotonic() > deadline:
-                        raise NoEmbeddedRedis(self._why_not()) from None
+                        raise NoEmbeddedRedis(self._explain_failure()) from None
                 time.sleep(POLL_S)
 
-    def _why_not(self) -> str:
+    def _explain_failure(self) -> str:
         output = self.folder / "redis.log"
         lines = output.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
         # "PID:ROLE date time LEVEL text": its own words are what a person needs
@@ -257,7 +257,7 @@ class EmbeddedRedis(Closeable):
         return f"the embedded Redis in {self.folder} did not start: {reason} (see {output})"
 
 
-def _short_lived(parent: str | None = None) -> Path:
+def _temporary_path(parent: str | None = None) -> Path:
     """A path of its own below the folder for temporary files; made when it is needed."""
     return Path(parent or tempfile.gettempdir()) / f"earshot-{secrets.token_hex(6)}"
 
@@ -268,8 +268,8 @@ def find_server() -> Path:
     Raises NoEmbeddedRedis if there is neither.
     """
     too_old = ""
-    for server in _candidates():
-        version = version_of(server)
+    for server in _find_candidates():
+        version = read_version(server)
         if version is not None and version >= OLDEST_SERVER:
             return server
         if version is not None:
@@ -280,7 +280,7 @@ def find_server() -> Path:
     )
 
 
-def _candidates() -> Iterator[Path]:
+def _find_candidates() -> Iterator[Path]:
     on_path = shutil.which("redis-server")
     if on_path:
         yield Path(on_path)
@@ -291,7 +291,7 @@ def _candidates() -> Iterator[Path]:
             yield server
 
 
-def version_of(server: Path) -> tuple[int, ...] | None:
+def read_version(server: Path) -> tuple[int, ...] | None:
     """Its version as numbers, or None for a program that does not run here or is no Redis."""
     try:
         answer = subprocess.run([server, "--version"], capture_output=True, timeout=10, check=False)

@@ -30,7 +30,7 @@ from ops.local.supervisor import (
 )
 
 POLL_S: Final = 0.1
-LOOK_AFTER_S: Final = 1.0
+CHECK_S: Final = 1.0
 STAND_IN_START_S: Final = 30.0
 
 OnLine = Callable[[str, str], None]
@@ -38,7 +38,7 @@ OnLine = Callable[[str, str], None]
 log = structlog.get_logger(__name__)
 
 
-def free_port() -> int:
+def find_free_port() -> int:
     """A TCP port that is free now, for a server that keeps it over restarts."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -59,7 +59,7 @@ class Machine:
     _started: int = 0
 
     async def start_workers(self, *, stt: int, llm: int) -> None:
-        """Start worker processes; `ready` waits for them."""
+        """Start worker processes; `wait_until_ready` waits for them."""
         for role, count in (("stt", stt), ("llm", llm)):
             for number in range(1, count + 1):
                 await self.start(f"{role}-{number}", role)
@@ -70,11 +70,11 @@ class Machine:
         await self.supervisor.spawn(
             name,
             role_command(role, *arguments),
-            role_environment(self._own_port(self.settings)),
+            role_environment(self._with_own_metrics_port(self.settings)),
             restart=restart,
         )
 
-    def _own_port(self, settings: Settings) -> Settings:
+    def _with_own_metrics_port(self, settings: Settings) -> Settings:
         """The settings with the next port for metrics, if they are wanted: one for each process."""
         if not settings.metrics.port:
             return settings
@@ -84,13 +84,13 @@ class Machine:
             update={"metrics": settings.metrics.model_copy(update={"port": port})}
         )
 
-    async def ready(self, timeout_s: float | None) -> None:
+    async def wait_until_ready(self, timeout_s: float | None) -> None:
         """Wait until every worker has its model and reads; raises as Supervisor.until does."""
-        serving = ready_workers(self.link, self.store, self._workers)
+        serving = wait_for_workers(self.link, self.store, self._workers)
         await self.supervisor.until(serving, stop=self.stop, timeout_s=timeout_s)
 
 
-async def ready_workers(link: Link, store: Store, count: int) -> None:
+async def wait_for_workers(link: Link, store: Store, count: int) -> None:
     """Until so many workers have started; one that waits for its LLM server has."""
     while True:
         snapshot = await link.lasting(take_snapshot, store)
@@ -99,13 +99,13 @@ async def ready_workers(link: Link, store: Store, count: int) -> None:
         await asyncio.sleep(POLL_S)
 
 
-def configured(settings: Settings, values: Mapping[str, Any]) -> set[str]:
+def chosen_settings(settings: Settings, values: Mapping[str, Any]) -> set[str]:
     """The settings that somebody chose, as `section.name`; `values` as for `load`."""
     return {row.name for row in explain_origins(settings, values) if row.origin != "default"}
 
 
 @asynccontextmanager
-async def machine(
+async def run_machine(
     values: dict[str, Any],
     stop: asyncio.Event,
     on_line: OnLine,
@@ -123,9 +123,9 @@ async def machine(
         if own_redis:
             redis = stack.enter_context(EmbeddedRedis(redis_folder))
             values["redis"] = redis.settings
-            keeping = asyncio.create_task(keep(redis))
+            keeping = asyncio.create_task(keep_running(redis))
             stack.callback(keeping.cancel)
-        lines = _Lines(on_line)
+        lines = _LineWatcher(on_line)
         supervisor = await stack.enter_async_context(Supervisor(lines))
         if stand_in:
             url = await _start_stand_in(supervisor, stop, lines)
@@ -139,9 +139,9 @@ async def machine(
         yield Machine(settings, supervisor, store, link, stop)
 
 
-async def keep(redis: EmbeddedRedis) -> None:
+async def keep_running(redis: EmbeddedRedis) -> None:
     """Start the embedded Redis again, on its data, should it die."""
-    pauses = Backoff(LOOK_AFTER_S, MAX_PAUSE_S, spread=None)
+    pauses = Backoff(CHECK_S, MAX_PAUSE_S, spread=None)
     while True:
         await asyncio.sleep(pauses.next_pause())
         if redis.running:
@@ -154,16 +154,18 @@ async def keep(redis: EmbeddedRedis) -> None:
             log.error("embedded_redis_not_started", why=str(error), again_in_s=pauses.pause_s)
 
 
-async def _start_stand_in(supervisor: Supervisor, stop: asyncio.Event, lines: "_Lines") -> str:
+async def _start_stand_in(
+    supervisor: Supervisor, stop: asyncio.Event, lines: "_LineWatcher"
+) -> str:
     """Start the stand-in LLM on a free port, which it keeps when it is started again."""
-    port = free_port()
+    port = find_free_port()
     argv = [sys.executable, "-P", "-m", "ops.demo.standin", "--port", str(port), "--no-steerable"]
     await supervisor.spawn("stand-in", argv, inherited())
     await supervisor.until(lines.stand_in.wait(), stop=stop, timeout_s=STAND_IN_START_S)
     return f"http://127.0.0.1:{port}/v1"
 
 
-class _Lines:
+class _LineWatcher:
     """Hands the roles' lines on, and hears the stand-in say that it listens."""
 
     def __init__(self, on_line: OnLine) -> None:

@@ -11,8 +11,8 @@ _registered: Final[list[Callable[[], None]]] = []
 
 
 @contextmanager
-def at_the_last_moment(set_right: Callable[[], None]) -> Iterator[None]:
-    """While inside, `end_now` calls this; it must wait for nothing."""
+def restore_on_exit(set_right: Callable[[], None]) -> Iterator[None]:
+    """While inside, `exit_now` calls this; it must wait for nothing."""
     _registered.append(set_right)
     try:
         yield
@@ -20,7 +20,7 @@ def at_the_last_moment(set_right: Callable[[], None]) -> Iterator[None]:
         _registered.remove(set_right)
 
 
-def end_now(status: int) -> NoReturn:
+def exit_now(status: int) -> NoReturn:
     """End the process whatever it is doing: no thread is joined and no context is left."""
     for set_right in reversed(_registered):
         with suppress(Exception):

@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 import structlog
 
 from common.telemetry.logs import let_go
-from ops.local.process_exit import INTERRUPTED, end_now
+from ops.local.process_exit import INTERRUPTED, exit_now
 
 HANGUP: Final = getattr(signal, "SIGHUP", None)  # None on Windows
 
@@ -33,7 +33,7 @@ def run_role(role: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None
                 if stop.is_set():
                     return
             if stop.is_set():
-                end_now(INTERRUPTED)
+                exit_now(INTERRUPTED)
             stop.set()  # first: whatever becomes of the line below, the role ends
             log.info("stopping", signal=signal.Signals(number).name, again="exits now")
 
@@ -57,7 +57,7 @@ def _let_go_of_closed_terminal() -> None:
             let_go(stream.fileno())
 
 
-def exit_now() -> NoReturn:
+def exit_without_threads() -> NoReturn:
     """End the process without joining threads: a model half fetched, or a transcription that
     outlasted its claim, must not hold up a worker that has left."""
     sys.stdout.flush()

@@ -61,7 +61,7 @@ def role_environment(settings: Settings) -> dict[str, str]:
     return inherited() | environment(settings)
 
 
-def to_stderr(name: str, line: str) -> None:
+def print_to_stderr(name: str, line: str) -> None:
     """A sink for `Supervisor`: the role's lines on this process's stderr, its name before them."""
     print(f"{name:>6} | {line}", file=sys.stderr, flush=True)
 
@@ -76,7 +76,7 @@ class Supervisor:
 
     def __init__(
         self,
-        on_line: Callable[[str, str], None] = to_stderr,
+        on_line: Callable[[str, str], None] = print_to_stderr,
         *,
         grace_s: float = 25.0,
         first_pause_s: float = FIRST_PAUSE_S,

@@ -16,11 +16,11 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-def jsonl(event: Event) -> str:
+def to_jsonl(event: Event) -> str:
     return event.as_line() + "\n"
 
 
-def csv_row(event: Event) -> str:
+def to_csv_row(event: Event) -> str:
     """By RFC 4180; what an event does not have stays empty."""
     values = event.model_dump(exclude_none=True)
     data: dict[str, Any] = values.pop("data")
@@ -37,6 +37,6 @@ def _row(cells: list[Any]) -> str:
 
 # what stands above all rows, and each event's row
 FORMATS: Final[Mapping[str, tuple[str, Callable[[Event], str]]]] = {
-    "jsonl": ("", jsonl),
-    "csv": (_row(list(COLUMNS)), csv_row),
+    "jsonl": ("", to_jsonl),
+    "csv": (_row(list(COLUMNS)), to_csv_row),
 }

@@ -11,7 +11,7 @@ from common.redis.store import Store
 UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
-def age(since: str, *, now: bool = True) -> float | None:
+def parse_age(since: str, *, now: bool = True) -> float | None:
     """Seconds; None: whatever is kept. Raises BadInput, also for no time at all without `now`."""
     if since == "all":
         return None
@@ -23,7 +23,7 @@ def age(since: str, *, now: bool = True) -> float | None:
     return seconds
 
 
-async def start(store: Store, link: Link, age_s: float | None) -> str:
+async def find_start(store: Store, link: Link, age_s: float | None) -> str:
     """The stream entry to begin behind, by the Redis server's clock."""
     if not age_s:
         return OLDEST if age_s is None else NEWEST

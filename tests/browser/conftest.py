@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 
-from ops.demo.recording_file import AUDIO, sentences
+from ops.demo.recording_file import AUDIO, read_sentences
 from tests.browser.chromium import chromium
 from tests.support.dashboard_process import DashboardProcess
 from tests.support.fake_pipeline import FakePipeline
@@ -21,7 +21,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext
     """Into whose microphone somebody says the recording's first sentence, again and again."""
     spoken = tmp_path_factory.mktemp("microphone") / "spoken.wav"
     audio, rate = soundfile.read(AUDIO, dtype="int16")
-    first, second = sentences()[:2]
+    first, second = read_sentences()[:2]
     soundfile.write(spoken, audio[: round((first.end_s + second.start_s) / 2 * rate)], rate)
     with chromium(
         "--use-fake-device-for-media-stream",

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from playwright.sync_api import Page, expect
 
-from ops.demo.recording_file import AUDIO, normalised, sentences
+from ops.demo.recording_file import AUDIO, normalise, read_sentences
 from tests.support.dashboard_process import DashboardProcess
 from tests.support.pipeline import Pipeline, running_pipeline
 
@@ -36,7 +36,7 @@ def test_a_sentence_spoken_into_the_browser_is_answered(
     turn = page.locator("#send .turn").first
     expect(turn.locator(".said .text")).not_to_have_text("…")
     said = turn.locator(".said .text").text_content()
-    assert normalised(said or "") == normalised(sentences()[0].text)
+    assert normalise(said or "") == normalise(read_sentences()[0].text)
     expect(turn.locator(".replied:not(.pending)")).to_be_visible()
     expect(page.locator("#mic-on")).to_be_visible()
     page.get_by_role("button", name="Stop").click()
@@ -56,7 +56,7 @@ def test_a_recording_is_sent_and_watched(
 ) -> None:
     audio, rate = soundfile.read(AUDIO, dtype="int16")
     recording = tmp_path / "two sentences & more.wav"
-    first, second, third = sentences()[:3]
+    first, second, third = read_sentences()[:3]
     soundfile.write(recording, audio[: round((second.end_s + third.start_s) / 2 * rate)], rate)
     page.goto(f"{dashboard.url}#/send")
     page.set_input_files("input[type=file]", recording)

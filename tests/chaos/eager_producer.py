@@ -22,7 +22,7 @@ from common.settings import Settings
 from common.telemetry import logs
 from common.utterance import Utterance
 from ops.bench.chaos.plan import Kind, Planned
-from ops.bench.chaos.speech import InstantEngine, utterance_of
+from ops.bench.chaos.speech import InstantEngine, make_utterance
 from ops.local.signals import run_role
 from producer.shipping.drafts import Draft, Drafts, Name
 from producer.shipping.identity import new_utterance_id
@@ -158,7 +158,7 @@ class EagerProducer:
 
     def _utterance(self, number: int, ends: int, name: Name) -> Utterance:
         planned = Planned(BLOCK * number + ends, self._session, 0.0, Kind.SPEECH)
-        return utterance_of(planned, InstantEngine.name).model_copy(
+        return make_utterance(planned, InstantEngine.name).model_copy(
             update={"id": name.id, "revision": name.revision, "final": name.final}
         )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ops.bench.chaos.plan import Plan
-from ops.local.machine import free_port
+from ops.local.machine import find_free_port
 from tests.chaos.worker_processes import running_worker_processes
 from tests.support.redis_nodes import DURABLE, START_S, RedisNode, RedisNodes
 from tests.support.waiting import until_sync
@@ -29,7 +29,7 @@ def nodes() -> Iterator[list[RedisNode]]:
     with RedisNodes() as started:
         # a bus port of its own: by default it is the port and 10000, which may be no port
         nodes = [
-            started.add([*DURABLE, *CLUSTER, f"cluster-port {free_port()}"])
+            started.add([*DURABLE, *CLUSTER, f"cluster-port {find_free_port()}"])
             for _ in range(2 * MASTERS)
         ]
         until_sync(lambda: all(node.info("server") for node in nodes))

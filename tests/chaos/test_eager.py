@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from common.events import Ending, Event, Heard, Reply, Skipped, Transcript, parse_event
-from ops.bench.chaos.speech import text_of
+from ops.bench.chaos.speech import spoken_text
 from tests.chaos.eager_producer import (
     BLOCK,
     DEATHS,
@@ -93,10 +93,10 @@ async def test_every_turn_ends_once_and_nothing_unconfirmed_is_shown(
     texts = Counter(event.data.text for event in events if isinstance(event, Transcript))
     kept = {number for diary in diaries for number in diary.noted("kept")}
     ended = {number for diary in diaries for number in diary.noted("ended")}
-    assert {text: texts[text] for text in map(text_of, kept)} == dict.fromkeys(
-        map(text_of, kept), 1
+    assert {text: texts[text] for text in map(spoken_text, kept)} == dict.fromkeys(
+        map(spoken_text, kept), 1
     ), "what had reached the outbox was transcribed, whole, and once"
-    assert texts.keys() <= set(map(text_of, ended)), "what was shown had been confirmed"
+    assert texts.keys() <= set(map(spoken_text, ended)), "what was shown had been confirmed"
 
     skipped = [event for event in events if isinstance(event, Skipped)]
     reasons = Counter(event.data.reason for event in skipped)

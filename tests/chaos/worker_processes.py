@@ -8,10 +8,10 @@ from typing import Any, Final
 from common.transitions.publishing import Verdict, publish
 from ops.bench.chaos.judge import Findings, judge
 from ops.bench.chaos.plan import Kind, Plan, Planned
-from ops.bench.chaos.run import READY_S, staged
-from ops.bench.chaos.speech import InstantEngine, utterance_of
-from ops.bench.chaos.stage import Stage, llm_values
-from ops.local.machine import free_port
+from ops.bench.chaos.run import READY_S, open_stage
+from ops.bench.chaos.speech import InstantEngine, make_utterance
+from ops.bench.chaos.stage import Stage, llm_settings
+from ops.local.machine import find_free_port
 
 PATIENCE_S: Final = 90.0
 CLAIM_S: Final = 0.6
@@ -32,7 +32,7 @@ class WorkerProcesses:
     async def publish(self, session: str, kind: Kind = Kind.SPEECH) -> Planned:
         """Publish an utterance that carries the next number."""
         planned = Planned(len(self.published), session, 0.0, kind)
-        utterance = utterance_of(planned, InstantEngine.name)
+        utterance = make_utterance(planned, InstantEngine.name)
         answer = await self.stage.link.lasting(publish, self.stage.store, utterance)
         assert answer.verdict in {Verdict.ACCEPTED, Verdict.DUPLICATE}, answer
         self.published.append(planned)
@@ -68,7 +68,7 @@ def settings_of(
         "worker": {"claim_idle_s": CLAIM_S, "drain_timeout_s": 2, "backoff_max_s": 0.5},
         "limits": {"tend_after_s": 2, "max_unanswered": 1_000},
         "stt": {"model": InstantEngine.name},
-        "llm": llm_values(port),
+        "llm": llm_settings(port),
         "log": {"format": "json"},
     }
     for name, section in sections.items():
@@ -94,9 +94,9 @@ async def running_worker_processes(
     The test itself reaches it at `own_url`; `sections` are settings on top. Logs of the processes
     go to `folder`.
     """
-    port = free_port()
+    port = find_free_port()
     values = settings_of(redis_url, port, sections) | {"shards": shards}
-    async with staged(values, own_url or redis_url, folder, print) as stage:
+    async with open_stage(values, own_url or redis_url, folder, print) as stage:
         workers = WorkerProcesses(stage, port, tokens_per_s)
         workers.start_llm_server()
         stage.start_workers(stt=stt, llm=llm, slow_s=slow_s)

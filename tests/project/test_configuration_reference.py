@@ -7,24 +7,24 @@ from pathlib import Path
 import pytest
 
 from common.settings.loading import load, names, variable_of
-from ops.docs.configuration import PATH, rendered
+from ops.docs.configuration import PATH, render
 from tests.support.environments import clear_environment
 
 
 def test_the_committed_page_is_up_to_date() -> None:
-    assert PATH.read_text(encoding="utf-8") == rendered(), (
+    assert PATH.read_text(encoding="utf-8") == render(), (
         "run: .venv/bin/python -m ops.docs.configuration"
     )
 
 
 def test_every_setting_has_its_row() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (.*)$", rendered(), re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (.*)$", render(), re.MULTILINE)
     assert [variable for _, variable, _ in rows] == [variable_of(name) for name in names()]
 
 
 def test_the_example_can_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     clear_environment(monkeypatch, tmp_path)
-    example = re.search(r"```toml\n(.*?)```", rendered(), re.DOTALL)
+    example = re.search(r"```toml\n(.*?)```", render(), re.DOTALL)
     assert example is not None
     Path("earshot.toml").write_text(example[1])
     settings = load()
@@ -44,5 +44,5 @@ def test_the_example_can_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ],
 )
 def test_values_and_defaults_are_in_words(variable: str, said: str) -> None:
-    row = next(line for line in rendered().splitlines() if f"`{variable}`" in line and "|" in line)
+    row = next(line for line in render().splitlines() if f"`{variable}`" in line and "|" in line)
     assert said in row

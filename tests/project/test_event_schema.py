@@ -8,7 +8,7 @@ from hypothesis import given
 from jsonschema import Draft202012Validator
 
 from common.events import Event
-from ops.docs.event_schema import PAGE, PATH, page, rendered, schema
+from ops.docs.event_schema import PAGE, PATH, build_schema, render, render_page
 from tests.support.event_strategies import events
 
 HEARD: dict[str, Any] = {
@@ -25,19 +25,19 @@ HEARD: dict[str, Any] = {
 
 @pytest.fixture(scope="module")
 def validator() -> Draft202012Validator:
-    Draft202012Validator.check_schema(schema())
-    return Draft202012Validator(schema())
+    Draft202012Validator.check_schema(build_schema())
+    return Draft202012Validator(build_schema())
 
 
 def test_the_committed_schema_is_up_to_date() -> None:
-    assert PATH.read_text(encoding="utf-8") == rendered(), (
+    assert PATH.read_text(encoding="utf-8") == render(), (
         "run: .venv/bin/python -m ops.docs.event_schema"
     )
 
 
 def test_the_tables_of_the_page_are_up_to_date() -> None:
     text = PAGE.read_text(encoding="utf-8")
-    assert text == page(text), "run: .venv/bin/python -m ops.docs.event_schema"
+    assert text == render_page(text), "run: .venv/bin/python -m ops.docs.event_schema"
     for event in get_args(Event):
         for name in event.model_fields["data"].annotation.model_fields:
             assert f"| `{name}` |" in text
@@ -45,7 +45,7 @@ def test_the_tables_of_the_page_are_up_to_date() -> None:
 
 @given(events())
 def test_what_tail_prints_follows_the_schema(event: Event) -> None:
-    validator = Draft202012Validator(schema())
+    validator = Draft202012Validator(build_schema())
     validator.validate(json.loads(event.model_dump_json(exclude_none=True)))
 
 

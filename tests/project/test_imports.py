@@ -9,13 +9,13 @@ from ops.docs.folders import (
     PACKAGES,
     PATH,
     ImportCycle,
-    drawing,
-    floors,
-    folder_imports,
-    imports,
-    module_imports,
-    modules,
-    rendered,
+    draw,
+    find_floors,
+    find_folder_imports,
+    find_imports,
+    find_module_imports,
+    find_modules,
+    render,
 )
 
 ALLOWED = {
@@ -54,8 +54,8 @@ def package_imports() -> list[tuple[str, str, str]]:
     """Package, path and the first part of each imported name, of every module."""
     return [
         (path.parts[0], str(path), name.partition(".")[0])
-        for path in modules().values()
-        for name in imports(path)
+        for path in find_modules().values()
+        for name in find_imports(path)
     ]
 
 
@@ -87,14 +87,14 @@ def test_there_is_something_to_look_at() -> None:
 
 @pytest.mark.parametrize("depth", [2, 9])
 def test_no_folder_imports_one_above_it(depth: int) -> None:
-    graph = folder_imports(depth)
-    floor = floors(graph)  # raises ImportCycle
+    graph = find_folder_imports(depth)
+    floor = find_floors(graph)  # raises ImportCycle
     assert all(floor[target] < floor[folder] for folder in graph for target in graph[folder])
 
 
 def test_no_two_modules_import_each_other() -> None:
-    graph = module_imports()
-    floors(graph)  # raises ImportCycle
+    graph = find_module_imports()
+    find_floors(graph)  # raises ImportCycle
     assert "ops.jobs.execution" in graph["ops.jobs.registry"]
 
 
@@ -104,22 +104,22 @@ def test_an_import_inside_a_function_or_for_types_alone_counts(tmp_path: Path) -
         "if TYPE_CHECKING:\n    from ops.types import A\n"
         "def f():\n    from ops.functions import b\n"
     )
-    assert set(imports(module)) == {"ops.types.A", "ops.functions.b"}
+    assert set(find_imports(module)) == {"ops.types.A", "ops.functions.b"}
 
 
 def test_a_relative_import_names_the_module_that_it_means() -> None:
-    assert "ops.training.augment.fan" in set(imports(Path("ops/training/make_recording.py")))
+    assert "ops.training.augment.fan" in set(find_imports(Path("ops/training/make_recording.py")))
 
 
 def test_folders_that_import_each_other_are_found() -> None:
     with pytest.raises(ImportCycle, match="a -> b -> a"):
-        floors({"a": {"b"}, "b": {"a"}, "c": set()})
+        find_floors({"a": {"b"}, "b": {"a"}, "c": set()})
 
 
 def test_no_folder_is_a_heap_of_files() -> None:
     files = Counter(
         path.parent
-        for path in modules().values()
+        for path in find_modules().values()
         if path.name != "__init__.py" and path.parts[0] != "ops"
     )
     assert {str(folder): count for folder, count in files.items() if count > MOST_FILES} == {}
@@ -127,10 +127,10 @@ def test_no_folder_is_a_heap_of_files() -> None:
 
 def test_the_drawing_is_up_to_date() -> None:
     page = PATH.read_text(encoding="utf-8")
-    assert page == rendered(page), "run: python -m ops.docs.folders"
-    assert "producer/shipping" in drawing()
+    assert page == render(page), "run: python -m ops.docs.folders"
+    assert "producer/shipping" in draw()
 
 
 def test_a_page_without_a_place_for_the_drawing_is_refused() -> None:
     with pytest.raises(ValueError, match=r"architecture\.md"):
-        rendered("# How earshot works\n")
+        render("# How earshot works\n")

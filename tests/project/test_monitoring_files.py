@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ops.docs.metrics import PATH, rows
+from ops.docs.metrics import PATH, list_rows
 from tests.support.monitoring_files import (
     DASHBOARD,
     FOLDER,
@@ -105,7 +105,7 @@ def test_the_dashboards_are_mounted_where_they_are_looked_for() -> None:
 
 def test_every_metric_of_earshot_is_on_a_panel() -> None:
     shown = {re.sub(r"_bucket$", "", name) for name in named_metrics()}
-    assert {row.name for row in rows()} <= shown
+    assert {row.name for row in list_rows()} <= shown
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from redis.retry import Retry
 
 from common.closeable import Closeable
 from ops.local.die_with_parent import die_with_parent
-from ops.local.machine import free_port
+from ops.local.machine import find_free_port
 from tests.support.redis_server import EXECUTABLES
 
 START_S: Final = 30.0
@@ -88,7 +88,7 @@ class RedisNodes(Closeable):
 
     def add(self, lines: Sequence[str], *arguments: str) -> RedisNode:
         """Start a node on a free port."""
-        node = RedisNode(self._executable, free_port(), lines, *arguments)
+        node = RedisNode(self._executable, find_free_port(), lines, *arguments)
         self.nodes.append(node)
         return node
 

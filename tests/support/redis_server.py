@@ -24,7 +24,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from common.closeable import Closeable
-from ops.local.machine import free_port
+from ops.local.machine import find_free_port
 
 # "installed" is what PATH offers; "embedded" is the oldest server that earshot supports (6.2).
 EXECUTABLES: Final[Mapping[str, str | None]] = {
@@ -65,7 +65,7 @@ class RedisServer(Closeable):
         # not pytest's tmp_path: the path of a Unix socket may have about 100 characters only
         self.folder = Path(tempfile.mkdtemp(prefix="earshot-redis-"))
         self.socket = self.folder / "redis.sock"
-        self.port = free_port() if tcp else 0
+        self.port = find_free_port() if tcp else 0
         self.options = dict(options or {})
         self.pid = 0
         self._supervisor: subprocess.Popen[str] | None = None

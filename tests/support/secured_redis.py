@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from common.settings import RedisSettings
-from ops.local.machine import free_port
+from ops.local.machine import find_free_port
 from tests.support.redis_server import EXECUTABLES, RedisServer
 from tests.support.repository import ROOT
 
@@ -51,7 +51,7 @@ class SecuredRedis(RedisServer):
         options: Mapping[str, str] | None = None,
     ) -> None:
         self.secrets = secrets
-        self.tls_port = free_port()
+        self.tls_port = find_free_port()
         users = secrets / "users-and-tests.acl"
         users.write_text((secrets / "users.acl").read_text() + f"user {TESTS} ~* &* +@all\n")
         super().__init__(

@@ -25,7 +25,7 @@ from common.settings import Settings
 from common.settings.loading import load
 from common.transitions.publishing import Verdict, publish
 from ops.bench.chaos.plan import Kind, Planned
-from ops.bench.chaos.speech import InstantEngine, heard_in, text_of, utterance_of
+from ops.bench.chaos.speech import InstantEngine, make_utterance, read_number, spoken_text
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from workers.loop import reader
@@ -50,7 +50,7 @@ class HookedEngine(InstantEngine):
         self.probes = 0
 
     def transcribe(self, samples: NDArray[np.int16], language: str) -> Transcription:
-        number, _ = heard_in(samples)
+        number, _ = read_number(samples)
         self.calls.append(number)
         if hook := self.hooks.get(number):
             hook()
@@ -177,7 +177,7 @@ class WorkerTasks:
         self, number: int, *, session: str = "s", recording: bool = False, kind: Kind = Kind.SPEECH
     ) -> int:
         """Publish an utterance that carries a number; return its turn."""
-        utterance = utterance_of(Planned(number, session, 0.0, kind), InstantEngine.name)
+        utterance = make_utterance(Planned(number, session, 0.0, kind), InstantEngine.name)
         published = await self.link.lasting(publish, self.store, utterance, recording=recording)
         assert published.verdict in {Verdict.ACCEPTED, Verdict.DUPLICATE}
         return published.turn
@@ -197,7 +197,7 @@ class WorkerTasks:
 
     async def wait_for_transcripts(self, *numbers: int) -> None:
         """Wait until exactly these numbers, in any order, have been transcribed."""
-        expected = sorted(map(text_of, numbers))
+        expected = sorted(map(spoken_text, numbers))
 
         async def look() -> bool:
             return sorted(await self.transcripts()) == expected

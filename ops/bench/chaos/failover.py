@@ -15,11 +15,11 @@ from common.status.sessions import is_being_answered
 from common.status.streams import list_claims
 from common.transitions.publishing import publish
 from ops.bench.chaos.plan import Kind, Planned
-from ops.bench.chaos.run import READY_S, staged
-from ops.bench.chaos.speech import InstantEngine, utterance_of
-from ops.bench.chaos.stage import Say, Stage, llm_values, steer_llm_server, to_stderr
+from ops.bench.chaos.run import READY_S, open_stage
+from ops.bench.chaos.speech import InstantEngine, make_utterance
+from ops.bench.chaos.stage import Say, Stage, llm_settings, print_to_stderr, steer_llm_server
 from ops.local.embedded_redis import EmbeddedRedis
-from ops.local.machine import free_port
+from ops.local.machine import find_free_port
 from ops.local.supervisor import NotReady
 
 WORKERS: Final = 2  # of each role
@@ -74,10 +74,10 @@ def _spread(times: list[float]) -> dict[str, float]:
     }
 
 
-async def measure(kills: int, claim_idle_s: float, *, say: Say = to_stderr) -> Failover:
+async def measure(kills: int, claim_idle_s: float, *, say: Say = print_to_stderr) -> Failover:
     """Kill the worker that holds the work, `kills` times, LLM and STT workers in turn."""
     result = Failover(claim_idle_s)
-    port = free_port()
+    port = find_free_port()
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="earshot-failover-")))
         redis = stack.enter_context(EmbeddedRedis(folder / "redis"))
@@ -85,10 +85,10 @@ async def measure(kills: int, claim_idle_s: float, *, say: Say = to_stderr) -> F
             "redis": redis.settings,
             "worker": {"claim_idle_s": claim_idle_s, "drain_timeout_s": 1},
             "stt": {"model": InstantEngine.name, "concurrency": 1},
-            "llm": llm_values(port) | {"token_timeout_s": 30},
+            "llm": llm_settings(port) | {"token_timeout_s": 30},
             "log": {"format": "json"},
         }
-        stage = await stack.enter_async_context(staged(values, redis.url, folder, say))
+        stage = await stack.enter_async_context(open_stage(values, redis.url, folder, say))
         stage.start_llm_server(port, first_token_ms=20, tokens_per_s=FAST_TOKENS_PER_S)
         stage.start_workers(stt=WORKERS, llm=WORKERS, slow_s=TRANSCRIPTION_S)
         await stage.workers_ready(2 * WORKERS, READY_S)
@@ -110,7 +110,7 @@ async def _one(stage: Stage, role: str, number: int, port: int) -> float:
     await asyncio.to_thread(steer_llm_server, port, {"tokens_per_s": slow})
     try:
         async with asyncio.timeout(patience_s):
-            await publish(stage.store, utterance_of(planned, InstantEngine.name))
+            await publish(stage.store, make_utterance(planned, InstantEngine.name))
             victim = await _holder(stage, role, planned)
             os.kill(victim, signal.SIGKILL)
             killed_at = loop.time()

@@ -23,9 +23,9 @@ from common.events import (
 from common.keys import LLM_GROUP, SHARDS, STT_GROUP, Shard
 from common.redis.store import Store
 from common.settings import LlmSettings
-from ops.bench.chaos.plan import Kind, Planned, planted
-from ops.bench.chaos.speech import InstantEngine, text_of
-from ops.demo.recording_file import normalised, sentences
+from ops.bench.chaos.plan import Kind, Planned, planted_ids
+from ops.bench.chaos.speech import InstantEngine, spoken_text
+from ops.demo.recording_file import normalise, read_sentences
 from ops.demo.standin.api.protocol import Message
 from ops.demo.standin.wit.replies import reply_to
 from workers.llm.persona import Persona, Personas
@@ -191,16 +191,16 @@ def _check_words(
 
 def _is_right(text: str, one: Planned, model: str) -> bool:
     if model == InstantEngine.name:
-        return text == text_of(one.number, one.kind)
-    sentence = sentences()[one.number % len(sentences())]
-    return normalised(text) == normalised(sentence.text)
+        return text == spoken_text(one.number, one.kind)
+    sentence = read_sentences()[one.number % len(read_sentences())]
+    return normalise(text) == normalise(sentence.text)
 
 
 def _check_errors(
     findings: Findings, endings: Mapping[TurnKey, Ending], said: Sequence[Planned]
 ) -> None:
     """What was planted ended in an error, and nothing else."""
-    expected = planted(said)
+    expected = planted_ids(said)
     wrong = {ending.id for ending in endings.values() if isinstance(ending, Error)} ^ expected
     for utterance in sorted(wrong):
         how = "was planted and ended otherwise" if utterance in expected else "ended in an error"

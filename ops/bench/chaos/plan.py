@@ -101,6 +101,6 @@ class Plan:
         return crc32(session.encode()) % INTERRUPTING_EVERY == 0
 
 
-def planted(said: Sequence[Planned]) -> set[str]:
+def planted_ids(said: Sequence[Planned]) -> set[str]:
     """The ids of what can only end in `error`."""
     return {one.id for one in said if one.kind in PLANTED}

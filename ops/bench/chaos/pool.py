@@ -87,7 +87,7 @@ class Pool:
 
     async def _keep(self, member: Member) -> None:
         while True:
-            await _ended(member.process)
+            await _wait_for_exit(member.process)
             self._count(member)
             await asyncio.sleep(member.down_s)
             member.frozen, member.down_s = False, RESTART_S
@@ -141,7 +141,7 @@ class Pool:
     def terminate(self, name: str) -> bool:
         """SIGTERM, as an operator would; it is started again when it has ended. False while it
         starts and cannot leave in an orderly way yet."""
-        if not _listens(self.pid(name)):
+        if not _catches_sigterm(self.pid(name)):
             return False
         self._signal(name, signal.SIGTERM)
         return True
@@ -164,10 +164,10 @@ class Pool:
         for member in members:
             try:
                 async with asyncio.timeout(END_S):
-                    await _ended(member.process)
+                    await _wait_for_exit(member.process)
             except TimeoutError:
                 member.process.kill()
-                await _ended(member.process)
+                await _wait_for_exit(member.process)
 
 
 def _child(log: Path, target: Callable[..., None], args: tuple[Any, ...]) -> None:
@@ -178,7 +178,7 @@ def _child(log: Path, target: Callable[..., None], args: tuple[Any, ...]) -> Non
     target(*args)
 
 
-async def _ended(process: ForkServerProcess) -> None:
+async def _wait_for_exit(process: ForkServerProcess) -> None:
     loop = asyncio.get_running_loop()
     over = loop.create_future()
 
@@ -196,7 +196,7 @@ async def _ended(process: ForkServerProcess) -> None:
     process.join()
 
 
-def _listens(pid: int) -> bool:
+def _catches_sigterm(pid: int) -> bool:
     """Whether a process catches SIGTERM by now; where the kernel does not tell, that it does."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")

@@ -11,7 +11,7 @@ from common.redis.opening import make_link, open_store, wait_for_redis
 from common.settings import Settings
 from common.telemetry import logs
 from ops.bench.chaos.plan import Plan, Planned
-from ops.bench.chaos.speech import utterance_of
+from ops.bench.chaos.speech import make_utterance
 from ops.local.signals import run_role
 from producer.shipping.outbox import Outbox, Waiting
 from producer.shipping.shipper import Shipper
@@ -124,7 +124,7 @@ def _outbox(settings: Settings, plan: Plan, folder: Path, session: str) -> Outbo
 
 
 async def _say(outbox: Outbox, settings: Settings, planned: Planned) -> None:
-    utterance = utterance_of(planned, settings.stt.model)
+    utterance = make_utterance(planned, settings.stt.model)
     await asyncio.to_thread(partial(outbox.add, utterance, age_s=0.0))
 
 

@@ -18,10 +18,10 @@ from ops.bench.chaos.plan import Plan
 from ops.bench.chaos.pool import Deaths, Pool
 from ops.bench.chaos.proxy import Proxy
 from ops.bench.chaos.speech import InstantEngine
-from ops.bench.chaos.stage import Say, Stage, llm_values, to_stderr
-from ops.bench.chaos.storm import Dealt, Storm, schedule
+from ops.bench.chaos.stage import Say, Stage, llm_settings, print_to_stderr
+from ops.bench.chaos.storm import FaultCounts, Storm, plan_faults
 from ops.local.embedded_redis import EmbeddedRedis
-from ops.local.machine import free_port
+from ops.local.machine import find_free_port
 
 FIRST_TOKEN_MS: Final = 5.0
 TOKENS_PER_S: Final = 2_000.0
@@ -56,7 +56,7 @@ class Report:
 
     options: Options
     findings: Findings
-    dealt: Dealt
+    dealt: FaultCounts
     deaths: Deaths
     planted: int
     came_to_rest: bool
@@ -94,7 +94,7 @@ class Report:
         }
 
 
-def values_of(options: Options, redis: dict[str, str], llm_port: int) -> dict[str, Any]:
+def build_settings(options: Options, redis: dict[str, str], llm_port: int) -> dict[str, Any]:
     """The settings of a run's processes."""
     return {
         "redis": redis,
@@ -106,13 +106,13 @@ def values_of(options: Options, redis: dict[str, str], llm_port: int) -> dict[st
         },
         "limits": {"max_backlog": 300, "max_unanswered": 50, "tend_after_s": 5},
         "stt": {"model": options.engine, "concurrency": 1},
-        "llm": llm_values(llm_port),
+        "llm": llm_settings(llm_port),
         "log": {"format": "json"},
     }
 
 
 @asynccontextmanager
-async def staged(
+async def open_stage(
     values: dict[str, Any], own_url: str, folder: Path, say: Say
 ) -> AsyncIterator[Stage]:
     """A stage whose driver reaches Redis at `own_url`, with nothing started on it."""
@@ -126,7 +126,9 @@ async def staged(
             await stage.close()
 
 
-async def run(options: Options, *, folder: Path | None = None, say: Say = to_stderr) -> Report:
+async def run(
+    options: Options, *, folder: Path | None = None, say: Say = print_to_stderr
+) -> Report:
     """Bring everything up, let the storm rage, wait for rest, count.
 
     `folder` keeps the logs of the processes and Redis's data; None means a temporary one.
@@ -135,7 +137,7 @@ async def run(options: Options, *, folder: Path | None = None, say: Say = to_std
     plan = options.plan
     said = plan.said()
     rng = random.Random(f"{plan.seed} storm")
-    port = free_port()
+    port = find_free_port()
     async with AsyncExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="earshot-chaos-")))
@@ -145,8 +147,8 @@ async def run(options: Options, *, folder: Path | None = None, say: Say = to_std
             raise BadInput(f"{folder} cannot be used: {error.strerror}") from None
         redis = stack.enter_context(EmbeddedRedis(folder / "redis", fsync="always"))
         proxy = await stack.enter_async_context(Proxy(redis.socket))
-        values = values_of(options, redis.settings | {"url": proxy.url}, port)
-        stage = await stack.enter_async_context(staged(values, redis.url, folder, say))
+        values = build_settings(options, redis.settings | {"url": proxy.url}, port)
+        stage = await stack.enter_async_context(open_stage(values, redis.url, folder, say))
         stage.start_llm_server(port, first_token_ms=FIRST_TOKEN_MS, tokens_per_s=TOKENS_PER_S)
         stage.start_workers(stt=options.stt_workers, llm=options.llm_workers)
         await stage.workers_ready(options.stt_workers + options.llm_workers, READY_S)
@@ -154,7 +156,7 @@ async def run(options: Options, *, folder: Path | None = None, say: Say = to_std
         say(f"{plan.utterances} utterances in {plan.seconds:g} s, seed {plan.seed}")
         storm = Storm(stage, redis, proxy, port, rng)
         stage.start_producers(plan, options.producers)
-        planned = schedule(rng, plan.seconds, options.faults)
+        planned = plan_faults(rng, plan.seconds, options.faults)
         watching = asyncio.create_task(_report_progress(stage, say))
         try:
             await asyncio.gather(storm.rage(planned), asyncio.sleep(plan.seconds))

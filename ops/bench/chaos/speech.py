@@ -11,7 +11,7 @@ from common.audio import SAMPLE_RATE, encode
 from common.settings import SttSettings
 from common.utterance import Utterance
 from ops.bench.chaos.plan import Kind, Plan, Planned
-from ops.demo.recording_file import samples_of, sentences
+from ops.demo.recording_file import read_samples, read_sentences
 from workers.stt.engine import Engine, Transcription
 from workers.stt.whisper import load
 
@@ -24,7 +24,7 @@ POISONED: Final = 66
 DEADLY_WORD: Final = "arsenic"
 
 
-def text_of(number: int, kind: Kind = Kind.SPEECH) -> str:
+def spoken_text(number: int, kind: Kind = Kind.SPEECH) -> str:
     """What the instant engine hears in utterance `number`.
 
     The stand-in LLM answers it with this number and with those of the rounds before that were in
@@ -34,9 +34,13 @@ def text_of(number: int, kind: Kind = Kind.SPEECH) -> str:
     return f"Remind me to pass {word}gate {number}. What are my reminders?"
 
 
-def utterance_of(planned: Planned, model: str) -> Utterance:
+def make_utterance(planned: Planned, model: str) -> Utterance:
     """The utterance as a producer hands it to its outbox; `model` is the STT model it is for."""
-    samples = _numbered(planned) if model == InstantEngine.name else recorded(planned.number)
+    samples = (
+        _numbered_samples(planned)
+        if model == InstantEngine.name
+        else recorded_samples(planned.number)
+    )
     audio = encode(samples)
     if planned.kind is Kind.BROKEN:
         audio = b"fLaC" + bytes(60)
@@ -51,19 +55,19 @@ def utterance_of(planned: Planned, model: str) -> Utterance:
     )
 
 
-def _numbered(planned: Planned) -> NDArray[np.int16]:
+def _numbered_samples(planned: Planned) -> NDArray[np.int16]:
     samples = np.zeros(SAMPLES, np.int16)
     high, low = divmod(planned.number, BASE)
     samples[:4] = MARK, high, low, planned.kind.value
     return samples
 
 
-def recorded(number: int) -> NDArray[np.int16]:
+def recorded_samples(number: int) -> NDArray[np.int16]:
     """A sentence of the bundled recording, for real models."""
-    return samples_of(sentences()[number % len(sentences())])
+    return read_samples(read_sentences()[number % len(read_sentences())])
 
 
-def heard_in(samples: NDArray[np.int16]) -> tuple[int, Kind]:
+def read_number(samples: NDArray[np.int16]) -> tuple[int, Kind]:
     """The number and kind inside; raises ValueError for any other sound."""
     mark, high, low, kind = (int(sample) for sample in samples[:4])
     if mark != MARK:
@@ -81,13 +85,13 @@ class InstantEngine:
         self._slow_s = slow_s
 
     def transcribe(self, samples: NDArray[np.int16], language: str) -> Transcription:
-        number, kind = heard_in(samples)
+        number, kind = read_number(samples)
         if kind is Kind.STT_POISON:
             os._exit(POISONED)
         if self._slow_s:
             time.sleep(self._slow_s)
         return Transcription(
-            text="" if kind is Kind.NOISE else text_of(number, kind),
+            text="" if kind is Kind.NOISE else spoken_text(number, kind),
             language="en",
             language_probability=1.0,
             avg_logprob=0.0,
@@ -100,6 +104,6 @@ class InstantEngine:
         """There is nothing to warm."""
 
 
-def engine_of(settings: SttSettings, *, slow_s: float = 0.0) -> Engine:
+def make_engine(settings: SttSettings, *, slow_s: float = 0.0) -> Engine:
     """The model `instant` is made here, every other is loaded as a worker does."""
     return InstantEngine(slow_s) if settings.model == InstantEngine.name else load(settings)

@@ -21,8 +21,8 @@ from ops.bench.chaos.producer import run_producer
 from ops.bench.chaos.worker import run_worker
 from ops.demo.standin import MODEL
 from ops.demo.standin.faults import Control
-from ops.demo.standin.server import listen, serve
-from ops.local.machine import ready_workers
+from ops.demo.standin.server import open_listener, serve
+from ops.local.machine import wait_for_workers
 from ops.local.supervisor import NotReady
 
 LOOK_EVERY_S: Final = 0.25
@@ -33,7 +33,7 @@ LLM_SERVER: Final = "stand-in"
 Say = Callable[[str], None]
 
 
-def to_stderr(line: str) -> None:
+def print_to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
@@ -42,7 +42,7 @@ def run_stand_in(port: int, first_token_ms: float, tokens_per_s: float) -> None:
     control = Control(
         first_token_ms=first_token_ms, tokens_per_s=tokens_per_s, max_model_len=100_000
     )
-    serve(listen("127.0.0.1", port), control)
+    serve(open_listener("127.0.0.1", port), control)
 
 
 def steer_llm_server(port: int, knobs: dict[str, Any]) -> bool:
@@ -108,7 +108,7 @@ class Stage:
         """Wait until this many workers read; raises NotReady."""
         try:
             async with asyncio.timeout(timeout_s):
-                await ready_workers(self.link, self.store, count)
+                await wait_for_workers(self.link, self.store, count)
         except TimeoutError:
             raise NotReady(f"not ready after {timeout_s:g} s: {self.last_words()}") from None
 
@@ -179,7 +179,7 @@ class Stage:
             await asyncio.gather(self._following, return_exceptions=True)
 
 
-def llm_values(port: int) -> dict[str, Any]:
+def llm_settings(port: int) -> dict[str, Any]:
     """Settings of a worker that asks the stand-in at `port`."""
     return {
         "base_url": f"http://127.0.0.1:{port}/v1",

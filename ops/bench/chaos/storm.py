@@ -40,7 +40,7 @@ REDIS_DOWN_S: Final = (0.1, 1.5)
 
 
 @dataclass(slots=True)
-class Dealt:
+class FaultCounts:
     """How often each thing was done."""
 
     kills: int = 0
@@ -58,7 +58,7 @@ class Dealt:
         return asdict(self)
 
 
-def schedule(rng: random.Random, seconds: float, share: float = 1.0) -> list[tuple[float, str]]:
+def plan_faults(rng: random.Random, seconds: float, share: float = 1.0) -> list[tuple[float, str]]:
     """(seconds after the start, fault) in order; `share` scales how many there are."""
     begin, end = (edge * seconds for edge in CALM_EDGES)
     planned = []
@@ -83,7 +83,7 @@ class Storm:
         self._rng = rng
         self._redis_lock = asyncio.Lock()
         self._lasting: set[asyncio.Task[None]] = set()
-        self.dealt = Dealt()
+        self.dealt = FaultCounts()
         self._faults: dict[str, Callable[[], Awaitable[None]]] = {
             "kill_worker": self._kill_worker,
             "freeze_worker": self._freeze_worker,

@@ -15,8 +15,8 @@ from common.settings.loading import load
 from common.telemetry import logs
 from common.transitions.answering import Attempt
 from common.transitions.claims import Settled
-from ops.bench.chaos.speech import DEADLY_WORD, POISONED, engine_of
-from ops.local.signals import exit_now, run_role
+from ops.bench.chaos.speech import DEADLY_WORD, POISONED, make_engine
+from ops.local.signals import exit_without_threads, run_role
 from workers.llm.handler import LlmHandler
 from workers.loop.consumer_loop import ConsumerLoop
 from workers.loop.handler import Delivery, Handler, HandlerContext
@@ -47,7 +47,7 @@ def run_worker(role: str, settings: Settings, slow_s: float = 0.0) -> None:
             handler: Handler
             if role == "stt":
                 handler = SttHandler(
-                    store, settings.stt, load=lambda stt: engine_of(stt, slow_s=slow_s)
+                    store, settings.stt, load=lambda stt: make_engine(stt, slow_s=slow_s)
                 )
             else:
                 handler = MortalLlmHandler(store, settings.llm)
@@ -62,7 +62,7 @@ def run_worker(role: str, settings: Settings, slow_s: float = 0.0) -> None:
 def main(role: str, slow_s: float) -> None:
     """Run one worker; EARSHOT_STT__MODEL=instant hears the numbers inside of chaos audio."""
     run_worker(role, load(), slow_s)
-    exit_now()
+    exit_without_threads()
 
 
 if __name__ == "__main__":

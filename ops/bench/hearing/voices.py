@@ -17,7 +17,7 @@ import soxr
 from numpy.typing import NDArray
 
 from common.audio import SAMPLE_RATE
-from ops.demo.recording_file import AUDIO, FOLDER, sentences
+from ops.demo.recording_file import AUDIO, FOLDER, read_sentences
 
 Samples = NDArray[np.float32]
 
@@ -91,7 +91,7 @@ def clips(count: int) -> list[Clip]:
 def recorded() -> Iterator[Clip]:
     """The sentences of the bundled recording."""
     audio, rate = soundfile.read(AUDIO, dtype="float32")
-    for sentence in sentences():
+    for sentence in read_sentences():
         part = audio[round(sentence.start_s * rate) : round(sentence.end_s * rate)]
         yield Clip(sentence.text, (_levelled([part])[0],), sentence.voice)
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ops.demo.recording_file import normalised
+from ops.demo.recording_file import normalise
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class WordErrors:
 
 def word_errors(spoken: str, heard: str) -> WordErrors:
     """Levenshtein's distance between the words, whatever their case and punctuation."""
-    reference, hypothesis = normalised(spoken).split(), normalised(heard).split()
+    reference, hypothesis = normalise(spoken).split(), normalise(heard).split()
     row = list(range(len(hypothesis) + 1))
     for number, word in enumerate(reference, start=1):
         before, row = row, [number]

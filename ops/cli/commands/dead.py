@@ -14,8 +14,8 @@ from common.errors import BadInput, Refused
 from common.redis.opening import open_reachable_store
 from common.redis.store import Store
 from common.settings import Settings
-from ops.cli.options import redis_options, setting, settings_and_logs
-from ops.cli.terminal.conversation import one_line
+from ops.cli.options import load_settings_and_logs, redis_options, setting
+from ops.cli.terminal.conversation import to_one_line
 
 # these bring NumPy, libsndfile and Rich along, which --help must not wait for
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def command() -> None:
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool, reason: str | None) -> None:
     """List them, the oldest of each shard first."""
-    asyncio.run(_list(settings_and_logs(ctx), as_json, reason))
+    asyncio.run(_list(load_settings_and_logs(ctx), as_json, reason))
 
 
 async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
@@ -71,7 +71,7 @@ async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
                 f"{age_s / 60:.0f} min",
                 *(
                     # Text: what stands in it is nobody's markup, and no terminal's command
-                    Text(one_line(str(shown.get(name, ""))))
+                    Text(to_one_line(str(shown.get(name, ""))))
                     for name in ("session", "turn", "stage", "reason", "error")
                 ),
             )
@@ -92,7 +92,7 @@ async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
 @click.pass_context
 def show(ctx: click.Context, letter: str, save: Path | None) -> None:
     """Show one as JSON; --save writes the audio to a file."""
-    asyncio.run(_show(settings_and_logs(ctx), letter, save))
+    asyncio.run(_show(load_settings_and_logs(ctx), letter, save))
 
 
 async def _show(settings: Settings, entry: str, save: Path | None) -> None:
@@ -129,21 +129,21 @@ def replay_(
 
     Past the backlog's limit --job waits and goes on; without it those that are left are named.
     """
-    settings = settings_and_logs(ctx)
+    settings = load_settings_and_logs(ctx)
     if job:
         if not everything:
             raise BadInput("--job goes with --all")
         ctx.exit(_replay_by_job(settings, reason))
     from ops.queries.dead_letters import replay_letter
 
-    failed = asyncio.run(_each(settings, letters, everything, reason, replay_letter))
+    failed = asyncio.run(_act_on_each(settings, letters, everything, reason, replay_letter))
     ctx.exit(1 if failed else 0)
 
 
 def _replay_by_job(settings: Settings, reason: str | None) -> int:
-    from ops.cli.jobs.asking import ask_and_wait
+    from ops.cli.jobs.job_request import request_and_wait
 
-    seen = ask_and_wait(settings, "replay", "dead letters", [reason], {"reason": reason})
+    seen = request_and_wait(settings, "replay", "dead letters", [reason], {"reason": reason})
     for left in seen.result.get("left", []):
         click.echo(f"{left['letter']}: {left['why']}", err=True)
     if seen.done:
@@ -161,11 +161,13 @@ def drop_(ctx: click.Context, letters: Sequence[str], everything: bool, reason: 
     """Delete them for good."""
     from ops.queries.dead_letters import drop_letter
 
-    failed = asyncio.run(_each(settings_and_logs(ctx), letters, everything, reason, drop_letter))
+    failed = asyncio.run(
+        _act_on_each(load_settings_and_logs(ctx), letters, everything, reason, drop_letter)
+    )
     ctx.exit(1 if failed else 0)
 
 
-async def _each(
+async def _act_on_each(
     settings: Settings, entries: Sequence[str], everything: bool, reason: str | None, act: Action
 ) -> int:
     """Act on each letter that was named; returns how many could not be done."""

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from common.errors import BadInput, NoMicrophone
-from ops.cli.options import overrides, setting, settings_and_logs
+from ops.cli.options import load_settings_and_logs, overrides, setting
 
 
 @click.command("devices")
@@ -69,6 +69,6 @@ def _meter(ctx: click.Context, seconds: float | None) -> None:
     from ops.cli.terminal.level_meter import show_level
     from producer.microphone.microphone import Microphone
 
-    settings = settings_and_logs(ctx)
+    settings = load_settings_and_logs(ctx)
     with Microphone(settings.listen.device, settings.listen.frame_ms) as microphone:
         show_level(microphone, math.inf if seconds is None else seconds, settings.log)

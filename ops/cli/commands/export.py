@@ -11,8 +11,8 @@ from common.errors import BadInput
 from common.keys import check_session_id
 from common.redis.opening import make_link, open_reachable_store
 from common.settings import Settings
-from ops.cli.options import redis_options, setting, settings_and_logs
-from ops.queries.since import age, start
+from ops.cli.options import load_settings_and_logs, redis_options, setting
+from ops.queries.since import find_start, parse_age
 
 
 @click.command("export")
@@ -54,33 +54,33 @@ def command(
 
     Results stay for EARSHOT_LIMITS__RESULTS_AGE_S, a day by default.
     """
-    settings = settings_and_logs(ctx)
+    settings = load_settings_and_logs(ctx)
     if session:
         check_session_id(session)
-    age_s = age(since, now=False)
+    age_s = parse_age(since, now=False)
     if output is None:
         asyncio.run(_print(settings, age_s, kind, session))
         return
     if output.exists() and not overwrite:
         raise BadInput(f"{output} is there already: --overwrite replaces it")
-    begin = asyncio.run(_start(settings, age_s))
+    begin = asyncio.run(_find_start(settings, age_s))
     ctx.exit(_by_job(settings, since, begin, kind, session, output))
 
 
-async def _start(settings: Settings, age_s: float | None) -> str:
+async def _find_start(settings: Settings, age_s: float | None) -> str:
     async with open_reachable_store(settings) as store:
-        return await start(store, make_link(store, settings), age_s)
+        return await find_start(store, make_link(store, settings), age_s)
 
 
 async def _print(settings: Settings, age_s: float | None, kind: str, session: str) -> None:
-    from ops.jobs.tasks.export import events_of
+    from ops.jobs.tasks.export import read_kept_events
     from ops.queries.event_formats import FORMATS
 
     header, row = FORMATS[kind]
     async with open_reachable_store(settings) as store:
         link = make_link(store, settings)
-        since = await start(store, link, age_s)
-        reading = events_of(store, link, since, session, patient=False)
+        since = await find_start(store, link, age_s)
+        reading = read_kept_events(store, link, since, session, patient=False)
         click.echo(header, nl=False)
         async with aclosing(reading.events()) as events:
             async for received in events:
@@ -90,7 +90,7 @@ async def _print(settings: Settings, age_s: float | None, kind: str, session: st
 def _by_job(
     settings: Settings, since: str, begin: str, kind: str, session: str, output: Path
 ) -> int:
-    from ops.cli.jobs.asking import ask_and_wait
+    from ops.cli.jobs.job_request import request_and_wait
     from ops.jobs.shared_folder import shared_name
 
     arguments: dict[str, Any] = {
@@ -101,7 +101,7 @@ def _by_job(
     }
     # how far back, as it was said: where that begins is another place each time
     what = [arguments["output"], kind, session, since]
-    seen = ask_and_wait(settings, "export", output.name, what, arguments)
+    seen = request_and_wait(settings, "export", output.name, what, arguments)
     if not seen.done:
         return 1
     click.echo(seen.result["output"])

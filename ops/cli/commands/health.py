@@ -9,17 +9,17 @@ import click
 
 from common.errors import BadSetting, EarshotError
 from common.settings import Settings
-from ops.cli.options import setting, settings_of
+from ops.cli.options import load_settings, setting
 
 TIMEOUT_S: Final = 15.0
 """Longer than the process takes to find out that it is stuck."""
 
 ONE_LINE: Final = 10_000  # bytes
 
-ANYWHERE: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
+LOOPBACK_OF: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
 
-class Unwell(EarshotError):
+class Unhealthy(EarshotError):
     """The process cannot do its work, or does not answer."""
 
 
@@ -33,29 +33,29 @@ def command(ctx: click.Context, ready: bool) -> None:
 
     Exits 0 when all is well, 1 with a sentence when not.
     """
-    click.echo(ask(settings_of(ctx), "readyz" if ready else "healthz"))
+    click.echo(fetch_health(load_settings(ctx), "readyz" if ready else "healthz"))
 
 
-def ask(settings: Settings, page: str) -> str:
+def fetch_health(settings: Settings, page: str) -> str:
     """What a page says; raises Unwell if it says no, or nothing, BadSetting without a port."""
     host, port = settings.metrics.host, settings.metrics.port
     if not port:
         raise BadSetting("EARSHOT_METRICS__PORT is not set: nothing can be asked")
     # no proxy: the process is on this machine
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    url = f"http://{ANYWHERE.get(host, host)}:{port}/{page}"
+    url = f"http://{LOOPBACK_OF.get(host, host)}:{port}/{page}"
     try:
         with opener.open(url, timeout=TIMEOUT_S) as answer:
-            return _said(answer, url)
+            return _read_sentence(answer, url)
     except urllib.error.HTTPError as error:
-        raise Unwell(_said(error, url)) from None
+        raise Unhealthy(_read_sentence(error, url)) from None
     except (OSError, HTTPException, UnicodeError) as error:
-        raise Unwell(f"{url} does not answer ({error})") from None
+        raise Unhealthy(f"{url} does not answer ({error})") from None
 
 
-def _said(answer: Any, url: str) -> str:
+def _read_sentence(answer: Any, url: str) -> str:
     """The sentence on a page of earshot; raises Unwell for another server's page."""
     if answer.headers.get_content_type() != "text/plain":
-        raise Unwell(f"what answers at {url} is not earshot: it says {answer.status}")
+        raise Unhealthy(f"what answers at {url} is not earshot: it says {answer.status}")
     text: str = answer.read(ONE_LINE).decode(errors="replace")
     return next(iter(text.splitlines()), f"it says {answer.status}")

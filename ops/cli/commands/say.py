@@ -11,7 +11,7 @@ from common.settings import Settings
 from common.traceparent import begin
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
-from ops.cli.options import redis_options, setting, settings_and_logs
+from ops.cli.options import load_settings_and_logs, redis_options, setting
 from producer.shipping.identity import default_session, new_utterance_id
 
 
@@ -23,7 +23,7 @@ from producer.shipping.identity import default_session, new_utterance_id
 @click.pass_context
 def command(ctx: click.Context, text: str) -> None:
     """Send TEXT as if it had been spoken, for trying things out; `earshot tail` shows the reply."""
-    settings = settings_and_logs(ctx)
+    settings = load_settings_and_logs(ctx)
     if not text.strip():
         raise BadInput("there is nothing to say: TEXT is empty")
     try:

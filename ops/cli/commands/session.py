@@ -15,8 +15,8 @@ from common.settings import Settings
 from common.transitions.personas import set_persona
 from common.transitions.tending import forget
 from common.utterance import NAME
-from ops.cli.options import redis_options, settings_and_logs
-from ops.cli.terminal.conversation import one_line
+from ops.cli.options import load_settings_and_logs, redis_options
+from ops.cli.terminal.conversation import to_one_line
 
 # Rich, which --help must not wait for
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def command() -> None:
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
     """List them, the newest first."""
-    asyncio.run(_list(settings_and_logs(ctx), as_json))
+    asyncio.run(_list(load_settings_and_logs(ctx), as_json))
 
 
 async def _list(settings: Settings, as_json: bool) -> None:
@@ -75,15 +75,15 @@ def _print(found: Sequence["Session"]) -> None:
     for session in found:
         cells = (
             session.session,
-            f"{_span(session.began_s)} ago",
+            f"{_format_duration(session.began_s)} ago",
             session.turns,
             session.unanswered,
             f"{session.rounds} rounds",
             session.persona,
-            _end(session),
+            _describe_expiry(session),
         )
         # Text: square brackets in a name are no markup
-        table.add_row(*(Text(one_line(str(cell))) for cell in cells))
+        table.add_row(*(Text(to_one_line(str(cell))) for cell in cells))
     Console().print(table)
 
 
@@ -94,7 +94,7 @@ def _print(found: Sequence["Session"]) -> None:
 @click.pass_context
 def show(ctx: click.Context, session: str, as_json: bool) -> None:
     """Show what is remembered of SESSION, and its turns that have not ended."""
-    asyncio.run(_show(settings_and_logs(ctx), session, as_json))
+    asyncio.run(_show(load_settings_and_logs(ctx), session, as_json))
 
 
 async def _show(settings: Settings, name: str, as_json: bool) -> None:
@@ -112,18 +112,18 @@ async def _show(settings: Settings, name: str, as_json: bool) -> None:
 def _lines(found: "SessionContents") -> list[str]:
     session = found.session
     kept = session.expires_in_s is None
-    end = "kept until it is answered" if kept else f"forgotten {_end(session)}"
+    end = "kept until it is answered" if kept else f"forgotten {_describe_expiry(session)}"
     label = {"user": "User", "assistant": "AI  "}
     return [
-        f"Session {session.session}, begun {_span(session.began_s)} ago: {session.turns} turns,"
-        f" {session.unanswered} unanswered; {end}.",
-        f"Persona: {one_line(session.persona) or 'whom the producer names, or the default'}",
+        f"Session {session.session}, begun {_format_duration(session.began_s)} ago:"
+        f" {session.turns} turns, {session.unanswered} unanswered; {end}.",
+        f"Persona: {to_one_line(session.persona) or 'whom the producer names, or the default'}",
         *(
-            f"{label.get(message['role'], message['role'])}: {one_line(message['content'])}"
+            f"{label.get(message['role'], message['role'])}: {to_one_line(message['content'])}"
             for message in found.history
         ),
         *(
-            f"Turn {turn.turn} {turn.state}{': ' if turn.text else ''}{one_line(turn.text)}"
+            f"Turn {turn.turn} {turn.state}{': ' if turn.text else ''}{to_one_line(turn.text)}"
             for turn in found.open
         ),
     ]
@@ -141,7 +141,7 @@ def _lines(found: "SessionContents") -> list[str]:
 @click.pass_context
 def set_(ctx: click.Context, session: str, persona: str) -> None:
     """Choose who answers in SESSION, now or when it begins, for as long as it lasts."""
-    settings = settings_and_logs(ctx)
+    settings = load_settings_and_logs(ctx)
     check_session_id(session)
     if len(persona) > MAX_NAME or not re.search(NAME, persona):
         raise BadInput(f"a persona's name has at most {MAX_NAME} characters, none of them control")
@@ -173,7 +173,7 @@ def forget_(ctx: click.Context, names: Sequence[str]) -> None:
 
     What was published of them stays in the results and dead letters for as long as those are kept.
     """
-    ctx.exit(1 if asyncio.run(_forget(settings_and_logs(ctx), names)) else 0)
+    ctx.exit(1 if asyncio.run(_forget(load_settings_and_logs(ctx), names)) else 0)
 
 
 async def _forget(settings: Settings, names: Sequence[str]) -> int:
@@ -193,13 +193,13 @@ async def _forget(settings: Settings, names: Sequence[str]) -> int:
     return failed
 
 
-def _span(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"
 
 
-def _end(session: "Session") -> str:
+def _describe_expiry(session: "Session") -> str:
     if session.expires_in_s is None:
         return "not before it is answered"
-    return f"in {_span(session.expires_in_s)} if it stays quiet"
+    return f"in {_format_duration(session.expires_in_s)} if it stays quiet"

@@ -18,8 +18,8 @@ from common.redis.store import Store
 from common.settings import Settings
 from common.status.snapshot import Snapshot, take_snapshot
 from common.telemetry import logs
-from ops.cli.options import redis_options, settings_and_logs
-from ops.cli.terminal.conversation import one_line
+from ops.cli.options import load_settings_and_logs, redis_options
+from ops.cli.terminal.conversation import to_one_line
 
 LOOK_EVERY_S: Final = 1.0
 
@@ -37,41 +37,41 @@ STAGES = {
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, watch: bool) -> None:
     """Show what waits, what is in hand, who works and what died."""
-    settings = settings_and_logs(ctx)
+    settings = load_settings_and_logs(ctx)
     if watch:
         logs.set_up(settings.log.model_copy(update={"level": "error"}))  # the rest is in sight
         try:
             asyncio.run(_watch(settings, as_json))
         except KeyboardInterrupt:
             ctx.exit(0)
-    census = asyncio.run(_census(settings))
+    census = asyncio.run(_read_census(settings))
     if as_json:
         click.echo(json.dumps(census.as_dict()))
     else:
-        Console().print(shown(census))
+        Console().print(render(census))
 
 
 async def _watch(settings: Settings, as_json: bool) -> None:
     """Look for ever; an absence of Redis is part of what there is to see."""
     console = Console()
     async with open_store(settings) as store:
-        looks = _looks(store, settings)
+        looks = _poll(store, settings)
         if console.is_terminal and not as_json:
             with Live(console=console, auto_refresh=False, screen=True) as live:
                 async for census in looks:
-                    live.update(_screen(census), refresh=True)
+                    live.update(_render_or_explain(census), refresh=True)
         async for census in looks:
             if not as_json:
-                console.print(_screen(census), "")
+                console.print(_render_or_explain(census), "")
             elif isinstance(census, Snapshot):
                 click.echo(json.dumps(census.as_dict()))
 
 
-def _screen(census: Snapshot | str) -> RenderableType:
-    return shown(census) if isinstance(census, Snapshot) else Text(census)
+def _render_or_explain(census: Snapshot | str) -> RenderableType:
+    return render(census) if isinstance(census, Snapshot) else Text(census)
 
 
-async def _looks(store: Store, settings: Settings) -> AsyncIterator[Snapshot | str]:
+async def _poll(store: Store, settings: Settings) -> AsyncIterator[Snapshot | str]:
     """The census each second, or the sentence why there is none."""
     link = make_link(store, settings)
     while True:
@@ -84,12 +84,12 @@ async def _looks(store: Store, settings: Settings) -> AsyncIterator[Snapshot | s
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _census(settings: Settings) -> Snapshot:
+async def _read_census(settings: Settings) -> Snapshot:
     async with open_reachable_store(settings) as store:
         return await take_snapshot(store)
 
 
-def shown(census: Snapshot) -> RenderableType:
+def render(census: Snapshot) -> RenderableType:
     """What a person reads."""
     table = Table("stage", "waiting", "in hand", "oldest", box=None, pad_edge=False)
     for name, stage in census.stages.items():
@@ -117,5 +117,5 @@ def shown(census: Snapshot) -> RenderableType:
             f"{max(0, time.time() - worker.started_at) / 60:.0f} min",
         )
         # Text: square brackets in a worker's sentence are no markup
-        workers.add_row(*(Text(one_line(str(cell))) for cell in cells))
+        workers.add_row(*(Text(to_one_line(str(cell))) for cell in cells))
     return Group(table, Text(counts), workers)

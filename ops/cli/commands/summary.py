@@ -9,7 +9,7 @@ from common.keys import check_session_id
 from common.redis.opening import open_reachable_store
 from common.settings import Settings
 from common.status.sessions import read_extent
-from ops.cli.options import redis_options, setting, settings_and_logs
+from ops.cli.options import load_settings_and_logs, redis_options, setting
 
 
 @click.command("summary")
@@ -23,12 +23,12 @@ def command(ctx: click.Context, session: str) -> None:
     One that was made already, when the conversation ended or was asked about before, is printed
     again as long as nothing was said since.
     """
-    settings = settings_and_logs(ctx)
+    settings = load_settings_and_logs(ctx)
     check_session_id(session)
-    epoch, turn = asyncio.run(_extent(settings, session))
-    from ops.cli.jobs.asking import ask_and_wait
+    epoch, turn = asyncio.run(_read_extent(settings, session))
+    from ops.cli.jobs.job_request import request_and_wait
 
-    seen = ask_and_wait(
+    seen = request_and_wait(
         settings,
         "summary",
         session,
@@ -41,7 +41,7 @@ def command(ctx: click.Context, session: str) -> None:
     ctx.exit(0 if seen.done else 1)
 
 
-async def _extent(settings: Settings, session: str) -> tuple[int, int]:
+async def _read_extent(settings: Settings, session: str) -> tuple[int, int]:
     """Epoch and last turn of a conversation; raises BadInput if there is none."""
     async with open_reachable_store(settings) as store:
         extent = await read_extent(store, session)

@@ -15,9 +15,9 @@ from common.redis.opening import make_link, open_reachable_store, open_store, wa
 from common.results.subscriber import Subscriber
 from common.settings import LogSettings, Settings
 from common.telemetry import logs
-from ops.cli.options import log_options, redis_options, settings_and_logs
+from ops.cli.options import load_settings_and_logs, log_options, redis_options
 from ops.cli.terminal.conversation import Conversation
-from ops.queries.since import age, start
+from ops.queries.since import find_start, parse_age
 
 READER_LEFT_S = 0.5  # how soon it is noticed
 
@@ -50,8 +50,8 @@ def command(
     """
     if deltas and not as_json:
         raise BadInput("--deltas goes with --json: a terminal shows replies as they stream anyway")
-    settings = settings_and_logs(ctx)
-    age_s = age(since)
+    settings = load_settings_and_logs(ctx)
+    age_s = parse_age(since)
     if session is not None:
         check_session_id(session)
     try:
@@ -78,7 +78,7 @@ async def _tail(
         subscriber = Subscriber(
             store,
             link,
-            since=await start(store, link, age_s),
+            since=await find_start(store, link, age_s),
             deltas=is_live or deltas,
             session=session,
             follow=follow,
@@ -89,7 +89,7 @@ async def _tail(
             if is_live
             else _print(subscriber, conversation, as_json)
         )
-        leaving = asyncio.create_task(_reader_left())
+        leaving = asyncio.create_task(_wait_for_reader_to_leave())
         try:
             await asyncio.wait({printing, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -132,7 +132,7 @@ async def _print(subscriber: Subscriber, conversation: Conversation, as_json: bo
                 click.echo(line)
 
 
-async def _reader_left() -> None:
+async def _wait_for_reader_to_leave() -> None:
     """Until whoever reads our pipe has gone; a quiet stream would not let us notice by writing."""
     try:
         output = sys.stdout.fileno()

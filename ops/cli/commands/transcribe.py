@@ -13,7 +13,7 @@ from common.redis.opening import make_link, open_reachable_store
 from common.redis.server import now_ms
 from common.settings import Settings
 from common.stopping import run_until_stopped
-from ops.cli.options import log_options, redis_options, setting, settings_and_logs
+from ops.cli.options import load_settings_and_logs, log_options, redis_options, setting
 from ops.local.process_exit import INTERRUPTED
 from ops.local.signals import run_role
 
@@ -70,16 +70,16 @@ def command(
     earshot transcribe *.wav --output transcripts/
     earshot transcribe talk.mp3 --here               without `earshot jobs`
     """
-    settings = settings_and_logs(ctx)
+    settings = load_settings_and_logs(ctx)
     if sum((here, detach, attach is not None)) > 1 or (attach is None) != bool(files):
         raise BadInput("name recordings, with --here or --detach if you like, or --attach a JOB")
     if attach is not None:
         ctx.exit(_watch(settings, {attach: attach}))
-    requests = asyncio.run(_asked(settings, files, kind, output, overwrite))
-    ctx.exit(_here(settings, requests) if here else _enqueue(settings, requests, detach))
+    requests = asyncio.run(_make_requests(settings, files, kind, output, overwrite))
+    ctx.exit(_transcribe_here(settings, requests) if here else _enqueue(settings, requests, detach))
 
 
-async def _asked(
+async def _make_requests(
     settings: Settings,
     files: Sequence[Path],
     kind: "FormatName | None",
@@ -88,7 +88,7 @@ async def _asked(
 ) -> list["Request"]:
     from ops.jobs.transcribe.request import make_request
 
-    targets = [_target(file, kind, output, len(files)) for file in files]
+    targets = [_choose_target(file, kind, output, len(files)) for file in files]
     if len({target.resolve() for target, _ in targets}) < len(targets):
         raise BadInput("two of these recordings would be written to the same transcript")
     recordings = {file.resolve() for file in files}
@@ -107,7 +107,7 @@ async def _asked(
     ]
 
 
-def _target(
+def _choose_target(
     file: Path, kind: "FormatName | None", output: Path | None, count: int
 ) -> tuple[Path, "FormatName"]:
     from ops.jobs.transcribe.formats import FORMATS
@@ -125,14 +125,14 @@ def _target(
 
 def _enqueue(settings: Settings, requests: Sequence["Request"], detach: bool) -> int:
     from ops.jobs.connection import reached
-    from ops.jobs.queues import enqueue, job_id
+    from ops.jobs.queues import enqueue, make_job_id
 
     names: dict[str, str] = {}
     with reached(settings) as redis:
         for request in requests:
             # the run is new each time; what makes it the same job is what is wanted
             wanted = request.model_dump(exclude={"run", "session", "since"})
-            identity = job_id(KIND, *wanted.values())
+            identity = make_job_id(KIND, *wanted.values())
             arguments = request.model_dump()
             job, is_new = enqueue(redis, settings.jobs, KIND, identity, arguments, again="always")
             names[job.id] = Path(request.file).name
@@ -142,12 +142,12 @@ def _enqueue(settings: Settings, requests: Sequence["Request"], detach: bool) ->
 
 
 def _watch(settings: Settings, names: dict[str, str]) -> int:
-    from ops.cli.jobs.bars import Bars
-    from ops.cli.jobs.watching import watch
+    from ops.cli.jobs.job_state import watch
+    from ops.cli.jobs.progress_bars import ProgressBars
     from ops.jobs.connection import reached
 
     try:
-        with reached(settings) as redis, Bars(names) as bars:
+        with reached(settings) as redis, ProgressBars(names) as bars:
             ended = watch(
                 redis,
                 dict.fromkeys(names, KIND),
@@ -160,14 +160,14 @@ def _watch(settings: Settings, names: dict[str, str]) -> int:
     failed = 0
     for identity, seen in ended.items():
         if seen.done:
-            failed += _told(names[identity], seen.result)
+            failed += _print_result(names[identity], seen.result)
         else:
             click.echo(f"{names[identity]}: {seen.error}", err=True)
             failed += 1
     return 1 if failed else 0
 
 
-def _told(name: str, result: Any) -> int:
+def _print_result(name: str, result: Any) -> int:
     """Say what came out; 1 if something is missing from it."""
     click.echo(result.get("output", ""))
     for hole in result.get("holes", []):
@@ -180,12 +180,12 @@ def _told(name: str, result: Any) -> int:
     return 1 if result.get("holes") or damage else 0
 
 
-def _here(settings: Settings, requests: Sequence["Request"]) -> int:
+def _transcribe_here(settings: Settings, requests: Sequence["Request"]) -> int:
     failed = 0
 
     async def role(stop: asyncio.Event) -> None:
         nonlocal failed
-        task = asyncio.create_task(_each_here(settings, requests))
+        task = asyncio.create_task(_transcribe_each(settings, requests))
         await run_until_stopped(stop, task)
         if task.cancelled():
             click.echo("Given up; nothing was written.", err=True)
@@ -197,15 +197,15 @@ def _here(settings: Settings, requests: Sequence["Request"]) -> int:
     return failed
 
 
-async def _each_here(settings: Settings, requests: Sequence["Request"]) -> int:
-    from ops.cli.jobs.bars import Bars
+async def _transcribe_each(settings: Settings, requests: Sequence["Request"]) -> int:
+    from ops.cli.jobs.progress_bars import ProgressBars
     from ops.jobs.transcribe.job import transcribe
 
     failed = 0
     names = {request.run: Path(request.file).name for request in requests}
     async with open_reachable_store(settings) as store:
         link = make_link(store, settings)
-        with Bars(names) as bars:
+        with ProgressBars(names) as bars:
             for request in requests:
                 try:
                     result = await transcribe(
@@ -222,5 +222,5 @@ async def _each_here(settings: Settings, requests: Sequence["Request"]) -> int:
                     click.echo(f"{names[request.run]}: {error}", err=True)
                     failed = 1
                     continue
-                failed |= _told(names[request.run], result)
+                failed |= _print_result(names[request.run], result)
     return failed

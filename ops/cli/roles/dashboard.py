@@ -5,7 +5,7 @@ import asyncio
 import click
 
 from common.settings import Settings
-from ops.cli.options import log_options, redis_options, setting, settings_and_logs
+from ops.cli.options import load_settings_and_logs, log_options, redis_options, setting
 from ops.local.signals import run_role
 
 
@@ -21,7 +21,7 @@ def command(ctx: click.Context) -> None:
     Without EARSHOT_DASHBOARD__TOKEN only this machine is served. With one, the page asks for it,
     and programs send it as `Authorization: Bearer TOKEN`.
     """
-    settings = settings_and_logs(ctx)
+    settings = load_settings_and_logs(ctx)
     run_role(lambda stop: _run(settings, stop))
 
 

@@ -17,9 +17,9 @@ from common.settings.loading import load
 from common.settings.masking import mask_password
 from common.telemetry import logs
 from ops.cli.terminal.conversation import Conversation
-from ops.demo.recording_file import AUDIO, normalised, sentences
+from ops.demo.recording_file import AUDIO, normalise, read_sentences
 from ops.local.embedded_redis import WITHOUT_CREDENTIALS
-from ops.local.machine import Machine, configured, machine
+from ops.local.machine import Machine, chosen_settings, run_machine
 from ops.local.process_exit import INTERRUPTED
 from ops.local.signals import run_role
 from ops.local.supervisor import NotReady, RoleEnded, StopRequested
@@ -48,13 +48,13 @@ def command(ctx: click.Context, as_json: bool, verbose: bool) -> None:
 
     Exits 0 when every sentence was answered and nothing was lost.
     """
-    show = Show(as_json, verbose)
+    show = DemoOutput(as_json, verbose)
     logs.set_up(LogSettings(level="warning"))
     run_role(lambda stop: _demo(show, stop))
     ctx.exit(show.status)
 
 
-class Show:
+class DemoOutput:
     """What the demo prints: the conversation, or JSON; and the roles' lines if it comes to that."""
 
     def __init__(self, as_json: bool, verbose: bool) -> None:
@@ -95,8 +95,8 @@ class Show:
     def finish(self) -> None:
         """Print the summary and settle the exit status."""
         summary = self.tally.summary()
-        heard = [normalised(self._texts[turn]) for turn in self._answered & self._texts.keys()]
-        spoken = [normalised(sentence.text) for sentence in sentences()]
+        heard = [normalise(self._texts[turn]) for turn in self._answered & self._texts.keys()]
+        spoken = [normalise(sentence.text) for sentence in read_sentences()]
         exact = sum(sentence in heard for sentence in spoken)
         answered = summary["replies"] + summary["merged"]
         good = answered >= len(spoken) and not summary["lost"] and not summary["errors"]
@@ -111,18 +111,18 @@ class Show:
             f" {exact} of {len(spoken)} sentences word for word."
         )
         if not good:
-            self.confess()
+            self.print_role_lines()
 
-    def confess(self) -> None:
+    def print_role_lines(self) -> None:
         """The last lines of the roles, for whoever has to find out what went wrong."""
         if not self._verbose:
             for line in self._log:
                 click.echo(line, err=True)
 
 
-async def _demo(show: Show, stop: asyncio.Event) -> None:
+async def _demo(show: DemoOutput, stop: asyncio.Event) -> None:
     settings = load({"redis": WITHOUT_CREDENTIALS})
-    chosen = configured(settings, {})
+    chosen = chosen_settings(settings, {})
     values: dict[str, Any] = {
         "shards": 1,
         "stt": {"model": "demo"},
@@ -138,27 +138,27 @@ async def _demo(show: Show, stop: asyncio.Event) -> None:
         f" (model {values['stt']['model']}), 1 LLM worker ({llm})..."
     )
     try:
-        async with machine(
+        async with run_machine(
             values, stop, show.log_line, redis_folder=None, own_redis=True, stand_in=stand_in
         ) as parts:
             await parts.start_workers(stt=2, llm=1)
-            await parts.ready(START_S)
+            await parts.wait_until_ready(START_S)
             await _play(parts, show)
     except StopRequested:
         show.status = INTERRUPTED
     except (RoleEnded, NotReady):
-        show.confess()
+        show.print_role_lines()
         raise
 
 
-async def _play(parts: Machine, show: Show) -> None:
-    show.note(f"Playing {sentences()[-1].end_s:.0f} s of speech, at the speed of speech.\n")
+async def _play(parts: Machine, show: DemoOutput) -> None:
+    show.note(f"Playing {read_sentences()[-1].end_s:.0f} s of speech, at the speed of speech.\n")
     with TemporaryDirectory(prefix="earshot-") as outbox:
         arguments = ["--input", str(AUDIO), "--realtime", "--outbox", outbox]
         await parts.start("listen", "listen", *arguments, restart=False)
         following = asyncio.create_task(_follow(parts, show))
         try:
-            over = _all_ended(parts.supervisor.ended("listen"), show.tally)
+            over = _wait_for_all_turns(parts.supervisor.ended("listen"), show.tally)
             await parts.supervisor.until(over, stop=parts.stop)
         finally:
             following.cancel()
@@ -166,13 +166,13 @@ async def _play(parts: Machine, show: Show) -> None:
     show.finish()
 
 
-async def _follow(parts: Machine, show: Show) -> None:
+async def _follow(parts: Machine, show: DemoOutput) -> None:
     subscriber = Subscriber(parts.store, parts.link, since="0-0", deltas=False)
     async for received in subscriber.events():
         show.event(received.event)
 
 
-async def _all_ended(listening: Awaitable[int], tally: Tally) -> None:
+async def _wait_for_all_turns(listening: Awaitable[int], tally: Tally) -> None:
     """The recording has been played, and every turn that was heard has ended."""
     await listening
     with suppress(TimeoutError):

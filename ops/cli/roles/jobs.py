@@ -8,8 +8,8 @@ import click
 from common.redis.opening import open_reachable_store
 from common.settings import Settings
 from common.transitions.tending import forget
-from ops.cli.options import log_options, redis_options, setting, settings_and_logs
-from ops.cli.terminal.conversation import one_line
+from ops.cli.options import load_settings_and_logs, log_options, redis_options, setting
+from ops.cli.terminal.conversation import to_one_line
 from ops.local.signals import run_role
 
 
@@ -28,7 +28,7 @@ def command(ctx: click.Context) -> None:
     """
     if ctx.invoked_subcommand is not None:
         return
-    settings = settings_and_logs(ctx, role="jobs")
+    settings = load_settings_and_logs(ctx, role="jobs")
     from ops.jobs.service import serve
 
     run_role(lambda stop: serve(settings, stop))
@@ -41,16 +41,16 @@ def command(ctx: click.Context) -> None:
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
     """List the jobs there are, and what became of those that ended."""
-    settings = settings_and_logs(ctx)
+    settings = load_settings_and_logs(ctx)
     from rich.console import Console
     from rich.table import Column, Table
     from rich.text import Text
 
-    from ops.cli.jobs.listing import listed
+    from ops.cli.jobs.job_list import list_jobs
     from ops.jobs.connection import reached
 
     with reached(settings) as connection:
-        jobs = listed(connection)
+        jobs = list_jobs(connection)
     if as_json:
         for job in jobs:
             click.echo(json.dumps(job.as_dict()))
@@ -72,7 +72,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     Console().print(table)
     for job in jobs:
         if job.error:
-            click.echo(f"\n{job.job}: {one_line(job.error)}")
+            click.echo(f"\n{job.job}: {to_one_line(job.error)}")
 
 
 @command.command("cancel")
@@ -82,8 +82,8 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 @click.pass_context
 def cancel_(ctx: click.Context, job: str) -> None:
     """Stop a job, or take it out of the queue; nothing of it is written."""
-    settings = settings_and_logs(ctx)
-    from ops.cli.jobs.listing import cancel
+    settings = load_settings_and_logs(ctx)
+    from ops.cli.jobs.job_list import cancel
     from ops.jobs.connection import reached
 
     with reached(settings) as connection:

@@ -16,7 +16,7 @@ from common.settings import Settings
 from common.telemetry import logs
 from common.telemetry.monitoring import monitored
 from common.telemetry.tracing import tracing
-from ops.cli.options import log_options, redis_options, setting, settings_of
+from ops.cli.options import load_settings, log_options, redis_options, setting
 from ops.cli.terminal.mute_signal import MuteSignal
 from ops.local.signals import run_role
 
@@ -68,7 +68,7 @@ def command(ctx: click.Context, input_: str | None, realtime: bool) -> None:
     arecord -f S16_LE -r 16000 -c 1 -t raw | earshot listen --input -
     """
     signals = MuteSignal()
-    settings = settings_of(ctx)
+    settings = load_settings(ctx)
     if realtime and input_ is None:
         raise BadInput("--realtime goes with --input: a microphone is as fast as speech anyway")
     mute = _mute(settings)
@@ -108,7 +108,7 @@ async def _listen(
     realtime: bool,
     stop: asyncio.Event,
 ) -> None:
-    from ops.cli.terminal.listening import Listening
+    from ops.cli.terminal.listen_display import ListenDisplay
     from producer.listen import listen
     from producer.microphone.devices import strip_card_number
     from producer.readiness import describe_problem, explain_not_ready
@@ -123,7 +123,7 @@ async def _listen(
     detector = SpeechTimer(choose_detector(options))
     heard = MutableSource(source, mute)
     async with AsyncExitStack() as stack:
-        if not await _entered(heard, stop):
+        if not await _open_source(heard, stop):
             return
         stack.push(heard)
         name = strip_card_number(source.name) if source.is_live else Path(source.name).stem
@@ -132,7 +132,7 @@ async def _listen(
         traces = stack.enter_context(tracing(settings.traces, "listen", session))
         store = await stack.enter_async_context(open_store(settings, traces))
         link = make_link(store, settings)
-        listening = Listening(
+        listening = ListenDisplay(
             heard, mute, detector, outbox, partial(describe_problem, source, link)
         )
         pages = monitored(
@@ -142,7 +142,7 @@ async def _listen(
         )
         await stack.enter_async_context(pages)
         stack.enter_context(
-            listening.shown(settings.log, signals, reads_stdin=source.name == "stdin")
+            listening.show(settings.log, signals, reads_stdin=source.name == "stdin")
         )
         await listen(
             heard,
@@ -159,7 +159,7 @@ async def _listen(
         )
 
 
-async def _entered(source: "Source", stop: asyncio.Event) -> bool:
+async def _open_source(source: "Source", stop: asyncio.Event) -> bool:
     """Open the source, unless the end is asked for first: a sound server may hang."""
     opening = asyncio.create_task(asyncio.to_thread(source.__enter__))
     stopping = asyncio.create_task(stop.wait())

@@ -7,7 +7,7 @@ import click
 from common.redis.opening import open_store
 from common.settings import Settings
 from common.telemetry.tracing import tracing
-from ops.cli.options import log_options, redis_options, setting, settings_and_logs
+from ops.cli.options import load_settings_and_logs, log_options, redis_options, setting
 from ops.local.signals import run_role
 from workers.loop.consumer_loop import ConsumerLoop
 from workers.loop.registration import consumer_name
@@ -29,7 +29,7 @@ def command(ctx: click.Context) -> None:
     SIGTERM or Ctrl+C finishes the work in hand and leaves; a second one exits now.
     """
     name = consumer_name("llm")
-    settings = settings_and_logs(ctx, worker=name)
+    settings = load_settings_and_logs(ctx, worker=name)
     run_role(lambda stop: _run(settings, name, stop))
 
 

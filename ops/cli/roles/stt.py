@@ -7,8 +7,8 @@ import click
 from common.redis.opening import open_store
 from common.settings import Settings
 from common.telemetry.tracing import tracing
-from ops.cli.options import log_options, redis_options, setting, settings_and_logs
-from ops.local.signals import exit_now, run_role
+from ops.cli.options import load_settings_and_logs, log_options, redis_options, setting
+from ops.local.signals import exit_without_threads, run_role
 from workers.loop.consumer_loop import ConsumerLoop
 from workers.loop.registration import consumer_name
 
@@ -28,9 +28,9 @@ def command(ctx: click.Context) -> None:
     SIGTERM or Ctrl+C finishes the work in hand and leaves; a second one exits now.
     """
     name = consumer_name("stt")
-    settings = settings_and_logs(ctx, worker=name)
+    settings = load_settings_and_logs(ctx, worker=name)
     run_role(lambda stop: _run(settings, name, stop))
-    exit_now()
+    exit_without_threads()
 
 
 async def _run(settings: Settings, name: str, stop: asyncio.Event) -> None:

@@ -12,11 +12,11 @@ from common.errors import BadSetting
 from common.results.subscriber import Subscriber
 from common.settings import Settings
 from common.settings.masking import mask_password
-from ops.cli.options import log_options, overrides, setting, settings_and_logs
+from ops.cli.options import load_settings_and_logs, log_options, overrides, setting
 from ops.cli.terminal.conversation import Conversation
-from ops.local.machine import Machine, configured, machine
+from ops.local.machine import Machine, chosen_settings, run_machine
 from ops.local.signals import run_role
-from ops.local.supervisor import StopRequested, to_stderr
+from ops.local.supervisor import StopRequested, print_to_stderr
 
 ANNOUNCED = "Dashboard: "
 """How the dashboard says where it is."""
@@ -58,7 +58,7 @@ def command(
     answers, whose wit is canned. The dashboard is served where its part is installed. The
     conversation is printed; Ctrl+C ends everything.
     """
-    settings = settings_and_logs(ctx)
+    settings = load_settings_and_logs(ctx)
     listen = None if no_listen else (["--input", input_, "--realtime"] if input_ else [])
     values = overrides(ctx)
 
@@ -66,7 +66,7 @@ def command(
         if line.startswith(ANNOUNCED):
             click.echo(line, err=True)
         elif verbose or LOUD.search(line):
-            to_stderr(name, line)
+            print_to_stderr(name, line)
 
     web = not no_dashboard
     run_role(lambda stop: _up(settings, values, stt, llm, listen, web, on_line, stop))
@@ -82,11 +82,11 @@ async def _up(
     on_line: Callable[[str, str], None],
     stop: asyncio.Event,
 ) -> None:
-    chosen = configured(settings, values)
+    chosen = chosen_settings(settings, values)
     own_redis, stand_in = "redis.url" not in chosen, "llm.base_url" not in chosen
     folder = user_data_path("earshot") / "redis"
     try:
-        async with machine(
+        async with run_machine(
             values,
             stop,
             on_line,
@@ -98,7 +98,7 @@ async def _up(
             if web:
                 await _start_dashboard(parts)
             await parts.start_workers(stt=stt, llm=llm)
-            await parts.ready(None)
+            await parts.wait_until_ready(None)
             if listen is not None:
                 await parts.start("listen", "listen", *listen, restart=not listen)
             click.echo("Ready. Ctrl+C ends it.\n", err=True)
@@ -110,12 +110,12 @@ async def _up(
 async def _start_dashboard(parts: Machine) -> None:
     """Serve the web page, where that can be: nothing else depends on it."""
     try:
-        from ops.dashboard.server import address, listen
+        from ops.dashboard.server import choose_address, open_listener
     except ModuleNotFoundError:
         return  # its part is not installed
     options = parts.settings.dashboard
     try:
-        listen(address(options), options.port).close()
+        open_listener(choose_address(options), options.port).close()
     except BadSetting as error:
         click.echo(f"No dashboard: {error}", err=True)
     else:

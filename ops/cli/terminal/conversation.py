@@ -44,9 +44,9 @@ class Conversation:
         """The same lines, for who shows them in colours."""
         match event:
             case Transcript(data=data):
-                yield self._line(event, "user", data.text, _transcribed(data.timings))
+                yield self._line(event, "user", data.text, _describe_transcript_time(data.timings))
             case Reply(data=data):
-                notes = [_replied(data.timings)]
+                notes = [_describe_reply_times(data.timings)]
                 if data.interrupted:
                     notes.append("interrupted")
                 elif data.finish_reason == "length":
@@ -78,25 +78,25 @@ class Conversation:
     ) -> Line:
         return Line(
             kind,
-            one_line(text),
+            to_one_line(text),
             note,
-            one_line(event.session) if self._sessions else "",
+            to_one_line(event.session) if self._sessions else "",
         )
 
 
-def one_line(text: str) -> str:
+def to_one_line(text: str) -> str:
     """Without what a terminal would obey: it may come from anybody's model or client."""
     return " ".join(CONTROL.sub(" ", text).split())
 
 
-def _transcribed(timings: Timings) -> str:
+def _describe_transcript_time(timings: Timings) -> str:
     # what was transcribed early is shown when the silence has confirmed it
     known = [time for time in (timings.transcribed, timings.committed) if time is not None]
     shown = max(known) if timings.transcribed is not None else None
     return "" if shown is None else f"transcript {shown:.0f} ms"
 
 
-def _replied(timings: Timings) -> str:
+def _describe_reply_times(timings: Timings) -> str:
     parts = []
     if timings.first_token is not None:
         parts.append(f"first token {timings.first_token:.0f} ms")

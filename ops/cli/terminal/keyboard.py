@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Final
 
-from ops.local.process_exit import at_the_last_moment
+from ops.local.process_exit import restore_on_exit
 
 _LOOK_EVERY_S: Final = 0.5
 """How soon it is noticed that a shell has given the terminal to us, or to another job."""
 
 
 @contextmanager
-def keys(pressed: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
+def read_keys(pressed: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
     """Calls `pressed` in the event loop with each key; yields what tells whether there is a
     keyboard now.
 
@@ -35,9 +35,9 @@ def keys(pressed: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
     keyboard = _Keyboard(terminal, pressed, termios, tty)
     with ExitStack() as stack:
         stack.callback(os.close, terminal)
-        stack.callback(keyboard.leave)
-        stack.enter_context(at_the_last_moment(keyboard.leave))
-        keyboard.look()
+        stack.callback(keyboard.restore)
+        stack.enter_context(restore_on_exit(keyboard.restore))
+        keyboard.check()
         yield lambda: keyboard.is_ours
 
 
@@ -54,22 +54,22 @@ class _Keyboard:
         self._next: asyncio.TimerHandle | None = None
         self.is_ours = False
 
-    def look(self) -> None:
+    def check(self) -> None:
         """Take the terminal if it has become ours, let go of it if it is no longer."""
         if not self._in_foreground():
-            self._let_go()
+            self._release()
         elif not (self.is_ours and self._is_by_keys()):  # after Ctrl+Z and `fg` it is by lines
             self._take()
-        self._next = self._loop.call_later(_LOOK_EVERY_S, self.look)
+        self._next = self._loop.call_later(_LOOK_EVERY_S, self.check)
 
-    def leave(self) -> None:
+    def restore(self) -> None:
         """Set the terminal back."""
         if self._next is not None:
             self._next.cancel()
         if self.is_ours and self._in_foreground():
             with suppress(self._termios.error):  # it was closed
                 self._termios.tcsetattr(self._terminal, self._termios.TCSANOW, self._before)
-        self._let_go()
+        self._release()
 
     def _in_foreground(self) -> bool:
         try:
@@ -96,13 +96,13 @@ class _Keyboard:
         self.is_ours = True
         self._loop.add_reader(self._terminal, self._read)
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         self.is_ours = False
         self._loop.remove_reader(self._terminal)
 
     def _read(self) -> None:
         if not self._in_foreground():
-            self._let_go()
+            self._release()
             return
         try:
             read = os.read(self._terminal, 64)
@@ -111,6 +111,6 @@ class _Keyboard:
         except OSError:
             read = b""
         if not read:  # the terminal has gone
-            self._let_go()
+            self._release()
         for key in read.decode("utf-8", "ignore"):
             self._pressed(key)

@@ -13,7 +13,7 @@ from rich.text import Text
 from common.audio import SAMPLE_RATE
 from common.settings import LogSettings
 from common.telemetry import logs
-from ops.cli.terminal.meter import meter
+from ops.cli.terminal.meter import draw_meter
 from producer.sources.level import peak_dbfs, rms_dbfs
 from producer.sources.source import Source
 
@@ -26,18 +26,18 @@ def show_level(source: Source, seconds: float, settings: LogSettings) -> None:
     on a terminal, otherwise as a line a second. Warnings are logged above it."""
     console = Console()
     if not console.is_terminal:
-        for audio in _stretches(source, seconds, _PRINTED_S):
+        for audio in _chunks(source, seconds, _PRINTED_S):
             click.echo(f"{rms_dbfs(audio):.0f} dB, peak {peak_dbfs(audio):.0f} dB")
         return
     with Live(console=console, auto_refresh=False, transient=True) as live:
         logs.set_up(settings)  # anew: stderr is now what prints above the meter
-        for audio in _stretches(source, seconds, _SHOWN_S):
-            line = Text(f"{source.name}  ").append_text(meter(rms_dbfs(audio)))
+        for audio in _chunks(source, seconds, _SHOWN_S):
+            line = Text(f"{source.name}  ").append_text(draw_meter(rms_dbfs(audio)))
             live.update(line.append(f"  peak {peak_dbfs(audio):.0f} dB"), refresh=True)
     logs.set_up(settings)
 
 
-def _stretches(source: Source, seconds: float, length_s: float) -> Iterator[NDArray[np.int16]]:
+def _chunks(source: Source, seconds: float, length_s: float) -> Iterator[NDArray[np.int16]]:
     """The source's audio in pieces of about `length_s`."""
     frames: list[NDArray[np.int16]] = []
     gathered = passed = 0

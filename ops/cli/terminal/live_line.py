@@ -15,8 +15,8 @@ from structlog.typing import EventDict, WrappedLogger
 
 from common.settings import LogSettings
 from common.telemetry import logs
-from ops.cli.terminal.meter import WIDTH, meter
-from ops.local.process_exit import at_the_last_moment
+from ops.cli.terminal.meter import WIDTH, draw_meter
+from ops.local.process_exit import restore_on_exit
 
 REDRAWN_HZ: Final = 10
 
@@ -26,14 +26,14 @@ SPEAKING: Final = len("  speaking 12.3s")
 NUMBER: Final = len("  -60 dB")
 """What follows the bar of the meter."""
 
-IN_THE_LINE: Final = frozenset(
+SHOWN_IN_LINE: Final = frozenset(
     {"listening", "muted", "unmuted", "utterance_heard", "utterance_sent"}
 )
 """The ordinary log lines that say what the line shows anyway."""
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ListenState:
     """What the line shows."""
 
     level_dbfs: float
@@ -48,7 +48,7 @@ class State:
     """What keeps it from hearing or from sending, in two words; empty: nothing does."""
 
 
-def shown(state: State, columns: int = 80) -> Text:
+def render(state: ListenState, columns: int = 80) -> Text:
     """The line; where there is little room its words are worth more than its bar."""
     words = Text()
     if state.is_muted:
@@ -65,12 +65,12 @@ def shown(state: State, columns: int = 80) -> Text:
     if state.has_keys:
         words.append(f"   m: {'unmute' if state.is_muted else 'mute'}", style="dim")
     room = columns - len(words) - NUMBER
-    line = meter(state.level_dbfs, min(WIDTH, max(0, room))).append_text(words)
+    line = draw_meter(state.level_dbfs, min(WIDTH, max(0, room))).append_text(words)
     line.no_wrap, line.overflow = True, "ellipsis"
     return line
 
 
-def is_wanted(settings: LogSettings) -> bool:
+def is_live_terminal(settings: LogSettings) -> bool:
     """Whether a person watches: stderr is a terminal that can redraw a line, and logs are for
     people."""
     console = Console(stderr=True)
@@ -79,7 +79,7 @@ def is_wanted(settings: LogSettings) -> bool:
 
 
 @contextmanager
-def live_line(settings: LogSettings, state: Callable[[], State]) -> Iterator[None]:
+def live_line(settings: LogSettings, state: Callable[[], ListenState]) -> Iterator[None]:
     """Shows the line on stderr, log lines above it, until left; at the level `info` those
     that say what is IN_THE_LINE are left out."""
     console = Console(stderr=True)
@@ -88,15 +88,15 @@ def live_line(settings: LogSettings, state: Callable[[], State]) -> Iterator[Non
         refresh_per_second=REDRAWN_HZ,
         transient=True,
         redirect_stdout=False,
-        get_renderable=lambda: shown(state(), console.width),
+        get_renderable=lambda: render(state(), console.width),
     )
     terminal = console.file
     try:
-        with live, at_the_last_moment(lambda: _show_cursor(terminal)):
+        with live, restore_on_exit(lambda: _show_cursor(terminal)):
             logs.set_up(settings)  # anew: stderr is now what prints above the line
             if settings.level == "info":
                 structlog.configure(
-                    processors=[_not_in_the_line, *structlog.get_config()["processors"]]
+                    processors=[_drop_shown_events, *structlog.get_config()["processors"]]
                 )
             yield
     finally:
@@ -108,7 +108,7 @@ def _show_cursor(terminal: IO[str]) -> None:
     os.write(terminal.fileno(), b"\r\n\x1b[?25h")
 
 
-def _not_in_the_line(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    if method == "info" and event.get("event") in IN_THE_LINE:
+def _drop_shown_events(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    if method == "info" and event.get("event") in SHOWN_IN_LINE:
         raise structlog.DropEvent
     return event

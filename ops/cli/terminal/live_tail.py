@@ -30,7 +30,7 @@ SESSION_COLOURS: Final = (
 )
 
 
-def coloured(line: Line) -> Text:
+def add_colours(line: Line) -> Text:
     """A line, the same words as without colours."""
     text = Text()
     if line.session:
@@ -75,14 +75,14 @@ class LiveTail:
         if isinstance(event, Ending):
             self._drafts.pop(turn, None)
         for line in self._conversation.told(event):
-            self._console.print(coloured(line), soft_wrap=True)
+            self._console.print(add_colours(line), soft_wrap=True)
 
     def drafts(self) -> Group:
         """The replies in the making, the newest last."""
         shown = []
         for draft in list(self._drafts.values())[-DRAFTS:]:
             text = draft.data.text[-self._room :]
-            line = coloured(self._conversation.draft(draft, text))
+            line = add_colours(self._conversation.draft(draft, text))
             line.append("▍", style=STYLES["ai"])
             shown.append(line)
         return Group(*shown)

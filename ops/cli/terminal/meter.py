@@ -13,7 +13,7 @@ GOOD_DBFS: Final = -40.0
 """From here on it is green: a voice that a detector hears well."""
 
 
-def meter(level_dbfs: float, width: int = WIDTH) -> Text:
+def draw_meter(level_dbfs: float, width: int = WIDTH) -> Text:
     """The level in dB of full scale as a bar of `width` characters and a number."""
     share = (level_dbfs - QUIETEST_DBFS) / -QUIETEST_DBFS
     filled = round(width * min(max(share, 0.0), 1.0))

@@ -10,15 +10,15 @@ _NUMBER: Final = getattr(signal, "SIGUSR1", None)  # None on Windows
 
 
 class MuteSignal:
-    """Counts the signals from its making on, until `handled` has somebody to tell them to."""
+    """Counts the signals from its making on, until `forward_to` has somebody to tell them to."""
 
     def __init__(self) -> None:
         self._count = 0
         if _NUMBER is not None:
-            signal.signal(_NUMBER, self._counted)
+            signal.signal(_NUMBER, self._count_signal)
 
     @contextmanager
-    def handled(self, toggle: Callable[[], None]) -> Iterator[None]:
+    def forward_to(self, toggle: Callable[[], None]) -> Iterator[None]:
         """Calls `toggle` in the event loop for each signal, those that came before included."""
         if _NUMBER is None:
             yield
@@ -33,5 +33,5 @@ class MuteSignal:
             loop.remove_signal_handler(_NUMBER)
             signal.signal(_NUMBER, signal.SIG_IGN)  # nothing is heard any more
 
-    def _counted(self, _number: int, _frame: Any) -> None:
+    def _count_signal(self, _number: int, _frame: Any) -> None:
         self._count += 1

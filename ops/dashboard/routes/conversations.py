@@ -15,7 +15,7 @@ from common.keys import check_session_id
 from common.redis.link import Link
 from common.redis.store import Store
 from ops.dashboard.state.cursors import Cursors, decode
-from ops.dashboard.state.feed import Feed, is_wanted
+from ops.dashboard.state.feed import Feed, matches
 
 CAUGHT_UP_S: Final = 3.0
 """How long a visitor waits in silence for the past to be read, before being told."""
@@ -50,7 +50,7 @@ class Conversations:
 
     async def overview(self, request: Request) -> Response:
         """What a visitor sees first, and the event id from which `/events` goes on."""
-        if refusal := await self._not_yet():
+        if refusal := await self._refuse_while_reading():
             return refusal
         chronicle = self._feed.chronicle
         chronicle.prune(self._feed.now_ms)
@@ -63,14 +63,14 @@ class Conversations:
 
     async def session(self, request: Request) -> Response:
         """Events of a session's newest turns."""
-        if refusal := await self._not_yet():
+        if refusal := await self._refuse_while_reading():
             return refusal
         session = check_session_id(request.path_params["session"])
         return _with_events(self._feed.chronicle.session(session, limit=TURNS))
 
     async def search(self, request: Request) -> Response:
         """Events of the newest turns that hold the words `q`, in what was said or answered."""
-        if refusal := await self._not_yet():
+        if refusal := await self._refuse_while_reading():
             return refusal
         words = request.query_params.get("q", "").strip()[:SEARCH_MAX]
         return _with_events(self._feed.chronicle.search(words, FOUND) if words else [])
@@ -84,8 +84,8 @@ class Conversations:
         session = request.query_params.get("session")
         if session is not None:
             check_session_id(session)
-        cursors = self._asked_for(request)
-        if cursors is None and (refusal := await self._not_yet()):
+        cursors = self._requested_cursors(request)
+        if cursors is None and (refusal := await self._refuse_while_reading()):
             return refusal
         return EventSourceResponse(
             self._stream(cursors, session, deltas=request.query_params.get("deltas") != "0"),
@@ -95,7 +95,7 @@ class Conversations:
             send_timeout=SLOWEST_SEND_S,
         )
 
-    def _asked_for(self, request: Request) -> Cursors | None:
+    def _requested_cursors(self, request: Request) -> Cursors | None:
         # what the browser adds to a connection made anew is later than the address says
         word = request.headers.get("last-event-id") or request.query_params.get("after")
         return decode(word, self._store) if word else None
@@ -106,10 +106,10 @@ class Conversations:
         yield ServerSentEvent("{}", event="ping", retry=RETRY_MS, sep="\n")
         async with aclosing(self._feed.events(cursors)) as events:
             async for told in events:
-                if is_wanted(told.event, session=session, deltas=deltas):
+                if matches(told.event, session=session, deltas=deltas):
                     yield ServerSentEvent(told.line, id=told.id, sep="\n")
 
-    async def _not_yet(self) -> Response | None:
+    async def _refuse_while_reading(self) -> Response | None:
         """The answer while the past is not known yet."""
         with suppress(TimeoutError):
             async with asyncio.timeout(CAUGHT_UP_S):

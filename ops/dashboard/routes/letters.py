@@ -34,10 +34,10 @@ class Letters:
     def routes(self) -> Sequence[BaseRoute]:
         one = "/api/dead/{shard:int}/{letter}"
         return [
-            Route("/api/dead", self._explained(self.list)),
-            Route(f"{one}/audio", self._explained(self.audio)),
-            Route(f"{one}/replay", self._explained(self.replay), methods=["POST"]),
-            Route(f"{one}/drop", self._explained(self.drop), methods=["POST"]),
+            Route("/api/dead", self._explain_redis_errors(self.list)),
+            Route(f"{one}/audio", self._explain_redis_errors(self.audio)),
+            Route(f"{one}/replay", self._explain_redis_errors(self.replay), methods=["POST"]),
+            Route(f"{one}/drop", self._explain_redis_errors(self.drop), methods=["POST"]),
         ]
 
     async def list(self, request: Request) -> Response:
@@ -70,7 +70,7 @@ class Letters:
         soundfile.write(target, samples, SAMPLE_RATE, format="WAV")
         return target.getvalue()
 
-    def _explained(self, answer: Answer) -> Answer:
+    def _explain_redis_errors(self, answer: Answer) -> Answer:
         """A sentence in place of an error of Redis."""
 
         async def answering(request: Request) -> Response:

@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class FeedEvent:
     """An event for pages: `id` is the place in all streams behind it, `line` its JSON."""
 
     event: Event
@@ -42,9 +42,9 @@ class _Page:
     """A page's queue; None in it says that the page is cut off."""
 
     def __init__(self) -> None:
-        self.queue: asyncio.Queue[Told | None] = asyncio.Queue(QUEUE + 1)
+        self.queue: asyncio.Queue[FeedEvent | None] = asyncio.Queue(QUEUE + 1)
 
-    def give(self, told: Told) -> bool:
+    def give(self, told: FeedEvent) -> bool:
         """Whether the page kept up."""
         if self.queue.qsize() >= QUEUE:
             self.cut()
@@ -122,12 +122,12 @@ class Feed:
         line = event.as_line()
         self.chronicle.add(event, line)
         self._note(event)
-        told = Told(event, stream, entry, line)
+        told = FeedEvent(event, stream, entry, line)
         for page in [page for page in self._pages if not page.give(told)]:
             log.info("page_cut_off", why="it cannot keep up", behind=QUEUE)
             self._pages.discard(page)
 
-    async def events(self, cursors: Cursors | None) -> AsyncGenerator[Told, None]:
+    async def events(self, cursors: Cursors | None) -> AsyncGenerator[FeedEvent, None]:
         """Every event behind `cursors` (None: behind the latest one), until the page is cut off."""
         place = dict(self.cursors if cursors is None else cursors)
         with self._page() as page:
@@ -138,7 +138,7 @@ class Feed:
                         place[received.stream] = received.entry
                         line = received.event.as_line()
                         yield self._told(
-                            Told(received.event, received.stream, received.entry, line), place
+                            FeedEvent(received.event, received.stream, received.entry, line), place
                         )
                 # where the server went back in time its end is the place to go on from
                 place = dict(missed.cursors)
@@ -148,8 +148,8 @@ class Feed:
                 place[told.stream] = told.entry
                 yield self._told(told, place)
 
-    def _told(self, told: Told, place: Cursors) -> Told:
-        return Told(told.event, told.stream, told.entry, told.line, encode(place, self._store))
+    def _told(self, told: FeedEvent, place: Cursors) -> FeedEvent:
+        return FeedEvent(told.event, told.stream, told.entry, told.line, encode(place, self._store))
 
     @contextmanager
     def _page(self) -> Iterator[_Page]:
@@ -173,7 +173,7 @@ class Feed:
         self._cut_all()
 
 
-def is_wanted(event: Event, *, session: str | None, deltas: bool) -> bool:
+def matches(event: Event, *, session: str | None, deltas: bool) -> bool:
     """Whether a reader who asked for one session, or for no deltas, gets an event."""
     if session is not None and event.session != session:
         return False

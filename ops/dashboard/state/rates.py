@@ -39,7 +39,7 @@ class Rates:
             return
         bucket.counts[kind] += 1
         if isinstance(event, (Transcript, Reply)):
-            of = transcribing if isinstance(event, Transcript) else answering
+            of = stt_durations if isinstance(event, Transcript) else llm_durations
             for stage, ms in of(event.data.timings):
                 bucket.durations[stage].append(ms)
 
@@ -76,23 +76,23 @@ class Rates:
         }
 
 
-def transcribing(timings: Timings) -> Iterator[tuple[str, float]]:
+def stt_durations(timings: Timings) -> Iterator[tuple[str, float]]:
     """How long the stages up to the transcript took (ms)."""
-    yield from _between("stt_queue", timings.published, timings.stt_started)
-    yield from _between("stt", timings.stt_started, timings.transcribed)
+    yield from _duration("stt_queue", timings.published, timings.stt_started)
+    yield from _duration("stt", timings.stt_started, timings.transcribed)
 
 
-def answering(timings: Timings) -> Iterator[tuple[str, float]]:
+def llm_durations(timings: Timings) -> Iterator[tuple[str, float]]:
     """How long the stages from the transcript to the reply took (ms)."""
     known = [time for time in (timings.transcribed, timings.committed) if time is not None]
     ready = max(known) if known else timings.published
-    yield from _between("llm_queue", ready, timings.llm_started)
-    yield from _between("first_token", timings.llm_started, timings.first_token)
-    yield from _between("rest", timings.first_token, timings.done)
-    yield from _between("total", 0, timings.done)
+    yield from _duration("llm_queue", ready, timings.llm_started)
+    yield from _duration("first_token", timings.llm_started, timings.first_token)
+    yield from _duration("rest", timings.first_token, timings.done)
+    yield from _duration("total", 0, timings.done)
 
 
-def _between(stage: str, start: float | None, end: float | None) -> Iterator[tuple[str, float]]:
+def _duration(stage: str, start: float | None, end: float | None) -> Iterator[tuple[str, float]]:
     if start is not None and end is not None:
         yield stage, max(0.0, end - start)
 

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from common.errors import EarshotError
 from ops.demo.standin.faults import MIN_WINDOW, Control
 from ops.demo.standin.parent import Parent
-from ops.demo.standin.server import listen, serve
+from ops.demo.standin.server import open_listener, serve
 
 _DEFAULTS = Control()
 
@@ -84,7 +84,7 @@ def main(
             api_key=SecretStr(api_key) if api_key else None,
             reject_system_role=reject_system_role,
         )
-        serve(listen(host, port), control, steerable=steerable, parent=parent)
+        serve(open_listener(host, port), control, steerable=steerable, parent=parent)
     except EarshotError as error:
         raise click.ClickException(str(error)) from error
 

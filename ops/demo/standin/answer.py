@@ -16,7 +16,7 @@ from ops.demo.standin import bodies
 from ops.demo.standin.api import errors
 from ops.demo.standin.completion import Completion, Ending
 from ops.demo.standin.ledger import Entry, Ledger
-from ops.demo.standin.pacing import Pace, paced
+from ops.demo.standin.pacing import Pace, release_on_time
 
 _SHORT_S = 0.1
 """Pauses below this are slept through; longer ones end early when the server stops."""
@@ -51,7 +51,7 @@ class Answer(Response, ABC):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as ASGI asks for; a body left unfinished makes the server hang up."""
         try:
-            left = await _runs_until_client_leaves(self._answer(send), receive)
+            left = await _run_until_client_leaves(self._answer(send), receive)
             self._ledger.end(self._entry, aborted=left)
         finally:
             self._ledger.end(self._entry)
@@ -71,7 +71,7 @@ class Answer(Response, ABC):
     async def tokens(self) -> AsyncGenerator[str, None]:
         """The text of each token or batch of tokens when it is due."""
         async with aclosing(
-            paced(self.completion.pieces, self._pace, sleep=self._pause)
+            release_on_time(self.completion.pieces, self._pace, sleep=self._pause)
         ) as batches:
             async for batch in batches:
                 yield self._note(batch)
@@ -136,7 +136,7 @@ class StreamedAnswer(Answer):
                 await _send_last(send, opening)
             case Ending.ERROR:
                 self.complete()
-                error = bodies.event(errors.error_body(500, errors.ENGINE_DEAD))
+                error = bodies.to_sse(errors.error_body(500, errors.ENGINE_DEAD))
                 await _send_last(send, error + bodies.DONE)
             case Ending.SILENCE:
                 await self.silence()
@@ -164,7 +164,7 @@ class WholeAnswer(Answer):
             case Ending.BARE:
                 body = self.envelope.whole(text, self.sent_tokens, None)
             case Ending.ERROR:
-                status, body = 500, bodies.dumped(errors.error_body(500, errors.ENGINE_DEAD))
+                status, body = 500, bodies.to_json(errors.error_body(500, errors.ENGINE_DEAD))
             case Ending.SILENCE:
                 return await self.silence()
             case Ending.DROP:
@@ -184,10 +184,10 @@ async def _send_last(send: Send, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-async def _runs_until_client_leaves(work: Coroutine[Any, Any, None], receive: Receive) -> bool:
+async def _run_until_client_leaves(work: Coroutine[Any, Any, None], receive: Receive) -> bool:
     """Run `work`, cancelled when the client closes the connection: whether that happened."""
     working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_client_leaves(receive))
+    leaving = asyncio.create_task(_wait_for_client_to_leave(receive))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -200,6 +200,6 @@ async def _runs_until_client_leaves(work: Coroutine[Any, Any, None], receive: Re
         await asyncio.gather(working, leaving, return_exceptions=True)
 
 
-async def _client_leaves(receive: Receive) -> None:
+async def _wait_for_client_to_leave(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         continue

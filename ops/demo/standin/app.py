@@ -86,7 +86,7 @@ class StandIn:
             if self._control.reject_system_role:
                 check_roles(asked.messages)
             prompt = tokens.chat_prompt((m.role, m.text) for m in asked.messages)
-        return JSONResponse(bodies.tokenized(prompt, self._control.max_model_len))
+        return JSONResponse(bodies.tokenize_body(prompt, self._control.max_model_len))
 
     async def chat(self, request: Request) -> Response:
         """Answer a conversation, streamed or whole."""
@@ -124,7 +124,7 @@ class StandIn:
 
     async def get_control(self, request: Request) -> Response:
         """The knobs as they stand; the key is masked."""
-        return _dumped(self._control)
+        return _json_response(self._control)
 
     async def change_control(self, request: Request) -> Response:
         """Set the knobs named in the body; the others stay."""
@@ -133,21 +133,21 @@ class StandIn:
             self._control = self._control.changed(patch)
         except ValidationError as error:
             raise errors.invalid_body(error) from error
-        return _dumped(self._control)
+        return _json_response(self._control)
 
     async def reset_control(self, request: Request) -> Response:
         """All knobs as they were at the start."""
         self._control = self._initial
-        return _dumped(self._control)
+        return _json_response(self._control)
 
     async def get_requests(self, request: Request) -> Response:
         """The last chat requests and how they went."""
-        return _dumped(self._ledger.listing())
+        return _json_response(self._ledger.listing())
 
     async def clear_requests(self, request: Request) -> Response:
         """Forget the requests so far."""
         self._ledger.clear()
-        return _dumped(self._ledger.listing())
+        return _json_response(self._ledger.listing())
 
     def _check_key(self, request: Request) -> None:
         if self._control.api_key is None:
@@ -190,5 +190,5 @@ def _parse(model: type[Body], body: dict[str, Any]) -> Body:
         raise errors.invalid_body(error) from error
 
 
-def _dumped(record: BaseModel) -> Response:
+def _json_response(record: BaseModel) -> Response:
     return Response(record.model_dump_json(), media_type="application/json")

@@ -12,14 +12,14 @@ DONE = b"data: [DONE]\n\n"
 """The last event of a stream."""
 
 
-def dumped(data: Mapping[str, object]) -> bytes:
+def to_json(data: Mapping[str, object]) -> bytes:
     """`data` as JSON in UTF-8."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def event(data: Mapping[str, object]) -> bytes:
+def to_sse(data: Mapping[str, object]) -> bytes:
     """`data` as one server-sent event."""
-    return b"data: " + dumped(data) + b"\n\n"
+    return b"data: " + to_json(data) + b"\n\n"
 
 
 class Envelope:
@@ -41,11 +41,11 @@ class Envelope:
             "logprobs": None,
             "finish_reason": finish_reason,
         }
-        return event({**self._common, "object": "chat.completion.chunk", "choices": [choice]})
+        return to_sse({**self._common, "object": "chat.completion.chunk", "choices": [choice]})
 
     def usage_chunk(self, completion_tokens: int) -> bytes:
         """The chunk after the last: the usage and no choice."""
-        return event(
+        return to_sse(
             {
                 **self._common,
                 "object": "chat.completion.chunk",
@@ -69,7 +69,7 @@ class Envelope:
             "finish_reason": finish_reason,
             "stop_reason": None,
         }
-        return dumped(
+        return to_json(
             {
                 **self._common,
                 "object": "chat.completion",
@@ -104,7 +104,7 @@ def model_list(names: tuple[str, ...], max_model_len: int, created: int) -> dict
     return {"object": "list", "data": cards}
 
 
-def tokenized(prompt: str, max_model_len: int) -> dict[str, object]:
+def tokenize_body(prompt: str, max_model_len: int) -> dict[str, object]:
     """Body of ``POST /tokenize``."""
     ids = tokens.token_ids(prompt)
     return {"count": len(ids), "max_model_len": max_model_len, "tokens": ids, "token_strs": None}

@@ -20,7 +20,7 @@ class Pace:
         return self.first_token_s + index * self.per_token_s
 
 
-async def paced(
+async def release_on_time(
     pieces: Sequence[str],
     pace: Pace,
     *,

@@ -26,7 +26,7 @@ PARENT_CHECK_S = 1
 """How often to look for the parent where the kernel does not tell, s."""
 
 
-def listen(host: str, port: int) -> socket.socket:
+def open_listener(host: str, port: int) -> socket.socket:
     """A listening socket on `host`; port 0 takes a free one.
 
     Raises:

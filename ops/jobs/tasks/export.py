@@ -12,7 +12,7 @@ from common.redis.store import Store
 from common.results.subscriber import Subscriber
 from common.utterance import SessionId
 from common.validation import explain
-from ops.jobs.atomic_file import whole_file
+from ops.jobs.atomic_file import open_atomically
 from ops.jobs.execution import JobContext
 from ops.jobs.shared_folder import local_path
 from ops.queries.event_formats import FORMATS
@@ -31,7 +31,7 @@ class Request(BaseModel):
     session: SessionId | Literal[""] = ""
 
 
-def events_of(
+def read_kept_events(
     store: Store, link: Link, since: str, session: str, *, patient: bool = True
 ) -> Subscriber:
     """What there is by now, and no more; `patient` as in Subscriber."""
@@ -54,8 +54,8 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
     output = local_path(request.output, context.settings.jobs)
     header, row = FORMATS[request.format]
     count = 0
-    reading = events_of(context.store, context.link, request.since, request.session)
-    with whole_file(output, context.job) as file:
+    reading = read_kept_events(context.store, context.link, request.since, request.session)
+    with open_atomically(output, context.job) as file:
         file.write(header)
         async with aclosing(reading.events()) as events:
             async for received in events:

@@ -33,7 +33,7 @@ class Request(BaseModel):
     turn: int
 
 
-def lines_of(events: Sequence[Event], request: Request) -> list[str]:
+def collect_lines(events: Sequence[Event], request: Request) -> list[str]:
     """What was said, in order: each question where its transcript was known, then its reply."""
     said: list[tuple[int, int, str]] = []
     for event in events:
@@ -46,7 +46,7 @@ def lines_of(events: Sequence[Event], request: Request) -> list[str]:
     return [text for _, _, text in sorted(said)]
 
 
-def messages_of(lines: Sequence[str]) -> list[Message]:
+def build_messages(lines: Sequence[str]) -> list[Message]:
     """One message: some chat templates refuse the system role."""
     return [{"role": "user", "content": "\n".join([INSTRUCTION, "", *lines])}]
 
@@ -65,7 +65,7 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
         follow=False,
     )
     async with aclosing(subscriber.events()) as events:
-        lines = lines_of([received.event async for received in events], request)
+        lines = collect_lines([received.event async for received in events], request)
     if not lines:
         raise BadInput(
             f"nothing of session {request.session} is kept any more: results stay for"
@@ -84,7 +84,7 @@ async def _summarise(context: JobContext, lines: list[str]) -> tuple[str, str]:
     try:
         while True:
             reply = ReplyText(
-                server.generate(messages_of(lines), context.settings.jobs.summary_max_tokens)
+                server.generate(build_messages(lines), context.settings.jobs.summary_max_tokens)
             )
             try:
                 text = "".join([piece async for piece in reply.pieces()])

@@ -9,7 +9,7 @@ from common.redis.link import Link
 from common.redis.store import Store
 from common.settings import Settings
 from common.status.snapshot import take_snapshot
-from ops.jobs.atomic_file import whole_file
+from ops.jobs.atomic_file import open_atomically
 from ops.jobs.execution import JobContext
 from ops.jobs.transcribe.formats import FORMATS
 from ops.jobs.transcribe.request import Request, locate_files
@@ -62,7 +62,7 @@ async def transcribe(
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)
         tell(transcriber.progress)
-    with whole_file(paths.output, job) as file:
+    with open_atomically(paths.output, job) as file:
         file.writelines(FORMATS[request.format](transcript))
     return {
         "output": str(paths.output),

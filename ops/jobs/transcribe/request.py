@@ -12,7 +12,7 @@ from common.errors import BadInput
 from common.settings import JobSettings, Settings
 from common.utterance import LANGUAGE, SessionId
 from common.validation import explain
-from ops.jobs.atomic_file import check_place
+from ops.jobs.atomic_file import check_writable
 from ops.jobs.shared_folder import local_path, shared_name
 from ops.jobs.transcribe.transcriber import Run
 
@@ -101,5 +101,5 @@ def locate_files(request: Request, settings: JobSettings) -> Paths:
             f"{file} has {size} bytes where `earshot jobs` runs and {request.size} where it was"
             " asked for: it is another file, or was still being written"
         )
-    check_place(output)
+    check_writable(output)
     return Paths(file, output)

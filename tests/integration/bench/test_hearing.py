@@ -13,7 +13,7 @@ from ops.bench.hearing.judge import cut, judged
 from ops.bench.hearing.plan import noises
 from ops.bench.hearing.scenes import alone
 from ops.bench.hearing.voices import recorded
-from ops.demo.recording_file import AUDIO, sentences
+from ops.demo.recording_file import AUDIO, read_sentences
 from producer.sources.source import frame_samples
 from producer.speech.detector_choice import choose_detector
 from producer.speech.endpointing import PRESETS, endpointing_rules
@@ -85,7 +85,7 @@ def test_words_are_counted_against_perfectly_cut_sentences(earshot: InProcessCom
 
 def test_a_folder_of_ones_own_is_measured(earshot: InProcessCommand, tmp_path: Path) -> None:
     audio, rate = soundfile.read(AUDIO, dtype="int16")
-    first = sentences()[0]
+    first = read_sentences()[0]
     soundfile.write(
         tmp_path / "said.wav", audio[round(first.start_s * rate) : round(first.end_s * rate)], rate
     )

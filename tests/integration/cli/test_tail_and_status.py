@@ -20,13 +20,13 @@ from common.transitions.answering import Attempt, delta, settle_turn, take_turn
 from common.transitions.claims import Claim
 from common.transitions.publishing import publish
 from common.utterance import Utterance
-from ops.docs.event_schema import schema
+from ops.docs.event_schema import build_schema
 from tests.integration.conftest import with_store
 from tests.support.command_line import DEADLINE_S, CommandProcesses, InProcessCommand
 from tests.support.redis_server import RedisServer
 
 SHARD = Shard(0)
-VALIDATOR = Draft202012Validator(schema())
+VALIDATOR = Draft202012Validator(build_schema())
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import os
 import subprocess
 
 from common.events import EVENTS
-from ops.demo.recording_file import normalised, sentences
+from ops.demo.recording_file import normalise, read_sentences
 from tests.support.pipeline import DEADLINE_S, earshot
 
 # no network, how to reach another Redis, and settings that do not say which model or server
@@ -43,9 +43,9 @@ def test_json_is_the_result_events_and_one_summary() -> None:
     ends = [summary[name] for name in ("replies", "merged", "skipped", "errors", "lost")]
     assert summary["utterances"] == sum(ends)
     assert summary["errors"] == summary["lost"] == 0
-    assert summary["replies"] + summary["merged"] >= len(sentences()) >= 6
-    heard = [normalised(event.data.text) for event in events if event.type == "transcript"]
-    spoken = [normalised(sentence.text) for sentence in sentences()]
+    assert summary["replies"] + summary["merged"] >= len(read_sentences()) >= 6
+    heard = [normalise(event.data.text) for event in events if event.type == "transcript"]
+    spoken = [normalise(sentence.text) for sentence in read_sentences()]
     assert sum(sentence in heard for sentence in spoken) >= 5 / 6 * len(spoken), heard
 
 

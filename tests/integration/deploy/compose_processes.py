@@ -25,7 +25,7 @@ from redis import Redis
 
 from common.settings import PREFIX, RedisSettings
 from ops.local.die_with_parent import die_with_parent
-from ops.local.machine import free_port
+from ops.local.machine import find_free_port
 from tests.support.compose_file import SECURE, environment, mounts, services
 from tests.support.repository import ROOT
 
@@ -53,7 +53,9 @@ class ComposeProcesses:
         self.secrets = secrets
         self.env = env
         self.services = services(env, SECURE)
-        self.ports = {name: free_port() for name in ("redis:6379", "vllm:8000", "prometheus:9090")}
+        self.ports = {
+            name: find_free_port() for name in ("redis:6379", "vllm:8000", "prometheus:9090")
+        }
         self._programs = folder / "bin"
         self._programs.mkdir()
         python = shlex.quote(sys.executable)
@@ -83,7 +85,7 @@ class ComposeProcesses:
         self._number += 1
         variables = self._environment(name) | dict(env or {})
         if METRICS_PORT in variables:
-            self.monitored.append((name, free_port()))
+            self.monitored.append((name, find_free_port()))
             variables[METRICS_PORT] = str(self.monitored[-1][1])
             self._name_targets()
         if name == "prometheus":

@@ -30,8 +30,8 @@ from common.status.snapshot import take_snapshot
 from common.status.worker_record import WorkerRecord
 from common.transitions.publishing import Verdict, publish
 from ops.bench.chaos.plan import Kind, Planned
-from ops.bench.chaos.speech import utterance_of
-from ops.demo.recording_file import AUDIO, sentences
+from ops.bench.chaos.speech import make_utterance
+from ops.demo.recording_file import AUDIO, read_sentences
 from tests.integration.deploy.compose_processes import ComposeProcesses
 from tests.support.monitoring_files import panels
 from tests.support.spoken_sentences import LEAD_S, RATE, spoken
@@ -136,7 +136,7 @@ async def test_replicas_come_and_go_and_nothing_is_lost(secrets: Path, tmp_path:
 
             await speaking
             await until(lambda: tally.has_heard("kitchen") == SPOKEN, compose)
-            await until(lambda: tally.has_heard("hall") == len(sentences()), compose)
+            await until(lambda: tally.has_heard("hall") == len(read_sentences()), compose)
             load.enough.set()
             await loading
             await until(lambda: tally.under_way == 0, compose)
@@ -156,12 +156,12 @@ async def test_replicas_come_and_go_and_nothing_is_lost(secrets: Path, tmp_path:
 
         assert tally.ended == tally.heard, "each turn that was heard ends, exactly once"
         assert set(tally.heard.values()) == {1}
-        assert len(tally.heard) == load.sent + SPOKEN + len(sentences())
+        assert len(tally.heard) == load.sent + SPOKEN + len(read_sentences())
         assert tally.kinds["error"] == 0
         told = [json.loads(line) for line in compose.run("viewer", "export").splitlines()]
         endings = [one for one in told if one["type"] in {"reply", "skipped", "error"}]
         assert len(endings) == len(tally.ended), "what was there before the restart is there"
-        assert len(_transcribed(compose)) == len(sentences())
+        assert len(_transcribed(compose)) == len(read_sentences())
         assert compose.run("admin", "dead", "replay", "--all", "--job") == "0 replayed\n"
         assert compose.refusals() == []
         for name in roles.keys() - {"vllm"}:
@@ -190,7 +190,7 @@ class Load:
 
     async def one(self) -> None:
         planned = Planned(self.sent, f"load-{self.sent % SESSIONS}", 0, Kind.SPEECH)
-        answer = await self._link.lasting(publish, self._store, utterance_of(planned, "demo"))
+        answer = await self._link.lasting(publish, self._store, make_utterance(planned, "demo"))
         assert answer.verdict in {Verdict.ACCEPTED, Verdict.DUPLICATE}
         self.sent += 1
         # seen, before it is asked how many are under way
@@ -261,7 +261,7 @@ async def _ready(store: Store) -> list[WorkerRecord]:
 def _speak(microphone: VirtualMicrophone) -> None:
     # a sound server gives a new client its first samples late
     microphone.play_samples(np.zeros(LEAD_S * RATE, np.int16), RATE)
-    for sentence in sentences()[:SPOKEN]:
+    for sentence in read_sentences()[:SPOKEN]:
         microphone.play_samples(spoken(sentence), RATE)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.keys import Shard
-from ops.cli.jobs.watching import look
+from ops.cli.jobs.job_state import read_state
 from ops.demo.recording_file import AUDIO
 from ops.jobs.tasks.summary import INSTRUCTION
 from tests.support.command_line import CommandProcesses
@@ -97,10 +97,10 @@ def test_jobs_for_other_commands(
     job = err.splitlines()[0].rpartition(" ")[2]
 
     with secured.sync_client() as client:
-        until_sync(lambda: "no STT worker" in str(look(client, job, "transcribe").progress))
+        until_sync(lambda: "no STT worker" in str(read_state(client, job, "transcribe").progress))
     assert earshot.run("jobs", "cancel", job)[0] == 0
     with secured.sync_client() as client:
-        until_sync(lambda: look(client, job, "transcribe").state == "cancelled")
+        until_sync(lambda: read_state(client, job, "transcribe").state == "cancelled")
         assert client.xlen(SHARD.recordings) == 0, "nothing of it is transcribed any more"
     status, _, err = earshot.run("jobs", "cancel", job)
     assert (status, "is cancelled already" in err) == (2, True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.local.machine import free_port
+from ops.local.machine import find_free_port
 from tests.support.command_line import CommandProcesses, finish
 from tests.support.redis_server import RedisServer
 from tests.support.secured_redis import SecuredRedis
@@ -20,7 +20,7 @@ from tests.support.waiting import until_sync
 def earshot(tmp_path: Path) -> Iterator[CommandProcesses]:
     processes = CommandProcesses(
         tmp_path,
-        EARSHOT_METRICS__PORT=str(free_port()),
+        EARSHOT_METRICS__PORT=str(find_free_port()),
         EARSHOT_JOBS__BEAT_S="1",
         EARSHOT_LISTEN__OUTBOX=str(tmp_path / "outbox"),
     )

@@ -12,9 +12,9 @@ from redis import Redis
 from rq.job import JobStatus
 
 from common.keys import Shard
-from ops.demo.recording_file import AUDIO, normalised, sentences
-from ops.jobs.queues import find
-from ops.jobs.registry import KnownJob
+from ops.demo.recording_file import AUDIO, normalise, read_sentences
+from ops.jobs.queues import find_job
+from ops.jobs.registry import EarshotJob
 from tests.support.command_line import CommandProcesses, finish
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until_sync
@@ -44,8 +44,8 @@ def earshot(server: RedisServer, tmp_path: Path) -> Iterator[CommandProcesses]:
     processes.close()
 
 
-def running(client: "Redis", job: str) -> KnownJob | None:
-    found = find(client, job)
+def running(client: "Redis", job: str) -> EarshotJob | None:
+    found = find_job(client, job)
     return found if found is not None and found.get_status() is JobStatus.STARTED else None
 
 
@@ -83,14 +83,14 @@ def test_a_killed_worker_and_a_restarted_redis_leave_a_whole_transcript(
         transcript = json.loads((tmp_path / "talk.json").read_text())
         events = [fields[b"type"].decode() for _, fields in client.xrange(Shard(0).results)]
     lines = transcript["lines"]
-    spoken = sentences()
+    spoken = read_sentences()
     assert len(lines) == len(spoken) == events.count("heard") == events.count("transcript")
     assert set(events) == {"heard", "transcript", "skipped"}
     for line, sentence in zip(lines, spoken, strict=True):
         assert line["start_s"] <= sentence.start_s + 0.2
         assert line["end_s"] >= sentence.end_s - 0.2
     right = [
-        normalised(line["text"]) == normalised(sentence.text)
+        normalise(line["text"]) == normalise(sentence.text)
         for line, sentence in zip(lines, spoken, strict=True)
     ]
     assert sum(right) >= 5 / 6 * len(right)

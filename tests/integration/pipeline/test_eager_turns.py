@@ -13,7 +13,7 @@ from common.redis.store import Store
 from common.transitions.publishing import Commitment, Verdict, commit, publish
 from common.utterance import Utterance
 from ops.bench.chaos.plan import Kind, Planned
-from ops.bench.chaos.speech import text_of, utterance_of
+from ops.bench.chaos.speech import make_utterance, spoken_text
 from ops.bench.eager import clips, measure
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
@@ -26,7 +26,7 @@ def said(
     number: int, name: str, *, revision: int = 1, final: bool = False, **more: Any
 ) -> Utterance:
     """A number as an utterance, whose workers hear it."""
-    whole = utterance_of(Planned(number, "s", 0.0, Kind.SPEECH), MODEL)
+    whole = make_utterance(Planned(number, "s", 0.0, Kind.SPEECH), MODEL)
     return whole.model_copy(update={"id": name, "revision": revision, "final": final, **more})
 
 
@@ -64,7 +64,7 @@ async def test_nothing_is_shown_before_it_is_committed(workers: WorkerTasks) -> 
     assert await workers.transcripts() == []
     assert (await commit(workers.store, "s", "a", 1)).outcome is Commitment.OK
     [transcript] = await workers.events(Transcript)
-    assert transcript.data.text == text_of(7)
+    assert transcript.data.text == spoken_text(7)
     timings = transcript.data.timings
     assert timings.published == 250
     assert 250 <= timings.stt_started <= timings.wait_for_transcripts <= timings.committed
@@ -111,7 +111,7 @@ async def test_a_commit_may_come_twice(workers: WorkerTasks) -> None:
     assert (await commit(workers.store, "s", "a", 1)).outcome is Commitment.OK
     await workers.wait_for_transcripts(7)
     assert (await commit(workers.store, "s", "a", 1)).outcome is Commitment.OK
-    assert await workers.transcripts() == [text_of(7)]
+    assert await workers.transcripts() == [spoken_text(7)]
 
 
 # -- the real producer, the real model

@@ -14,7 +14,7 @@ from ops.bench.hearing.scenes import ROOM_RMS
 from ops.bench.hearing.voices import Clip, recorded, speak
 from ops.bench.hearing.voices import _levelled as levelled
 from ops.bench.hearing.voices import _trimmed as trimmed
-from ops.demo.recording_file import normalised
+from ops.demo.recording_file import normalise
 from tests.support.pipeline import running_pipeline
 from tests.support.virtual_microphone import VirtualMicrophone
 from tests.support.waiting import until_sync
@@ -67,7 +67,7 @@ def heard_when_cut_perfectly(model: Whisper) -> list[Clip]:
         ):
             continue
         cuts = [in_room(quiet(margin), clip.parts[0], quiet(margin)) for margin in MARGINS_S]
-        if all(normalised(model.transcribe(cut).text) == normalised(clip.text) for cut in cuts):
+        if all(normalise(model.transcribe(cut).text) == normalise(clip.text) for cut in cuts):
             chosen.append(clip)
     return chosen
 
@@ -90,8 +90,8 @@ def test_every_first_word_is_heard(tmp_path: Path) -> None:
         microphone.play_samples(in_room(quiet(LEAD_S), *spoken))
         events = parts.wait_for_endings("words", SENTENCES)
     by_turn = sorted((e for e in events if e["type"] == "transcript"), key=lambda e: e["turn"])
-    heard = [normalised(event["data"]["text"]) for event in by_turn]
-    said = [normalised(clip.text) for clip in clips]
+    heard = [normalise(event["data"]["text"]) for event in by_turn]
+    said = [normalise(clip.text) for clip in clips]
     wrong = [
         (right, got)
         for right, got in zip(said, heard, strict=True)

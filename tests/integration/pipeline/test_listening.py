@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ops.demo.recording_file import normalised, sentences
+from ops.demo.recording_file import normalise, read_sentences
 from tests.support.pipeline import running_pipeline
 from tests.support.spoken_sentences import LEAD_S, RATE, spoken
 from tests.support.virtual_microphone import VirtualMicrophone
@@ -23,11 +23,11 @@ def wait_for_log(folder: Path, event: str) -> None:
 def transcripts(events: list[dict[str, Any]]) -> list[str]:
     """In the order spoken."""
     heard = sorted((e for e in events if e["type"] == "transcript"), key=lambda e: int(e["turn"]))
-    return [normalised(event["data"]["text"]) for event in heard]
+    return [normalise(event["data"]["text"]) for event in heard]
 
 
 def test_what_is_said_into_the_microphone_is_transcribed(tmp_path: Path) -> None:
-    chosen = sentences()[:3]
+    chosen = read_sentences()[:3]
     with (
         VirtualMicrophone() as microphone,
         running_pipeline(tmp_path) as parts,
@@ -39,14 +39,14 @@ def test_what_is_said_into_the_microphone_is_transcribed(tmp_path: Path) -> None
         for sentence in chosen:
             microphone.play_samples(spoken(sentence), RATE)
         events = parts.wait_for_endings("mic", len(chosen))
-    assert transcripts(events) == [normalised(sentence.text) for sentence in chosen]
+    assert transcripts(events) == [normalise(sentence.text) for sentence in chosen]
     assert all(e["data"]["source"] == "default" for e in events if e["type"] == "heard")
 
 
 def test_what_is_said_before_and_after_the_sound_server_died_is_transcribed(
     tmp_path: Path,
 ) -> None:
-    before, after = sentences()[0], sentences()[2]
+    before, after = read_sentences()[0], read_sentences()[2]
     with (
         VirtualMicrophone() as microphone,
         running_pipeline(tmp_path) as parts,
@@ -63,4 +63,4 @@ def test_what_is_said_before_and_after_the_sound_server_died_is_transcribed(
         microphone.play_samples(np.zeros(LEAD_S * RATE, np.int16), RATE)
         microphone.play_samples(spoken(after), RATE)
         events = parts.wait_for_endings("mic", 2)
-    assert transcripts(events) == [normalised(before.text), normalised(after.text)]
+    assert transcripts(events) == [normalise(before.text), normalise(after.text)]

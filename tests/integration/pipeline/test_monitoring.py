@@ -23,8 +23,8 @@ from common.settings import LimitSettings
 from common.traceparent import begin, trace_of
 from common.transitions.publishing import publish
 from common.utterance import Utterance
-from ops.demo.recording_file import AUDIO, sentences
-from ops.local.machine import free_port
+from ops.demo.recording_file import AUDIO, read_sentences
+from ops.local.machine import find_free_port
 from tests.support.monitoring_files import named_metrics
 from tests.support.otlp_receiver import OtlpReceiver, Received
 from tests.support.pipeline import Pipeline, earshot, running_pipeline
@@ -92,7 +92,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
             "NO_PROXY": "127.0.0.1",
             "EARSHOT_WORKER__BACKOFF_MAX_S": "0.5",
         }
-        ports = {role: free_port() for role in ("stt", "llm", "listen")}
+        ports = {role: find_free_port() for role in ("stt", "llm", "listen")}
         watched = Watched(parts, collector, ports)
         for role in ("stt", "llm"):
             stack.enter_context(parts.running(role, env=watched.port(role)))
@@ -106,7 +106,7 @@ def sentence(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The recording's first sentence, and silence enough to end it."""
     audio, rate = soundfile.read(AUDIO, dtype="int16")
     assert rate == SAMPLE_RATE
-    first = audio[: round((sentences()[0].end_s + 0.1) * rate)]
+    first = audio[: round((read_sentences()[0].end_s + 0.1) * rate)]
     path = tmp_path_factory.mktemp("speech") / "sentence.wav"
     soundfile.write(path, np.concatenate([first, np.zeros(2 * rate, np.int16)]), rate)
     return path
@@ -180,7 +180,7 @@ def test_a_turn_leaves_one_trace_from_the_first_sound_to_the_last_token(
     ordered = [spans[name] for name in (*listen, *STT, *LLM[:3])]
     for before, after in pairwise(ordered):
         assert before.end == after.start
-    spoken_ms = 1_000 * (sentences()[0].end_s - sentences()[0].start_s)
+    spoken_ms = 1_000 * (read_sentences()[0].end_s - read_sentences()[0].start_s)
     assert spans["listen.speech"].end - spans["listen.speech"].start > spoken_ms / 2
     check_trace(spans, events)
     request = watched.parts.stand_in.requests()[-1]

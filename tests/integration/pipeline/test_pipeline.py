@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import soxr
 
-from ops.demo.recording_file import AUDIO, normalised, sentences
+from ops.demo.recording_file import AUDIO, normalise, read_sentences
 from tests.support.pipeline import Pipeline, endings, running_pipeline
 from tests.support.waiting import until_sync
 
@@ -31,11 +31,11 @@ def transcripts(events: list[dict[str, object]]) -> list[str]:
         (event for event in events if event["type"] == "transcript"),
         key=lambda event: int(str(event["turn"])),
     )
-    return [normalised(event["data"]["text"]) for event in by_turn]  # type: ignore[index]  # JSON
+    return [normalise(event["data"]["text"]) for event in by_turn]  # type: ignore[index]  # JSON
 
 
 def check_conversation(parts: Pipeline, session: str) -> None:
-    spoken = [normalised(sentence.text) for sentence in sentences()]
+    spoken = [normalise(sentence.text) for sentence in read_sentences()]
     events = parts.wait_for_endings(session, len(spoken))
     heard = transcripts(events)
     assert sum(sentence in heard for sentence in spoken) >= SHARE * len(spoken), heard

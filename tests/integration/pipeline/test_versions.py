@@ -26,7 +26,7 @@ from common.transitions.dead_letters import replay
 from common.transitions.publishing import Verdict, publish
 from common.utterance import SCHEMA, Utterance
 from ops.bench.chaos.plan import Kind, Planned
-from ops.bench.chaos.speech import InstantEngine, text_of, utterance_of
+from ops.bench.chaos.speech import InstantEngine, make_utterance, spoken_text
 from tests.recorded.record import SESSION, file_of, raw
 from tests.support.llm_handler import RetryingContext
 from tests.support.redis_server import RedisServer
@@ -95,10 +95,10 @@ async def test_what_a_recorded_producer_sends_is_transcribed_and_can_be_answered
         await until(transcribed)
         attempt = await _attempt(workers.store, SESSION)
         assert [turn.text for turn in attempt.turns] == [
-            text_of(7),
+            spoken_text(7),
             "Hello",
-            text_of(7),
-            text_of(7),
+            spoken_text(7),
+            spoken_text(7),
         ]
         assert attempt.turns[0].persona == "butler"
         assert attempt.turns[0].traceparent.startswith("00-11")
@@ -151,7 +151,7 @@ def test_fields_that_are_added_to_events_are_ignored(stream: str) -> None:
 
 
 def _spoken() -> Utterance:
-    return utterance_of(Planned(7, SESSION, 0, Kind.SPEECH), InstantEngine.name)
+    return make_utterance(Planned(7, SESSION, 0, Kind.SPEECH), InstantEngine.name)
 
 
 async def test_an_utterance_of_a_newer_schema_waits_among_the_dead_letters_for_the_upgrade(

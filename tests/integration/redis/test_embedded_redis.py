@@ -22,7 +22,7 @@ from ops.local.embedded_redis import (
     EmbeddedRedis,
     NoEmbeddedRedis,
     find_server,
-    version_of,
+    read_version,
 )
 
 
@@ -175,7 +175,7 @@ def test_it_ends_with_a_parent_that_is_killed_and_its_successor_has_the_data(
 
 def test_data_of_a_newer_server_is_not_silently_started_without(tmp_path: Path) -> None:
     newer = find_server()
-    assert (version_of(newer) or (0,)) >= (7,), "the tests need redis-server 7 on PATH"
+    assert (read_version(newer) or (0,)) >= (7,), "the tests need redis-server 7 on PATH"
     with EmbeddedRedis(tmp_path, server=newer) as redis, _client(redis) as client:
         client.set("word", "kept")
     with pytest.raises(NoEmbeddedRedis, match="written by Redis 7 or newer"):

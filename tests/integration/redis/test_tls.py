@@ -17,7 +17,7 @@ from common.redis.store import Store
 from common.settings import LimitSettings, RedisSettings
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
-from ops.local.machine import free_port
+from ops.local.machine import find_free_port
 from tests.support.redis_nodes import RedisNodes
 from tests.support.secured_redis import SecuredRedis, make_secrets
 from tests.support.waiting import until, until_sync
@@ -91,7 +91,7 @@ async def test_a_cluster_lets_a_role_in_over_tls(secrets: Path) -> None:
     clustered = {
         "cluster-enabled": "yes",
         "tls-cluster": "yes",
-        "cluster-port": str(free_port()),
+        "cluster-port": str(find_free_port()),
     }
     with SecuredRedis(secrets, options=clustered) as server:
         with server.sync_client() as client:
@@ -109,7 +109,7 @@ async def test_a_cluster_lets_a_role_in_over_tls(secrets: Path) -> None:
 
 
 async def test_sentinels_name_a_master_over_tls(secured: SecuredRedis, secrets: Path) -> None:
-    port = free_port()
+    port = find_free_port()
     with RedisNodes() as nodes:
         nodes.add(
             [

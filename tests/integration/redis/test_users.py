@@ -32,9 +32,9 @@ from common.transitions.publishing import KEEP_OPEN, Verdict, keep_open, publish
 from common.transitions.tending import forget, trim
 from common.utterance import Utterance
 from ops.cli.commands.export import _print as print_export
-from ops.cli.commands.summary import _extent as extent
+from ops.cli.commands.summary import _read_extent as extent
 from ops.cli.commands.tail import _tail as tail
-from ops.cli.jobs.listing import listed
+from ops.cli.jobs.job_list import list_jobs
 from ops.jobs.connection import reached
 from tests.conftest import FAST
 from tests.model.role_users import OWNERS, RoleUsers
@@ -224,7 +224,7 @@ def test_who_may_not_use_the_jobs_is_told_so(secured: SecuredRedis) -> None:
         pytest.raises(RedisUnusable, match="does not permit"),
         reached(Settings(redis=secured.settings("viewer"))) as client,
     ):
-        listed(client)
+        list_jobs(client)
 
 
 @pytest.mark.parametrize("role", ["admin", "jobs"])

@@ -39,7 +39,7 @@ _SOUNDS = {
 }
 
 
-def known(sentence: str) -> str | None:
+def answer_from_knowledge(sentence: str) -> str | None:
     """The answer to a normalised question that needs no model, if it is one."""
     return _sum(sentence) or _capital(sentence) or _sound(sentence)
 

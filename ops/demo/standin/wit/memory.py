@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from ops.demo.standin.api.protocol import Message
-from ops.demo.standin.wit.wording import listed, normalise, quote, sentences, turned
+from ops.demo.standin.wit.wording import join_words, normalise, quote, sentences, swap_persons
 
 REMEMBERED = 3
 """Most messages that a summary quotes."""
@@ -69,7 +69,7 @@ def _count(history: History) -> str:
 def _summary(history: History) -> str:
     if not history.asked:
         return "We have only just begun."
-    recent = listed([quote(text) for text in history.asked[-REMEMBERED:]])
+    recent = join_words([quote(text) for text in history.asked[-REMEMBERED:]])
     return f"Of late you said {recent}."
 
 
@@ -77,7 +77,7 @@ def _name(history: History) -> str:
     names = [found["name"] for s in history.sentences if (found := _NAME.search(s))]
     if not names:
         return "You have not told me your name, and a stand-in does not pry."
-    return f"You told me that your name is {turned(names[-1]).title()}."
+    return f"You told me that your name is {swap_persons(names[-1]).title()}."
 
 
 def _shopping_list(history: History) -> str:
@@ -90,14 +90,14 @@ def _shopping_list(history: History) -> str:
                 things.pop(thing, None)
     if not things:
         return "As far as this conversation goes, your shopping list is empty."
-    return f"In this conversation you asked for {listed(list(things))}."
+    return f"In this conversation you asked for {join_words(list(things))}."
 
 
 def _reminders(history: History) -> str:
-    tasks = [turned(found["task"]) for s in history.sentences if (found := _REMIND.search(s))]
+    tasks = [swap_persons(found["task"]) for s in history.sentences if (found := _REMIND.search(s))]
     if not tasks:
         return "You have not asked me to remind you of anything in this conversation."
-    return f"You wanted to be reminded to {listed(tasks)}; I only know because you told me."
+    return f"You wanted to be reminded to {join_words(tasks)}; I only know because you told me."
 
 
 def _things(text: str) -> list[str]:

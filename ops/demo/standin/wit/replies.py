@@ -8,7 +8,7 @@ from ops.demo.standin.api.protocol import Message
 from ops.demo.standin.wit.courtesies import COURTESIES
 from ops.demo.standin.wit.entertainment import ENTERTAINMENT
 from ops.demo.standin.wit.household import HOUSEHOLD
-from ops.demo.standin.wit.knowledge import known
+from ops.demo.standin.wit.knowledge import answer_from_knowledge
 from ops.demo.standin.wit.memory import History, recall
 from ops.demo.standin.wit.rules import ANOTHER, Rule
 from ops.demo.standin.wit.wording import normalise, quote, sentences
@@ -40,7 +40,11 @@ def reply_to(messages: Sequence[Message]) -> str:
 
 
 def _answer(sentence: str, history: History) -> str | None:
-    return recall(sentence, history) or known(sentence) or _from_rules(sentence, history)
+    return (
+        recall(sentence, history)
+        or answer_from_knowledge(sentence)
+        or _from_rules(sentence, history)
+    )
 
 
 def _from_rules(sentence: str, history: History) -> str | None:

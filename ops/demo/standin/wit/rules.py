@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from ops.demo.standin.wit.wording import turned
+from ops.demo.standin.wit.wording import swap_persons
 
 ANOTHER = re.compile(
     r"^(?:please )?(?:give me |tell me )?(?:another|one more)(?: one)?(?: please)?$"
@@ -35,7 +35,7 @@ class Rule:
         """The reply to a sentence that matches, for the nth time in this conversation."""
         found = self.pattern.search(sentence)
         holes = found.groupdict() if found else {}
-        filled = {name: turned(text) for name, text in holes.items()}
+        filled = {name: swap_persons(text) for name, text in holes.items()}
         return self.replies[times_before % len(self.replies)].format(**filled)
 
 

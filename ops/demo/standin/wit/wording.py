@@ -40,12 +40,12 @@ def quote(text: str) -> str:
     return f'"{cut}"'
 
 
-def turned(text: str) -> str:
+def swap_persons(text: str) -> str:
     """What the speaker said of themselves, said to them: `call my mother`, `call your mother`."""
     return " ".join(_TURNED.get(word, word) for word in text.split())
 
 
-def listed(things: list[str]) -> str:
+def join_words(things: list[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     *rest, last = things
     return f"{', '.join(rest)} and {last}" if rest else last

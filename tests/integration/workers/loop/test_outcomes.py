@@ -17,7 +17,7 @@ from common.redis.store import Store
 from common.transitions.claims import Claim, Settled
 from common.transitions.transcribing import bury_utterance
 from ops.bench.chaos.plan import Kind
-from ops.bench.chaos.speech import text_of
+from ops.bench.chaos.speech import spoken_text
 from tests.support.metric_samples import growth
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
@@ -263,4 +263,4 @@ async def test_a_result_that_came_too_late_changes_nothing_and_says_so_once(
     assert [line["event"] for line in lines].count("claim_lost") == 1
     [row] = await workers.pending()
     assert row["consumer"] == b"w2"
-    assert text_of(1) not in await workers.transcripts()
+    assert spoken_text(1) not in await workers.transcripts()

@@ -15,7 +15,7 @@ from common.events import Transcript
 from common.keys import shard_of
 from common.transitions.claims import Settled, heartbeat
 from common.transitions.transcribing import settle_utterance
-from ops.bench.chaos.speech import text_of
+from ops.bench.chaos.speech import spoken_text
 from tests.support.metric_samples import growth
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
@@ -216,7 +216,9 @@ async def test_each_utterance_is_transcribed_once_by_however_many(workers: Worke
     for event in await workers.events(Transcript):
         by_session.setdefault(event.session, []).append(event.data.text)
     assert by_session["s3"] != []
-    assert {text for texts in by_session.values() for text in texts} == set(map(text_of, numbers))
+    assert {text for texts in by_session.values() for text in texts} == set(
+        map(spoken_text, numbers)
+    )
 
 
 async def test_a_heartbeat_beside_the_settling_takes_nothing_for_lost(

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from common.settings import MetricsSettings
 from common.telemetry import monitoring
 from common.telemetry.monitoring import monitored, served
-from ops.local.machine import free_port
+from ops.local.machine import find_free_port
 
 
 def page(port: int, path: str) -> tuple[int, str]:
@@ -36,7 +36,7 @@ def well() -> str:
 
 @pytest.fixture
 def settings() -> MetricsSettings:
-    return MetricsSettings(port=free_port())
+    return MetricsSettings(port=find_free_port())
 
 
 class Two(Collector):

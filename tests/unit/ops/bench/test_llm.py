@@ -7,17 +7,17 @@ from click.testing import CliRunner
 
 from ops.bench import llm as llm_bench
 from ops.bench.commands.bench import command
-from ops.bench.llm import Load, Measured, Run
+from ops.bench.llm import LlmReport, Load, Run
 
 
-def measured(*, in_order: bool = True) -> Measured:
+def measured(*, in_order: bool = True) -> LlmReport:
     runs = [
         Run(1, [8.0, 10.0], 1, True),
         Run(64, [11.0, 12.0, 13.0], 63, True),
         Run(1, [12.0, 10.0], 1, True),
         Run(64, [18.0, 12.0, 33.0], 64, in_order),
     ]
-    return Measured(Load(repeats=2), runs, rss_mb=81.23)
+    return LlmReport(Load(repeats=2), runs, rss_mb=81.23)
 
 
 def test_medians_over_all_turns_and_for_each_repeat() -> None:
@@ -32,7 +32,7 @@ def test_medians_over_all_turns_and_for_each_repeat() -> None:
 def test_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    async def measure(load: Load, **_: object) -> Measured:
+    async def measure(load: Load, **_: object) -> LlmReport:
         asked.append(load)
         return measured(in_order=False)
 

@@ -23,7 +23,7 @@ from common.errors import (
 from common.settings.loading import names
 from common.settings.masking import MASK
 from ops.cli import main as cli
-from ops.cli.options import overrides, setting, settings_of
+from ops.cli.options import load_settings, overrides, setting
 from tests.support.command_line import InProcessCommand
 from tests.support.environments import clear_environment, restored_logging
 
@@ -309,7 +309,7 @@ def test_options_that_stand_for_settings_go_over_all_else(
     @click.pass_context
     def command(ctx: click.Context) -> None:
         assert overrides(ctx) == {"llm": {"rounds": "2"}}
-        assert settings_of(ctx).llm.rounds == 2
+        assert load_settings(ctx).llm.rounds == 2
 
     command.main(["--rounds", "2"], standalone_mode=False)
 

@@ -14,8 +14,8 @@ from common.redis.store import Store
 from common.settings import RedisSettings, Settings
 from common.transitions.publishing import publish
 from common.utterance import Utterance
-from ops.cli.jobs.listing import listed
-from ops.jobs.queues import UPKEEP, find, queue
+from ops.cli.jobs.job_list import list_jobs
+from ops.jobs.queues import UPKEEP, find_job, open_queue
 from ops.jobs.schedule import Schedule
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
@@ -49,12 +49,12 @@ async def test_a_sweep_is_asked_for_once_an_hour_by_whoever_is_first(
     for _ in range(2):
         one.tick()
         other.tick()
-    assert queue(UPKEEP, client).get_job_ids() == ["sweep-2"]
+    assert open_queue(UPKEEP, client).get_job_ids() == ["sweep-2"]
     clock.now += 3_600
     other.tick()
     one.tick()
-    assert queue(UPKEEP, client).get_job_ids() == ["sweep-2", "sweep-3"]
-    job = find(client, "sweep-3")
+    assert open_queue(UPKEEP, client).get_job_ids() == ["sweep-2", "sweep-3"]
+    job = find_job(client, "sweep-3")
     assert job is not None
     assert client.hget(job.key, "data"), "RQ has it compressed"
     assert (job.func_name, job.kwargs) == ("sweep", {})
@@ -69,7 +69,7 @@ async def test_the_remains_of_a_job_are_in_nobodys_way(store: Store, client: "Re
     client.rpush("rq:queue:" + UPKEEP, "strange")
     client.hset("rq:job:strange", mapping={"data": "x", "status": "no such status"})
     schedule(store, client, Clock()).tick()
-    assert [job.job for job in listed(client)] == ["sweep-2"]
+    assert [job.job for job in list_jobs(client)] == ["sweep-2"]
     assert not client.exists("rq:job:sweep-1"), "nobody stumbles over it again"
     assert client.exists("rq:job:pickled"), "that is somebody else's"
 
@@ -83,7 +83,7 @@ async def test_what_nobody_expected_does_not_end_the_schedule(
         running = asyncio.create_task(schedule(store, client, clock).run())
         await until(lambda: logged)
         clock.now += 3_600
-        await until(lambda: queue(UPKEEP, client).get_job_ids() == ["sweep-3"])
+        await until(lambda: open_queue(UPKEEP, client).get_job_ids() == ["sweep-3"])
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     assert logged[0]["event"] == "schedule_stumbled"
@@ -101,11 +101,11 @@ async def test_a_conversation_that_ended_is_summarised(store: Store, client: "Re
     running = asyncio.create_task(
         schedule(store, client, Clock(), summaries=True, summary_quiet_s=60).run()
     )
-    of = queue(UPKEEP, client)
+    of = open_queue(UPKEEP, client)
     await until(lambda: [name for name in of.get_job_ids() if name.startswith("summary-")])
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     (identity,) = (name for name in of.get_job_ids() if name.startswith("summary-"))
-    job = find(client, identity)
+    job = find_job(client, identity)
     assert job is not None
     assert job.kwargs == {"session": "s", "epoch": int(epoch), "turn": 1}

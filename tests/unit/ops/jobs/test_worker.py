@@ -23,10 +23,10 @@ from common.redis.link import Link
 from common.redis.store import Store
 from common.settings import PREFIX, JobSettings, ListenSettings, RedisSettings, Settings
 from common.utterance import Utterance
-from ops.cli.jobs.listing import cancel, listed
-from ops.cli.jobs.watching import look
-from ops.jobs.queues import UPKEEP, enqueue, find, has_worker, queue
-from ops.jobs.registry import KnownJob
+from ops.cli.jobs.job_list import cancel, list_jobs
+from ops.cli.jobs.job_state import read_state
+from ops.jobs.queues import UPKEEP, enqueue, find_job, has_worker, open_queue
+from ops.jobs.registry import EarshotJob
 from ops.jobs.schedule import Schedule
 from producer.shipping.outbox_folder import open_outbox
 from tests.support.metric_samples import growth
@@ -64,11 +64,11 @@ def worker(server: RedisServer, folder: Path, **more: str) -> Iterator[subproces
 
 
 def status(client: "Redis", job: str) -> JobStatus | None:
-    found = find(client, job)
+    found = find_job(client, job)
     return None if found is None else found.get_status(refresh=False)
 
 
-def ask(client: "Redis", job: str, kind: str = "sweep", **arguments: Any) -> KnownJob:
+def ask(client: "Redis", job: str, kind: str = "sweep", **arguments: Any) -> EarshotJob:
     made, is_new = enqueue(client, SETTINGS, kind, job, arguments, again="never")
     assert is_new
     return made
@@ -90,7 +90,7 @@ def test_only_known_jobs_run_nothing_is_unpickled_and_what_cannot_succeed_is_not
     for path, place in zip(bombs[:3], ("data", "meta", "result"), strict=True):
         job = foreign.enqueue_call("os.getcwd", job_id=f"pickled-{place}")
         client.hset(job.key, place, pickle.dumps(Bomb(path)))
-    queue(UPKEEP, client).enqueue_call("os.mkdir", args=[str(bombs[3])], job_id="function")
+    open_queue(UPKEEP, client).enqueue_call("os.mkdir", args=[str(bombs[3])], job_id="function")
     ask(client, "callback", "no-such-kind")
     client.hset("rq:job:callback", "failure_callback_name", "os.mkdir")
     ask(client, "bad", "export", output="/nowhere/x.csv", format="csv", since="0-0")
@@ -103,8 +103,8 @@ def test_only_known_jobs_run_nothing_is_unpickled_and_what_cannot_succeed_is_not
     assert not [path.name for path in bombs if path.exists()]
     for name in ("function", "callback", "pickled-data"):
         assert status(client, name) is JobStatus.FAILED, name
-    assert "there is no job 'no-such-kind'" in look(client, "callback", "sweep").error
-    bad = look(client, "bad", "export")
+    assert "there is no job 'no-such-kind'" in read_state(client, "callback", "sweep").error
+    bad = read_state(client, "bad", "export")
     assert bad.error == "/nowhere/x.csv cannot be written: No such file or directory"
     assert logged.count("job_failed") == 1
 
@@ -119,7 +119,7 @@ def test_a_job_whose_package_is_missing_says_so_once(
         until_sync(lambda: status(client, "short") is JobStatus.FAILED)
         process.send_signal(signal.SIGTERM)
         _, logged = process.communicate(timeout=30)
-    error = look(client, "short", "summary").error
+    error = read_state(client, "short", "summary").error
     assert error == "openai is not installed here: pip install 'earshot[llm]'"
     assert logged.count("job_failed") == 1
 
@@ -139,7 +139,7 @@ def test_a_job_goes_on_elsewhere_when_its_worker_is_killed_or_leaves(
     held_up(client, "long")
 
     def waits() -> bool:
-        return "unanswered turns" in str(look(client, "long", "replay").progress.get("said"))
+        return "unanswered turns" in str(read_state(client, "long", "replay").progress.get("said"))
 
     with worker(redis_server, tmp_path) as first:
         until_sync(waits)
@@ -147,15 +147,17 @@ def test_a_job_goes_on_elsewhere_when_its_worker_is_killed_or_leaves(
         first.kill()
         first.wait()
     with worker(redis_server, tmp_path) as second:
-        found = find(client, "long")
+        found = find_job(client, "long")
         assert found is not None
         dead = found.worker_name
-        until_sync(lambda: (now := find(client, "long")) is not None and now.worker_name != dead)
+        until_sync(
+            lambda: (now := find_job(client, "long")) is not None and now.worker_name != dead
+        )
         until_sync(lambda: status(client, "long") is JobStatus.STARTED)
         second.send_signal(signal.SIGTERM)
         second.communicate(timeout=30)
         assert second.returncode == 0
-    left = find(client, "long")
+    left = find_job(client, "long")
     assert left is not None
     assert left.get_status(refresh=False) is JobStatus.QUEUED
     assert left.retries_left == SETTINGS.retries - 1, "leaving in good order cost a try"
@@ -166,10 +168,12 @@ def test_a_job_whose_worker_died_is_cancelled_when_that_is_known(
 ) -> None:
     held_up(client, "long")
     with worker(redis_server, tmp_path) as dies:
-        until_sync(lambda: "unanswered" in str(look(client, "long", "replay").progress.get("said")))
+        until_sync(
+            lambda: "unanswered" in str(read_state(client, "long", "replay").progress.get("said"))
+        )
         dies.kill()
         dies.wait()
-    found = find(client, "long")
+    found = find_job(client, "long")
     assert found is not None
     waited: list[float] = []
 
@@ -180,11 +184,11 @@ def test_a_job_whose_worker_died_is_cancelled_when_that_is_known(
 
     cancel(client, "long", sleep=sleep)
     assert len(waited) == 1, "it might have been alive"
-    assert look(client, "long", "replay").state == "cancelled"
+    assert read_state(client, "long", "replay").state == "cancelled"
     with worker(redis_server, tmp_path):
         ask(client, "next")
         until_sync(lambda: status(client, "next") is JobStatus.FINISHED)
-    assert look(client, "long", "replay").state == "cancelled", "nobody takes it up again"
+    assert read_state(client, "long", "replay").state == "cancelled", "nobody takes it up again"
 
 
 def test_a_job_that_waits_for_the_llm_server_says_so(
@@ -195,10 +199,10 @@ def test_a_job_that_waits_for_the_llm_server_says_so(
     client.xadd("earshot:{0}:results", said)
     ask(client, "sum", "summary", session="s", epoch=1, turn=1)
     with worker(redis_server, tmp_path, EARSHOT_LLM__BASE_URL="http://127.0.0.1:1/v1"):
-        until_sync(lambda: look(client, "sum", "summary").state == "waits to run again")
-    waits_for = look(client, "sum", "summary").progress["waits_for"]
+        until_sync(lambda: read_state(client, "sum", "summary").state == "waits to run again")
+    waits_for = read_state(client, "sum", "summary").progress["waits_for"]
     assert "127.0.0.1:1" in waits_for
-    (job,) = listed(client)
+    (job,) = list_jobs(client)
     assert job.cells()[3] == f"waits: {waits_for}"
 
 
@@ -206,9 +210,9 @@ def test_the_same_job_is_in_the_queue_once(client: "Redis") -> None:
     ask(client, "one")
     again, is_new = enqueue(client, SETTINGS, "sweep", "one", {}, again="always")
     assert (again.id, is_new) == ("one", False)
-    assert queue(UPKEEP, client).count == 1
-    assert look(client, "one", "sweep").state == "waits: no `earshot jobs` is running"
-    assert look(client, "none", "sweep").ended
+    assert open_queue(UPKEEP, client).count == 1
+    assert read_state(client, "one", "sweep").state == "waits: no `earshot jobs` is running"
+    assert read_state(client, "none", "sweep").ended
 
 
 def test_what_a_sweep_dropped_is_counted_once_where_prometheus_asks(

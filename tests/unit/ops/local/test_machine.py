@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from common.settings.loading import load
 from ops.local import machine
 from ops.local.embedded_redis import EmbeddedRedis, find_server
-from ops.local.machine import Machine, keep
+from ops.local.machine import Machine, keep_running
 from tests.support.environments import clear_environment
 from tests.support.waiting import until
 
@@ -63,11 +63,11 @@ async def test_without_a_port_there_are_no_pages(
 async def test_a_redis_that_cannot_be_started_is_tried_again(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(machine, "LOOK_AFTER_S", 0.01)
+    monkeypatch.setattr(machine, "CHECK_S", 0.01)
     server = tmp_path / "server"
     server.symlink_to(find_server())
     with EmbeddedRedis(tmp_path / "data", server=server) as redis, capture_logs() as logs:
-        keeping = asyncio.create_task(keep(redis))
+        keeping = asyncio.create_task(keep_running(redis))
         server.unlink()
         server.symlink_to("/bin/false")
         os.kill(redis.pid, signal.SIGKILL)

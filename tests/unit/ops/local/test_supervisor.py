@@ -17,8 +17,8 @@ from ops.local.supervisor import (
     RoleEnded,
     StopRequested,
     Supervisor,
+    print_to_stderr,
     role_command,
-    to_stderr,
 )
 from tests.support.waiting import until
 
@@ -286,13 +286,13 @@ async def test_until_ends_when_the_person_wants_to_stop() -> None:
 
 PARENT = """
 import asyncio, signal, sys
-from ops.local.supervisor import Supervisor, to_stderr
+from ops.local.supervisor import Supervisor, print_to_stderr
 
 async def main():
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Supervisor(to_stderr) as roles:
+    async with Supervisor(print_to_stderr) as roles:
         await roles.spawn("a", [sys.executable, "-c", sys.argv[1]])
         print(roles.pid("a"), flush=True)
         await stop.wait()
@@ -346,6 +346,6 @@ def test_a_role_runs_the_earshot_command_of_this_python(tmp_path: Path) -> None:
 
 
 def test_the_sink_for_a_terminal_aligns_the_names(capsys: pytest.CaptureFixture[str]) -> None:
-    to_stderr("stt-1", "ready")
-    to_stderr("llm", "ready")
+    print_to_stderr("stt-1", "ready")
+    print_to_stderr("llm", "ready")
     assert capsys.readouterr().err == " stt-1 | ready\n   llm | ready\n"

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from ops.demo.recording_file import AUDIO, sentences
+from ops.demo.recording_file import AUDIO, read_sentences
 from producer.sources.source import Framer, frame_samples
 from producer.speech import silero
 from producer.speech.detector import WebRtcDetector
@@ -17,7 +17,7 @@ from tests.support.speechlike import room_noise
 @pytest.fixture(scope="module")
 def sentence() -> NDArray[np.int16]:
     audio, rate = soundfile.read(AUDIO, dtype="int16")
-    first = sentences()[0]
+    first = read_sentences()[0]
     spoken: NDArray[np.int16] = audio[round(first.start_s * rate) : round(first.end_s * rate)]
     return spoken
 

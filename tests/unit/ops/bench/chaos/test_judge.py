@@ -11,7 +11,7 @@ from common.redis.store import Store
 from common.settings import LlmSettings
 from ops.bench.chaos.judge import Findings, judge
 from ops.bench.chaos.plan import Kind, Planned
-from ops.bench.chaos.speech import InstantEngine, text_of
+from ops.bench.chaos.speech import InstantEngine, spoken_text
 from ops.demo.standin.api.protocol import Message
 from ops.demo.standin.wit.replies import reply_to
 from workers.llm.prompt import round_messages
@@ -47,13 +47,13 @@ class Scene:
             await self.redis.xgroup_create(stream, group, id="0", mkstream=True)
         for one in self.said:
             await self.emit("heard", one.number, spoken_at=0)
-        await self.emit("transcript", 0, text=text_of(0))
+        await self.emit("transcript", 0, text=spoken_text(0))
         await self.emit("skipped", 1, reason="noise")
         await self.emit("error", 2, stage="stt", reason="bad_audio", error="broken")
         await self.redis.xadd(SHARD.dead, {"id": "chaos-2"})
-        await self.emit("reply", 0, text=self.answer(text_of(0)))
-        await self.emit("transcript", 3, text=text_of(3))
-        await self.emit("reply", 3, text=self.answer(text_of(3)))
+        await self.emit("reply", 0, text=self.answer(spoken_text(0)))
+        await self.emit("transcript", 3, text=spoken_text(3))
+        await self.emit("reply", 3, text=self.answer(spoken_text(3)))
         await self.redis.hset(SHARD.session(SESSION), mapping={"epoch": EPOCH})
         for message in self.history:
             await self.redis.rpush(SHARD.history(SESSION), json.dumps(message))
@@ -141,7 +141,7 @@ async def replies_swapped(scene: Scene) -> None:
 
 async def wrong_words(scene: Scene) -> None:
     await scene.drop("transcript", 3)
-    await scene.emit("transcript", 3, text=text_of(7))
+    await scene.emit("transcript", 3, text=spoken_text(7))
 
 
 async def noise_answered(scene: Scene) -> None:

@@ -8,8 +8,8 @@ import pytest
 from common.audio import SAMPLE_RATE, decode
 from common.errors import BadAudio
 from ops.bench.chaos.plan import PLANTED, Kind, Plan
-from ops.bench.chaos.speech import InstantEngine, heard_in, text_of, utterance_of
-from ops.bench.chaos.storm import AT_LEAST_ONCE, CALM_EDGES, PER_MINUTE, schedule
+from ops.bench.chaos.speech import InstantEngine, make_utterance, read_number, spoken_text
+from ops.bench.chaos.storm import AT_LEAST_ONCE, CALM_EDGES, PER_MINUTE, plan_faults
 
 PLAN = Plan(
     utterances=500,
@@ -53,29 +53,29 @@ def test_as_much_is_planted_as_was_asked_for_and_early() -> None:
 @pytest.mark.parametrize("kind", [Kind.SPEECH, Kind.NOISE, Kind.LLM_POISON])
 def test_what_is_said_is_heard(number: int, kind: Kind) -> None:
     planned = PLAN.said()[0].__class__(number, "s", 0.0, kind)
-    said = utterance_of(planned, InstantEngine.name)
+    said = make_utterance(planned, InstantEngine.name)
     samples = decode(said.audio, said.codec, said.rate, said.samples, max_samples=SAMPLE_RATE)
-    assert heard_in(samples) == (number, kind)
+    assert read_number(samples) == (number, kind)
     heard = InstantEngine().transcribe(samples, "").text
-    assert heard == ("" if kind is Kind.NOISE else text_of(number, kind))
+    assert heard == ("" if kind is Kind.NOISE else spoken_text(number, kind))
 
 
 def test_what_is_broken_cannot_be_decoded() -> None:
     planned = next(one for one in PLAN.said() if one.kind is Kind.BROKEN)
-    said = utterance_of(planned, InstantEngine.name)
+    said = make_utterance(planned, InstantEngine.name)
     with pytest.raises(BadAudio):
         decode(said.audio, said.codec, said.rate, said.samples, max_samples=SAMPLE_RATE)
 
 
 def test_two_minutes_have_the_deaths_that_they_are_to_have() -> None:
-    storm = Counter(fault for _, fault in schedule(random.Random(1), 120))
+    storm = Counter(fault for _, fault in plan_faults(random.Random(1), 120))
     assert storm["kill_worker"] >= 60
     assert storm["kill_redis"] >= 2
     assert storm.keys() == PER_MINUTE.keys()
 
 
 def test_a_short_storm_has_each_of_the_worst_once_and_calm_edges() -> None:
-    storm = schedule(random.Random(1), 10)
+    storm = plan_faults(random.Random(1), 10)
     times = [at_s for at_s, _ in storm]
     assert set(AT_LEAST_ONCE) <= {fault for _, fault in storm}
     assert times == sorted(times)

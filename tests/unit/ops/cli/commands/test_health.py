@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from common.settings import MetricsSettings
 from common.telemetry.monitoring import served
-from ops.local.machine import free_port
+from ops.local.machine import find_free_port
 from tests.support.command_line import InProcessCommand
 from tests.support.environments import clear_environment, restored_logging
 
@@ -31,7 +31,7 @@ def earshot(
 def test_it_tells_alive_from_ready(
     earshot: InProcessCommand, monkeypatch: pytest.MonkeyPatch, host: str
 ) -> None:
-    port = free_port()
+    port = find_free_port()
     monkeypatch.setenv("EARSHOT_METRICS__HOST", host)
     monkeypatch.setenv("EARSHOT_METRICS__PORT", str(port))
     why = ["Redis is away"]

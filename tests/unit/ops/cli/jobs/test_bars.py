@@ -4,15 +4,15 @@ from typing import Any
 
 import pytest
 
-from ops.cli.jobs.bars import Bars
-from ops.cli.jobs.listing import Listed
+from ops.cli.jobs.job_list import JobRow
+from ops.cli.jobs.progress_bars import ProgressBars
 
 HELD_UP = {"duration_s": 100.0, "done_s": 25.0, "held_up": "the session has 100 unanswered turns"}
 SENTENCE = "waits for room: the session has 100 unanswered turns"
 
 
 def test_a_recording_at_a_limit_says_so_once(capsys: pytest.CaptureFixture[str]) -> None:
-    with Bars({"job": "talk.mp3"}) as bars:
+    with ProgressBars({"job": "talk.mp3"}) as bars:
         for progress in ({}, HELD_UP, {}, HELD_UP | {"held_up": "the backlog is full"}, {}):
             bars.show("job", "in work", progress)
         bars.show("job", "done", {})
@@ -24,7 +24,7 @@ def test_a_recording_at_a_limit_says_so_once(capsys: pytest.CaptureFixture[str])
 
 
 def test_what_a_person_can_mend_comes_before_a_limit(capsys: pytest.CaptureFixture[str]) -> None:
-    with Bars({"job": "talk.mp3"}) as bars:
+    with ProgressBars({"job": "talk.mp3"}) as bars:
         bars.show("job", "in work", HELD_UP | {"waits_for": "no STT worker takes recordings"})
     assert capsys.readouterr().err == "talk.mp3: no STT worker takes recordings\n"
 
@@ -39,5 +39,5 @@ def test_what_a_person_can_mend_comes_before_a_limit(capsys: pytest.CaptureFixtu
     ],
 )
 def test_the_list_of_jobs_says_why_a_job_waits(progress: dict[str, Any], far: str) -> None:
-    job = Listed("1", "transcribe", "/r/talk.mp3", "in work", progress, "2026-11-28T01:02", "")
+    job = JobRow("1", "transcribe", "/r/talk.mp3", "in work", progress, "2026-11-28T01:02", "")
     assert job.cells()[3] == far

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from common.events import EVENTS, Event
-from ops.cli.terminal.conversation import Conversation, one_line
+from ops.cli.terminal.conversation import Conversation, to_one_line
 from tests.support.event_strategies import events, texts
 
 
@@ -74,5 +74,5 @@ def test_no_event_makes_more_than_one_line_or_moves_the_cursor(event: Event) -> 
 
 @given(texts)
 def test_one_line_keeps_the_words(text: str) -> None:
-    assert one_line(text).split() == one_line(one_line(text)).split()
-    assert one_line("a\x1b[2Jb\r\nc\x9bd") == "a [2Jb c d"
+    assert to_one_line(text).split() == to_one_line(to_one_line(text)).split()
+    assert to_one_line("a\x1b[2Jb\r\nc\x9bd") == "a [2Jb c d"

@@ -11,45 +11,48 @@ from rich.console import Console
 
 from common.settings import LogSettings
 from ops.cli.terminal import live_line
-from ops.cli.terminal.live_line import State, shown
-from ops.cli.terminal.meter import WIDTH, meter
+from ops.cli.terminal.live_line import ListenState, render
+from ops.cli.terminal.meter import WIDTH, draw_meter
 from tests.support.environments import restored_logging
 
-QUIET = State(-50.0, None, 3, 2, is_muted=False, has_keys=False)
+QUIET = ListenState(-50.0, None, 3, 2, is_muted=False, has_keys=False)
 
 
 @pytest.mark.parametrize(
     ("state", "words"),
     [
         (QUIET, ["listening", "sent 3", "waiting 2", "-50 dB"]),
-        (State(-20.0, 2.44, 0, 0, is_muted=False, has_keys=True), ["speaking  2.4s", "m: mute"]),
-        (State(-96.0, None, 0, 0, is_muted=True, has_keys=True), ["muted", "m: unmute"]),
+        (
+            ListenState(-20.0, 2.44, 0, 0, is_muted=False, has_keys=True),
+            ["speaking  2.4s", "m: mute"],
+        ),
+        (ListenState(-96.0, None, 0, 0, is_muted=True, has_keys=True), ["muted", "m: unmute"]),
     ],
 )
-def test_the_line_says(state: State, words: list[str]) -> None:
-    text = shown(state).plain
+def test_the_line_says(state: ListenState, words: list[str]) -> None:
+    text = render(state).plain
     assert all(word in text for word in words), text
 
 
 def test_the_line_says_what_keeps_it_from_hearing_or_sending() -> None:
-    assert "no microphone" in shown(replace(QUIET, trouble="no microphone")).plain
+    assert "no microphone" in render(replace(QUIET, trouble="no microphone")).plain
 
 
 def test_in_a_narrow_terminal_the_words_stay_and_the_bar_gives_way() -> None:
-    assert len(shown(QUIET, 40).plain) <= 40
-    assert "waiting 2" in shown(QUIET, 40).plain
-    assert meter(-50.0).plain in shown(QUIET, 80).plain
+    assert len(render(QUIET, 40).plain) <= 40
+    assert "waiting 2" in render(QUIET, 40).plain
+    assert draw_meter(-50.0).plain in render(QUIET, 80).plain
 
 
 def test_without_a_keyboard_no_key_is_offered() -> None:
-    assert "mute" not in shown(QUIET).plain
+    assert "mute" not in render(QUIET).plain
 
 
 @pytest.mark.parametrize(
     ("level", "filled"), [(-96.0, 0), (-60.0, 0), (-30.0, WIDTH // 2), (0.0, WIDTH), (9.0, WIDTH)]
 )
 def test_the_meter_is_as_long_as_it_is_loud(level: float, filled: int) -> None:
-    assert meter(level).plain.count("█") == filled
+    assert draw_meter(level).plain.count("█") == filled
 
 
 def test_warnings_and_notices_stand_above_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,4 +81,4 @@ def test_a_file_is_no_terminal_whatever_the_colours(
     monkeypatch.setenv("FORCE_COLOR", "1")
     with (tmp_path / "log").open("w") as log:
         monkeypatch.setattr(sys, "stderr", log)
-        assert not live_line.is_wanted(LogSettings())
+        assert not live_line.is_live_terminal(LogSettings())

@@ -4,7 +4,7 @@ older than the charts is forgotten."""
 import pytest
 
 from common.events import EVENTS, Event, Timings
-from ops.dashboard.state.rates import BUCKET_MS, BUCKETS, Rates, answering, transcribing
+from ops.dashboard.state.rates import BUCKET_MS, BUCKETS, Rates, llm_durations, stt_durations
 
 NOW = 1_000_000 * BUCKET_MS
 TIMINGS = {
@@ -26,8 +26,8 @@ def event(kind: str, at: int = NOW, **data: object) -> Event:
 
 def test_each_stage_takes_from_the_one_before_to_its_own_end() -> None:
     timings = Timings(**TIMINGS)
-    assert dict(transcribing(timings)) == {"stt_queue": 10, "stt": 100}
-    assert dict(answering(timings)) == {
+    assert dict(stt_durations(timings)) == {"stt_queue": 10, "stt": 100}
+    assert dict(llm_durations(timings)) == {
         "llm_queue": 20,
         "first_token": 200,
         "rest": 600,
@@ -39,12 +39,12 @@ def test_a_transcript_made_early_is_ready_when_the_silence_has_confirmed_it() ->
     early = Timings(
         published=250, stt_started=260, transcribed=400, committed=1_000, llm_started=1_005
     )
-    assert dict(answering(early)) == {"llm_queue": 5}
+    assert dict(llm_durations(early)) == {"llm_queue": 5}
 
 
 def test_what_is_not_known_counts_nowhere() -> None:
-    assert dict(transcribing(Timings())) == {}
-    assert dict(answering(Timings(llm_started=5))) == {}
+    assert dict(stt_durations(Timings())) == {}
+    assert dict(llm_durations(Timings(llm_started=5))) == {}
 
 
 def test_percentiles_and_throughput_by_bucket() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ops.demo.standin.pacing import Pace, paced
+from ops.demo.standin.pacing import Pace, release_on_time
 
 
 class Clock:
@@ -23,7 +23,7 @@ class Clock:
 
 async def arrivals(pieces: str, pace: Pace, clock: Clock) -> list[tuple[float, str]]:
     """When each batch came, in s since the start, and what was in it."""
-    batches = paced(pieces, pace, monotonic=clock.monotonic, sleep=clock.sleep)
+    batches = release_on_time(pieces, pace, monotonic=clock.monotonic, sleep=clock.sleep)
     return [(round(clock.now - 100.0, 6), "".join(batch)) async for batch in batches]
 
 

@@ -1,7 +1,7 @@
 """A summary is made of what was said, in order, up to the turn that was asked for."""
 
 from common.events import Event, parse_event
-from ops.jobs.tasks.summary import INSTRUCTION, Request, lines_of, messages_of
+from ops.jobs.tasks.summary import INSTRUCTION, Request, build_messages, collect_lines
 
 
 def event(kind: str, turn: int, text: str, *, epoch: int = 7) -> Event:
@@ -27,8 +27,8 @@ def test_questions_come_before_their_replies_whatever_order_they_were_told_in() 
         event("reply", 2, "Fine."),
         event("transcript", 3, "not asked for yet"),
     ]
-    lines = lines_of(events, Request(session="s", epoch=7, turn=2))
+    lines = collect_lines(events, Request(session="s", epoch=7, turn=2))
     assert lines == ["User: Hello.", "Assistant: Hi.", "User: How are you?", "Assistant: Fine."]
-    (message,) = messages_of(lines)
+    (message,) = build_messages(lines)
     assert message["role"] == "user"
     assert message["content"].splitlines() == [INSTRUCTION, "", *lines]

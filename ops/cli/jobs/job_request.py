@@ -6,14 +6,14 @@ from typing import Any
 import click
 
 from common.settings import Settings
-from ops.cli.jobs.bars import Bars
-from ops.cli.jobs.watching import Look, watch
+from ops.cli.jobs.job_state import JobState, watch
+from ops.cli.jobs.progress_bars import ProgressBars
 from ops.jobs.connection import reached
-from ops.jobs.queues import Again, enqueue, job_id
+from ops.jobs.queues import Again, enqueue, make_job_id
 from ops.local.process_exit import INTERRUPTED
 
 
-def ask_and_wait(
+def request_and_wait(
     settings: Settings,
     kind: str,
     name: str,
@@ -21,7 +21,7 @@ def ask_and_wait(
     arguments: Mapping[str, Any],
     *,
     again: Again = "always",
-) -> Look:
+) -> JobState:
     """Have a job done, and say on stderr how far it is; how it ended.
 
     `what` tells the jobs of a kind apart: one that is asked for twice is done once; `again` as in
@@ -29,10 +29,10 @@ def ask_and_wait(
     BadSetting.
     """
     with reached(settings) as connection:
-        identity = job_id(kind, *what)
+        identity = make_job_id(kind, *what)
         job, _ = enqueue(connection, settings.jobs, kind, identity, arguments, again=again)
         try:
-            with Bars({job.id: name}) as bars:
+            with ProgressBars({job.id: name}) as bars:
                 ended = watch(
                     connection,
                     {job.id: kind},

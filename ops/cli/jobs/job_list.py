@@ -21,10 +21,10 @@ from rq.registry import (
 from rq.serializers import JSONSerializer
 
 from common.errors import BadInput
-from ops.cli.jobs.watching import POLL_S, WORDS, explain_held_up, why_of
-from ops.cli.terminal.conversation import one_line
-from ops.jobs.queues import ENDED, RECORDINGS, UPKEEP, find, queue
-from ops.jobs.registry import KnownJob
+from ops.cli.jobs.job_state import POLL_S, WORDS, explain_failure, explain_held_up
+from ops.cli.terminal.conversation import to_one_line
+from ops.jobs.queues import ENDED, RECORDINGS, UPKEEP, find_job, open_queue
+from ops.jobs.registry import EarshotJob
 
 STOPPED: Final = frozenset({JobStatus.STOPPED, JobStatus.CANCELED})
 REGISTRIES = (
@@ -37,7 +37,7 @@ REGISTRIES = (
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class JobRow:
     """A job as a person looks at it. `asked_at`: ISO 8601."""
 
     job: str
@@ -59,40 +59,42 @@ class Listed:
         wait = f"waits: {waits_for}" if waits_for else explain_held_up(self.progress)
         far = ", ".join(text for text in (far, wait) if text)
         what, asked = self.what.rpartition("/")[2], self.asked_at[:16].replace("T", " ")
-        return [one_line(text) for text in (self.job, what, self.state, far, asked)]
+        return [to_one_line(text) for text in (self.job, what, self.state, far, asked)]
 
 
-def listed(connection: "Redis") -> list[Listed]:
+def list_jobs(connection: "Redis") -> list[JobRow]:
     """Every job that is known, by when it was asked for."""
     ids: dict[str, None] = {}
     for name in (RECORDINGS, UPKEEP):
-        of = queue(name, connection)
+        of = open_queue(name, connection)
         ids |= dict.fromkeys(of.get_job_ids())
         for registry in REGISTRIES:
-            ids |= dict.fromkeys(registry(queue=of, job_class=KnownJob).get_job_ids(cleanup=False))
+            ids |= dict.fromkeys(
+                registry(queue=of, job_class=EarshotJob).get_job_ids(cleanup=False)
+            )
     found = []
     for identity in ids:
         # something else's, in RQ's own pickle or in a state that RQ does not know
         with suppress(DeserializationError, ValueError):
-            if (job := find(connection, identity)) is not None:
-                found.append(_listed(job))
+            if (job := find_job(connection, identity)) is not None:
+                found.append(_to_row(job))
     return sorted(found, key=lambda job: job.asked_at)
 
 
-def _listed(job: KnownJob) -> Listed:
+def _to_row(job: EarshotJob) -> JobRow:
     status = job.get_status(refresh=False)
     arguments = job.kwargs
     what = next(
         (arguments[name] for name in ("file", "output", "session") if name in arguments), ""
     )
-    return Listed(
+    return JobRow(
         job=job.id,
         kind=str(job.func_name),
         what=str(what),
         state=WORDS.get(status, status.value),
         progress=dict(job.meta.get("progress", {})),
         asked_at=job.created_at.isoformat(timespec="seconds"),
-        error=why_of(job) if status is JobStatus.FAILED else "",
+        error=explain_failure(job) if status is JobStatus.FAILED else "",
     )
 
 
@@ -106,7 +108,7 @@ def cancel(
     """
     asked = False
     while True:
-        job = find(connection, identity)
+        job = find_job(connection, identity)
         if job is None:
             raise BadInput(
                 f"there is no job {identity!r}: `earshot jobs list` shows those there are"
@@ -126,5 +128,5 @@ def cancel(
     return str(job.kwargs.get("session", "")) if job.func_name == "transcribe" else ""
 
 
-def _has_its_worker(connection: "Redis", job: KnownJob) -> bool:
+def _has_its_worker(connection: "Redis", job: EarshotJob) -> bool:
     return bool(connection.exists(f"{Worker.redis_worker_namespace_prefix}{job.worker_name}"))

@@ -8,8 +8,8 @@ from typing import Final, TextIO
 import structlog
 
 from common.settings import LogSettings
-from ops.cli.terminal.keyboard import keys
-from ops.cli.terminal.live_line import State, is_wanted, live_line
+from ops.cli.terminal.keyboard import read_keys
+from ops.cli.terminal.live_line import ListenState, is_live_terminal, live_line
 from ops.cli.terminal.mute_signal import MuteSignal
 from producer.shipping.outbox import Outbox
 from producer.shipping.shipper import Shipper
@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 MUTE_KEYS: Final = ("m", "M", " ")
 
 
-class Listening:
+class ListenDisplay:
     """One run of the producer, to look at and to mute."""
 
     def __init__(
@@ -44,9 +44,9 @@ class Listening:
         """Show what this shipper has sent."""
         self._shipper = shipper
 
-    def state(self) -> State:
+    def state(self) -> ListenState:
         """What there is to see now."""
-        return State(
+        return ListenState(
             level_dbfs=self._source.level_dbfs,
             speaking_s=self._speaking.seconds,
             sent=self._shipper.sent if self._shipper else 0,
@@ -57,7 +57,7 @@ class Listening:
         )
 
     @contextmanager
-    def shown(
+    def show(
         self, settings: LogSettings, signals: MuteSignal, *, reads_stdin: bool
     ) -> Iterator[None]:
         """SIGUSR1 mutes, and m and space do in the foreground of a terminal; where stderr is one,
@@ -67,10 +67,10 @@ class Listening:
         Whoever has given another stdin does not expect that keys are read.
         """
         with ExitStack() as stack:
-            stack.enter_context(signals.handled(self._mute.toggle))
+            stack.enter_context(signals.forward_to(self._mute.toggle))
             if reads_stdin or _is_terminal(sys.stdin):
-                self._has_keys = stack.enter_context(keys(self._pressed))
-            if is_wanted(settings):
+                self._has_keys = stack.enter_context(read_keys(self._pressed))
+            if is_live_terminal(settings):
                 stack.enter_context(live_line(settings, self.state))
             if self._mute.is_on:
                 log.info("muted", unmute_by="m or space" if self._has_keys() else "SIGUSR1")

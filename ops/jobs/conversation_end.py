@@ -6,7 +6,7 @@ from typing import NamedTuple
 from common.events import Event, Reply
 
 
-class Ended(NamedTuple):
+class EndedConversation(NamedTuple):
     """A conversation up to its last turn."""
 
     session: str
@@ -15,7 +15,7 @@ class Ended(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenConversation:
     epoch: int
     turn: int
     at: int
@@ -23,20 +23,20 @@ class _Open:
 
 
 @dataclass(slots=True)
-class QuietSessions:
+class EndDetector:
     """Told of every event in its order; `quiet_ms` without one ends a session."""
 
     quiet_ms: float
-    _open: dict[str, _Open] = field(default_factory=dict)
+    _open: dict[str, _OpenConversation] = field(default_factory=dict)
 
     def note(self, event: Event) -> None:
         before = self._open.get(event.session)
         same = before is not None and before.epoch == event.epoch
         answered = isinstance(event, Reply) or (same and before is not None and before.answered)
         turn = max(event.turn, before.turn) if same and before is not None else event.turn
-        self._open[event.session] = _Open(event.epoch, turn, event.at, answered)
+        self._open[event.session] = _OpenConversation(event.epoch, turn, event.at, answered)
 
-    def ended(self, now_ms: float) -> list[Ended]:
+    def ended(self, now_ms: float) -> list[EndedConversation]:
         """Those that have ended since the last look; each once, unless it goes on."""
         quiet = [
             (session, one)
@@ -45,4 +45,8 @@ class QuietSessions:
         ]
         for session, _ in quiet:
             del self._open[session]
-        return [Ended(session, one.epoch, one.turn) for session, one in quiet if one.answered]
+        return [
+            EndedConversation(session, one.epoch, one.turn)
+            for session, one in quiet
+            if one.answered
+        ]

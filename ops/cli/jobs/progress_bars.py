@@ -8,11 +8,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.text import Text
 
 from common.closeable import Closeable
-from ops.cli.jobs.watching import explain_held_up
-from ops.cli.terminal.conversation import one_line
+from ops.cli.jobs.job_state import explain_held_up
+from ops.cli.terminal.conversation import to_one_line
 
 
-class Bars(Closeable):
+class ProgressBars(Closeable):
     """Use it as a context manager; writes to stderr."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
@@ -28,7 +28,7 @@ class Bars(Closeable):
             disable=not self._console.is_terminal,
         )
         self._tasks = {
-            key: self._progress.add_task(one_line(name), total=None, state="")
+            key: self._progress.add_task(to_one_line(name), total=None, state="")
             for key, name in names.items()
         }
         self._said: dict[str, str] = {}
@@ -36,8 +36,10 @@ class Bars(Closeable):
 
     def show(self, key: str, state: str, progress: Mapping[str, Any]) -> None:
         """`progress`: what the job told (`said`, or ops.jobs.transcribe.transcriber.Progress)."""
-        held_up = "" if progress.get("waits_for") else one_line(explain_held_up(progress))
-        said = held_up or one_line(str(progress.get("waits_for") or progress.get("said") or state))
+        held_up = "" if progress.get("waits_for") else to_one_line(explain_held_up(progress))
+        said = held_up or to_one_line(
+            str(progress.get("waits_for") or progress.get("said") or state)
+        )
         total_s, done_s = progress.get("duration_s") or None, progress.get("done_s", 0.0)
         heard = (
             f"{progress['done']}/{progress['pieces']} segments, " if "pieces" in progress else ""

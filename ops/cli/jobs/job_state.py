@@ -11,8 +11,8 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq.job import JobStatus
 
 from common.redis.failures import is_hopeless
-from ops.jobs.queues import ENDED, find, has_worker
-from ops.jobs.registry import KnownJob
+from ops.jobs.queues import ENDED, find_job, has_worker
+from ops.jobs.registry import EarshotJob
 
 POLL_S: Final = 0.5
 
@@ -30,7 +30,7 @@ AWAY: Final = "Redis is away, the job goes on when it is back"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class JobState:
     """What is known of a job now; `progress` is what its process last told."""
 
     state: str
@@ -41,21 +41,23 @@ class Look:
     error: str = ""
 
 
-def look(connection: "Redis", identity: str, kind: str) -> Look:
+def read_state(connection: "Redis", identity: str, kind: str) -> JobState:
     """Raises RedisError while Redis is away."""
-    job = find(connection, identity)
+    job = find_job(connection, identity)
     if job is None:
-        return Look("unknown", ended=True, error="it is not known (any more)")
+        return JobState("unknown", ended=True, error="it is not known (any more)")
     status = job.get_status(refresh=False)
     progress = job.meta.get("progress", {})
     words = WORDS.get(status, str(status.value))
     if status is JobStatus.FINISHED:
-        return Look(words, True, True, progress, job.return_value() or {})
+        return JobState(words, True, True, progress, job.return_value() or {})
     if status in ENDED:
-        return Look(words, True, False, progress, error=why_of(job) if words == "failed" else words)
+        return JobState(
+            words, True, False, progress, error=explain_failure(job) if words == "failed" else words
+        )
     if status is JobStatus.QUEUED and not has_worker(kind, connection):
         words = NO_WORKER
-    return Look(words, progress=progress)
+    return JobState(words, progress=progress)
 
 
 def explain_held_up(progress: Mapping[str, Any]) -> str:
@@ -64,7 +66,7 @@ def explain_held_up(progress: Mapping[str, Any]) -> str:
     return f"waits for room: {held_up}" if held_up else ""
 
 
-def why_of(job: KnownJob) -> str:
+def explain_failure(job: EarshotJob) -> str:
     """Why a job failed, in a sentence: its own, or the last line of what RQ keeps."""
     if isinstance(said := job.meta.get("error"), str):
         return said
@@ -77,27 +79,27 @@ def why_of(job: KnownJob) -> str:
 def watch(
     connection: "Redis",
     identities: Mapping[str, str],
-    show: Callable[[str, Look], None],
+    show: Callable[[str, JobState], None],
     *,
     sleep: Callable[[float], None] = time.sleep,
-) -> dict[str, Look]:
+) -> dict[str, JobState]:
     """Show each job (id -> kind) until all have ended; how they ended.
 
     Raises RedisError for what only a person can mend.
     """
-    ended: dict[str, Look] = {}
-    last: dict[str, Look] = {}
+    ended: dict[str, JobState] = {}
+    last: dict[str, JobState] = {}
     while True:
         for identity, kind in identities.items():
             if identity in ended:
                 continue
             try:
-                seen = look(connection, identity, kind)
+                seen = read_state(connection, identity, kind)
             except (RedisConnectionError, RedisTimeoutError, OSError) as error:
                 if is_hopeless(error):
                     raise
-                before = last.get(identity, Look(AWAY))
-                seen = Look(AWAY, progress=before.progress)
+                before = last.get(identity, JobState(AWAY))
+                seen = JobState(AWAY, progress=before.progress)
             last[identity] = seen
             show(identity, seen)
             if seen.ended:

@@ -7,40 +7,40 @@ from redis import Redis
 from redis.exceptions import AuthenticationError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from ops.cli.jobs import watching
-from ops.cli.jobs.watching import AWAY, Look, watch
+from ops.cli.jobs import job_state
+from ops.cli.jobs.job_state import AWAY, JobState, watch
 
 JOB = {"job": "transcribe"}
 HALF = {"done_s": 5.0, "duration_s": 10.0}
 
 
 def watched(
-    monkeypatch: pytest.MonkeyPatch, looks: list[Look | Exception]
-) -> tuple[dict[str, Look], list[Look]]:
+    monkeypatch: pytest.MonkeyPatch, looks: list[JobState | Exception]
+) -> tuple[dict[str, JobState], list[JobState]]:
     """How it ended, and what was shown on the way."""
-    told: Iterator[Look | Exception] = iter(looks)
+    told: Iterator[JobState | Exception] = iter(looks)
 
-    def look(_connection: "Redis", _identity: str, _kind: str) -> Look:
+    def look(_connection: "Redis", _identity: str, _kind: str) -> JobState:
         one = next(told)
         if isinstance(one, Exception):
             raise one
         return one
 
-    shown: list[Look] = []
-    monkeypatch.setattr(watching, "look", look)
+    shown: list[JobState] = []
+    monkeypatch.setattr(job_state, "read_state", look)
     ended = watch(Redis(), JOB, lambda _, seen: shown.append(seen), sleep=lambda _: None)
     return ended, shown
 
 
 def test_the_bar_stays_where_it_was_while_redis_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    done = Look("done", ended=True, done=True, progress=HALF, result={"output": "x"})
+    done = JobState("done", ended=True, done=True, progress=HALF, result={"output": "x"})
     ended, shown = watched(
         monkeypatch,
         [
-            Look("in work", progress=HALF),
+            JobState("in work", progress=HALF),
             RedisConnectionError("gone"),
             RedisConnectionError("gone"),
-            Look("in work", progress=HALF),
+            JobState("in work", progress=HALF),
             done,
         ],
     )
@@ -50,9 +50,9 @@ def test_the_bar_stays_where_it_was_while_redis_is_away(monkeypatch: pytest.Monk
 
 
 def test_redis_may_be_away_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    failed = Look("failed", ended=True, error="no such file")
+    failed = JobState("failed", ended=True, error="no such file")
     ended, shown = watched(monkeypatch, [RedisConnectionError("gone"), failed])
-    assert shown[0] == Look(AWAY)
+    assert shown[0] == JobState(AWAY)
     assert ended["job"].error == "no such file"
 
 

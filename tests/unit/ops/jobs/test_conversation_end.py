@@ -1,7 +1,7 @@
 """A conversation has ended when nothing happened in it for long enough, and is told of once."""
 
 from common.events import Event, parse_event
-from ops.jobs.ended_conversations import Ended, QuietSessions
+from ops.jobs.conversation_end import EndDetector, EndedConversation
 
 
 def event(kind: str, session: str, at: int, *, turn: int = 1, epoch: int = 7) -> Event:
@@ -12,25 +12,25 @@ def event(kind: str, session: str, at: int, *, turn: int = 1, epoch: int = 7) ->
 
 
 def test_it_is_told_of_once_and_again_if_it_went_on() -> None:
-    sessions = QuietSessions(1_000)
+    sessions = EndDetector(1_000)
     sessions.note(event("heard", "s", 0))
     sessions.note(event("reply", "s", 500))
     sessions.note(event("reply", "s", 600, turn=2))
     assert sessions.ended(1_599) == []
-    assert sessions.ended(1_600) == [Ended("s", 7, 2)]
+    assert sessions.ended(1_600) == [EndedConversation("s", 7, 2)]
     assert sessions.ended(9_999) == []
     sessions.note(event("reply", "s", 10_000, turn=3))
-    assert sessions.ended(11_000) == [Ended("s", 7, 3)]
+    assert sessions.ended(11_000) == [EndedConversation("s", 7, 3)]
 
 
 def test_where_nobody_answered_there_is_nothing_to_tell() -> None:
-    sessions = QuietSessions(1_000)
+    sessions = EndDetector(1_000)
     sessions.note(event("heard", "recording", 0))
     assert sessions.ended(5_000) == []
 
 
 def test_one_that_began_anew_is_another_conversation() -> None:
-    sessions = QuietSessions(1_000)
+    sessions = EndDetector(1_000)
     sessions.note(event("reply", "s", 0, turn=9))
     sessions.note(event("heard", "s", 100, turn=1, epoch=8))
     assert sessions.ended(5_000) == [], "the new one has no reply yet"
