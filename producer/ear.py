@@ -11,11 +11,11 @@ from common.settings import ListenSettings
 from common.telemetry.metrics import SKIPS
 from common.traceparent import begin
 from common.utterance import Utterance
-from producer.shipping.drafts import Draft, Drafts, EarlyPost, Name
-from producer.shipping.identity import new_utterance_id, shown_name
+from producer.shipping.drafts import Draft, Drafts, DraftSender, Name
+from producer.shipping.identity import clean_source_name, new_utterance_id
 from producer.shipping.outbox import Outbox
 from producer.shipping.outbox_metrics import report_dropped
-from producer.sources.mute import Mutable
+from producer.sources.mute import MutableSource
 from producer.sources.source import Source
 from producer.speech.detector import Detector
 from producer.speech.endpointing import endpointing_rules
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Heard:
+class EarCounts:
     """What one run heard so far."""
 
     utterances: int = 0
@@ -58,9 +58,9 @@ class Ear:
         outbox: Outbox,
         *,
         session: str,
-        paced: bool,
+        realtime: bool,
         added: Callable[[], None],
-        early: EarlyPost | None = None,
+        early: DraftSender | None = None,
         sign_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -69,9 +69,9 @@ class Ear:
         self._settings = settings
         self._outbox = outbox
         self._session = session
-        self._paced = paced
+        self._realtime = realtime
         self._added = added
-        self._early = early if _is_eager(settings, paced=paced) else None
+        self._early = early if _is_eager(settings, realtime=realtime) else None
         self._sign_s = sign_s
         self._clock = clock
         self._sign_due = 0.0
@@ -87,7 +87,7 @@ class Ear:
             )
         self._segmenter = Segmenter(rules, source.frame_samples)
         self._position = 0
-        self.heard = Heard()
+        self.counts = EarCounts()
 
     def hear(self) -> None:
         """Until the source ends or is closed; blocks. What is open then is kept as well.
@@ -109,7 +109,7 @@ class Ear:
             self._finish()
 
     def _is_muted(self) -> bool:
-        return isinstance(self._source, Mutable) and self._source.is_muted
+        return isinstance(self._source, MutableSource) and self._source.is_muted
 
     def _finish(self) -> None:
         for event in self._segmenter.finish():
@@ -127,7 +127,7 @@ class Ear:
                 if self._early is not None:
                     self._early.withdraw()
             case Skipped():
-                self.heard.skipped += 1
+                self.counts.skipped += 1
                 SPEECH.set(0)
                 SKIPS.labels("doubtful" if event.is_doubtful else "too_short").inc()
                 log.info(_why_skipped(event), session=self._session)
@@ -139,7 +139,7 @@ class Ear:
         if self._early is None or not self._drafts.open or self._clock() < self._sign_due:
             return
         self._sign_due = self._clock() + self._sign_s
-        self._early.still_speaking(self._session, self._drafts.open)
+        self._early.report_ongoing_speech(self._session, self._drafts.open)
 
     def _offer(self, segment: SpeechSegment) -> None:
         if self._early is None:
@@ -149,7 +149,7 @@ class Ear:
         self._early.offer(Draft(utterance, self._clock() - self._age_s(segment)))
 
     def _age_s(self, segment: SpeechSegment) -> float:
-        return (self._position - segment.end_of_speech) / SAMPLE_RATE if self._paced else 0.0
+        return (self._position - segment.end_of_speech) / SAMPLE_RATE if self._realtime else 0.0
 
     def _utterance(self, segment: SpeechSegment, name: Name) -> Utterance:
         settings = self._settings
@@ -165,7 +165,7 @@ class Ear:
             speech_ms=round(segment.speech_samples * MS_PER_SAMPLE),
             length_ms=round((segment.end_of_speech - segment.start) * MS_PER_SAMPLE),
             silence_ms=round(1000 * self._age_s(segment)),
-            source=shown_name(self._source.name),
+            source=clean_source_name(self._source.name),
             language=settings.language,
             persona=settings.persona,
             interrupt=self._interrupt,
@@ -180,7 +180,7 @@ class Ear:
         dropped = self._outbox.add(utterance, age_s=self._age_s(segment))
         if dropped is not None:
             report_dropped(self._session, dropped)
-        self.heard.utterances += 1
+        self.counts.utterances += 1
         log.info(
             "utterance_heard",
             session=self._session,
@@ -197,5 +197,5 @@ def _why_skipped(event: Skipped) -> str:
     return f"Skipped short segment ({event.speech_s:.2f}s < {event.minimum_s:g}s)"
 
 
-def _is_eager(settings: ListenSettings, *, paced: bool) -> bool:
-    return paced if settings.eager == "auto" else settings.eager == "on"
+def _is_eager(settings: ListenSettings, *, realtime: bool) -> bool:
+    return realtime if settings.eager == "auto" else settings.eager == "on"

@@ -10,7 +10,7 @@ from common.redis.link import Link
 from common.redis.store import Store
 from common.settings import ListenSettings
 from producer.ear import Ear
-from producer.shipping.drafts import Draft, EarlyPost
+from producer.shipping.drafts import Draft, DraftSender
 from producer.shipping.eager import SIGNS_PER_TIMEOUT
 from producer.shipping.outbox import Outbox
 from producer.shipping.shipper import Shipper
@@ -31,11 +31,11 @@ async def listen(
     outbox: Outbox,
     store: Store,
     link: Link,
-    meet: Callable[[], Awaitable[None]],
+    wait_for_redis: Callable[[], Awaitable[None]],
     stop: asyncio.Event,
     *,
     session: str,
-    paced: bool,
+    realtime: bool,
     watch: Callable[[Shipper], None] | None = None,
 ) -> None:
     """Hear `source` to its end (or until `stop`), and ship everything that it held.
@@ -57,14 +57,14 @@ async def listen(
         settings,
         outbox,
         session=session,
-        paced=paced,
+        realtime=realtime,
         added=added,
         early=_AcrossThreads(shipper.eager, loop),
         sign_s=store.limits.turn_timeout_s / SIGNS_PER_TIMEOUT,
     )
 
     async def ship() -> None:
-        await meet()
+        await wait_for_redis()
         await shipper.run()
 
     if watch is not None:
@@ -92,8 +92,8 @@ async def listen(
         log.info(
             "done_listening",
             session=session,
-            utterances=ear.heard.utterances,
-            skipped=ear.heard.skipped,
+            utterances=ear.counts.utterances,
+            skipped=ear.counts.skipped,
             sent=shipper.sent,
             sent_early=shipper.eager.sent,
             waiting=len(outbox),
@@ -103,7 +103,7 @@ async def listen(
 class _AcrossThreads:
     """The event loop's early post, for the thread that hears."""
 
-    def __init__(self, post: EarlyPost, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, post: DraftSender, loop: asyncio.AbstractEventLoop) -> None:
         self._post = post
         self._loop = loop
 
@@ -113,8 +113,8 @@ class _AcrossThreads:
     def withdraw(self) -> None:
         self._loop.call_soon_threadsafe(self._post.withdraw)
 
-    def still_speaking(self, session: str, utterance: str) -> None:
-        self._loop.call_soon_threadsafe(self._post.still_speaking, session, utterance)
+    def report_ongoing_speech(self, session: str, utterance: str) -> None:
+        self._loop.call_soon_threadsafe(self._post.report_ongoing_speech, session, utterance)
 
 
 async def _outcome(task: "asyncio.Task[None]") -> Exception | None:

@@ -11,19 +11,19 @@ ANSWER_S: Final = 2.0
 
 
 @runtime_checkable
-class Failing(Protocol):
+class RecoverableSource(Protocol):
     """A source whose device may go away for a while."""
 
     @property
     def is_away(self) -> bool: ...
 
 
-async def unready(source: object, link: Link) -> str:
+async def explain_not_ready(source: object, link: Link) -> str:
     """Why what is said now would not reach Redis now, in a sentence; empty if it would.
 
     A producer that is not ready still hears, and keeps what it heard in its outbox.
     """
-    if isinstance(source, Failing) and source.is_away:
+    if isinstance(source, RecoverableSource) and source.is_away:
         return "the microphone has failed and is waited for"
     try:
         async with asyncio.timeout(ANSWER_S):
@@ -37,8 +37,8 @@ async def unready(source: object, link: Link) -> str:
     return ""
 
 
-def trouble(source: object, link: Link) -> str:
+def describe_problem(source: object, link: Link) -> str:
     """The same in two words, as far as it is known without asking."""
-    if isinstance(source, Failing) and source.is_away:
+    if isinstance(source, RecoverableSource) and source.is_away:
         return "no microphone"
     return "Redis away" if link.why else ""

@@ -6,14 +6,14 @@ from common.audio import MS_PER_SAMPLE, SAMPLE_RATE, encode
 from common.errors import BadInput
 from common.settings import ListenSettings
 from common.utterance import Utterance
-from producer.shipping.identity import shown_name
+from producer.shipping.identity import clean_source_name
 from producer.sources.source import Source
 from producer.speech.detector_choice import choose_detector
 from producer.speech.endpointing import endpointing_rules
 from producer.speech.segmenter import Segmenter, SegmentEvent, SpeechSegment
 
 
-class Cutting:
+class RecordingCutter:
     """Iterates over what was said in `source`, in order; blocks while it reads and judges.
 
     The source's context is the caller's. The same file under the same settings is cut at the same
@@ -58,7 +58,7 @@ def utterance_of(
         samples=len(segment.samples),
         audio=encode(segment.samples, settings.codec),
         speech_ms=round(segment.speech_samples * MS_PER_SAMPLE),
-        source=shown_name(source),
+        source=clean_source_name(source),
         language=settings.language,
         answer=False,
         continued=segment.continued,

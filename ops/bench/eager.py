@@ -128,7 +128,7 @@ class _Setting:
                 partial(wait_for_redis, self.link, self.store, self.settings),
                 asyncio.Event(),
                 session=session,
-                paced=True,
+                realtime=True,
             )
         async with asyncio.timeout(TRANSCRIPT_S):
             transcript: Transcript = await _until(self._transcript)

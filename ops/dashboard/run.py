@@ -23,7 +23,7 @@ from ops.dashboard.server import address, listen, say_who_is_served, serve, url_
 from ops.dashboard.state.chronicle import Chronicle
 from ops.dashboard.state.feed import Feed
 from ops.dashboard.state.rates import Rates
-from ops.dashboard.visitors.producing import MOST, Producing
+from ops.dashboard.visitors.visitor_producers import MOST, VisitorProducers
 
 SPARE_THREADS: Final = 8
 
@@ -44,7 +44,7 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
                 history_ms=round(1000 * options.history_s), max_turns=options.history_turns
             )
             feed = Feed(store, link, chronicle, history_s=options.history_s, note=rates.add)
-            producing = Producing(
+            producing = VisitorProducers(
                 store, link, settings, partial(wait_for_redis, link, store, settings)
             )
             app = dashboard_app(

@@ -7,7 +7,7 @@ from common.errors import BadInput
 from common.settings import JobSettings
 
 
-def told(path: Path, settings: JobSettings) -> str:
+def shared_name(path: Path, settings: JobSettings) -> str:
     """How to name a file of this host to a jobs worker: by its place in the shared folder if it
     lies there, else by its whole path."""
     whole = _plain(path)
@@ -16,7 +16,7 @@ def told(path: Path, settings: JobSettings) -> str:
     return str(whole)
 
 
-def here(name: str, settings: JobSettings) -> Path:
+def local_path(name: str, settings: JobSettings) -> Path:
     """The file that was told, as this host sees it.
 
     Raises BadInput for one in a folder that is not here, and, where there is one, for whatever

@@ -199,7 +199,7 @@ class Capture:
     def _receive(self, block: Block, is_overflown: bool) -> None:
         self._last_block = self._clock()
         # here already: a reader that lags behind must not get to hear it
-        if self._mute.hides(self._last_block - self._latency_s - _BLOCK_S):
+        if self._mute.is_muted_at(self._last_block - self._latency_s - _BLOCK_S):
             block = Block(bytes(len(block.data)), block.format)
         if block.format is self._live:
             self.is_away = False

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from common.errors import NoMicrophone
-from producer.microphone.library_output import silence_sound_libraries
+from producer.microphone.library_messages import silence_sound_libraries
 
 ANSWER_S: Final = 30.0
 """A sound server that has not answered by then hangs."""
@@ -132,8 +132,8 @@ def find_device(devices: Sequence[InputDevice], wanted: int | str | None) -> Inp
         name = wanted.casefold()
         matching = [device for device in devices if device.name.casefold() == name]
         matching += [device for device in devices if name in device.name.casefold()]
-        lasting = lasting_name(name)
-        matching += [each for each in devices if lasting_name(each.name).casefold() == lasting]
+        lasting = strip_card_number(name)
+        matching += [each for each in devices if strip_card_number(each.name).casefold() == lasting]
     if not matching:
         there = ", ".join(f"{device.index} ({device.name})" for device in devices)
         raise NoMicrophone(
@@ -143,7 +143,7 @@ def find_device(devices: Sequence[InputDevice], wanted: int | str | None) -> Inp
     return matching[0]
 
 
-def lasting_name(name: str) -> str:
+def strip_card_number(name: str) -> str:
     """A device's name without ALSA's number of its card, ` (hw:1,0)`, which changes when cards come
     in another order."""
     return re.sub(r" \(hw:\d+,\d+\)$", "", name)

@@ -23,7 +23,7 @@ class Draft:
     """When its speech ended, so far, by the monotonic clock (s)."""
 
 
-class EarlyPost(Protocol):
+class DraftSender(Protocol):
     """Who sends drafts. Nothing is promised of a draft: the utterance goes through the outbox."""
 
     def offer(self, draft: Draft) -> None:
@@ -32,7 +32,7 @@ class EarlyPost(Protocol):
     def withdraw(self) -> None:
         """Send no draft that has not gone out yet."""
 
-    def still_speaking(self, session: str, utterance: str) -> None:
+    def report_ongoing_speech(self, session: str, utterance: str) -> None:
         """Speech of which a draft was offered goes on, or its silence does."""
 
 

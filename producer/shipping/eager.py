@@ -72,7 +72,7 @@ class Eager:
     def withdraw(self) -> None:
         self._draft = None
 
-    def still_speaking(self, session: str, utterance: str) -> None:
+    def report_ongoing_speech(self, session: str, utterance: str) -> None:
         self._speaking = session, utterance
         self._wake()
 

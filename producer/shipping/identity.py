@@ -10,7 +10,7 @@ def new_utterance_id() -> str:
     return uuid.uuid4().hex
 
 
-def shown_name(name: str) -> str:
+def clean_source_name(name: str) -> str:
     """A file's or device's name as an utterance may carry it: one line of 200 characters."""
     return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", "?", name)[:200]
 

@@ -229,7 +229,7 @@ class Outbox(Closeable):
                 self._draft.write_text(utterance, encoding="ascii")
             self._noted = utterance
 
-    def left_open(self) -> str:
+    def unfinished_draft(self) -> str:
         """The utterance whose draft an earlier process may have left in Redis, with nothing to
         follow; or empty.
 

@@ -87,7 +87,7 @@ class Shipper:
     async def run(self) -> None:
         """Until cancelled."""
         self._added.set()
-        await self._end_what_was_left_open()
+        await self._end_unfinished_draft()
         while True:
             await self._added.wait()
             self._added.clear()
@@ -95,12 +95,12 @@ class Shipper:
                 pass
             self._idle.set()
 
-    async def _end_what_was_left_open(self) -> None:
+    async def _end_unfinished_draft(self) -> None:
         """The turn of a draft whose process was killed would hold back what is said from now on.
 
         Before any other draft is noted, so that this one is not forgotten while Redis is away.
         """
-        if not (utterance := await asyncio.to_thread(self._outbox.left_open)):
+        if not (utterance := await asyncio.to_thread(self._outbox.unfinished_draft)):
             return
         session = self._outbox.session
         try:

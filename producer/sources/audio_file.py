@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from common.errors import BadInput
 from producer.sources.media_file import MediaFile
-from producer.sources.pacing import paced
+from producer.sources.pacing import pace_frames
 from producer.sources.resample import Resampler
 from producer.sources.source import DEFAULT_FRAME_MS, Framer, frame_samples
 
@@ -145,7 +145,7 @@ class AudioFileSource:
     def __iter__(self) -> Iterator[NDArray[np.int16]]:
         frames = self._frames()
         if self._realtime:
-            return paced(frames, self._closed, clock=self._clock, sleep=self._sleep)
+            return pace_frames(frames, self._closed, clock=self._clock, sleep=self._sleep)
         return frames
 
     def _frames(self) -> Iterator[NDArray[np.int16]]:

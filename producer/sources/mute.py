@@ -32,7 +32,7 @@ class Mute:
     def is_on(self) -> bool:
         return self._is_on
 
-    def hides(self, recorded_at: float) -> bool:
+    def is_muted_at(self, recorded_at: float) -> bool:
         """Whether what was recorded from that moment on (monotonic, s) must not be heard: it may
         come late, when the mute is off again."""
         return self._is_on or recorded_at < self._off_since
@@ -48,7 +48,7 @@ class Mute:
         log.info("muted" if is_on else "unmuted")
 
 
-class Mutable:
+class MutableSource:
     """A source that can be muted, and whose level can be seen.
 
     Muted frames are replaced by zeros before anybody behind sees them, so that no detector, no

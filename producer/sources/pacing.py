@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from common.audio import SAMPLE_RATE
 
 
-def paced(
+def pace_frames(
     frames: Iterator[NDArray[np.int16]],
     closed: threading.Event,
     *,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from common.audio import SAMPLE_RATE
 from common.closeable import Closeable
 from common.errors import BadInput
-from producer.sources.pacing import paced
+from producer.sources.pacing import pace_frames
 from producer.sources.source import DEFAULT_FRAME_MS, Framer, frame_samples
 
 log = structlog.get_logger(__name__)
@@ -70,7 +70,7 @@ class RawPcmSource(Closeable):
     def __iter__(self) -> Iterator[NDArray[np.int16]]:
         frames = self._frames()
         if self._realtime:
-            return paced(frames, self._closed)
+            return pace_frames(frames, self._closed)
         return frames
 
     def _frames(self) -> Iterator[NDArray[np.int16]]:

@@ -24,8 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.audio import SAMPLE_RATE
+from producer.speech.cut_point import find_cut_point
 from producer.speech.endpointing import Endpointing
-from producer.speech.quietest_point import quietest_boundary
 
 _TAIL_SLACK_S: Final = 0.05
 """What a draft may lack of the tail: nobody hears that it does, and 50 ms are a long wait."""
@@ -217,7 +217,7 @@ class Segmenter:
 
     def _cut(self, open_: "_Open") -> SpeechSegment:
         earliest = self._max - self._cut_window
-        at = earliest + quietest_boundary(open_.frames[earliest : self._max])
+        at = earliest + find_cut_point(open_.frames[earliest : self._max])
         part = self._segment(open_, at, continued=True)
         open_.believed = True
         open_.drop(at)

@@ -91,10 +91,10 @@ def _by_job(
     settings: Settings, since: str, begin: str, kind: str, session: str, output: Path
 ) -> int:
     from ops.cli.jobs.asking import ask_and_wait
-    from ops.jobs.shared_folder import told
+    from ops.jobs.shared_folder import shared_name
 
     arguments: dict[str, Any] = {
-        "output": told(output, settings.jobs),
+        "output": shared_name(output, settings.jobs),
         "format": kind,
         "since": begin,
         "session": session,

@@ -86,7 +86,7 @@ async def _asked(
     output: Path | None,
     overwrite: bool,
 ) -> list["Request"]:
-    from ops.jobs.transcribe.request import asked
+    from ops.jobs.transcribe.request import make_request
 
     targets = [_target(file, kind, output, len(files)) for file in files]
     if len({target.resolve() for target, _ in targets}) < len(targets):
@@ -102,7 +102,7 @@ async def _asked(
     async with open_reachable_store(settings) as store:
         now = await now_ms(store.redis)
     return [
-        asked(file, target, form, settings, now)
+        make_request(file, target, form, settings, now)
         for file, (target, form) in zip(files, targets, strict=True)
     ]
 

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.text import Text
 
 from common.closeable import Closeable
+from ops.cli.jobs.watching import explain_held_up
 from ops.cli.terminal.conversation import one_line
 
 
@@ -31,10 +32,12 @@ class Bars(Closeable):
             for key, name in names.items()
         }
         self._said: dict[str, str] = {}
+        self._held_up: set[str] = set()
 
     def show(self, key: str, state: str, progress: Mapping[str, Any]) -> None:
         """`progress`: what the job told (`said`, or ops.jobs.transcribe.transcriber.Progress)."""
-        said = one_line(str(progress.get("waits_for") or progress.get("said") or state))
+        held_up = "" if progress.get("waits_for") else one_line(explain_held_up(progress))
+        said = held_up or one_line(str(progress.get("waits_for") or progress.get("said") or state))
         total_s, done_s = progress.get("duration_s") or None, progress.get("done_s", 0.0)
         heard = (
             f"{progress['done']}/{progress['pieces']} segments, " if "pieces" in progress else ""
@@ -42,8 +45,17 @@ class Bars(Closeable):
         self._progress.update(
             self._tasks[key], total=total_s, completed=done_s, state=f"{heard}{said}"
         )
-        if not self._console.is_terminal and self._said.get(key) != said:
+        if not self._console.is_terminal:
+            self._print_change(key, said, is_held_up=bool(held_up))
+
+    def _print_change(self, key: str, said: str, *, is_held_up: bool) -> None:
+        if is_held_up:  # it comes and goes all the time: once is enough
+            is_new = key not in self._held_up
+            self._held_up.add(key)
+        else:
+            is_new = self._said.get(key) != said
             self._said[key] = said
+        if is_new:
             self._console.print(Text(f"{self._names[key]}: {said}"))
 
     def __enter__(self) -> Self:

@@ -21,7 +21,7 @@ from rq.registry import (
 from rq.serializers import JSONSerializer
 
 from common.errors import BadInput
-from ops.cli.jobs.watching import POLL_S, WORDS, why_of
+from ops.cli.jobs.watching import POLL_S, WORDS, explain_held_up, why_of
 from ops.cli.terminal.conversation import one_line
 from ops.jobs.queues import ENDED, RECORDINGS, UPKEEP, find, queue
 from ops.jobs.registry import KnownJob
@@ -55,8 +55,9 @@ class Listed:
         """One line for each of: job, of what, state, how far, asked."""
         done, total = self.progress.get("done_s", 0.0), self.progress.get("duration_s")
         far = f"{min(done / total, 1):.0%}" if total else str(self.progress.get("said", ""))
-        if waits_for := self.progress.get("waits_for"):
-            far = f"{far}, waits: {waits_for}" if far else f"waits: {waits_for}"
+        waits_for = self.progress.get("waits_for")
+        wait = f"waits: {waits_for}" if waits_for else explain_held_up(self.progress)
+        far = ", ".join(text for text in (far, wait) if text)
         what, asked = self.what.rpartition("/")[2], self.asked_at[:16].replace("T", " ")
         return [one_line(text) for text in (self.job, what, self.state, far, asked)]
 

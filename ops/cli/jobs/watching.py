@@ -58,6 +58,12 @@ def look(connection: "Redis", identity: str, kind: str) -> Look:
     return Look(words, progress=progress)
 
 
+def explain_held_up(progress: Mapping[str, Any]) -> str:
+    """Return why a job waits that goes on by itself, in a sentence; empty if it does not wait."""
+    held_up = progress.get("held_up")
+    return f"waits for room: {held_up}" if held_up else ""
+
+
 def why_of(job: KnownJob) -> str:
     """Why a job failed, in a sentence: its own, or the last line of what RQ keeps."""
     if isinstance(said := job.meta.get("error"), str):

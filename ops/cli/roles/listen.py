@@ -105,37 +105,39 @@ async def _listen(
     source: "Source",
     mute: "Mute",
     signals: MuteSignal,
-    paced: bool,
+    realtime: bool,
     stop: asyncio.Event,
 ) -> None:
     from ops.cli.terminal.listening import Listening
     from producer.listen import listen
-    from producer.microphone.devices import lasting_name
-    from producer.readiness import trouble, unready
+    from producer.microphone.devices import strip_card_number
+    from producer.readiness import describe_problem, explain_not_ready
     from producer.shipping.identity import default_session
     from producer.shipping.outbox_folder import open_outbox
     from producer.shipping.outbox_metrics import OutboxCollector
-    from producer.sources.mute import Mutable
+    from producer.sources.mute import MutableSource
     from producer.speech.detector_choice import choose_detector
-    from producer.speech.speaking_detector import Speaking
+    from producer.speech.speech_timer import SpeechTimer
 
     options = settings.listen
-    detector = Speaking(choose_detector(options))
-    heard = Mutable(source, mute)
+    detector = SpeechTimer(choose_detector(options))
+    heard = MutableSource(source, mute)
     async with AsyncExitStack() as stack:
         if not await _entered(heard, stop):
             return
         stack.push(heard)
-        name = lasting_name(source.name) if source.is_live else Path(source.name).stem
+        name = strip_card_number(source.name) if source.is_live else Path(source.name).stem
         session = check_session_id(options.session or default_session(name))
         outbox = stack.enter_context(open_outbox(options, session))
         traces = stack.enter_context(tracing(settings.traces, "listen", session))
         store = await stack.enter_async_context(open_store(settings, traces))
         link = make_link(store, settings)
-        listening = Listening(heard, mute, detector, outbox, partial(trouble, source, link))
+        listening = Listening(
+            heard, mute, detector, outbox, partial(describe_problem, source, link)
+        )
         pages = monitored(
             settings.metrics,
-            ready=partial(unready, source, link),
+            ready=partial(explain_not_ready, source, link),
             collectors=[OutboxCollector(outbox)],
         )
         await stack.enter_async_context(pages)
@@ -152,7 +154,7 @@ async def _listen(
             partial(wait_for_redis, link, store, settings),
             stop,
             session=session,
-            paced=paced,
+            realtime=realtime,
             watch=listening.follow,
         )
 

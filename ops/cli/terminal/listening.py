@@ -13,8 +13,8 @@ from ops.cli.terminal.live_line import State, is_wanted, live_line
 from ops.cli.terminal.mute_signal import MuteSignal
 from producer.shipping.outbox import Outbox
 from producer.shipping.shipper import Shipper
-from producer.sources.mute import Mutable, Mute
-from producer.speech.speaking_detector import Speaking
+from producer.sources.mute import MutableSource, Mute
+from producer.speech.speech_timer import SpeechTimer
 
 log = structlog.get_logger(__name__)
 
@@ -26,9 +26,9 @@ class Listening:
 
     def __init__(
         self,
-        source: Mutable,
+        source: MutableSource,
         mute: Mute,
-        speaking: Speaking,
+        speaking: SpeechTimer,
         outbox: Outbox,
         trouble: Callable[[], str],
     ) -> None:

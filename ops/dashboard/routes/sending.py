@@ -16,8 +16,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from common.audio import SAMPLE_RATE
 from common.errors import BadInput
 from ops.dashboard.visitors.browser_microphone import BrowserMicrophone
-from ops.dashboard.visitors.producing import SESSION, Producing, new_session
-from producer.shipping.identity import shown_name
+from ops.dashboard.visitors.visitor_producers import SESSION, VisitorProducers, new_session
+from producer.shipping.identity import clean_source_name
 from producer.sources.audio_file import AudioFileSource
 
 NAME_MAX: Final = 200
@@ -27,7 +27,7 @@ NAME_MAX: Final = 200
 class Sending:
     """The routes of what is sent. `max_mb` (2^20 bytes): the largest recording that is taken."""
 
-    def __init__(self, producing: Producing, *, max_mb: float) -> None:
+    def __init__(self, producing: VisitorProducers, *, max_mb: float) -> None:
         self._producing = producing
         self._max_mb = max_mb
 
@@ -122,5 +122,5 @@ async def _tell(socket: WebSocket, **values: Any) -> None:
 
 def _file_name(name: str) -> str:
     """The visitor's name for a file, as a name of a file here."""
-    safe = shown_name(name).replace("/", "_").lstrip(".")
+    safe = clean_source_name(name).replace("/", "_").lstrip(".")
     return safe.encode()[-NAME_MAX:].decode(errors="ignore") or "recording"

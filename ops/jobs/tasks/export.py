@@ -14,7 +14,7 @@ from common.utterance import SessionId
 from common.validation import explain
 from ops.jobs.atomic_file import whole_file
 from ops.jobs.execution import JobContext
-from ops.jobs.shared_folder import here
+from ops.jobs.shared_folder import local_path
 from ops.queries.event_formats import FORMATS
 
 TELL_EVERY = 1_000
@@ -51,7 +51,7 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
         request = Request.model_validate(arguments)
     except ValidationError as error:
         raise BadInput(f"the job's {explain(error)}") from None
-    output = here(request.output, context.settings.jobs)
+    output = local_path(request.output, context.settings.jobs)
     header, row = FORMATS[request.format]
     count = 0
     reading = events_of(context.store, context.link, request.since, request.session)

@@ -12,7 +12,7 @@ from common.status.snapshot import take_snapshot
 from ops.jobs.atomic_file import whole_file
 from ops.jobs.execution import JobContext
 from ops.jobs.transcribe.formats import FORMATS
-from ops.jobs.transcribe.request import Request, found
+from ops.jobs.transcribe.request import Request, locate_files
 from ops.jobs.transcribe.transcriber import Progress, Transcriber
 from producer.sources.audio_file import AudioFileSource
 
@@ -49,7 +49,7 @@ async def transcribe(
 
     `tell` is given the progress twice a second.
     """
-    paths = found(request, settings.jobs)
+    paths = locate_files(request, settings.jobs)
     wanted = {"preset": request.preset, "language": request.language or settings.listen.language}
     listen = settings.listen.model_copy(update=wanted)
     transcriber = Transcriber(store, link, listen, request.as_run())

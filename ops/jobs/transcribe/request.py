@@ -13,7 +13,7 @@ from common.settings import JobSettings, Settings
 from common.utterance import LANGUAGE, SessionId
 from common.validation import explain
 from ops.jobs.atomic_file import check_place
-from ops.jobs.shared_folder import here, told
+from ops.jobs.shared_folder import local_path, shared_name
 from ops.jobs.transcribe.transcriber import Run
 
 FormatName = Literal["txt", "srt", "vtt", "json"]
@@ -55,7 +55,7 @@ class Paths:
     output: Path
 
 
-def asked(
+def make_request(
     file: Path,
     output: Path,
     kind: FormatName,
@@ -70,9 +70,9 @@ def asked(
     run = uuid.uuid4().hex[:16]
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem).strip("-")[:NAME_MAX] or "recording"
     return Request(
-        file=told(file, settings.jobs),
+        file=shared_name(file, settings.jobs),
         size=size,
-        output=told(output, settings.jobs),
+        output=shared_name(output, settings.jobs),
         format=kind,
         preset=settings.listen.preset,
         language=settings.listen.language,
@@ -82,13 +82,13 @@ def asked(
     )
 
 
-def found(request: Request, settings: JobSettings) -> Paths:
+def locate_files(request: Request, settings: JobSettings) -> Paths:
     """The files here.
 
     Raises BadInput when the recording is not here, or is another one, and when the transcript could
     not be written in the end.
     """
-    file, output = here(request.file, settings), here(request.output, settings)
+    file, output = local_path(request.file, settings), local_path(request.output, settings)
     try:
         size = file.stat().st_size
     except OSError as error:

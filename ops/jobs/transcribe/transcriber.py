@@ -22,9 +22,9 @@ from common.results.subscriber import Subscriber
 from common.settings import ListenSettings
 from common.status.sessions import unfinished_utterances
 from common.transitions.publishing import Verdict, publish
-from ops.jobs.transcribe.endings import Endings, utterance_id
-from ops.jobs.transcribe.transcript import Hole, Said, Span, Transcript
-from producer.recording import Cutting, utterance_of
+from ops.jobs.transcribe.segment_results import SegmentResults, utterance_id
+from ops.jobs.transcribe.transcript import FailedSegment, SegmentText, Span, Transcript
+from producer.recording import RecordingCutter, utterance_of
 from producer.sources.source import Source
 from producer.speech.segmenter import SpeechSegment
 
@@ -88,7 +88,7 @@ class Transcriber:
         self._link = link
         self._settings = settings
         self._run = run
-        self._endings = Endings(run.id)
+        self._results = SegmentResults(run.id)
         self._waiting = _Waiting()
         self._attempts: Counter[Span] = Counter()
         self._failure: Exception | None = None
@@ -106,7 +106,7 @@ class Transcriber:
             while True:
                 spans, damage = await self._pass(open_source)
                 await self._all_ended()
-                if all(span in self._endings for span in spans):
+                if all(span in self._results for span in spans):
                     break
         finally:
             following.cancel()
@@ -131,14 +131,14 @@ class Transcriber:
         subscriber = self._subscriber({}, follow=False)
         async with aclosing(subscriber.events()) as events:
             async for received in events:
-                self._endings.note(received.event)
+                self._results.note(received.event)
         return subscriber.cursors
 
     async def _follow(self, cursors: dict[str, str]) -> None:
         try:
             async with aclosing(self._subscriber(cursors, follow=True).events()) as events:
                 async for received in events:
-                    if self._endings.note(received.event) is not None:
+                    if self._results.note(received.event) is not None:
                         self._waiting.spans.pop(received.event.id, None)
                         self._look()
         except Exception as error:
@@ -147,7 +147,7 @@ class Transcriber:
 
     def _look(self) -> None:
         progress, open_ = self.progress, self._waiting.spans.values()
-        progress.done = len(self._endings)
+        progress.done = len(self._results)
         first = min(open_, default=None)
         progress.done_s = progress.cut_s if first is None else first.start / SAMPLE_RATE
         self._waiting.changed.set()
@@ -159,19 +159,19 @@ class Transcriber:
         spans: list[Span] = []
         with open_source() as source:
             self.progress.duration_s = source.duration_s
-            cutting = Cutting(source, self._settings)
+            cutting = RecordingCutter(source, self._settings)
             segments = iter(cutting)
             while (segment := await self._next(segments, cutting, source)) is not None:
                 span = Span(segment.start, len(segment.samples))
                 spans.append(span)
                 self.progress.pieces = len(spans)
-                if span not in self._endings:
+                if span not in self._results:
                     await self._send(segment, span, source.name)
                 self._check()
         return spans, cutting.damage
 
     async def _next(
-        self, segments: Iterator[SpeechSegment], cutting: Cutting, source: Source
+        self, segments: Iterator[SpeechSegment], cutting: RecordingCutter, source: Source
     ) -> SpeechSegment | None:
         """The next segment, cut in a thread: an hour of silence must hold up nothing else."""
         reading = asyncio.create_task(asyncio.to_thread(next, segments, None))
@@ -208,7 +208,7 @@ class Transcriber:
                     self._again(utterance.id)
                 case _:
                     break
-        if span in self._endings:
+        if span in self._results:
             self._waiting.spans.pop(utterance.id, None)
 
     # -- waiting
@@ -247,14 +247,14 @@ class Transcriber:
             raise self._failure
 
     def _whole(self, file: str, spans: list[Span], damage: str) -> Transcript:
-        ended = [self._endings.by_span[span] for span in spans]
-        said = [one for one in ended if isinstance(one, Said)]
+        ended = [self._results.by_span[span] for span in spans]
+        said = [one for one in ended if isinstance(one, SegmentText)]
         self.progress = replace(self.progress, done_s=self.progress.cut_s, waits_for="")
         return Transcript(
             file=file,
             duration_s=round(self.progress.cut_s, 3),
             lines=tuple(line for one in said for line in one.lines),
-            holes=tuple(one for one in ended if isinstance(one, Hole)),
+            holes=tuple(one for one in ended if isinstance(one, FailedSegment)),
             language=_commonest(one.language for one in said if one.lines),
             model=_commonest(one.model for one in said if one.lines),
             damage=damage,

@@ -21,7 +21,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class SegmentText:
     """What a segment of the recording held: nothing but noise, if there are no `lines`."""
 
     lines: tuple[Line, ...] = ()
@@ -30,7 +30,7 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Hole:
+class FailedSegment:
     """A segment whose transcription was given up; `error` says why."""
 
     start_s: float
@@ -45,7 +45,7 @@ class Transcript:
     file: str
     duration_s: float
     lines: tuple[Line, ...]
-    holes: tuple[Hole, ...] = ()
+    holes: tuple[FailedSegment, ...] = ()
     language: str = ""
     model: str = ""
     damage: str = ""

@@ -15,9 +15,9 @@ from common.settings import ListenSettings
 from common.traceparent import begin
 from common.utterance import Utterance
 from producer.ear import Ear
-from producer.shipping.drafts import Draft, EarlyPost
+from producer.shipping.drafts import Draft, DraftSender
 from producer.shipping.outbox import Outbox
-from producer.sources.mute import Mutable, Mute
+from producer.sources.mute import MutableSource, Mute
 from producer.sources.source import Source
 from tests.support.metric_samples import growth, sample
 from tests.support.speech_script import LoudnessDetector, SpeechScript, silence, speech
@@ -41,9 +41,9 @@ def make(outbox: Outbox) -> Make:
     def made(
         source: Source,
         *,
-        paced: bool = False,
+        realtime: bool = False,
         added: Callable[[], None] = _nobody,
-        early: EarlyPost | None = None,
+        early: DraftSender | None = None,
         clock: Callable[[], float] = lambda: 100.0,
         **settings: Any,
     ) -> Ear:
@@ -53,7 +53,7 @@ def make(outbox: Outbox) -> Make:
             ListenSettings(vad="webrtc", **settings),
             outbox,
             session="s1",
-            paced=paced,
+            realtime=realtime,
             added=added,
             early=early,
             sign_s=10,
@@ -79,7 +79,7 @@ class Post:
     def withdraw(self) -> None:
         self.told.append(f"withdraw, {len(self._outbox)} waiting")
 
-    def still_speaking(self, session: str, utterance: str) -> None:
+    def report_ongoing_speech(self, session: str, utterance: str) -> None:
         assert session == "s1"
         self.signs.append(utterance)
 
@@ -99,7 +99,7 @@ def test_each_utterance_is_kept_with_its_audio(outbox: Outbox, make: Make) -> No
     with capture_logs() as logs:
         ear.hear()
     assert [line["waiting"] for line in logs if line["event"] == "utterance_heard"] == [1, 2]
-    assert ear.heard.utterances == 2
+    assert ear.counts.utterances == 2
     assert added == [1, 2], "told after each of them, when it is safe"
     first, second = _kept(outbox)
     assert (first.session, first.codec, first.rate, first.source) == (
@@ -147,7 +147,7 @@ def test_a_short_noise_is_skipped_and_told(outbox: Outbox, make: Make) -> None:
     ear = make(SpeechScript(silence(0.5), speech(0.39), silence(2)))
     with capture_logs() as logs:
         ear.hear()
-    assert (ear.heard.utterances, ear.heard.skipped) == (0, 1)
+    assert (ear.counts.utterances, ear.counts.skipped) == (0, 1)
     assert len(outbox) == 0
     assert "Skipped short segment (0.39s < 0.5s)" in [line["event"] for line in logs]
 
@@ -159,7 +159,7 @@ def test_what_is_hardly_speech_is_skipped_and_told(
     ear = make(SpeechScript(silence(0.5), speech(1.5), silence(2)))
     with capture_logs() as logs:
         ear.hear()
-    assert (ear.heard.utterances, ear.heard.skipped, len(outbox)) == (0, 1, 0)
+    assert (ear.counts.utterances, ear.counts.skipped, len(outbox)) == (0, 1, 0)
     told = "Skipped doubtful segment (1.50s that were hardly speech)"
     assert told in [line["event"] for line in logs]
 
@@ -179,10 +179,10 @@ def test_at_the_speed_of_speech_the_age_counts_from_the_end_of_speech(
     outbox: Outbox, make: Make
 ) -> None:
     parts = silence(0.3), speech(1), silence(2)
-    make(SpeechScript(*parts), paced=True).hear()
+    make(SpeechScript(*parts), realtime=True).hear()
     (utterance,) = _kept(outbox)
     assert utterance.hold_ms == pytest.approx(1_000, abs=31), "the silence that ended it"
-    make(SpeechScript(*parts), paced=False).hear()
+    make(SpeechScript(*parts), realtime=False).hear()
     (utterance,) = _kept(outbox)
     assert utterance.hold_ms == 0, "a file runs faster than speech"
 
@@ -210,7 +210,7 @@ def test_what_had_to_go_is_told(tmp_path: Path) -> None:
             ListenSettings(codec="pcm_s16le"),
             outbox,
             session="s1",
-            paced=False,
+            realtime=False,
             added=_nobody,
         )
         with capture_logs() as logs:
@@ -226,7 +226,7 @@ def test_a_pause_offers_a_draft_and_the_end_of_it_is_to_be_committed(
     outbox: Outbox, make: Make
 ) -> None:
     post = Post(outbox)
-    make(SpeechScript(silence(0.3), speech(1), silence(2)), paced=True, early=post).hear()
+    make(SpeechScript(silence(0.3), speech(1), silence(2)), realtime=True, early=post).hear()
     assert post.told == ["offer 1, 0 waiting", "withdraw, 0 waiting"]
     (draft,) = post.drafts
     (utterance,) = _kept(outbox)
@@ -242,7 +242,7 @@ def test_after_a_resumption_it_is_whole_and_final(outbox: Outbox, make: Make) ->
     post = Post(outbox)
     make(
         SpeechScript(speech(1), silence(0.3), speech(1), silence(0.3), speech(1)),
-        paced=True,
+        realtime=True,
         early=post,
     ).hear()
     assert post.told == ["offer 1, 0 waiting", "withdraw, 0 waiting", "withdraw, 0 waiting"]
@@ -256,7 +256,7 @@ def test_after_a_resumption_it_is_whole_and_final(outbox: Outbox, make: Make) ->
 
 
 @pytest.mark.parametrize(
-    ("settings", "paced", "wanted"),
+    ("settings", "realtime", "wanted"),
     [
         ({}, True, 1),
         ({}, False, 0),
@@ -268,10 +268,10 @@ def test_after_a_resumption_it_is_whole_and_final(outbox: Outbox, make: Make) ->
     ],
 )
 def test_who_is_not_waited_for_is_not_transcribed_early(
-    settings: dict[str, Any], paced: bool, wanted: int, outbox: Outbox, make: Make
+    settings: dict[str, Any], realtime: bool, wanted: int, outbox: Outbox, make: Make
 ) -> None:
     post = Post(outbox)
-    make(SpeechScript(speech(1), silence(2)), paced=paced, early=post, **settings).hear()
+    make(SpeechScript(speech(1), silence(2)), realtime=realtime, early=post, **settings).hear()
     assert len(post.drafts) == wanted
     assert [utterance.final for utterance in _kept(outbox)] == [not wanted]
 
@@ -279,7 +279,7 @@ def test_who_is_not_waited_for_is_not_transcribed_early(
 def test_no_more_drafts_than_may_be(outbox: Outbox, make: Make) -> None:
     post = Post(outbox)
     parts = [part for _ in range(5) for part in (speech(1), silence(0.9))]
-    make(SpeechScript(*parts), paced=True, early=post, eager_max=2).hear()
+    make(SpeechScript(*parts), realtime=True, early=post, eager_max=2).hear()
     assert [draft.utterance.revision for draft in post.drafts] == [1, 2]
     (utterance,) = _kept(outbox)
     assert (utterance.revision, utterance.final) == (3, True)
@@ -291,7 +291,7 @@ def test_signs_of_life_follow_the_audio_while_an_utterance_is_open(
     times = iter(range(10**6))
     post = Post(outbox)
     parts = silence(9), speech(1), silence(0.3), speech(1), silence(9)
-    make(SpeechScript(*parts), paced=True, early=post, clock=lambda: next(times)).hear()
+    make(SpeechScript(*parts), realtime=True, early=post, clock=lambda: next(times)).hear()
     # 44 frames from the first draft to the second, 25 more to the end; two looks at the clock in
     # most of them
     assert 3 <= len(post.signs) <= 15
@@ -302,7 +302,7 @@ def test_without_a_draft_there_is_nothing_to_keep_open(outbox: Outbox, make: Mak
     times = iter(range(10**6))
     post = Post(outbox)
     make(
-        SpeechScript(silence(9), speech(5)), paced=True, early=post, clock=lambda: next(times)
+        SpeechScript(silence(9), speech(5)), realtime=True, early=post, clock=lambda: next(times)
     ).hear()
     assert post.signs == []
 
@@ -310,20 +310,20 @@ def test_without_a_draft_there_is_nothing_to_keep_open(outbox: Outbox, make: Mak
 def test_an_utterance_begins_a_trace_with_its_length_and_the_silence_that_ended_it(
     outbox: Outbox, make: Make
 ) -> None:
-    make(SpeechScript(silence(1), speech(1.2), silence(1.5)), paced=True).hear()
+    make(SpeechScript(silence(1), speech(1.2), silence(1.5)), realtime=True).hear()
     make(SpeechScript(silence(1), speech(1.2), silence(1.5))).hear()
-    paced, fast = _kept(outbox)
-    for utterance in (paced, fast):
+    realtime, fast = _kept(outbox)
+    for utterance in (realtime, fast):
         assert utterance.traceparent == begin(utterance.id)
         assert utterance.length_ms == pytest.approx(1_200 + 300, abs=60), "with the pre-roll"
-    assert paced.silence_ms == pytest.approx(1_000, abs=30)
+    assert realtime.silence_ms == pytest.approx(1_000, abs=30)
     assert fast.silence_ms == 0, "nobody waited"
 
 
 def test_the_revisions_of_an_utterance_belong_to_one_trace(outbox: Outbox, make: Make) -> None:
     post = Post(outbox)
     source = SpeechScript(speech(1), silence(0.4), speech(1), silence(2))
-    make(source, paced=True, early=post).hear()
+    make(source, realtime=True, early=post).hear()
     (whole,) = _kept(outbox)
     assert len(post.drafts) > 1
     assert {draft.utterance.traceparent for draft in post.drafts} == {whole.traceparent}
@@ -357,7 +357,7 @@ def test_to_mute_is_to_be_done(make: Make, outbox: Outbox) -> None:
                 waiting.append(len(outbox))
                 yield frame
 
-    source = Mutable(Speaker(speech(0.6), silence(0.9), speech(0.9)), mute)
+    source = MutableSource(Speaker(speech(0.6), silence(0.9), speech(0.9)), mute)
     make(source, push_to_talk=True).hear()
     assert waiting[20:22] == [0, 1], "no silence is waited for"
     assert [one.speech_ms for one in _kept(outbox)] == [600]
@@ -372,7 +372,7 @@ def test_a_mute_at_any_moment_ends_what_is_said(make: Make, outbox: Outbox) -> N
                 waiting.append(len(outbox))
                 yield frame
 
-    class Muted(Mutable):
+    class Muted(MutableSource):
         """Muted in the course of one frame, whenever in it that is asked."""
 
         asked = 0

@@ -50,7 +50,7 @@ async def test_an_outbox_whose_disk_fails_ends_the_run_with_a_sentence(tmp_path:
             meet,
             asyncio.Event(),
             session="s1",
-            paced=False,
+            realtime=False,
         )
     )
     async with asyncio.timeout(30):

@@ -7,7 +7,7 @@ import soundfile
 
 from common.audio import SAMPLE_RATE, decode
 from common.settings import ListenSettings
-from producer.recording import Cutting, utterance_of
+from producer.recording import RecordingCutter, utterance_of
 from producer.sources.audio_file import AudioFileSource
 from producer.speech.segmenter import SpeechSegment
 from tests.support.speechlike import room_noise, speechlike
@@ -21,9 +21,9 @@ def write(path: Path) -> None:
     soundfile.write(path, np.concatenate([quiet, said, quiet, said, quiet]), SAMPLE_RATE)
 
 
-def cut(path: Path) -> tuple[list[SpeechSegment], Cutting]:
+def cut(path: Path) -> tuple[list[SpeechSegment], RecordingCutter]:
     with AudioFileSource(path) as source:
-        cutting = Cutting(source, SETTINGS)
+        cutting = RecordingCutter(source, SETTINGS)
         return list(cutting), cutting
 
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from common.errors import NoMicrophone
-from producer.microphone.devices import InputDevice, find_device, lasting_name, list_devices
+from producer.microphone.devices import InputDevice, find_device, list_devices, strip_card_number
 
 
 def device(index: int, name: str, *, is_default: bool = False) -> InputDevice:
@@ -42,8 +42,10 @@ def test_a_card_that_comes_back_under_another_number_is_the_same() -> None:
     back = device(4, "USB Headset: Audio (hw:3,0)")
     assert find_device([BUILT_IN, back], HEADSET.name) is back
     assert find_device([back, HEADSET], HEADSET.name) is HEADSET, "its own number comes first"
-    assert lasting_name(back.name) == lasting_name(HEADSET.name) == "USB Headset: Audio"
-    assert lasting_name("Logitech BRCC v1.2: USB (stereo)") == "Logitech BRCC v1.2: USB (stereo)"
+    assert strip_card_number(back.name) == strip_card_number(HEADSET.name) == "USB Headset: Audio"
+    assert (
+        strip_card_number("Logitech BRCC v1.2: USB (stereo)") == "Logitech BRCC v1.2: USB (stereo)"
+    )
 
 
 def test_without_a_default_the_first_device_is_taken() -> None:

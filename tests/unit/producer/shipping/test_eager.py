@@ -442,7 +442,7 @@ async def test_what_was_not_taken_was_not_sent(bench: Bench, verdict: Verdict, s
 
 async def test_a_sign_of_life_is_passed_on_once(bench: Bench) -> None:
     async with bench.running():
-        bench.eager.still_speaking("s1", "a")
+        bench.eager.report_ongoing_speech("s1", "a")
         await bench.server.until("keep open a")
         await bench.rest()
     assert bench.server.asked == ["keep open a"]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from common.keys import SESSION_ID, UTTERANCE_ID
 from common.utterance import Utterance
-from producer.shipping.identity import default_session, new_utterance_id, shown_name
+from producer.shipping.identity import clean_source_name, default_session, new_utterance_id
 
 
 def test_utterance_ids_are_usable_and_never_the_same() -> None:
@@ -34,10 +34,10 @@ def test_whatever_host_and_device_are_called_the_session_is_usable(host: str, de
 
 @given(st.text(st.characters(), max_size=300))
 def test_whatever_a_source_is_called_an_utterance_carries_it(name: str) -> None:
-    utterance = Utterance(id="u", session="s", source=shown_name(name))
+    utterance = Utterance(id="u", session="s", source=clean_source_name(name))
     assert utterance.model_dump_json()
 
 
 def test_an_ordinary_name_is_shown_as_it_is() -> None:
-    assert shown_name("Küche, 2. Aufnahme.wav") == "Küche, 2. Aufnahme.wav"
-    assert shown_name("a\nb\x1b[2J\udcff") == "a?b?[2J?"
+    assert clean_source_name("Küche, 2. Aufnahme.wav") == "Küche, 2. Aufnahme.wav"
+    assert clean_source_name("a\nb\x1b[2J\udcff") == "a?b?[2J?"

@@ -359,17 +359,17 @@ def test_a_full_disk_is_one_sentence(outbox: Outbox, tmp_path: Path) -> None:
 def test_the_draft_of_a_process_before_was_left_open(
     reopen: Callable[..., Outbox], outbox: Outbox
 ) -> None:
-    assert outbox.left_open() == ""
+    assert outbox.unfinished_draft() == ""
     outbox.note_draft("a")
     outbox.note_draft("b")
-    assert outbox.left_open() == "", "it is our own"
+    assert outbox.unfinished_draft() == "", "it is our own"
     outbox = reopen()
-    assert outbox.left_open() == "b"
-    assert reopen().left_open() == "b", "whoever starts may be killed before it has ended it"
+    assert outbox.unfinished_draft() == "b"
+    assert reopen().unfinished_draft() == "b", "whoever starts may be killed before it has ended it"
     outbox = reopen()
     outbox.forget_draft()
     outbox.forget_draft()
-    assert reopen().left_open() == ""
+    assert reopen().unfinished_draft() == ""
 
 
 def test_what_lies_in_the_outbox_was_not_left_open(
@@ -377,10 +377,10 @@ def test_what_lies_in_the_outbox_was_not_left_open(
 ) -> None:
     outbox.note_draft("a")
     _add(outbox, "a")
-    assert reopen().left_open() == ""
+    assert reopen().unfinished_draft() == ""
     outbox = reopen()
     outbox.rename(1, "b")
-    assert reopen().left_open() == "a", "what its turn was holds nothing any more"
+    assert reopen().unfinished_draft() == "a", "what its turn was holds nothing any more"
 
 
 def test_a_damaged_row_hides_no_draft(
@@ -391,7 +391,7 @@ def test_a_damaged_row_hides_no_draft(
     with sqlite3.connect(tmp_path / "s1.sqlite3") as db:
         db.execute("UPDATE waiting SET meta = 'no JSON'")
     db.close()
-    assert reopen().left_open() == "a"
+    assert reopen().unfinished_draft() == "a"
 
 
 @pytest.mark.parametrize("content", [b"", bytes(32), b"\xff\xfe", b"a\n", b"a b"])
@@ -400,7 +400,7 @@ def test_a_note_that_was_torn_names_no_draft(
 ) -> None:
     outbox.note_draft("a")
     (tmp_path / "s1.draft").write_bytes(content)
-    assert reopen().left_open() == ""
+    assert reopen().unfinished_draft() == ""
 
 
 def test_a_note_that_cannot_be_made_is_one_sentence(outbox: Outbox, tmp_path: Path) -> None:

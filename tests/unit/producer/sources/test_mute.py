@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
 from producer.sources.level import QUIETEST_DBFS
-from producer.sources.mute import Mutable, Mute
+from producer.sources.mute import MutableSource, Mute
 from producer.sources.source import Framer
 from producer.speech.endpointing import PRESETS
 from producer.speech.segmenter import Segmenter, SpeechSegment
@@ -23,7 +23,7 @@ def test_what_is_said_while_muted_is_silence() -> None:
     mute = Mute()
     heard: list[int] = []
     levels: list[float] = []
-    source = Mutable(SpeechScript(constant(1_000, 9)), mute)
+    source = MutableSource(SpeechScript(constant(1_000, 9)), mute)
     for number, frame in enumerate(source):
         heard.append(int(frame[0]))
         levels.append(source.level_dbfs)
@@ -35,7 +35,9 @@ def test_what_is_said_while_muted_is_silence() -> None:
 
 
 def test_it_may_begin_muted() -> None:
-    assert not any(frame.any() for frame in Mutable(SpeechScript(constant(1, 5)), Mute(is_on=True)))
+    assert not any(
+        frame.any() for frame in MutableSource(SpeechScript(constant(1, 5)), Mute(is_on=True))
+    )
 
 
 def test_no_utterance_holds_muted_sound_not_even_in_its_pre_roll() -> None:
@@ -46,7 +48,7 @@ def test_no_utterance_holds_muted_sound_not_even_in_its_pre_roll() -> None:
 
     def unmute_before(frames: list[NDArray[np.int16]], number: int) -> Iterator[int]:
         mute.toggle()
-        for position, frame in enumerate(Mutable(SpeechScript(frames), mute)):
+        for position, frame in enumerate(MutableSource(SpeechScript(frames), mute)):
             for event in segmenter.push(frame, bool(frame.any()), True):
                 if isinstance(event, SpeechSegment):
                     yield np.flatnonzero(event.samples)[0] + event.start
@@ -67,7 +69,7 @@ def test_each_change_is_told() -> None:
 
 def test_the_rest_of_the_source_is_as_before() -> None:
     script = SpeechScript(constant(1, 3), is_live=True)
-    with Mutable(script, Mute()) as source:
+    with MutableSource(script, Mute()) as source:
         assert (source.name, source.is_live, source.frame_samples) == ("script", True, FRAME)
         source.close()
         assert list(source) == []

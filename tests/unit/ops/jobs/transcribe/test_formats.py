@@ -3,7 +3,7 @@
 import json
 
 from ops.jobs.transcribe.formats import FORMATS
-from ops.jobs.transcribe.transcript import Hole, Line, Transcript
+from ops.jobs.transcribe.transcript import FailedSegment, Line, Transcript
 
 TALK = Transcript(
     file="talk.mp3",
@@ -14,7 +14,7 @@ TALK = Transcript(
         Line(3.5, 6.0, "So --> there."),
         Line(7261.0005, 7263.5, "Bye."),
     ),
-    holes=(Hole(10.0, 12.0, "it broke"),),
+    holes=(FailedSegment(10.0, 12.0, "it broke"),),
     language="en",
     model="small.en",
 )

@@ -8,7 +8,7 @@ import pytest
 
 from common.errors import BadInput
 from common.settings import JobSettings, Settings
-from ops.jobs.transcribe.request import Request, asked, found
+from ops.jobs.transcribe.request import Request, locate_files, make_request
 from tests.support.environments import clear_environment
 
 
@@ -20,7 +20,9 @@ def settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
 
 
 def request_for(settings: Settings, folder: Path) -> Request:
-    return asked(folder / "talk one.mp3", folder / "talk.srt", "srt", settings, 1_700_000_000_000)
+    return make_request(
+        folder / "talk one.mp3", folder / "talk.srt", "srt", settings, 1_700_000_000_000
+    )
 
 
 def test_each_request_is_a_run_and_a_session_of_its_own(settings: Settings, tmp_path: Path) -> None:
@@ -39,7 +41,7 @@ def test_a_file_in_the_shared_folder_is_found_wherever_that_is(
     elsewhere = tmp_path / "mounted"
     elsewhere.mkdir()
     (elsewhere / "talk one.mp3").write_bytes(b"12345")
-    paths = found(request, JobSettings(folder=str(elsewhere)))
+    paths = locate_files(request, JobSettings(folder=str(elsewhere)))
     assert (paths.file, paths.output) == (elsewhere / "talk one.mp3", elsewhere / "talk.srt")
 
 
@@ -47,19 +49,19 @@ def test_a_file_elsewhere_keeps_its_whole_path(settings: Settings, tmp_path: Pat
     outside = settings.model_copy(update={"jobs": JobSettings(folder=str(tmp_path / "other"))})
     request = request_for(outside, tmp_path)
     assert request.file == str(tmp_path / "talk one.mp3")
-    assert found(request, JobSettings()).file == tmp_path / "talk one.mp3"
+    assert locate_files(request, JobSettings()).file == tmp_path / "talk one.mp3"
 
 
 def test_a_file_that_is_not_here_or_is_another_is_said(settings: Settings, tmp_path: Path) -> None:
     request = request_for(settings, tmp_path)
     with pytest.raises(BadInput, match="in the shared folder of another host"):
-        found(request, JobSettings())
+        locate_files(request, JobSettings())
     (tmp_path / "talk one.mp3").write_bytes(b"123")
     with pytest.raises(BadInput, match="3 bytes where `earshot jobs` runs and 5 where it was"):
-        found(request, settings.jobs)
+        locate_files(request, settings.jobs)
     (tmp_path / "talk one.mp3").unlink()
     with pytest.raises(BadInput, match="cannot be read where `earshot jobs` runs"):
-        found(request, settings.jobs)
+        locate_files(request, settings.jobs)
     with pytest.raises(BadInput, match="cannot be read: No such file"):
         request_for(settings, tmp_path)
 
@@ -67,9 +69,11 @@ def test_a_file_that_is_not_here_or_is_another_is_said(settings: Settings, tmp_p
 def test_a_place_that_cannot_be_written_is_said_before_the_work(
     settings: Settings, tmp_path: Path
 ) -> None:
-    request = asked(tmp_path / "talk one.mp3", tmp_path / "no" / "talk.txt", "txt", settings, 0)
+    request = make_request(
+        tmp_path / "talk one.mp3", tmp_path / "no" / "talk.txt", "txt", settings, 0
+    )
     with pytest.raises(BadInput, match=r"talk\.txt cannot be written: there is no folder"):
-        found(request, settings.jobs)
+        locate_files(request, settings.jobs)
 
 
 @pytest.mark.parametrize(
@@ -87,4 +91,6 @@ def test_what_somebody_else_wrote_into_a_job_is_refused(
     settings: Settings, tmp_path: Path, changes: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(BadInput, match=sentence):
-        found(Request.read(request_for(settings, tmp_path).model_dump() | changes), settings.jobs)
+        locate_files(
+            Request.read(request_for(settings, tmp_path).model_dump() | changes), settings.jobs
+        )

@@ -12,7 +12,7 @@ HOLD_S: Final = 0.4
 """A gap this short between two words is still speaking."""
 
 
-class Speaking:
+class SpeechTimer:
     """Judges as `detector` does. One thread feeds it; any may read `seconds`."""
 
     def __init__(self, detector: Detector) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 from common.audio import SAMPLE_RATE
 from common.errors import BadEntry
 from common.events import Error, Event, Skipped, Transcript, TranscriptData
-from ops.jobs.transcribe.transcript import Hole, Line, Said, Span
+from ops.jobs.transcribe.transcript import FailedSegment, Line, SegmentText, Span
 
 MS: Final = 1000
 
@@ -25,12 +25,12 @@ def span_of(run: str, utterance: str) -> Span | None:
     return Span(int(numbers[0]), int(numbers[1]))
 
 
-class Endings:
+class SegmentResults:
     """The outcome of each segment of one run. `forgotten` raises BadEntry."""
 
     def __init__(self, run: str) -> None:
         self._run = run
-        self._of: dict[Span, Said | Hole] = {}
+        self._of: dict[Span, SegmentText | FailedSegment] = {}
 
     def __contains__(self, span: Span) -> bool:
         return span in self._of
@@ -39,7 +39,7 @@ class Endings:
         return len(self._of)
 
     @property
-    def by_span(self) -> Mapping[Span, Said | Hole]:
+    def by_span(self) -> Mapping[Span, SegmentText | FailedSegment]:
         return self._of
 
     def note(self, event: Event) -> Span | None:
@@ -52,16 +52,16 @@ class Endings:
             return None
         match event:
             case Transcript():
-                self._of[span] = _said(span, event.data)
+                self._of[span] = _segment_text(span, event.data)
             case Skipped() if event.data.reason == "forgotten":
                 raise BadEntry("the recording's session was forgotten: it is not transcribed")
             case Skipped() if event.data.reason == "transcript_only":
                 return None  # its transcript came before
             case Skipped():
-                self._of.setdefault(span, Said())
+                self._of.setdefault(span, SegmentText())
             case Error():
                 start_s, end_s = _edges(span)
-                self._of.setdefault(span, Hole(start_s, end_s, event.data.error))
+                self._of.setdefault(span, FailedSegment(start_s, end_s, event.data.error))
             case _:
                 return None
         return span
@@ -71,7 +71,7 @@ def _edges(span: Span) -> tuple[float, float]:
     return span.start / SAMPLE_RATE, (span.start + span.samples) / SAMPLE_RATE
 
 
-def _said(span: Span, data: TranscriptData) -> Said:
+def _segment_text(span: Span, data: TranscriptData) -> SegmentText:
     start_s, end_s = _edges(span)
     parts = [
         Line(start_s + part.start_ms / MS, start_s + part.end_ms / MS, part.text)
@@ -79,7 +79,7 @@ def _said(span: Span, data: TranscriptData) -> Said:
         if part.text
     ]
     lines = parts or [Line(start_s, end_s, data.text)]
-    return Said(tuple(_rounded(line) for line in lines), data.language, data.model)
+    return SegmentText(tuple(_rounded(line) for line in lines), data.language, data.model)
 
 
 def _rounded(line: Line) -> Line:

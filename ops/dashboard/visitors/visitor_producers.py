@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
-class Production:
+class VisitorProducer:
     """One source on its way. `why` says what went wrong, when it is over."""
 
     source: Source
@@ -51,19 +51,23 @@ def new_session() -> str:
     return f"web-{os.urandom(4).hex()}"
 
 
-class Producing:
+class VisitorProducers:
     """All that visitors send to one dashboard. `meet` waits for Redis and checks it."""
 
     def __init__(
-        self, store: Store, link: Link, settings: Settings, meet: Callable[[], Awaitable[None]]
+        self,
+        store: Store,
+        link: Link,
+        settings: Settings,
+        wait_for_redis: Callable[[], Awaitable[None]],
     ) -> None:
         self._store = store
         self._link = link
-        self._meet = meet
+        self._wait_for_redis = wait_for_redis
         self._options = settings.listen
         self._folder = self._options.outbox_folder() / "dashboard"
         self._stop = asyncio.Event()
-        self._productions: dict[str, Production] = {}
+        self._productions: dict[str, VisitorProducer] = {}
         self._leftovers: asyncio.Task[None] | None = None
 
     @property
@@ -71,7 +75,7 @@ class Producing:
         """The frames that a source is to be cut into."""
         return self._options.frame_ms
 
-    def find(self, session: str) -> Production | None:
+    def find(self, session: str) -> VisitorProducer | None:
         """What came of a session that was begun, as long as it is remembered."""
         return self._productions.get(session)
 
@@ -80,7 +84,7 @@ class Producing:
         if sum(not one.is_over for one in self._productions.values()) >= MOST:
             raise BadInput(f"{MOST} visitors are being heard already: try again when one has ended")
 
-    def begin(self, source: Source, session: str, *, over: Callable[[], None]) -> Production:
+    def begin(self, source: Source, session: str, *, over: Callable[[], None]) -> VisitorProducer:
         """Hear a source in the background; `over` is called at its end, however that comes.
 
         Raises BadInput when there is no room, or the outbox cannot be used.
@@ -92,12 +96,12 @@ class Producing:
             if not self._productions[oldest].is_over:
                 break
             del self._productions[oldest]
-        production = self._productions[session] = Production(source)
+        production = self._productions[session] = VisitorProducer(source)
         production.task = asyncio.create_task(self._produce(production, session, outbox, over))
         return production
 
     async def _produce(
-        self, production: Production, session: str, outbox: Outbox, over: Callable[[], None]
+        self, production: VisitorProducer, session: str, outbox: Outbox, over: Callable[[], None]
     ) -> None:
         source = production.source
         try:
@@ -109,10 +113,10 @@ class Producing:
                     outbox,
                     self._store,
                     self._link,
-                    self._meet,
+                    self._wait_for_redis,
                     self._stop,
                     session=session,
-                    paced=source.is_live,
+                    realtime=source.is_live,
                 )
         except EarshotError as error:
             production.why = str(error)
@@ -133,7 +137,7 @@ class Producing:
         self._leftovers = asyncio.create_task(self._ship_leftovers())
 
     async def _ship_leftovers(self) -> None:
-        await self._meet()
+        await self._wait_for_redis()
         for session in list_sessions(self._folder):
             try:
                 outbox = open_outbox(self._options, session, self._folder)

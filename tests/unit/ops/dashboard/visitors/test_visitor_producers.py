@@ -9,7 +9,7 @@ from common.redis.link import Link
 from common.redis.store import Store
 from common.settings import ListenSettings, RedisSettings, Settings
 from common.utterance import Utterance
-from ops.dashboard.visitors.producing import Producing
+from ops.dashboard.visitors.visitor_producers import VisitorProducers
 from producer.shipping.outbox_folder import open_outbox
 from tests.support.metric_samples import growth
 
@@ -23,7 +23,7 @@ async def met() -> None:
 async def test_what_redis_will_never_take_is_kept(store: Store, tmp_path: Path) -> None:
     settings = Settings(listen=ListenSettings(outbox=str(tmp_path), vad="webrtc"))
     link = Link(store.redis, RedisSettings(), max_pause_s=0.1)
-    producing = Producing(store, link, settings, met)
+    producing = VisitorProducers(store, link, settings, met)
     with open_outbox(settings.listen, SESSION, tmp_path / "dashboard") as outbox:
         outbox.add(Utterance(id="a", session=SESSION, audio=b"--", samples=1), age_s=0)
     await store.redis.set(Shard(0).utterances, "a foreign value")
@@ -44,7 +44,7 @@ async def test_what_an_earlier_dashboard_left_for_too_long_is_dropped_and_counte
     with open_outbox(patient, SESSION, tmp_path / "dashboard") as outbox:
         outbox.add(Utterance(id="a", session=SESSION, audio=b"--", samples=1), age_s=7200)
     link = Link(store.redis, RedisSettings(), max_pause_s=0.1)
-    producing = Producing(store, link, Settings(listen=listen), met)
+    producing = VisitorProducers(store, link, Settings(listen=listen), met)
     counted = growth("earshot_outbox_dropped_total")
     with capture_logs() as lines:
         producing.start()

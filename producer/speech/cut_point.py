@@ -12,7 +12,7 @@ _SMOOTHING_S = 0.09
 0.1 s, with sound on both sides) does not look quieter than a pause between two words."""
 
 
-def quietest_boundary(frames: Sequence[NDArray[np.int16]]) -> int:
+def find_cut_point(frames: Sequence[NDArray[np.int16]]) -> int:
     """The count of `frames` (at least 1) to keep before the cut, 1 to len(frames).
 
     The cut goes through the middle of the window with the least short-time energy (mean square);

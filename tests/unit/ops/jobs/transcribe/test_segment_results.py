@@ -4,8 +4,8 @@ import pytest
 
 from common.errors import BadEntry
 from common.events import Event, parse_event
-from ops.jobs.transcribe.endings import Endings, span_of, utterance_id
-from ops.jobs.transcribe.transcript import Hole, Line, Said, Span
+from ops.jobs.transcribe.segment_results import SegmentResults, span_of, utterance_id
+from ops.jobs.transcribe.transcript import FailedSegment, Line, SegmentText, Span
 
 RUN = "0123456789abcdef"
 SPAN = Span(16_000, 32_000)
@@ -31,23 +31,23 @@ def test_other_ids_are_no_segments(foreign: str) -> None:
 
 
 def test_a_transcript_stands_though_its_turn_ends_as_skipped() -> None:
-    endings = Endings(RUN)
-    assert endings.note(event("heard", '{"spoken_at": 1}')) is None
-    assert endings.note(event("transcript", '{"text": "Hi.", "language": "en"}')) == SPAN
-    assert endings.note(event("skipped", '{"reason": "transcript_only"}')) is None
-    assert endings.by_span == {SPAN: Said((Line(1.0, 3.0, "Hi."),), "en", "")}
+    results = SegmentResults(RUN)
+    assert results.note(event("heard", '{"spoken_at": 1}')) is None
+    assert results.note(event("transcript", '{"text": "Hi.", "language": "en"}')) == SPAN
+    assert results.note(event("skipped", '{"reason": "transcript_only"}')) is None
+    assert results.by_span == {SPAN: SegmentText((Line(1.0, 3.0, "Hi."),), "en", "")}
 
 
 def test_noise_holds_nothing_and_an_error_is_a_hole() -> None:
-    endings = Endings(RUN)
-    endings.note(event("skipped", '{"reason": "noise"}'))
-    assert endings.by_span == {SPAN: Said()}
-    endings = Endings(RUN)
+    results = SegmentResults(RUN)
+    results.note(event("skipped", '{"reason": "noise"}'))
+    assert results.by_span == {SPAN: SegmentText()}
+    results = SegmentResults(RUN)
     lost = '{"stage": "stt", "reason": "poison", "error": "it broke"}'
-    endings.note(event("error", lost))
-    assert endings.by_span == {SPAN: Hole(1.0, 3.0, "it broke")}
+    results.note(event("error", lost))
+    assert results.by_span == {SPAN: FailedSegment(1.0, 3.0, "it broke")}
 
 
 def test_a_forgotten_session_is_said() -> None:
     with pytest.raises(BadEntry, match="forgotten"):
-        Endings(RUN).note(event("skipped", '{"reason": "forgotten"}'))
+        SegmentResults(RUN).note(event("skipped", '{"reason": "forgotten"}'))
