@@ -1,32 +1,32 @@
-"""Everything that earshot raises on purpose, one small tree.
+"""The errors that earshot raises on purpose, as one small tree.
 
-The message of each error is the sentence that a person reads: what is wrong and what to do
-next. Whether a worker waits, buries or stops follows from the class alone.
+A person reads the message of each error: one sentence that says what is wrong and what to do
+next. The class alone decides whether a worker waits, buries the entry or stops.
 """
 
 
 class EarshotError(Exception):
-    """Something that earshot can explain in one sentence."""
+    """An error that earshot can explain in one sentence."""
 
 
 class BadSetting(EarshotError):
-    """A setting that cannot be used; the start is refused."""
+    """A setting that cannot be used. The process does not start."""
 
 
 class BadInput(EarshotError):
-    """What a person handed in (a file, an argument) cannot be used."""
+    """A file or an argument from a person that cannot be used."""
 
 
 class BadAudio(BadInput):
-    """Bytes that announce audio and are not."""
+    """Bytes that should be audio and are not."""
 
 
 class NoMicrophone(EarshotError):
-    """The input device that was asked for does not exist or cannot be opened."""
+    """The chosen input device does not exist or cannot be opened."""
 
 
 class NoModel(EarshotError):
-    """The speech-to-text model cannot be had."""
+    """The speech-to-text model cannot be found, fetched or loaded."""
 
 
 class BadEntry(EarshotError):
@@ -34,11 +34,11 @@ class BadEntry(EarshotError):
 
 
 class NewerSchema(BadEntry):
-    """An entry or event that only a newer version of earshot reads rightly."""
+    """An entry or event that only a newer version of earshot can read."""
 
 
 class Refused(EarshotError):
-    """Redis' side will never accept this utterance."""
+    """The scripts in Redis will never accept this utterance, however often it is sent."""
 
 
 class RedisUnusable(EarshotError):
@@ -46,10 +46,10 @@ class RedisUnusable(EarshotError):
 
 
 class Transient(EarshotError):
-    """The server is away or misconfigured, which time or a person can mend: wait, then again.
+    """The server is away or misconfigured. Time or a person can repair it: wait, then try again.
 
-    `retry_after` is the server's own wish in seconds, if it stated one; `opens_breaker` says that
-    the server is unusable for everybody, not only for this one request.
+    `retry_after` is how long the server asked to wait, in s, if it did. With `opens_breaker` no
+    request at all can succeed now; without it only this one failed.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class Transient(EarshotError):
 
 
 class Permanent(EarshotError):
-    """This entry can never succeed: it is buried at once, with this sentence."""
+    """This entry can never succeed. The worker buries it at once, with this message."""
 
 
 class Lost(EarshotError):
-    """The claim on the entry in hand has passed to another worker; the result is void."""
+    """Another worker has the claim on the entry in hand. The result is discarded."""

@@ -1,7 +1,7 @@
-"""The names of everything earshot keeps in Redis, and which shard a session lives on.
+"""The names of all keys that earshot keeps in Redis, and the shard of a session.
 
-The braces are Redis Cluster hash tags and stand in the key literally: all keys of one shard
-lie in one slot, so that one script may touch them together.
+The braces are part of the key: they are hash tags of Redis Cluster. All keys of one shard lie in
+one slot, so that one script may use them together.
 """
 
 import re
@@ -16,20 +16,22 @@ UTTERANCE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 
 STT_GROUP: Final = "stt"
 LLM_GROUP: Final = "llm"
-# The consumer that entries are parked under when a worker gives them back: anybody may take
-# them from it at once, without waiting for `claim_idle`.
 HANDED_BACK: Final = "handed-back"
+"""The consumer that holds entries which a worker gave back.
+
+Any worker may take them from it at once, without waiting for `claim_idle_s`."""
 
 WORKERS: Final = "earshot:workers"
 SHARDS: Final = "earshot:shards"
 
 
 def worker_key(name: str) -> str:
+    """Return the key of a worker's report."""
     return f"earshot:worker:{name}"
 
 
 def check_session_id(session: str) -> str:
-    """Return `session`, or raise BadEntry with what a session id may be."""
+    """Return `session`; raise BadEntry if it is no session id."""
     if not SESSION_ID.match(session):
         raise BadEntry(
             f"session id {session[:80]!r} is not usable: it takes 1 to 64 characters"
@@ -38,8 +40,8 @@ def check_session_id(session: str) -> str:
     return session
 
 
-def shard_of(session: str, shards: int) -> int:
-    """The shard of a session: CRC-32 of the id in UTF-8, modulo the number of shards."""
+def shard_number(session: str, shards: int) -> int:
+    """Return the shard of a session: CRC-32 of the id in UTF-8, modulo the number of shards."""
     return zlib.crc32(session.encode()) % shards
 
 
@@ -92,8 +94,8 @@ class Shard:
     def seen(self, utterance: str) -> str:
         return self._key(f"seen:{utterance}")
 
-    def of_session(self, session: str) -> dict[str, str]:
-        """The keys of every script that touches a session, as `lua/session.lua` names them."""
+    def session_keys(self, session: str) -> dict[str, str]:
+        """Return the keys of scripts that use a session, by their names in `lua/session.lua`."""
         return {
             "SESSION": self.session(session),
             "INBOX": self.inbox(session),
@@ -105,4 +107,5 @@ class Shard:
 
 
 def shard_for(session: str, shards: int) -> Shard:
-    return Shard(shard_of(session, shards))
+    """Return the keys of the shard that a session lies on."""
+    return Shard(shard_number(session, shards))

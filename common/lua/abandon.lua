@@ -5,8 +5,8 @@
 -- keys: seen_key utterances recordings
 -- args: utterance
 --
--- The turn is found by utterance id, since producers on other hosts may have open turns in the same
--- session. It need not be the next turn: those before it go on.
+-- The turn is found by utterance id, since producers on other hosts may have open turns in the
+-- same session. It need not be the next turn: those before it go on.
 -- Answers {ok}; {closed}: the turn has ended, is final, or never existed.
 local foreign = foreign_key(session_keys({ [seen_key] = 'string', [utterances] = 'stream',
   [recordings] = 'stream' }))

@@ -16,7 +16,7 @@ if not seen or seen.revision < revision then
   return { 'unknown' }
 end
 if seen.final then
-  -- the answer to an earlier commit was lost; what has become of the turn since is its own affair
+  -- the answer to an earlier commit was lost; the turn may have gone on since
   return { 'ok', seen.turn }
 end
 local record = record_of(seen, utterance)

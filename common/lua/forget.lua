@@ -3,7 +3,7 @@
 --
 -- keys: utterances recordings
 --
--- Every turn that was heard and not answered ends as skipped: forgotten. Answers {how many}.
+-- Every turn without an ending ends as skipped: forgotten. Answers how many.
 local foreign = foreign_key(session_keys({ [utterances] = 'stream', [recordings] = 'stream' }))
 if foreign then
   return { 'refused', foreign }

@@ -3,17 +3,18 @@
 -- publish: takes in an utterance, once, however often it is sent.
 --
 -- keys: stream seen_key
--- args: utterance revision:number final:flag hold_ms:number seen_ttl_ms:number max_backlog:number
--- args: max_unanswered:number meta stream_name has_text:flag text fields...
+-- args: utterance revision:number final:flag hold_ms:number seen_ttl_ms:number
+-- args: max_backlog:number max_unanswered:number meta stream_name has_text:flag text fields...
 --
--- `stream` is where it waits for STT: utterances or recordings, as `stream_name` says. `seen_key` is
--- a string `epoch turn revision final` with a TTL. `hold_ms` is the time since the end of speech,
--- `meta` what later stages need (JSON). With `has_text` the turn has `text` and no audio; `fields`
--- are the fields and values of the stream entry.
+-- The utterance waits for STT in `stream`: utterances or recordings, as `stream_name` says.
+-- `seen_key` is a string `epoch turn revision final` with a TTL. `hold_ms` is the time since the
+-- end of speech, `meta` what later stages need (JSON). With `has_text` the turn has `text` and no
+-- audio. `fields` are the fields and values of the stream entry.
 -- Answers {accepted | revised | duplicate, turn}, {closed}, {full, sentence},
 -- {refused, sentence}.
 return publish(stream, seen_key, {
   id = utterance, revision = revision, final = final, hold = hold_ms, seen_ttl = seen_ttl_ms,
-  max_backlog = max_backlog, max_unanswered = max_unanswered, meta = cjson.decode(meta), stream_name = stream_name,
+  max_backlog = max_backlog, max_unanswered = max_unanswered, meta = cjson.decode(meta),
+  stream_name = stream_name,
   text = has_text and text or nil, fields = { unpack(ARGV, fields_at) },
 })

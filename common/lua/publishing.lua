@@ -1,5 +1,5 @@
--- Shared by `publish`, `commit`, `keep_open`, `abandon` and `replay`: how an utterance enters its
--- session, and is found there again.
+-- Shared by `publish`, `commit`, `keep_open`, `abandon` and `replay`, which take an utterance into
+-- its session and find it there again.
 
 local function read_seen(key)
   local raw = redis.call('GET', key)
@@ -19,8 +19,8 @@ local function write_seen(key, turn, revision, final, ttl)
     revision, final and 1 or 0), 'PX', ttl)
 end
 
--- The record of an utterance that was seen and not final, unless its turn has ended since: a record
--- that is final all the same was abandoned, and waits for the turns before it.
+-- The record of an utterance that was seen and is not final, or nil if its turn has ended since. A
+-- record that is final although `seen` is not was abandoned, and waits for the turns before it.
 local function record_of(seen, utterance)
   if seen.epoch ~= redis.call('HGET', SESSION, 'epoch') then
     return nil
@@ -94,8 +94,8 @@ local function publish(stream, seen_key, new)
     if seen.final or not record then
       return { 'closed' }
     end
-    -- the older revision's entry must not be transcribed as well, nor skipped (in the other
-    -- stream it is out of reach, and whoever transcribes it will find it stale)
+    -- The older revision's entry must not be transcribed as well. In the other stream it cannot be
+    -- deleted from here, and the worker that transcribes it finds it stale.
     if record.entry and record.stream == new.stream_name then
       remove_entry(stream, 'stt', record.entry)
     end

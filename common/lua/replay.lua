@@ -5,8 +5,8 @@
 -- keys: utterances seen_key dead
 -- args: letter_id utterance seen_ttl_ms:number max_backlog:number max_unanswered:number
 --
--- `utterance` and `seen_key` are those of the new utterance. A letter that has a text keeps it: there
--- is no second STT. Answers as publish does; {gone}: there is no such letter.
+-- `utterance` and `seen_key` are those of the new utterance. A letter with a text keeps it, without
+-- a second STT. Answers as publish does; {gone}: there is no such letter.
 local foreign = foreign_key({ [dead] = 'stream' })
 if foreign then
   return { 'refused', foreign }

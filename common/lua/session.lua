@@ -24,20 +24,20 @@
 --
 -- A record: id, rev, final, entry + stream (while it waits for STT), text or a tombstone
 -- (skip = reason, or error), spoken / published / touched / stt_started / transcribed / committed
--- (ms of this server's clock; the last for what had been published before its end), and what later
--- stages need: speech_ms, length_ms, silence_ms, source, persona, language, answer, interrupt,
--- replay_of, traceparent. llm_started, first_token and last_token are there for turn changes only.
+-- (ms of this server's clock; `committed` only if it was a draft), and what later stages need:
+-- speech_ms, length_ms, silence_ms, source, persona, language, answer, interrupt, replay_of,
+-- traceparent. llm_started, first_token and last_token are there for turn changes only.
 -- It is *ready* when it is final and has a text or a tombstone.
 --
--- Order inside a script: read and check everything (a foreign key of the wrong type must not
--- stop us half way), then XACK / XDEL / HDEL, then what needs memory. Redis refuses commands
--- that need memory under `maxmemory` only until the script has made its first write, so work
--- in hand can always be settled and a full server drains.
+-- Order inside a script: first read and check everything, since a foreign key of the wrong type
+-- must not stop it half way; then XACK / XDEL / HDEL; then what needs memory. Under `maxmemory`
+-- Redis refuses commands that need memory only until the script has made its first write. So work
+-- in hand can always be settled, and a full server drains.
 
 local clock = redis.call('TIME')
 local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
--- The sentence about the first key that holds something else than it should, or nil.
+-- A sentence about the first key that holds something of a wrong type, or nil.
 local function foreign_key(expected)
   for key, kind in pairs(expected) do
     local found = redis.call('TYPE', key)['ok']
@@ -80,14 +80,14 @@ local function put_record(turn, record)
   redis.call('HSET', INBOX, turn, cjson.encode(record))
 end
 
--- The first write of scripts that end work and have nothing to delete first: it needs no memory,
--- and what comes after it is not refused.
+-- The first write of scripts that end work and have nothing to delete first. It needs no memory,
+-- and Redis refuses no write after it.
 local function pass_when_full()
   redis.call('HDEL', SESSION, '')
 end
 
--- What this script did to turns. Its answer ends with it, for whoever called: metrics and spans are
--- made of it (common/telemetry/turn_changes.py): each is counted by the one process that did it.
+-- What this script did to turns. Its answer ends with these changes, and the caller makes metrics
+-- and spans from them (common/telemetry/turn_changes.py). So each is counted once.
 local CHANGES = { 'changes' }
 
 local function note_change(what, turn, record, data)
@@ -123,7 +123,7 @@ local function is_ready(record)
   return record.final and (record.text ~= nil or is_tombstone(record))
 end
 
--- Milliseconds since the end of speech of what is known of a turn so far.
+-- The times of the stages that a turn has reached, in ms since the end of speech.
 local function timings(record)
   local since = {}
   for _, stage in ipairs({ 'published', 'stt_started', 'transcribed', 'committed', 'llm_started',
@@ -139,7 +139,7 @@ local function emit_skipped(turn, record, reason, into)
   emit('skipped', turn, record, { reason = reason, into = into, detail = record.detail })
 end
 
--- Tells the world what is known of a record, once it is final.
+-- Emits the event of a record that has become final: its transcript, skip or error.
 local function reveal(turn, record)
   if record.error then
     emit('error', turn, record, record.error)
@@ -180,13 +180,13 @@ local function exists(stream, entry)
   return #redis.call('XRANGE', stream, entry, entry, 'COUNT', 1) > 0
 end
 
--- Ends the present attempt: its token is void, its wake-up gone.
+-- Ends the present attempt: its token becomes void, and the session forgets its wake-up.
 local function end_attempt()
   redis.call('HDEL', SESSION, 'token', 'taken', 'wake', 'started')
 end
 
--- What keeps the holder of a token from ending its attempt, as the answer of the script: a later
--- attempt has begun, or none is going on. Nil if it may.
+-- Nil if the holder of this token may end its attempt. Otherwise the answer of the script: {lost}
+-- if a later attempt has begun, {stale} if there is none.
 local function voided(token)
   local present = redis.call('HGET', SESSION, 'token')
   if not present then
@@ -198,8 +198,8 @@ local function voided(token)
   return nil
 end
 
--- Ends every script that may change which turn is next: moves the cursor over tombstones, wakes an
--- LLM worker if the next turn is ready, keeps the TTLs and OPEN.
+-- Goes on to the next turn: moves the cursor over tombstones, wakes an LLM worker if the next turn
+-- is ready, updates TTLs and OPEN. Every script that may change which turn is next ends with it.
 local function advance()
   if redis.call('EXISTS', SESSION) == 0 then
     redis.call('ZREM', OPEN, ID)
@@ -242,7 +242,7 @@ local function advance()
   redis.call('ZADD', OPEN, NOW + TEND_AFTER, ID)
 end
 
--- Ends a script that put a text or a tombstone into a turn's record: says so, if it is certain.
+-- Stores a record that got a text or a tombstone, emits its event if it is final, and goes on.
 local function conclude(turn, record)
   if record.final then
     reveal(turn, record)
@@ -251,7 +251,7 @@ local function conclude(turn, record)
   advance()
 end
 
--- Ends a turn for what was put into its record (skip or error), in whatever state it is.
+-- Ends a turn in any state, by the skip or error that was put into its record.
 local function end_turn(turn, record)
   pass_when_full()
   record.final = true
@@ -259,7 +259,7 @@ local function end_turn(turn, record)
   conclude(turn, record)
 end
 
--- Ends a turn that is not final: its producer is silent or gone. `stream`: where its entry waits.
+-- Ends a turn that is not final because its producer is silent or gone. `stream` holds its entry.
 local function expire(turn, record, stream)
   if record.entry then
     remove_entry(stream, 'stt', record.entry)

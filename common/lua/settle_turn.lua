@@ -1,5 +1,5 @@
 -- include: session
--- settle_turn: the reply is whole; the turns that were taken with it end.
+-- settle_turn: ends the turns of an attempt with its whole reply.
 --
 -- args: token text detail_json first_token_ms:number last_token_ms:number keep:number messages...
 --

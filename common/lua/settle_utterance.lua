@@ -1,11 +1,12 @@
 -- include: session
--- settle_utterance: a transcript, or the reason why there is none, takes the entry's place.
+-- settle_utterance: puts a transcript, or the reason to skip it, in the entry's place.
 --
 -- keys: stream
 -- args: entry consumer turn utterance kind value stt_ms:number detail_json
 --
 -- `stream` is the one that the entry is in. `kind` is text (`value` is the transcript) or skip
--- (`value` is the reason). `stt_ms` is the time since STT began. `detail_json`: fields of the event.
+-- (`value` is the reason). `stt_ms` is the time since STT began. `detail_json` holds further fields
+-- of the event.
 -- Answers {ok}; {lost}: another worker has the claim; {stale}: the record names another entry
 -- (a newer revision, or the session is gone); {refused, sentence}.
 local foreign = foreign_key(session_keys({ [stream] = 'stream' }))

@@ -1,24 +1,24 @@
 -- include: session
--- tend: looks after a session that has been unfinished for a while.
+-- tend: repairs a session that has been unfinished for a while.
 --
 -- keys: utterances recordings
 -- args: turn_timeout_ms:number
 --
--- Only the head can hold a session back, so only the head is looked at. Answers {what was done}:
--- the names of the events made, nothing if all is well.
+-- Only the head, the first turn that has not ended, can hold a session back, so only the head is
+-- checked. Answers the names of what was done (expired, lost, woken), none if all is well.
 local foreign = foreign_key(session_keys({ [utterances] = 'stream', [recordings] = 'stream' }))
 if foreign then
   return { 'refused', foreign }
 end
 local mended = {}
 
--- A pending entry that was claimed or kept alive lately is somebody's; its audio stays in Redis.
+-- Whether a worker holds a pending entry: it was claimed or kept alive lately, so it is not lost.
 local function in_hand(stream, entry)
   local ok, rows = pcall(redis.call, 'XPENDING', stream, 'stt', entry, entry, 1)
   return ok and #rows > 0 and tonumber(rows[1][3]) < TEND_AFTER
 end
 
--- Each turn that is ended may take tombstones behind it along: the head is read again each time.
+-- With each turn that ends, tombstones behind it may end as well: the head is read anew each time.
 while number('done') < number('last') do
   local turn = number('done') + 1
   local record = get_record(turn)

@@ -1,6 +1,6 @@
-"""Redis URLs in earshot's seven schemes, read strictly: a typing error must not mean database 0.
+"""Redis URLs in earshot's seven schemes. The reading is strict: a typo must not mean database 0.
 
-Read by rules of our own: urlsplit knows one host only, and each Python checks it in another way.
+The rules are our own: urlsplit knows one host only, and its checks differ between Pythons.
 """
 
 import ipaddress
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
-# The ones with two s speak TLS.
 SCHEMES: Final = (
     "redis",
     "rediss",
@@ -20,13 +19,15 @@ SCHEMES: Final = (
     "redis+cluster",
     "rediss+cluster",
 )
+"""Those with `rediss` use TLS."""
+
 SENTINEL: Final = ("redis+sentinel", "rediss+sentinel")
 CLUSTER: Final = ("redis+cluster", "rediss+cluster")
 PORTS: Final = dict.fromkeys(SENTINEL, 26_379)
 PORT: Final = 6_379
 
-# What may stand behind the ?, of all that a client has.
 OPTIONS: Final = frozenset({"db", "client_name", "username", "password"})
+"""The options that may follow the `?`."""
 
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 HOST: Final = re.compile(r"(\[[^\]]*\]|[^:\[\]]*)(?::(.*))?", re.DOTALL)
@@ -53,7 +54,7 @@ class Address:
         return self.scheme.startswith("rediss")
 
     def of_one_server(self) -> dict[str, Any]:
-        """What a client of a single server is given, by redis-py's names."""
+        """Return the options for a client of one server, by redis-py's names."""
         found: dict[str, Any] = {"db": self.database, **self.credentials}
         if self.client_name:
             found["client_name"] = self.client_name
@@ -64,7 +65,7 @@ class Address:
 
 
 def parse(url: str) -> Address:
-    """The parts of a Redis URL. Raises ValueError with what is wrong, never with the password."""
+    """Return the parts of a Redis URL. Raises ValueError, whose text never holds the password."""
     scheme, _, rest = url.partition("://")
     if scheme not in SCHEMES:
         raise ValueError("it starts with one of " + ", ".join(f"{known}://" for known in SCHEMES))

@@ -1,4 +1,4 @@
-"""The blocking client, for libraries that know no asyncio: one server or Sentinel, no Cluster."""
+"""The blocking client, for libraries without asyncio. It takes one server or Sentinel."""
 
 from redis import Redis
 from redis.retry import Retry
@@ -10,7 +10,7 @@ from common.settings import RedisSettings
 
 
 def connect_blocking(settings: RedisSettings, retry: Retry) -> Redis:
-    """Make a client that connects on first use; raise BadSetting for an address it cannot use."""
+    """Make a client that connects on first use. Raises BadSetting for an unusable address."""
     with readable_address(settings) as options:
         if options.address.scheme in CLUSTER:
             raise ValueError("a blocking client cannot use a Redis Cluster")

@@ -14,7 +14,7 @@ AnyRedis = Redis | RedisCluster
 
 
 def connect(settings: RedisSettings) -> AnyRedis:
-    """Make a client that connects on first use; raise BadSetting for an address it cannot read."""
+    """Make a client that connects on first use. Raises BadSetting for an unusable address."""
     with readable_address(settings) as options:
         if options.address.scheme in SENTINEL:
             return _sentinel(options)

@@ -1,7 +1,8 @@
-"""What every client of Redis is made with: where the server is, credentials, TLS, timeouts.
+"""The options of every client of Redis: address, credentials, TLS, timeouts.
 
-No client retries: every loop of earshot retries by itself, for ever, with its own backoff, and
-knows which command may run twice. Blocking reads stay under the 5 s socket timeout.
+The asyncio client does not retry. Every loop of earshot retries by itself, with its own backoff,
+because only the loop knows which command may run twice. A blocking read is shorter than the
+socket timeout.
 """
 
 from collections.abc import Iterator
@@ -30,24 +31,24 @@ class ClientOptions:
 
     @property
     def of_one_server(self) -> dict[str, Any]:
-        """What a client of one server takes. `from_url` depends on how a Python reads URLs."""
+        """The options for one server. `from_url` is not used: it differs between Pythons."""
         return self.basic | self.address.of_one_server() | self.secured
 
     @property
     def by_node(self) -> dict[str, Any]:
-        """What goes beside a master's or a cluster's hosts."""
+        """The options beside the hosts of a Sentinel's master or of a cluster."""
         return self.basic | self.address.credentials | self.secured
 
     @property
     def of_sentinels(self) -> dict[str, Any]:
-        """What the Sentinels themselves are asked with."""
+        """The options for the connections to the Sentinels."""
         timeouts = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), SENTINEL_TIMEOUT_S)
         return timeouts | {"protocol": PROTOCOL} | self.secured
 
 
 @contextmanager
 def readable_address(settings: RedisSettings) -> Iterator[ClientOptions]:
-    """Give what a client is made with; raise BadSetting if its address cannot be read."""
+    """Give the options of a client. Raises BadSetting if its address cannot be used."""
     try:
         address = parse(settings.url)
         basic = {

@@ -26,15 +26,14 @@ from common.redis import tls
 from common.settings import RedisSettings
 from common.settings.masking import mask_password
 
-# Error replies of a server that is failing over, loading, full or cut off from its replicas;
-# inside a script's error they stand anywhere in the text.
 UNABLE: Final = re.compile(
     r"\b(READONLY|LOADING|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|NOREPLICAS|MISCONF|OOM|UNBLOCKED"
     r"|BUSY Redis)\b"
 )
+"""Error replies of a server that is failing over, loading, full or cut off from its replicas.
 
-# What redis-py made classes of, without the word in their text; RedisClusterException is no
-# RedisError, and says that no node of the cluster could be asked.
+In the error of a script the word may stand anywhere in the text."""
+
 AWAY: Final = (
     RedisConnectionError,
     RedisTimeoutError,
@@ -45,6 +44,9 @@ AWAY: Final = (
     ReadOnlyError,
     OSError,
 )
+"""The same as classes of redis-py, whose text lacks the word.
+
+A RedisClusterException means that no node of the cluster answered. It is no RedisError."""
 
 UNREACHED: Final = (RedisConnectionError, RedisTimeoutError, RedisClusterException, OSError)
 
@@ -56,16 +58,16 @@ HOPELESS: Final = (
     InvalidResponse,
 )
 
-# Protected mode, a long command without a password (7.0), commands inside a script that the user
-# may not run (before and since 7.2), and one server where a cluster was expected.
 FORBIDDEN: Final = re.compile(
     r"^DENIED |unauthenticated|user executing the script can't|ACL failure in script"
     r"|Cluster mode is not enabled"
 )
+"""Protected mode; a long command without a password (7.0); a command inside a script that the user
+may not run (before and since 7.2); one server where a cluster was expected."""
 
 
 def explain_failure(error: BaseException, settings: RedisSettings) -> str:
-    """What a person should know about a Redis error."""
+    """Explain a Redis error to a person, in one sentence."""
     url, error = mask_password(settings.url), _root(error)
     if isinstance(error, MovedError):
         return f"Redis at {url} is part of a cluster: EARSHOT_REDIS__URL takes redis+cluster://"
@@ -91,7 +93,7 @@ def explain_failure(error: BaseException, settings: RedisSettings) -> str:
 
 
 def _root(error: BaseException) -> BaseException:
-    """What the server said: redis-py wraps it, if it was said while a connection was made."""
+    """Return the server's own error, which redis-py wraps while it makes a connection."""
     while isinstance(error, (RedisConnectionError, RedisClusterException)):
         if not isinstance(error.__cause__, (RedisError, RedisClusterException)):
             break
@@ -100,7 +102,7 @@ def _root(error: BaseException) -> BaseException:
 
 
 def is_hopeless(error: BaseException) -> bool:
-    """Whether waiting does not help, only a person. Ask it first: some look like `is_away`."""
+    """Return whether only a person can help. Ask this first: some are `is_away` as well."""
     error = _root(error)
     if isinstance(error, HOPELESS) or tls.is_refused(error):
         return True
@@ -109,7 +111,7 @@ def is_hopeless(error: BaseException) -> bool:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether the server is away, full or failing over: time mends it, so try again."""
+    """Return whether the server is away, full or failing over: waiting helps."""
     error = _root(error)
     return isinstance(error, AWAY) or (
         isinstance(error, ResponseError) and bool(UNABLE.search(str(error)))
@@ -117,10 +119,10 @@ def is_away(error: BaseException) -> bool:
 
 
 def is_unusable(error: BaseException) -> bool:
-    """Whether the server cannot be used now, be it time or a person that mends it."""
+    """Return whether the server cannot be used now, for whatever reason."""
     return is_away(error) or is_hopeless(error)
 
 
 def is_no_group(error: BaseException) -> bool:
-    """Whether a consumer group was lost (a flush, a rollback, a fresh server)."""
+    """Return whether a consumer group was lost (a flush, a rollback, a fresh server)."""
     return isinstance(error, ResponseError) and "NOGROUP" in str(error)

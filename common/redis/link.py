@@ -1,4 +1,4 @@
-"""The connection as a loop sees it: there or away, told once per change, with backoff."""
+"""The state of the connection to Redis, logged once per change, and the pauses between tries."""
 
 import asyncio
 import time
@@ -31,7 +31,7 @@ def _cancellations() -> int:
 
 
 class Link:
-    """Follows whether Redis can be reached; shared by all tasks of a process."""
+    """Whether Redis can be reached, as a process learns from its commands."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class Link:
 
     @property
     def unreachable(self) -> str:
-        """Why Redis is away, in a sentence; empty while it is there."""
+        """The reason why Redis is away, as a sentence. Empty while it is there."""
         return "" if self.is_up else self.why or "Redis has not been reached yet"
 
     @property
@@ -69,10 +69,10 @@ class Link:
     async def call(
         self, command: Callable[P, Awaitable[Answer]], *args: P.args, **kwargs: P.kwargs
     ) -> Answer:
-        """Run one command and note what it says about the link; every error passes on.
+        """Run one command and note whether Redis answered. Every error passes on.
 
-        A cancellation is never lost: redis-py writes inside of `asyncio.wait_for`, which up to
-        Python 3.11 forgets one that comes just when the write is done.
+        No cancellation is lost: redis-py writes inside `asyncio.wait_for`, which up to Python 3.11
+        forgets a cancellation that comes just when the write is done.
         """
         started, cancellations = self._clock(), _cancellations()
         try:
@@ -88,10 +88,10 @@ class Link:
             raise asyncio.CancelledError
         return answer
 
-    async def lasting(
+    async def retry_until_answered(
         self, command: Callable[P, Awaitable[Answer]], *args: P.args, **kwargs: P.kwargs
     ) -> Answer:
-        """Run a command that may run twice, until Redis has answered it."""
+        """Run a command again and again until Redis answers. The command must be safe to repeat."""
         while True:
             try:
                 return await self.call(command, *args, **kwargs)
@@ -101,16 +101,16 @@ class Link:
             await self.pause()
 
     async def pause(self) -> None:
-        """Wait before the next try: as long as Redis has been away, capped, with jitter.
+        """Wait before the next try: as long as Redis has been away, up to a limit, with jitter.
 
-        Ends at once when another task finds that Redis is back.
+        Return at once when another task finds that Redis is back.
         """
         away_s = 0.0 if self._away_since is None else self._clock() - self._away_since
         pause_s = jitter(min(max(away_s, FIRST_PAUSE_S), self._max_pause_s))
         with suppress(TimeoutError):
             async with asyncio.timeout(pause_s):
                 await self._back.wait()
-                # no spin, should the server answer some commands and fail others
+                # no busy loop if the server answers some commands and fails others
                 await asyncio.sleep(FIRST_PAUSE_S)
 
     def _succeeded(self, started: float) -> None:
@@ -140,5 +140,5 @@ class Link:
         REDIS_UP.set(0)
         self._back.clear()
         if isinstance(error, ResponseError) and isinstance(self.redis, Redis):
-            # the server answers but cannot serve (a demoted master, say): ask again where it is
+            # the server answers but cannot serve, as a former master does: connect anew next time
             await self.redis.connection_pool.disconnect(inuse_connections=False)

@@ -1,4 +1,4 @@
-"""Opening Redis: a store that counts what it does, the link that follows it, waiting for it."""
+"""How a process opens Redis: a store that counts turn changes, a link, and waiting for Redis."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -37,7 +37,7 @@ async def open_store(settings: Settings, traces: Recorder = OFF) -> AsyncIterato
 
 @asynccontextmanager
 async def open_reachable_store(settings: Settings) -> AsyncIterator[Store]:
-    """Open a store for a short command: raises RedisUnusable at once when Redis is away."""
+    """Open a store for a short command. Raises RedisUnusable at once when Redis is away."""
     async with open_store(settings) as store:
         try:
             await check_server(store.redis, settings.redis, settings.shards)
@@ -45,13 +45,13 @@ async def open_reachable_store(settings: Settings) -> AsyncIterator[Store]:
             raise RedisUnusable(explain_failure(error, settings.redis)) from None
         try:
             yield store
-        # an OSError is the command's own: its output's reader has gone, or its disk is full
+        # no OSError: that one is the command's, for a closed pipe or a full disk
         except (RedisError, RedisClusterException) as error:
             raise RedisUnusable(explain_failure(error, settings.redis)) from None
 
 
 def make_link(store: Store, settings: Settings) -> Link:
-    """Make the link of a process; it waits at most `worker.backoff_max_s` between two tries."""
+    """Make the link of a process, which waits at most `worker.backoff_max_s` between two tries."""
     return Link(store.redis, settings.redis, max_pause_s=settings.worker.backoff_max_s)
 
 
@@ -87,7 +87,7 @@ async def try_redis(
     except Exception as error:
         if is_away(error) and not is_hopeless(error):
             return False
-        # an error reply to a command of ours: a foreign key where a stream should be, say
+        # an error reply, for example because a foreign key is where a stream should be
         if is_hopeless(error) or isinstance(error, ResponseError):
             raise RedisUnusable(explain_failure(error, settings.redis)) from None
         raise

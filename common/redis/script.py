@@ -1,4 +1,4 @@
-"""Lua scripts as files: what they share, their named arguments, and running them by their digest.
+"""Lua scripts: their files, their named keys and arguments, and running them by their digest.
 
 A script, and each file that it includes, names its keys and arguments in its header:
 
@@ -6,10 +6,10 @@ A script, and each file that it includes, names its keys and arguments in its he
     -- keys: stream dead
     -- args: entry deliveries:number final:flag messages...
 
-From these lines comes the first line of the text that Redis runs, `local stream = KEYS[7]` and so
-on, numbered through all files. A `:number` is converted, a `:flag` is true or false. Dots mean any
-number of values, as the last argument only: `messages_at` is then the place of the first in ARGV.
-Callers pass keys and arguments by these names.
+These lines become the first line of the text that Redis runs: `local stream = KEYS[7]` and so on,
+numbered through all files. A `:number` is converted, a `:flag` is true or false. The last argument
+may end in dots and then takes any number of values; `messages_at` is the place of the first one in
+ARGV. Callers pass keys and arguments by these names.
 """
 
 import hashlib
@@ -41,11 +41,16 @@ Reader = Callable[[str], str]
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The names of a script's keys and arguments, in their order; `rest` takes any number."""
+    """The names of a script's keys and arguments, in their order.
+
+    `args` take one value each, `rest` any number (empty: there is no such argument); `named` holds
+    both. `prologue` is the Lua line that gives the names their values.
+    """
 
     keys: tuple[str, ...]
     args: tuple[str, ...]
     rest: str
+    named: tuple[str, ...]
     prologue: str
 
     def ordered(
@@ -56,7 +61,7 @@ class Signature:
         Raises TypeError for one that is missing or that the script does not have.
         """
         _check("keys", self.keys, keys)
-        _check("arguments", (*self.args, self.rest) if self.rest else self.args, args)
+        _check("arguments", self.named, args)
         values: list[Value] = []
         for name in self.args:
             value = args[name]
@@ -91,7 +96,8 @@ def parse_signature(files: Sequence[str]) -> Signature:
     every = [*keys, *names, rest]
     if len(set(every)) < len(every) or any(name.endswith("...") for name in names):
         raise ValueError(f"a name stands twice, or dots before the last argument: {every}")
-    return Signature(tuple(keys), tuple(names), rest, "; ".join(reads))
+    named = (*names, rest) if rest else tuple(names)
+    return Signature(tuple(keys), tuple(names), rest, named, "; ".join(reads))
 
 
 def read_file(name: str) -> str:
@@ -100,7 +106,7 @@ def read_file(name: str) -> str:
 
 
 class Script:
-    """One transition. Calling it runs it where its keys live; Redis caches it by its SHA-1."""
+    """One Lua script. A call runs it on the server of its keys; Redis caches it by its SHA-1."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -124,6 +130,8 @@ def _files(name: str, read: Reader) -> list[str]:
 
 
 def _check(what: str, known: Sequence[str], given: Mapping[str, Any]) -> None:
+    if len(given) == len(known) and all(map(given.__contains__, known)):
+        return
     if missing := [name for name in known if name not in given]:
         raise TypeError(f"{what} are missing: {', '.join(missing)}")
     if unknown := [name for name in given if name not in known]:

@@ -1,4 +1,4 @@
-"""The Redis server: its clock, and whether it can keep the promises."""
+"""The Redis server: its clock, and the check whether it can keep the promises."""
 
 from typing import Any, Final
 
@@ -19,15 +19,15 @@ log = structlog.get_logger(__name__)
 
 
 async def now_ms(redis: AnyRedis) -> int:
-    """The server's clock: the only one that all hosts share."""
+    """Return the time by the server's clock, the only clock that all hosts share."""
     seconds, micros = await redis.time()
     return int(seconds) * 1000 + int(micros) // 1000
 
 
 async def check_server(redis: AnyRedis, settings: RedisSettings, shards: int) -> None:
-    """Refuse a server that cannot keep the promises, or that is sharded otherwise.
+    """Check that the server can keep the promises and is used with the same number of shards.
 
-    Raises RedisUnusable with a sentence; lets the error of a server that is away pass.
+    Raises RedisUnusable if not. The error of a server that is away passes on.
     """
     try:
         await _check_info(redis, settings)

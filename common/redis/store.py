@@ -1,4 +1,4 @@
-"""What every transition needs: the client, the shard of a session, and the limits in force."""
+"""What every transition needs: the client, the shards and the limits."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from common.keys import Shard, shard_for
 from common.redis.client import AnyRedis
 from common.redis.script import Script, Value
 from common.settings import LimitSettings
-from common.telemetry.turn_changes import Listener, TurnChange, ignore_changes, split
+from common.telemetry.turn_changes import Listener, TurnChange, ignore_changes, split_changes
 
 log = structlog.get_logger(__name__)
 
@@ -39,14 +39,14 @@ class Store:
         shard: Shard | None = None,
         **args: Value | Sequence[Value],
     ) -> list[Any]:
-        """Run a script that touches a session, with its own `keys` and `args` by their names.
+        """Run a script that uses a session, with its own `keys` and `args` by name.
 
         Raises Refused when a foreign key of the wrong type is in the way.
         """
         shard = shard or self.shard(session)
         answer = await script(
             self.redis,
-            shard.of_session(session) | dict(keys or {}),
+            shard.session_keys(session) | dict(keys or {}),
             ID=session,
             SESSION_TTL=ms(self.limits.session_ttl_s),
             TEND_AFTER=ms(self.limits.tend_after_s),
@@ -54,7 +54,7 @@ class Store:
         )
         if answer and answer[0] == b"refused":
             raise Refused(answer[1].decode())
-        answer, changes = split(list(answer), session)
+        answer, changes = split_changes(list(answer), session)
         if changes:
             self._report(changes)
         return answer
@@ -62,9 +62,10 @@ class Store:
     def _report(self, changes: Sequence[TurnChange]) -> None:
         try:
             self.listener(changes)
-        except Exception:  # what was done in Redis is done, whatever becomes of its description
-            log.exception("marks_not_heard")
+        except Exception:  # the change is made in Redis, whether or not it is counted
+            log.exception("turn_changes_not_counted")
 
 
 def ms(seconds: float) -> int:
+    """Convert s to whole ms."""
     return round(seconds * 1000)

@@ -1,4 +1,4 @@
-"""TLS to Redis: the options of a client, and what goes wrong with certificates in sentences."""
+"""TLS to Redis: the options of a client, and explanations of certificate errors."""
 
 import re
 import ssl
@@ -12,9 +12,11 @@ from common.settings.host_files import is_file
 from common.settings.loading import variable_of
 from common.settings.masking import mask_password
 
-# What OpenSSL says of a server whose certificate it does not trust, and of one that wants ours.
 UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
+"""OpenSSL's word when we do not trust the server's certificate."""
+
 ASKED: Final = "CERTIFICATE_REQUIRED"
+"""OpenSSL's word when the server wants a certificate from us."""
 
 
 def client_options(settings: RedisSettings, address: Address) -> dict[str, Any]:

@@ -128,7 +128,7 @@ class Subscriber:
 
     async def _ask(self, command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         if self.patient:
-            return await self.link.lasting(command, *args)
+            return await self.link.retry_until_answered(command, *args)
         while True:
             try:
                 return await self.link.call(command, *args)

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal
 
-# An event of common.events was emitted; an utterance is final in Redis, whole or by a commit; an
-# STT worker is done with one, whether or not its transcript may be shown yet.
 What = Literal[
     "heard", "transcript", "skipped", "reply", "error", "published", "committed", "transcribed"
 ]
+"""The first five: an event of common.events was emitted. `published`, `committed`: an utterance is
+final in Redis, whole or by a commit. `transcribed`: an STT worker is done with an utterance,
+whether or not its transcript may be shown yet."""
 
 TAG: Final = b"changes"
 
@@ -63,8 +64,8 @@ def ignore_changes(changes: Sequence[TurnChange]) -> None:
     """Do nothing: the listener of a process that counts nothing."""
 
 
-def split(answer: list[Any], session: str) -> tuple[list[Any], list[TurnChange]]:
-    """A script's answer and the changes behind it, if it made any."""
+def split_changes(answer: list[Any], session: str) -> tuple[list[Any], list[TurnChange]]:
+    """Split the answer of a script into the answer proper and its turn changes."""
     last = answer[-1] if answer else None
     if not (isinstance(last, list) and last and last[0] == TAG):
         return answer, []

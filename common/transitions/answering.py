@@ -33,11 +33,11 @@ class TakenTurn:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What an LLM worker was given: `turns` (one or more, in order), to be answered as one.
+    """The turns (one or more, in order) that an LLM worker took, to be answered as one.
 
     `token` fences delta, settle_turn and bury_turn. `number` counts attempts at this head.
     `history` holds the newest messages, oldest first. `started_at`: ms of the server's clock.
-    `own_persona` is the session's, empty unless somebody chose one.
+    `own_persona` is the session's own, empty unless it was chosen.
     """
 
     session: str
@@ -51,14 +51,14 @@ class Attempt:
 
     @property
     def persona(self) -> str:
-        """Who is to answer: the session's own choice, else whom the newest turn names that names
-        one; empty: the default."""
+        """The persona that answers: the session's own, else the one of the newest turn that names
+        one. Empty means the default."""
         named = (turn.persona for turn in reversed(self.turns) if turn.persona)
         return self.own_persona or next(named, "")
 
 
 class NotTaken(Enum):
-    """Why there is nothing to answer. The wake-up is gone, except when it is another's (LOST)."""
+    """Why there is nothing to answer. The wake-up is gone, unless another worker has it (LOST)."""
 
     NOTHING = "nothing"
     STALE = "stale"
@@ -77,7 +77,7 @@ async def take_turn(
 ) -> Attempt | NotTaken:
     """Begin an attempt at everything that is ready (at most `max_merge` turns).
 
-    Voids the token of whoever tried before. `history`: how many messages to return.
+    The token of any earlier attempt becomes void. `history` is the number of messages to return.
     """
     answer = await store.run(
         TAKE,
@@ -99,7 +99,7 @@ async def take_turn(
         epoch=int(epoch),
         number=int(number),
         turns=tuple(
-            _taken(int(turn), json.loads(record))
+            _parse_turn(int(turn), json.loads(record))
             for turn, record in zip(turns[::2], turns[1::2], strict=True)
         ),
         history=tuple(json.loads(message) for message in messages),
@@ -108,7 +108,7 @@ async def take_turn(
     )
 
 
-def _taken(turn: int, record: Mapping[str, Any]) -> TakenTurn:
+def _parse_turn(turn: int, record: Mapping[str, Any]) -> TakenTurn:
     return TakenTurn(
         turn=turn,
         utterance=record["id"],
@@ -120,7 +120,7 @@ def _taken(turn: int, record: Mapping[str, Any]) -> TakenTurn:
 
 
 async def drop_wake_up(store: Store, claim: Claim) -> Settled:
-    """Delete an entry of `turns` that names no session: OK, or LOST if another worker has it."""
+    """Delete an entry of `turns` that names no session. LOST: the claim is another worker's."""
     dropped = await DROP_WAKE_UP(
         store.redis, {"turns": claim.stream}, entry=claim.entry, consumer=claim.consumer
     )
@@ -136,12 +136,12 @@ class DeltaAnswer:
 
 
 async def delta(store: Store, attempt: Attempt, index: int, text: str) -> DeltaAnswer:
-    """Publish a piece of the reply; also the way to learn that newer speech waits."""
+    """Publish a piece of the reply, and learn whether newer speech waits."""
     return await _delta(store, attempt, index, text, write=store.limits.deltas)
 
 
 async def newer_speech(store: Store, attempt: Attempt) -> DeltaAnswer:
-    """What `delta` answers, with nothing published: asked before the first token."""
+    """Ask what `delta` answers, without publishing anything, before the first token."""
     return await _delta(store, attempt, 0, "", write=False)
 
 
@@ -175,8 +175,9 @@ async def settle_turn(
 ) -> Settled:
     """End the attempt's turns: `reply` for the last, `skipped: merged` for the others.
 
-    `first_token_ms`, `last_token_ms`: ms since they came; `detail`: further fields of the `reply`
-    event (events.ReplyData); the history grows by `messages` and keeps the newest `keep`.
+    `first_token_ms` and `last_token_ms` are the times since these tokens. `detail` holds further
+    fields of the `reply` event (events.ReplyData). The history grows by `messages` and keeps the
+    newest `keep`.
     """
     answer = await store.run(
         SETTLE,
@@ -195,7 +196,7 @@ async def settle_turn(
 async def bury_turn(
     store: Store, attempt: Attempt, *, reason: str, error: str, deliveries: int, worker: str
 ) -> Settled:
-    """Give the attempt's turns up: an `error` event and a dead letter for each."""
+    """Give up the attempt's turns: each gets an `error` event and a dead letter."""
     answer = await store.run(
         BURY,
         attempt.session,

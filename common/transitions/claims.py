@@ -1,5 +1,4 @@
-"""Claims on entries, and every worker's transitions over them: heartbeat, hand_back, leave,
-make_group, drop_vanished."""
+"""Claims on entries, and the transitions of every worker on them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,8 +30,8 @@ class Settled(Enum):
     """What became of an attempt to end an entry or a turn.
 
     LOST: another worker holds the claim, and nothing changed. STALE: no turn waits for the result
-    any more (a newer revision, a later attempt that has ended, a session that is gone): at most the
-    entry has ended, no turn has.
+    any more, because of a newer revision, a later attempt that has ended or a session that is gone.
+    Then no turn has ended, at most the entry has.
     """
 
     OK = "ok"
@@ -43,7 +42,7 @@ class Settled(Enum):
 async def heartbeat(
     store: Store, stream: str, group: str, consumer: str, entries: Sequence[str]
 ) -> set[str]:
-    """Keep the claims on the entries in hand; returns those that are no longer ours."""
+    """Keep the claims on the entries in hand; return those that this consumer no longer holds."""
     if not entries:
         return set()
     answer = await HEARTBEAT(
@@ -55,7 +54,7 @@ async def heartbeat(
 async def hand_back(
     store: Store, stream: str, group: str, consumer: str, entries: Sequence[str]
 ) -> int:
-    """Give entries back at once, their delivery uncounted; returns how many were still ours."""
+    """Free entries at once, their delivery uncounted; return how many this consumer still held."""
     if not entries:
         return 0
     return int(
@@ -66,16 +65,16 @@ async def hand_back(
 
 
 async def leave(store: Store, stream: str, group: str, consumer: str) -> bool:
-    """Remove a consumer; False (and nothing changed) if entries are pending for it."""
+    """Remove a consumer; return False, with nothing changed, if entries are pending for it."""
     return bool(await LEAVE(store.redis, {"stream": stream}, group=group, consumer=consumer))
 
 
 async def make_group(store: Store, stream: str, group: str) -> bool:
-    """Make a group that is missing, from the start of the stream; False if it was there."""
+    """Make a group from the start of its stream; return False if it was there."""
     return bool(await MAKE_GROUP(store.redis, {"stream": stream}, group=group))
 
 
 async def drop_vanished(store: Store, stream: str, group: str, consumer: str) -> list[str]:
-    """Acknowledge what is pending for a consumer and no longer in the stream; returns the ids."""
+    """Acknowledge what is pending for a consumer and no longer in the stream; return the ids."""
     answer = await DROP_VANISHED(store.redis, {"stream": stream}, group=group, consumer=consumer)
     return [entry.decode() for entry in answer]

@@ -5,7 +5,7 @@ from typing import Final
 from common.keys import Shard
 from common.redis.script import Script
 from common.redis.store import Store, ms
-from common.transitions.publishing import Published, published
+from common.transitions.publishing import Published, parse_published
 
 REPLAY: Final = Script("replay")
 DROP: Final = Script("drop")
@@ -16,7 +16,7 @@ async def replay(
 ) -> Published | None:
     """Turn a dead letter into a new utterance, with the new id `utterance`, in one step.
 
-    None: there is no such letter (any more). Raises Refused if it cannot be replayed.
+    Return None if there is no such letter. Raises Refused if it cannot be replayed.
     """
     answer = await store.run(
         REPLAY,
@@ -33,9 +33,9 @@ async def replay(
         },
         shard=shard,
     )
-    return None if answer[0] == b"gone" else published(answer)
+    return None if answer[0] == b"gone" else parse_published(answer)
 
 
 async def drop(store: Store, shard: Shard, letter: str) -> bool:
-    """Delete a dead letter for good; False if there is none."""
+    """Delete a dead letter for good; return False if there is none."""
     return bool(await DROP(store.redis, {"dead": shard.dead}, letter_id=letter))

@@ -9,9 +9,9 @@ SET: Final = Script("set_persona")
 
 
 async def set_persona(store: Store, session: str, persona: str) -> None:
-    """Choose who answers in a session, now or when it begins; empty: nobody in particular.
+    """Choose the persona of a session, which need not exist yet. Empty: no choice.
 
-    It lasts as long as the session does (`limits.session_ttl_s`, or until it is forgotten).
+    The choice lasts as long as the session (`limits.session_ttl_s`, or until it is forgotten).
     Raises Refused when a foreign key is in the way.
     """
     await store.run(SET, session, persona=persona)

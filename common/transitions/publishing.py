@@ -22,10 +22,10 @@ class Verdict(Enum):
     ACCEPTED = "accepted"
     REVISED = "revised"
     DUPLICATE = "duplicate"
-    # the turn has ended, or was committed: publish whole under a new id
     CLOSED = "closed"
-    # not now: the backlog or the session's unanswered turns are at their limit
+    """The turn has ended or was committed: publish whole, under a new id."""
     FULL = "full"
+    """Not now: the backlog or the session's unanswered turns are at their limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ class Published:
 
 
 async def publish(store: Store, utterance: Utterance, *, recording: bool = False) -> Published:
-    """Hand an utterance over, once, however often it is sent.
+    """Publish an utterance, once, however often it is sent.
 
     A text (`utterance.text`) in place of audio makes a turn that is ready at once. `recording`
-    sends it behind live speech. Raises Refused if it can never be accepted.
+    makes it wait behind live speech. Raises Refused if it can never be accepted.
     """
     if len(utterance.audio) > store.limits.max_entry_bytes:
         raise Refused(
@@ -70,11 +70,11 @@ async def publish(store: Store, utterance: Utterance, *, recording: bool = False
             "seen_key": shard.seen(utterance.id),
         },
     )
-    return published(answer)
+    return parse_published(answer)
 
 
-def published(answer: list[bytes | int]) -> Published:
-    """Reads the answer that `publish` and `replay` share."""
+def parse_published(answer: list[bytes | int]) -> Published:
+    """Parse the answer of `publish` and `replay`, which is the same."""
     verdict = Verdict(_text(answer[0]))
     if verdict is Verdict.FULL:
         return Published(verdict, why=_text(answer[1]))
@@ -122,7 +122,7 @@ async def commit(store: Store, session: str, utterance: str, revision: int) -> C
 async def keep_open(store: Store, session: str, utterance: str) -> bool:
     """Put off the expiry of a turn that is not final. Idempotent.
 
-    False: there is none any more; what is published or committed next finds out why.
+    Return False if there is no such turn; the next publish or commit finds out why.
     """
     answer = await store.run(
         KEEP_OPEN,
@@ -136,7 +136,7 @@ async def keep_open(store: Store, session: str, utterance: str) -> bool:
 async def abandon(store: Store, session: str, utterance: str) -> bool:
     """End a turn that is not final and whose producer is dead, as `skipped: expired`. Idempotent.
 
-    Whatever is sent of that utterance afterwards is CLOSED. False: there was nothing to end.
+    What is sent of that utterance afterwards is CLOSED. Return False if there was nothing to end.
     """
     shard = store.shard(session)
     answer = await store.run(

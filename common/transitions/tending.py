@@ -1,4 +1,4 @@
-"""Looking after what nobody holds: tend, trim and forget."""
+"""Transitions on sessions that no worker holds: tend, trim and forget."""
 
 from dataclasses import asdict, dataclass
 from typing import Final
@@ -17,7 +17,7 @@ log = structlog.get_logger(__name__)
 
 
 async def tend(store: Store, session: str) -> list[str]:
-    """Mend one session; returns what was done: `expired`, `lost`, `woken`."""
+    """Repair one session; return what was done: `expired`, `lost`, `woken`."""
     shard = store.shard(session)
     answer = await store.run(
         TEND,
@@ -30,7 +30,7 @@ async def tend(store: Store, session: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Trimmed:
-    """How many entries went because there were too many (not because they were old)."""
+    """How many entries were deleted because there were too many, not because they were old."""
 
     results: int
     deltas: int
@@ -38,7 +38,7 @@ class Trimmed:
 
 
 async def trim(store: Store, shard: Shard) -> Trimmed:
-    """Apply the age and count limits of what is kept for readers."""
+    """Apply the age and count limits to what is kept for readers."""
     limits = store.limits
     answer = await TRIM(
         store.redis,
@@ -62,7 +62,7 @@ def report_trimmed(trimmed: Trimmed) -> None:
 
 
 async def forget(store: Store, session: str) -> int:
-    """Delete a conversation; its unfinished turns end as `skipped: forgotten` (how many)."""
+    """Delete a conversation; return how many unfinished turns ended as `skipped: forgotten`."""
     shard = store.shard(session)
     answer = await store.run(
         FORGET, session, keys={"utterances": shard.utterances, "recordings": shard.recordings}

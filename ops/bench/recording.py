@@ -182,7 +182,7 @@ async def _speak(store: Store, link: Link, every_s: float) -> None:
             audio=encode(samples),
             answer=False,
         )
-        await link.lasting(publish, store, utterance)
+        await link.retry_until_answered(publish, store, utterance)
 
 
 async def _listen(store: Store, link: Link, measured: Measured) -> None:

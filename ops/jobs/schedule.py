@@ -69,7 +69,7 @@ class Schedule:
         redis: Any = self._store.redis
         while True:
             # without summaries nothing else asks, and the link would never know that Redis is away
-            await self._link.lasting(redis.time)
+            await self._link.retry_until_answered(redis.time)
             await self._tick_and_report()
             await asyncio.sleep(TICK_S)
 
@@ -130,7 +130,7 @@ class Schedule:
         redis: Any = self._store.redis
         ended: list[EndedConversation] = []
         while True:
-            seconds, _ = await self._link.lasting(redis.time)
+            seconds, _ = await self._link.retry_until_answered(redis.time)
             ended += self._quiet.ended(1000 * seconds)
             try:
                 while ended:

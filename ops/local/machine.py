@@ -93,7 +93,7 @@ class Machine:
 async def wait_for_workers(link: Link, store: Store, count: int) -> None:
     """Until so many workers have started; one that waits for its LLM server has."""
     while True:
-        snapshot = await link.lasting(take_snapshot, store)
+        snapshot = await link.retry_until_answered(take_snapshot, store)
         if sum(worker.has_started for worker in snapshot.workers) >= count:
             return
         await asyncio.sleep(POLL_S)

@@ -28,5 +28,5 @@ async def find_start(store: Store, link: Link, age_s: float | None) -> str:
     if not age_s:
         return OLDEST if age_s is None else NEWEST
     redis: Any = store.redis
-    seconds, _ = await link.lasting(redis.time)
+    seconds, _ = await link.retry_until_answered(redis.time)
     return first_since((seconds - age_s) * 1000)

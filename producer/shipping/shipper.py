@@ -104,7 +104,7 @@ class Shipper:
             return
         session = self._outbox.session
         try:
-            ended = await self._link.lasting(abandon, self._store, session, utterance)
+            ended = await self._link.retry_until_answered(abandon, self._store, session, utterance)
         except Refused as error:  # it ends by itself, later
             log.warning("draft_left_open", session=session, utterance=utterance, why=str(error))
             return

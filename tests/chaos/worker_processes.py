@@ -33,7 +33,7 @@ class WorkerProcesses:
         """Publish an utterance that carries the next number."""
         planned = Planned(len(self.published), session, 0.0, kind)
         utterance = make_utterance(planned, InstantEngine.name)
-        answer = await self.stage.link.lasting(publish, self.stage.store, utterance)
+        answer = await self.stage.link.retry_until_answered(publish, self.stage.store, utterance)
         assert answer.verdict in {Verdict.ACCEPTED, Verdict.DUPLICATE}, answer
         self.published.append(planned)
         return planned

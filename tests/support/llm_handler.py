@@ -27,7 +27,7 @@ PATIENCE_S: Final = 30.0
 class RetryingContext:
     """What the handler sees of the loop; repeats a transition for as long as Redis is away."""
 
-    async def lasting(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def retry_until_answered(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         while True:
             try:
                 return await transition()

@@ -166,7 +166,9 @@ class WorkerTasks:
         async def look() -> Any:
             if worker.task.done():
                 worker.task.result()
-            raw = await self.link.lasting(self.store.redis.get, worker_key(worker.name))
+            raw = await self.link.retry_until_answered(
+                self.store.redis.get, worker_key(worker.name)
+            )
             report = json.loads(raw) if raw else {}
             return report if report.get("state") == state else None
 
@@ -178,7 +180,9 @@ class WorkerTasks:
     ) -> int:
         """Publish an utterance that carries a number; return its turn."""
         utterance = make_utterance(Planned(number, session, 0.0, kind), InstantEngine.name)
-        published = await self.link.lasting(publish, self.store, utterance, recording=recording)
+        published = await self.link.retry_until_answered(
+            publish, self.store, utterance, recording=recording
+        )
         assert published.verdict in {Verdict.ACCEPTED, Verdict.DUPLICATE}
         return published.turn
 
@@ -187,7 +191,7 @@ class WorkerTasks:
         rows = [
             row
             for shard in self.store.all_shards()
-            for row in await self.link.lasting(redis.xrange, shard.results)
+            for row in await self.link.retry_until_answered(redis.xrange, shard.results)
         ]
         events = [parse_event(fields) for _, fields in rows]
         return [event for event in events if kind is None or isinstance(event, kind)]
@@ -208,7 +212,7 @@ class WorkerTasks:
         """Return the claims of a stream; by default of the first shard's live utterances."""
         redis: Any = self.store.redis
         chosen = stream or self.store.all_shards()[0].utterances
-        rows: list[dict[str, Any]] = await self.link.lasting(
+        rows: list[dict[str, Any]] = await self.link.retry_until_answered(
             redis.xpending_range, chosen, STT_GROUP, "-", "+", 1_000
         )
         return rows

@@ -163,3 +163,10 @@ async def test_a_wake_up_that_names_no_session_is_deleted_by_its_holder_only(
     assert await redis(clean_store).xlen(turns) == 0
     assert (await redis(clean_store).xpending(turns, LLM_GROUP))["pending"] == 0
     assert await drop_wake_up(clean_store, Claim(SHARD, turns, entry, "llm-1")) is Settled.LOST
+
+
+async def test_a_wake_up_whose_group_was_lost_is_lost(clean_store: Store) -> None:
+    entry = (await redis(clean_store).xadd(SHARD.turns, {"v": "1"})).decode()
+    claim = Claim(SHARD, SHARD.turns, entry, "llm-1")
+    assert await drop_wake_up(clean_store, claim) is Settled.LOST
+    assert await redis(clean_store).xlen(SHARD.turns) == 1

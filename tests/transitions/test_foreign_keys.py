@@ -37,7 +37,7 @@ from tests.transitions.steps import (
 pytestmark = ON_BOTH_SERVERS
 
 Transition = Callable[[], Awaitable[Any]]
-OF_SESSION = [*SHARD.of_session(ADA).values()]
+OF_SESSION = [*SHARD.session_keys(ADA).values()]
 
 
 async def to_publish(store: Store) -> Transition:

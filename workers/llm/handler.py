@@ -157,11 +157,13 @@ class LlmHandler:
         try:
             session = named_session(delivery.fields)
         except BadEntry:
-            return await context.lasting(lambda: drop_wake_up(self._store, delivery.claim))
+            return await context.retry_until_answered(
+                lambda: drop_wake_up(self._store, delivery.claim)
+            )
         attempt = await self._take(delivery, context, session, Scope(1, 0), expiring=False)
         if isinstance(attempt, NotTaken):
             return Settled.LOST if attempt is NotTaken.LOST else None
-        buried = await context.lasting(
+        buried = await context.retry_until_answered(
             lambda: bury_turn(
                 self._store,
                 attempt,
@@ -183,7 +185,7 @@ class LlmHandler:
         expiring: bool = True,
     ) -> Attempt | NotTaken:
         """Begin an attempt; `expiring`: turns that are too old end as expired."""
-        return await context.lasting(
+        return await context.retry_until_answered(
             lambda: take_turn(
                 self._store,
                 delivery.claim,
@@ -217,7 +219,7 @@ class LlmHandler:
                 break
             log.warning("empty_reply", session=attempt.session, turn=attempt.turns[-1].turn)
         finished = reply.finished or Finished(INTERRUPTED, self._server.model)
-        settled = await context.lasting(
+        settled = await context.retry_until_answered(
             lambda: settle_turn(
                 self._store,
                 attempt,

@@ -51,14 +51,14 @@ class LoopContext:
         self._registration = registration
         self._entry = entry
 
-    async def lasting(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def retry_until_answered(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         if self._entry is None:
-            return await self._link.lasting(transition)
+            return await self._link.retry_until_answered(transition)
         if self._entry.lost:
             raise Lost(CLAIM_PASSED_ON)
         self._entry.in_transition = True
         try:
-            return await self._link.lasting(transition)
+            return await self._link.retry_until_answered(transition)
         finally:
             self._entry.in_transition = False
 
@@ -132,7 +132,7 @@ class DeliveryRunner:
 
     async def _redeliver(self, reader: Reader, entry: EntryInHand) -> bool:
         """Count another delivery; return whether the entry is still ours."""
-        delivery = await self._link.lasting(reader.redeliver, entry.delivery)
+        delivery = await self._link.retry_until_answered(reader.redeliver, entry.delivery)
         if delivery is None:
             self._note_lost(entry, CLAIM_PASSED_ON)
             return False

@@ -40,7 +40,7 @@ class Delivery:
 class HandlerContext(Protocol):
     """What the loop offers to a handler."""
 
-    async def lasting(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def retry_until_answered(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         """Run a transition, again and again while Redis is away: it is idempotent or fenced.
 
         Raises Lost when the claim has passed to another worker, and what the transition raises.

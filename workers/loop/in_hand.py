@@ -103,7 +103,9 @@ class EntriesInHand:
     async def hand_back(self, *deliveries: Delivery) -> None:
         """Let any worker take these entries at once, their delivery uncounted."""
         for stream, ids in _by_stream(map(_place, deliveries)).items():
-            await self.link.lasting(hand_back, self.store, stream, self.group, self.consumer, ids)
+            await self.link.retry_until_answered(
+                hand_back, self.store, stream, self.group, self.consumer, ids
+            )
 
 
 def _place(delivery: Delivery) -> Place:

@@ -98,7 +98,7 @@ class SttHandler:
                 " entry was added to the stream without `publish`"
             )
         heard = await self._in_thread(partial(self._transcribe, utterance))
-        settled = await context.lasting(
+        settled = await context.retry_until_answered(
             lambda: self._settle(delivery.claim, utterance, heard, stt_s=self._clock() - began)
         )
         log.info(
@@ -132,7 +132,7 @@ class SttHandler:
     ) -> Settled:
         """Move the entry to the dead letters, and end its turn if it names one."""
         session, turn, utterance = _read_names(delivery.fields)
-        return await context.lasting(
+        return await context.retry_until_answered(
             partial(
                 bury_utterance,
                 self._store,

@@ -161,7 +161,7 @@ class Stage:
             if self.progress != before:
                 last_change, before = loop.time(), self.progress
             everything = len(self._heard) >= expected and self._heard <= self._ended
-            if everything and await self.link.lasting(self._is_quiet):
+            if everything and await self.link.retry_until_answered(self._is_quiet):
                 return True
             await asyncio.sleep(LOOK_EVERY_S)
         return False

@@ -194,7 +194,9 @@ class Storm:
         """What a foreign client might add, past `publish`."""
         shard = self._rng.choice(self._stage.store.all_shards())
         entry = self._rng.choice(MALFORMED)
-        await self._stage.link.lasting(self._stage.store.redis.xadd, shard.utterances, entry)
+        await self._stage.link.retry_until_answered(
+            self._stage.store.redis.xadd, shard.utterances, entry
+        )
         self.dealt.malformed += 1
 
 

@@ -97,7 +97,7 @@ class Feed:
     async def run(self) -> None:
         """Until cancelled; outlasts every absence of Redis."""
         redis: Any = self._store.redis
-        seconds, micros = await self._link.lasting(redis.time)
+        seconds, micros = await self._link.retry_until_answered(redis.time)
         self._offset_ms = seconds * 1000 + micros / 1000 - 1000 * time.monotonic()
         since = f"{max(0, round(self.now_ms - 1000 * self._history_s))}-0"
         past = Subscriber(self._store, self._link, since=since, follow=False)

@@ -41,11 +41,11 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
 async def _replay(context: JobContext, entry: str) -> int:
     """1, or 0 if somebody else was first; waits while the backlog is full."""
     try:
-        letter = await context.link.lasting(find_dead_letter, context.store, entry)
+        letter = await context.link.retry_until_answered(find_dead_letter, context.store, entry)
     except BadInput:
         return 0
     while True:
-        answer = await context.link.lasting(send_again, context.store, letter)
+        answer = await context.link.retry_until_answered(send_again, context.store, letter)
         if answer is None:
             return 0
         if answer.verdict is not Verdict.FULL:

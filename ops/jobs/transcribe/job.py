@@ -80,7 +80,7 @@ async def _tell(
     nobody = ""
     while True:
         if looks % CENSUS_EVERY == 0:
-            snapshot = await link.lasting(take_snapshot, store)
+            snapshot = await link.retry_until_answered(take_snapshot, store)
             taken = any(worker.takes_recordings for worker in snapshot.workers)
             nobody = "" if taken else NO_WORKER
         looks += 1

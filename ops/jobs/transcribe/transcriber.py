@@ -196,7 +196,9 @@ class Transcriber:
                 update={"id": utterance_id(self._run.id, span, self._attempts[span])}
             )
             self._waiting.spans[utterance.id] = span
-            answer = await self._link.lasting(publish, self._store, utterance, recording=True)
+            answer = await self._link.retry_until_answered(
+                publish, self._store, utterance, recording=True
+            )
             self.progress.held_up = answer.why
             match answer.verdict:
                 case Verdict.FULL:
@@ -227,7 +229,9 @@ class Transcriber:
         """Find segments that Redis no longer knows (it was flushed or went back, or their results
         were trimmed): missed twice in a row, they count as never sent."""
         outages = self._link.outages
-        known = await self._link.lasting(unfinished_utterances, self._store, self._run.session)
+        known = await self._link.retry_until_answered(
+            unfinished_utterances, self._store, self._run.session
+        )
         missed = self._waiting.spans.keys() - known
         if outages == self._link.outages:
             for utterance in missed & self._waiting.missed:

@@ -190,7 +190,9 @@ class Load:
 
     async def one(self) -> None:
         planned = Planned(self.sent, f"load-{self.sent % SESSIONS}", 0, Kind.SPEECH)
-        answer = await self._link.lasting(publish, self._store, make_utterance(planned, "demo"))
+        answer = await self._link.retry_until_answered(
+            publish, self._store, make_utterance(planned, "demo")
+        )
         assert answer.verdict in {Verdict.ACCEPTED, Verdict.DUPLICATE}
         self.sent += 1
         # seen, before it is asked how many are under way

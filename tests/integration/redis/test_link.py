@@ -34,7 +34,7 @@ def _client(link: Link) -> Redis:
 async def _count(link: Link, counted: list[int]) -> None:
     """Goes on for ever; every task of a process shares the link."""
     while True:
-        counted.append(await link.lasting(_client(link).incr, "count"))
+        counted.append(await link.retry_until_answered(_client(link).incr, "count"))
         await asyncio.sleep(0.005)
 
 
@@ -62,10 +62,10 @@ async def test_every_task_goes_on_after_a_restart_and_it_is_told_once(
 
 
 async def test_a_half_open_socket_is_noticed(link: Link, redis_server: RedisServer) -> None:
-    await link.lasting(_client(link).ping)
+    await link.retry_until_answered(_client(link).ping)
     redis_server.pause()
     try:
-        waiting = asyncio.create_task(link.lasting(_client(link).ping))
+        waiting = asyncio.create_task(link.retry_until_answered(_client(link).ping))
         await until(lambda: link.outages)
         assert "Timeout" in link.why
     finally:
@@ -77,10 +77,10 @@ async def test_a_half_open_socket_is_noticed(link: Link, redis_server: RedisServ
 async def test_a_demoted_master_is_left_for_the_new_one(
     link: Link, redis_server: RedisServer
 ) -> None:
-    await link.lasting(_client(link).set, "k", "v")
+    await link.retry_until_answered(_client(link).set, "k", "v")
     with redis_server.sync_client() as client:
         client.execute_command("REPLICAOF", "127.0.0.1", "1")
-        waiting = asyncio.create_task(link.lasting(_client(link).set, "k", "v"))
+        waiting = asyncio.create_task(link.retry_until_answered(_client(link).set, "k", "v"))
         await until(lambda: link.outages)
         await until(lambda: not waiting.done())
         client.execute_command("REPLICAOF", "NO", "ONE")
@@ -90,12 +90,12 @@ async def test_a_demoted_master_is_left_for_the_new_one(
 async def test_a_password_that_is_set_meanwhile_is_waited_out(
     link: Link, redis_server: RedisServer
 ) -> None:
-    await link.lasting(_client(link).ping)
+    await link.retry_until_answered(_client(link).ping)
     with redis_server.sync_client() as client:
         client.config_set("requirepass", "s3cret")
         client.client_kill_filter(skipme=True)
         with capture_logs() as logs:
-            waiting = asyncio.create_task(link.lasting(_client(link).ping))
+            waiting = asyncio.create_task(link.retry_until_answered(_client(link).ping))
             await until(lambda: "refuses the credentials" in link.why)
             client.config_set("requirepass", "")
             assert await asyncio.wait_for(waiting, 30)

@@ -51,7 +51,7 @@ class PublishedResults:
         """Each makes two events: `heard` and `transcript`."""
         for text in texts:
             self._count += 1
-            await self.link.lasting(
+            await self.link.retry_until_answered(
                 publish,
                 self.store,
                 Utterance(id=f"u{self._count}", session=session, text=text),

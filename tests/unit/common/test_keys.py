@@ -12,7 +12,7 @@ from common.keys import (
     Shard,
     check_session_id,
     shard_for,
-    shard_of,
+    shard_number,
     worker_key,
 )
 
@@ -37,7 +37,7 @@ def test_the_names_of_a_shard() -> None:
 
 def test_the_keys_that_every_script_of_a_session_gets() -> None:
     shard = Shard(0)
-    assert shard.of_session("s") == {
+    assert shard.session_keys("s") == {
         "SESSION": shard.session("s"),
         "INBOX": shard.inbox("s"),
         "HISTORY": shard.history("s"),
@@ -49,13 +49,13 @@ def test_the_keys_that_every_script_of_a_session_gets() -> None:
 
 @given(session_ids, st.integers(1, 16_384))
 def test_a_session_lives_on_one_shard(session: str, shards: int) -> None:
-    assert shard_of(session, shards) == zlib.crc32(session.encode()) % shards
+    assert shard_number(session, shards) == zlib.crc32(session.encode()) % shards
     assert shard_for(session, shards).number < shards
 
 
 @pytest.mark.parametrize(("session", "number"), [("kitchen", 4), ("s1", 4), ("a", 3)])
 def test_shards_do_not_move_between_versions(session: str, number: int) -> None:
-    assert shard_of(session, 6) == number
+    assert shard_number(session, 6) == number
 
 
 @given(session_ids)

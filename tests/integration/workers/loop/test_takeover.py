@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.events import Transcript
-from common.keys import shard_of
+from common.keys import shard_number
 from common.transitions.claims import Settled, heartbeat
 from common.transitions.transcribing import settle_utterance
 from ops.bench.chaos.speech import spoken_text
@@ -118,7 +118,7 @@ async def test_no_shard_waits_for_the_backlog_of_another(
     async with running_worker_tasks(redis_server, monkeypatch, shards=4) as workers:
         sessions: dict[int, str] = {}
         for number in range(100):
-            sessions.setdefault(shard_of(f"s{number}", 4), f"s{number}")
+            sessions.setdefault(shard_number(f"s{number}", 4), f"s{number}")
         numbers = range(80)
         for number in numbers:
             await workers.publish(number, session=sessions[number % 4])

@@ -153,7 +153,7 @@ async def test_a_server_that_answers_and_cannot_serve_is_asked_anew_where_it_is(
     assert closed == [False]  # those in use belong to commands that still run
 
 
-async def test_lasting_goes_on_until_there_is_an_answer(link: Link) -> None:
+async def test_retrying_goes_on_until_there_is_an_answer(link: Link) -> None:
     answers: list[Any] = [AWAY, AuthenticationError("WRONGPASS"), TimeoutError(), 5]
 
     async def command() -> int:
@@ -163,7 +163,7 @@ async def test_lasting_goes_on_until_there_is_an_answer(link: Link) -> None:
         assert isinstance(answer, int)
         return answer
 
-    assert await link.lasting(command) == 5
+    assert await link.retry_until_answered(command) == 5
     assert answers == []
 
 
@@ -184,7 +184,7 @@ def _forgets_a_cancellation(answer: int | Exception) -> Callable[[], Awaitable[i
 async def test_no_cancellation_is_lost_inside_of_redis_py(
     answer: int | Exception, link: Link
 ) -> None:
-    task = asyncio.create_task(link.lasting(_forgets_a_cancellation(answer)))
+    task = asyncio.create_task(link.retry_until_answered(_forgets_a_cancellation(answer)))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -196,7 +196,7 @@ async def test_a_time_limit_inside_of_which_a_cancellation_is_lost_still_counts(
 ) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.001):
-            await link.lasting(_forgets_a_cancellation(5))
+            await link.retry_until_answered(_forgets_a_cancellation(5))
 
 
 async def test_what_is_called_while_a_task_is_being_cancelled_is_done(link: Link) -> None:
@@ -216,9 +216,9 @@ async def test_what_is_called_while_a_task_is_being_cancelled_is_done(link: Link
     assert said == [7]
 
 
-async def test_lasting_lets_a_bug_through(link: Link) -> None:
+async def test_retrying_lets_a_bug_through(link: Link) -> None:
     with pytest.raises(ResponseError):
-        await link.lasting(_fails(ResponseError("WRONGTYPE")))
+        await link.retry_until_answered(_fails(ResponseError("WRONGTYPE")))
 
 
 async def test_a_pause_ends_when_another_task_finds_redis_back(clock: Clock) -> None:

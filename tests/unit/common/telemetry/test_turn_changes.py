@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.redis.store import Store
-from common.telemetry.turn_changes import TurnChange, split
+from common.telemetry.turn_changes import TurnChange, split_changes
 from common.traceparent import begin
 from common.transitions.publishing import commit
 from common.transitions.tending import forget, tend
@@ -126,10 +126,10 @@ async def test_a_listener_that_fails_changes_nothing(clean_store: Store) -> None
 
     with capture_logs() as lines:
         await hear(replace(clean_store, listener=broken), "u1")
-    assert [line["event"] for line in lines] == ["marks_not_heard"]
+    assert [line["event"] for line in lines] == ["turn_changes_not_counted"]
     await transcribe(clean_store)
 
 
 async def test_an_answer_without_marks_is_left_alone(clean_store: Store) -> None:
     for answer in ([], [b"ok"], [b"ok", []], [b"ok", [b"other"]]):
-        assert split(answer, ADA) == (answer, [])
+        assert split_changes(answer, ADA) == (answer, [])

@@ -59,7 +59,7 @@ class FakeDesk:
     outages: list[Callable[[], None]] = field(default_factory=list)
     spoken: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def lasting(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def retry_until_answered(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         for outage in self.outages:
             outage()
         return await transition()
