@@ -71,7 +71,8 @@ def test_what_our_own_rules_read_is_not_read_by_others_again() -> None:
 def test_tls_to_one_server_checks_its_certificate_and_its_name() -> None:
     redis = connect(RedisSettings(url="rediss://h"))
     assert isinstance(redis, Redis)
-    connection = redis.connection_pool.make_connection()
+    pool: Any = redis.connection_pool
+    connection = pool.make_connection()
     assert isinstance(connection, SSLConnection)
     assert (connection.cert_reqs, connection.check_hostname) == (ssl.CERT_REQUIRED, True)
 

@@ -214,7 +214,7 @@ def test_who_has_no_engines_gets_the_same_talk_and_the_same_babble(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     here = voices.clips(SENTENCES)
-    monkeypatch.setattr(voices.shutil, "which", lambda _: None)
+    monkeypatch.setattr("ops.bench.hearing.voices.shutil.which", lambda _: None)
     bare = voices.clips(SENTENCES)
     assert [clip.text for clip in bare][-len(TEXTS) :] == [one.replace(" /", "") for one in TEXTS]
     assert len({clip.voice for clip in bare}) == 8
