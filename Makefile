@@ -1,10 +1,10 @@
 # earshot's front door. ARGS reach the command: make demo ARGS=--json, make test ARGS="-k segmenter"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test test-full test-vllm lint types clean
+.PHONY: help demo setup test test-full test-lowest test-vllm lint types clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: ## Play a recording through the whole pipeline; ends by itself
 	@ops/setup.sh demo
@@ -20,6 +20,9 @@ test: setup ## Run the tests but for the long runs
 test-full: setup ## Run all tests: chaos, Sentinel, Cluster, all seeds of the model test
 	.venv/bin/python -m pytest $(ARGS)
 
+test-lowest: setup ## Run the tests of what faces the network with the lowest versions that are allowed
+	nice tests/support/lowest.sh $(ARGS)
+
 test-vllm: setup ## Run the LLM worker's contract tests with a real vLLM on the CPU (installs 2.5 GB, once)
 	tests/contract/vllm_setup.sh
 	nice .venv/bin/python -m pytest tests/contract --llm-server vllm $(ARGS)
@@ -32,5 +35,5 @@ types: setup ## Check types
 	.venv/bin/mypy
 
 clean: ## Remove all that the other targets made
-	rm -rf .venv .venv-vllm build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-lowest .venv-vllm build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

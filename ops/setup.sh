@@ -40,7 +40,7 @@ new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev
 
 find_python() {
   local python
-  for python in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+  for python in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
     if new_enough "$python"; then
       command -v "$python"
       return
@@ -84,6 +84,8 @@ if [[ $extra == dev ]]; then
   need "the tests have a virtual microphone" pulseaudio pulseaudio-utils libasound2-plugins
   need "the tests have a Redis newer than the bundled one" redis-server
   need "the tests look at the dashboard in a browser" chromium fonts-dejavu-core
+  need "the long tests speak with these voices" espeak-ng flite
+  need "the tests make certificates" openssl
   need "the tests run Prometheus, and ask for its health as its image does" prometheus wget
 fi
 

@@ -26,7 +26,8 @@ CLUSTER: Final = ("redis+cluster", "rediss+cluster")
 PORTS: Final = dict.fromkeys(SENTINEL, 26_379)
 PORT: Final = 6_379
 
-OPTIONS: Final = frozenset({"db", "client_name", "username", "password"})
+OF_A_USER: Final[tuple[str, ...]] = ("username", "password")
+OPTIONS: Final = frozenset({"db", "client_name", *OF_A_USER})
 """The options that may follow the `?`."""
 
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
@@ -84,12 +85,10 @@ def parse(url: str) -> Address:
         )
     text, _, hosts = authority.rpartition("@")
     user, _, password = text.partition(":")
-    credentials: dict[str, str] = {
-        name: options[name] for name in ("username", "password") if name in options
-    }
+    credentials = {name: options[name] for name in OF_A_USER if name in options}
     credentials |= {
         name: unquote(value)
-        for name, value in (("username", user), ("password", password))
+        for name, value in zip(OF_A_USER, (user, password), strict=True)
         if value
     }
     database = options.get("db", "0")

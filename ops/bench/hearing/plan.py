@@ -13,7 +13,8 @@ KINDS: Final = ("white", "pink", "hum", "clicks", "babble")
 SNRS_DB: Final = (20.0, 10.0, 5.0, 0.0)
 CLEAN: Final = "clean"
 SENTENCES: Final = 29
-"""Each text and each sentence of the bundled recording once; their voices make the babble."""
+"""Each text and each sentence of the bundled recording once; their voices make the babble. All of
+them come with earshot: the same on every machine."""
 
 
 @dataclass(frozen=True, slots=True)

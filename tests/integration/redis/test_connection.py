@@ -2,6 +2,7 @@
 for; and real servers, of both versions, are told apart by what they really answer."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -247,11 +248,12 @@ async def test_a_server_that_loads_its_data_is_waited_for() -> None:
 
 @asynccontextmanager
 async def _answering(answer: bytes) -> AsyncIterator[str]:
-    """A server that answers everything with `answer`."""
+    """A server that answers every command with `answer`."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while await reader.read(65_536):
-            writer.write(answer)
+        while asked := await reader.read(65_536):
+            # several commands may come in one piece; one answer even where it looks like none
+            writer.write(answer * max(len(re.findall(rb"^\*\d+\r\n", asked, re.MULTILINE)), 1))
             await writer.drain()
         writer.close()
 

@@ -2,6 +2,7 @@
 words, in less than 100 MB."""
 
 import asyncio
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from tests.support.waiting import until_sync
 SESSIONS = [f"session-{number}" for number in range(64)]
 RESULTS, DELTAS = Shard(0).results, Shard(0).deltas
 MEGABYTE = 1e6
+# The same imports take 12 MB more with Python 3.14.
+MOST_MB = 110 if sys.version_info >= (3, 14) else 100
 
 
 @pytest.fixture
@@ -82,7 +85,7 @@ def test_64_conversations_at_once(processes: CommandProcesses) -> None:
         until_sync(lambda: _begun(server) == set(SESSIONS))
         assert standin.listing().active == len(SESSIONS)
         resident = psutil.Process(worker.pid).memory_info().rss / MEGABYTE
-        assert resident < 100, f"{resident:.0f} MB"
+        assert resident < MOST_MB, f"{resident:.0f} MB"
         assert "numpy" not in Path(f"/proc/{worker.pid}/maps").read_text()
 
         standin.control(reply="so it is", tokens_per_s=2_000)
