@@ -190,8 +190,10 @@ async def test_connections_cut_again_and_again_lose_nothing_and_do_nothing_twice
         running_worker_tasks(durable, monkeypatch, url=proxy.url) as workers,
     ):
         # What a lost answer brought comes back when its claim has passed, as often as that happens.
-        settings = {"claim_idle_s": CLAIM_S, "max_deliveries": 1_000}
-        started = [await workers.start(f"w{number}", **settings) for number in range(3)]
+        started = [
+            await workers.start(f"w{number}", claim_idle_s=CLAIM_S, max_deliveries=1_000)
+            for number in range(3)
+        ]
         numbers = range(60)
 
         async def cut() -> None:
