@@ -17,8 +17,10 @@ setup: ## Prepare .venv for working on earshot (the other targets do it themselv
 test: setup ## Run the tests but for the long runs
 	.venv/bin/python -m pytest -m "not full" -n 3 --dist worksteal $(ARGS)
 
-test-full: setup ## Run all tests: chaos, Sentinel, Cluster, all seeds of the model test
-	.venv/bin/python -m pytest $(ARGS)
+test-full: setup ## Run all tests: chaos, Sentinel, Cluster, all seeds of the model test; show coverage
+	.venv/bin/coverage erase
+	.venv/bin/coverage run -m pytest $(ARGS); status=$$?; \
+	  .venv/bin/coverage combine --quiet; .venv/bin/coverage report; exit $$status
 
 test-lowest: setup ## Run the tests of what faces the network with the lowest versions that are allowed
 	nice tests/support/lowest.sh $(ARGS)
@@ -30,10 +32,11 @@ test-vllm: setup ## Run the LLM worker's contract tests with a real vLLM on the 
 lint: setup ## Check style and format
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
+	.venv/bin/oxlint --config tests/browser/oxlint.json --deny-warnings ops/dashboard/static
 
 types: setup ## Check types
 	.venv/bin/mypy
 
 clean: ## Remove all that the other targets made
-	rm -rf .venv .venv-lowest .venv-vllm build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-lowest .venv-vllm build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

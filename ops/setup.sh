@@ -83,7 +83,10 @@ if [[ $extra == dev ]]; then
   [[ -e $headers/Python.h ]] || need "PyAudio is compiled" "python$version-dev"
   need "the tests have a virtual microphone" pulseaudio pulseaudio-utils libasound2-plugins
   need "the tests have a Redis newer than the bundled one" redis-server
-  need "the tests look at the dashboard in a browser" chromium fonts-dejavu-core
+  # on Ubuntu the package is a snap, so any Chromium that is there will do
+  command -v chromium chromium-browser >/dev/null ||
+    need "the tests look at the dashboard in a browser" chromium
+  need "the pages that the tests look at have letters" fonts-dejavu-core
   need "the long tests speak with these voices" espeak-ng flite
   need "the tests make certificates" openssl
   need "the tests run Prometheus, and ask for its health as its image does" prometheus wget

@@ -9,7 +9,7 @@ import structlog
 from common.audio import MS_PER_SAMPLE, SAMPLE_RATE, encode
 from common.settings import ListenSettings
 from common.telemetry.metrics import SKIPS
-from common.traceparent import begin
+from common.traceparent import begin_trace
 from common.utterance import Utterance
 from producer.shipping.drafts import Draft, Drafts, DraftSender, Name
 from producer.shipping.identity import clean_source_name, new_utterance_id
@@ -170,7 +170,7 @@ class Ear:
             persona=settings.persona,
             interrupt=self._interrupt,
             continued=segment.continued,
-            traceparent=begin(name.id),
+            traceparent=begin_trace(name.id),
         )
 
     def _keep(self, segment: SpeechSegment) -> None:

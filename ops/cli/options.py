@@ -5,8 +5,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from common.settings import Settings
-from common.settings.loading import load
+from common.settings import Settings, loading
 from common.telemetry import logs
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -56,7 +55,7 @@ def overrides(ctx: click.Context) -> dict[str, Any]:
 
 def load_settings(ctx: click.Context) -> Settings:
     """Load the effective settings of a command; raises BadSetting."""
-    return load(overrides(ctx))
+    return loading.load_settings(overrides(ctx))
 
 
 def load_settings_and_logs(ctx: click.Context, **bound: Any) -> Settings:

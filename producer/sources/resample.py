@@ -4,7 +4,7 @@ import numpy as np
 import soxr
 from numpy.typing import NDArray
 
-from common.audio import SAMPLE_RATE, as_int16
+from common.audio import SAMPLE_RATE, to_int16
 
 
 class Resampler:
@@ -31,4 +31,4 @@ class Resampler:
         return self._convert(np.empty(0, np.float32), last=True)
 
     def _convert(self, mono: NDArray[np.float32], *, last: bool) -> NDArray[np.int16]:
-        return as_int16(mono if self._soxr is None else self._soxr.resample_chunk(mono, last=last))
+        return to_int16(mono if self._soxr is None else self._soxr.resample_chunk(mono, last=last))

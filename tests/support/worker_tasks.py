@@ -22,7 +22,7 @@ from common.redis.client import connect
 from common.redis.link import Link
 from common.redis.store import Store
 from common.settings import Settings
-from common.settings.loading import load
+from common.settings.loading import load_settings
 from common.transitions.publishing import Verdict, publish
 from ops.bench.chaos.plan import Kind, Planned
 from ops.bench.chaos.speech import InstantEngine, make_utterance, read_number, spoken_text
@@ -35,8 +35,15 @@ from workers.stt.handler import SttHandler
 
 PATIENCE_S: Final = 30.0
 CLAIM_S: Final = 0.6
-# A claim that nobody waits for in a test: what goes on elsewhere was handed back.
+"""A claim that passes soon: for a worker that takes over what nobody else is working on.
+
+A machine that stalls for so long lets the claims of living workers pass as well."""
+
+LONGER_CLAIM_S: Final = 3.0
+"""For a worker that must not take what another, with claims of `CLAIM_S`, keeps by heartbeats."""
+
 FOREVER_S: Final = 600.0
+"""A claim that does not pass in a test, as by default: what goes on elsewhere was handed back."""
 
 
 class HookedEngine(InstantEngine):
@@ -109,12 +116,12 @@ class WorkerTasks:
 
     def _settings(self) -> Settings:
         worker = {
-            "claim_idle_s": CLAIM_S,
+            "claim_idle_s": FOREVER_S,
             "max_deliveries": 3,
             "backoff_max_s": 0.2,
             "drain_timeout_s": 5,
         }
-        return load(
+        return load_settings(
             {
                 "shards": self.shards,
                 "redis": {"url": self.url or self.server.url},

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from common.settings.loading import explain_origins
+from common.settings.loading import list_origins
 from ops.cli.options import load_settings, overrides
 
 
@@ -13,7 +13,7 @@ from ops.cli.options import load_settings, overrides
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
     """Print every setting and where its value came from; passwords and keys are masked."""
-    rows = list(explain_origins(load_settings(ctx), overrides(ctx)))
+    rows = list(list_origins(load_settings(ctx), overrides(ctx)))
     if as_json:
         click.echo(
             json.dumps(

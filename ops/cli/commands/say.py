@@ -8,7 +8,7 @@ from common.errors import BadInput
 from common.keys import check_session_id
 from common.redis.opening import open_reachable_store
 from common.settings import Settings
-from common.traceparent import begin
+from common.traceparent import begin_trace
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
 from ops.cli.options import load_settings_and_logs, redis_options, setting
@@ -49,7 +49,7 @@ async def _say(settings: Settings, text: str) -> None:
                 source="say",
                 persona=settings.listen.persona,
                 language=settings.listen.language,
-                traceparent=begin(utterance),
+                traceparent=begin_trace(utterance),
             ),
         )
     if answer.verdict is Verdict.FULL:

@@ -13,7 +13,7 @@ import click
 from common.events import Event, Reply, Skipped, Transcript
 from common.results.subscriber import Subscriber
 from common.settings import LogSettings
-from common.settings.loading import load
+from common.settings.loading import load_settings
 from common.settings.masking import mask_password
 from common.telemetry import logs
 from ops.cli.terminal.conversation import Conversation
@@ -128,7 +128,7 @@ class DemoOutput:
 
 
 async def _demo(show: DemoOutput, stop: asyncio.Event) -> None:
-    settings = load({"redis": WITHOUT_CREDENTIALS})
+    settings = load_settings({"redis": WITHOUT_CREDENTIALS})
     chosen = chosen_settings(settings, {})
     values: dict[str, Any] = {
         "shards": 1,

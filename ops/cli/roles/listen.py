@@ -14,8 +14,8 @@ from common.keys import check_session_id
 from common.redis.opening import make_link, open_store, wait_for_redis
 from common.settings import Settings
 from common.telemetry import logs
-from common.telemetry.monitoring import monitored
-from common.telemetry.tracing import tracing
+from common.telemetry.monitoring import serve_monitoring
+from common.telemetry.tracing import open_recorder
 from ops.cli.options import load_settings, log_options, redis_options, setting
 from ops.cli.terminal.mute_signal import MuteSignal
 from ops.local.signals import run_role
@@ -133,13 +133,13 @@ async def _listen(
         name = strip_card_number(source.name) if source.is_live else Path(source.name).stem
         session = check_session_id(options.session or default_session(name))
         outbox = stack.enter_context(open_outbox(options, session))
-        traces = stack.enter_context(tracing(settings.traces, "listen", session))
+        traces = stack.enter_context(open_recorder(settings.traces, "listen", session))
         store = await stack.enter_async_context(open_store(settings, traces))
         link = make_link(store, settings)
         listening = ListenDisplay(
             heard, mute, detector, outbox, partial(describe_problem, source, link)
         )
-        pages = monitored(
+        pages = serve_monitoring(
             settings.metrics,
             ready=partial(explain_not_ready, source, link),
             collectors=[OutboxCollector(outbox)],

@@ -27,7 +27,7 @@ export class Store {
     this.clock = now - Date.now();
     for (const event of events) this.add(event, { live: false });
     for (const [name, count] of Object.entries(sessions)) this.session(name).count = count;
-    for (const name of [...this.sessions.keys()]) if (!(name in sessions)) this.sessions.delete(name);
+    for (const name of this.sessions.keys()) if (!(name in sessions)) this.sessions.delete(name);
     this.recent = [...this.sessions.values()]
       .flatMap((session) => [...session.turns.values()])
       .sort((a, b) => a.at - b.at)

@@ -27,7 +27,6 @@ export class TurnList {
 
   // Turns in order. Who has scrolled up stays there; who is at the end stays at the end.
   show(turns, whenEmpty = "") {
-    const { box } = this;
     const { atEnd } = this;
     const wanted = new Set(turns);
     for (const [turn, view] of this.shown) {

@@ -44,11 +44,12 @@ export function waterfall(turn) {
   return el("div", { class: "opened" }, table, facts(turn, reply));
 }
 
+const score = (value) => value?.toFixed(2);
+
 function facts(turn, reply) {
   const heard = turn.heard ?? {};
   const transcript = turn.transcript ?? {};
   const usage = reply.usage ?? {};
-  const score = (value) => (value === undefined ? undefined : value.toFixed(2));
   const rows = [
     ["STT worker", transcript.worker],
     ["STT model", transcript.model],

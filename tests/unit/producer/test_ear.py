@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from common.audio import SAMPLE_RATE, decode
 from common.errors import BadInput
 from common.settings import ListenSettings
-from common.traceparent import begin
+from common.traceparent import begin_trace
 from common.utterance import Utterance
 from producer.ear import Ear
 from producer.shipping.drafts import Draft, DraftSender
@@ -314,7 +314,7 @@ def test_an_utterance_begins_a_trace_with_its_length_and_the_silence_that_ended_
     make(SpeechScript(silence(1), speech(1.2), silence(1.5))).hear()
     realtime, fast = _kept(outbox)
     for utterance in (realtime, fast):
-        assert utterance.traceparent == begin(utterance.id)
+        assert utterance.traceparent == begin_trace(utterance.id)
         assert utterance.length_ms == pytest.approx(1_200 + 300, abs=60), "with the pre-roll"
     assert realtime.silence_ms == pytest.approx(1_000, abs=30)
     assert fast.silence_ms == 0, "nobody waited"

@@ -12,7 +12,7 @@ from tests.support.metric_samples import Growth, growth, sample
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tests.support.worker_tasks import (
-    FOREVER_S,
+    CLAIM_S,
     HookedEngine,
     WorkerTasks,
     failing,
@@ -71,7 +71,7 @@ async def test_work_that_fails_and_work_that_is_given_up(workers: WorkerTasks) -
     await workers.publish(1)
     await workers.publish(2)
     await workers.publish(3, kind=Kind.BROKEN)
-    await workers.start("w1", engine, claim_idle_s=FOREVER_S)
+    await workers.start("w1", engine)
     await workers.wait_for_transcripts(2)
     await counted.shows(
         deliveries={"new": 3, "again": 2},
@@ -85,7 +85,7 @@ async def test_work_that_was_handed_back_and_work_that_was_abandoned(workers: Wo
     counted = Counted()
     engine = HookedEngine()
     engine.hooks[1] = failing(Transient("the GPU fails"), times=1)
-    broken = await workers.start("w1", engine, claim_idle_s=FOREVER_S)
+    broken = await workers.start("w1", engine)
     engine.probe = failing(Transient("the GPU fails"), times=10_000)
     await workers.publish(1)
     await workers.wait_for_state(broken, "waiting")
@@ -97,7 +97,7 @@ async def test_work_that_was_handed_back_and_work_that_was_abandoned(workers: Wo
     await counted.shows(deliveries={"new": 1, "handed_back": 1}, retries={"server": 1})
     await until(lambda: stuck.calls)
     await dead.kill()
-    await workers.start("w3")
+    await workers.start("w3", claim_idle_s=CLAIM_S)
     await workers.wait_for_transcripts(1)
     await counted.shows(
         deliveries={"new": 1, "handed_back": 1, "abandoned": 1},

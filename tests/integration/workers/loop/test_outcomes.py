@@ -23,7 +23,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tests.support.worker_tasks import (
     CLAIM_S,
-    FOREVER_S,
+    LONGER_CLAIM_S,
     HookedEngine,
     WorkerTasks,
     failing,
@@ -60,7 +60,7 @@ async def test_a_bug_is_tried_again_by_the_same_worker_and_then_buried(
     await workers.start("w1", engine)
     await workers.publish(1)
     await until(lambda: engine.calls)
-    idle = await workers.start("w2", claim_idle_s=FOREVER_S)
+    idle = await workers.start("w2")
     await until(workers.dead_letters)
     assert engine.calls == [1, 1, 1]
     assert idle.engine.calls == []
@@ -115,7 +115,7 @@ async def test_what_cannot_be_buried_is_not_told_as_buried(workers: WorkerTasks)
     counted = growth("earshot_dead_letters_total", stage="stt", reason="bad_audio")
     with capture_logs() as lines:
         await workers.publish(1, kind=Kind.BROKEN)
-        await workers.start("w1")
+        await workers.start("w1", claim_idle_s=CLAIM_S)
         await until(lambda: [line for line in lines if line["event"] == "cannot_bury"])
     assert "buried" not in [line["event"] for line in lines]
     assert counted() == 0
@@ -138,15 +138,15 @@ async def test_no_server_makes_a_worker_wait_for_ever(
 
 
 async def test_what_only_has_to_wait_stays_with_its_worker_uncounted(workers: WorkerTasks) -> None:
-    """For several times `claim_idle`: heartbeats keep it."""
+    """For longer than the other's claim: heartbeats keep it."""
     engine = HookedEngine()
     engine.hooks[1] = failing(
-        Transient("no room just now", retry_after=CLAIM_S, opens_breaker=False), times=4
+        Transient("no room just now", retry_after=LONGER_CLAIM_S / 3, opens_breaker=False), times=4
     )
-    await workers.start("w1", engine)
+    await workers.start("w1", engine, claim_idle_s=CLAIM_S)
     await workers.publish(1)
     await until(lambda: engine.calls)
-    idle = await workers.start("w2")
+    idle = await workers.start("w2", claim_idle_s=LONGER_CLAIM_S)
     await workers.wait_for_transcripts(1)
     assert len(engine.calls) == 5
     assert idle.engine.calls == []
@@ -159,8 +159,8 @@ async def test_with_its_server_away_a_worker_gives_back_and_another_takes_at_onc
     unusable = HookedEngine()
     unusable.hooks[1] = failing(Transient("the GPU fails"), times=99)
     unusable.probe = failing(Transient("the GPU fails"), times=10_000)
-    broken = await workers.start_broken("w1", unusable, claim_idle_s=FOREVER_S)
-    sound = await workers.start("w2", claim_idle_s=FOREVER_S)
+    broken = await workers.start_broken("w1", unusable)
+    sound = await workers.start("w2")
     said = await workers.wait_for_state(broken, "waiting")
     assert said["waits_for"] == "the GPU fails"
     for number in range(1, 6):
@@ -174,7 +174,7 @@ async def test_with_its_server_away_a_worker_gives_back_and_another_takes_at_onc
 async def test_the_one_that_met_the_outage_is_handed_back_uncounted(workers: WorkerTasks) -> None:
     engine = HookedEngine()
     engine.hooks[1] = failing(Transient("the GPU fails"), times=1)
-    worker = await workers.start("w1", engine, claim_idle_s=FOREVER_S)
+    worker = await workers.start("w1", engine)
     engine.probe = failing(Transient("the GPU fails"), times=10_000)
     await workers.publish(1)
     await workers.wait_for_state(worker, "waiting")
@@ -184,7 +184,7 @@ async def test_the_one_that_met_the_outage_is_handed_back_uncounted(workers: Wor
 
     await until(handed_back)
     assert [row["times_delivered"] for row in await workers.pending()] == [0]
-    sound = await workers.start("w2", claim_idle_s=FOREVER_S)
+    sound = await workers.start("w2")
     await workers.wait_for_transcripts(1)
     assert sound.engine.calls == [1]
 
@@ -249,7 +249,9 @@ async def test_a_result_that_came_too_late_changes_nothing_and_says_so_once(
 ) -> None:
     engine = HookedEngine()
     engine.hooks[1] = workers.hold
-    await workers.start("w1", engine)
+    # It notices by a heartbeat, at every quarter of its claim. After a whole claim it would take
+    # the utterance back from w2.
+    await workers.start("w1", engine, claim_idle_s=8.0)
     await workers.publish(1)
     await until(lambda: engine.calls)
     [row] = await workers.pending()

@@ -20,7 +20,7 @@ from common.errors import (
     RedisUnusable,
     Refused,
 )
-from common.settings.loading import names
+from common.settings.loading import list_settings
 from common.settings.masking import MASK
 from ops.cli import main as cli
 from ops.cli.options import load_settings, overrides, setting
@@ -290,7 +290,7 @@ def test_the_config_command_as_json(run: InProcessCommand, monkeypatch: pytest.M
     status, shown, told = run("config", "--json")
     assert (status, told) == (0, "")
     settings = json.loads(shown)
-    assert list(settings) == names()
+    assert list(settings) == list_settings()
     assert settings["llm.rounds"] == {"value": 2, "from": "EARSHOT_LLM__ROUNDS"}
     assert settings["redis.password"] == {"value": MASK, "from": "EARSHOT_REDIS__PASSWORD"}
     assert settings["listen.silence_s"] == {"value": None, "from": "default"}
