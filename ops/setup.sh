@@ -98,7 +98,7 @@ say "installing Python packages into .venv, once"
   die "pip could not install the Python packages: see above"
 
 # The package with a Redis server inside is not built for every Python and processor.
-has_redis() { .venv/bin/python -c 'from ops.local.embedded_redis import find_server; find_server()'; }
+has_redis() { .venv/bin/python -c 'from ops.local.redis_program import find_server; find_server()'; }
 if ! has_redis 2>/dev/null; then
   need "no Redis server comes with the packages for this Python" redis-server
   has_redis || die "the installed earshot does not find a Redis server: see above"

@@ -2,7 +2,6 @@
 
 import errno
 import importlib
-import select
 import sys
 from importlib.util import find_spec
 from typing import Any, Final, NamedTuple
@@ -12,6 +11,7 @@ import click
 from common.errors import BadEntry, BadInput, BadSetting, EarshotError
 from common.extras import how_to_install
 from common.telemetry.logs import redirect_to_null
+from ops.local.closed_output import is_closed
 from ops.local.process_exit import INTERRUPTED
 
 
@@ -84,7 +84,7 @@ class _LazyGroup(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            if not _reader_has_gone(sys.stdout.fileno()):
+            if not is_closed(sys.stdout.fileno()):
                 raise  # a bug: each command handles its own other pipes
             # this is how `| head` ends
             redirect_to_null(sys.stdout.fileno())
@@ -93,12 +93,6 @@ class _LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, command.summary) for name, command in COMMANDS.items()])
-
-
-def _reader_has_gone(pipe: int) -> bool:
-    watch = select.poll()
-    watch.register(pipe, 0)  # poll reports errors without being asked
-    return bool(watch.poll(0))
 
 
 @click.command(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,6 +1,6 @@
-"""Who may see the dashboard: the token, where a request comes from, and what a browser may load.
+"""Who may see the dashboard: the token, the origin of a request, what a browser may load.
 
-Everything is refused unless it is allowed here, so that a route that is added later is no hole.
+Everything that is not allowed here is refused, so a new route opens no hole.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from starlette.websockets import WebSocket
 
 COOKIE_AGE_S: Final = 30 * 86_400
 WRONG_TOKEN_PAUSE_S: Final = 1.0
-"""After a wrong token, one visitor at a time: guessing stays hopeless."""
+"""The pause after a wrong token, for one visitor at a time: guessing stays hopeless."""
 
 LOGIN_MAX_BYTES: Final = 8_192
 
 OPEN_TO_ALL: Final = ("/static/", "/login")
-"""What shows nothing of any conversation, and is needed to log in."""
+"""Needed to log in, and shows no conversation."""
 
 SAFE_METHODS: Final = ("GET", "HEAD")
 
@@ -43,10 +43,10 @@ HEADERS: Final = {
 
 
 class Access:
-    """ASGI middleware round the whole dashboard. `login_page` answers who has to log in.
+    """ASGI middleware around the whole dashboard; `login_page(was_wrong)` makes the login page.
 
-    With an empty `token` visitors need none, and only this machine's names are answered to: a page
-    from elsewhere could otherwise have its own name point here (DNS rebinding).
+    With an empty `token` visitors need none, and only requests to this machine's own names are
+    answered. Otherwise a foreign page could let its own name point here (DNS rebinding).
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Access:
     ) -> None:
         self._app = app
         self._token = token.encode()
-        # cookies know no ports: two dashboards of one host must not log each other out
+        # cookies ignore ports: two dashboards on one host must not log each other out
         self._cookie = f"earshot_{port}"
         self._origins = frozenset(origins)
         self._login_page = login_page
@@ -79,20 +79,20 @@ class Access:
             await refusal(scope, receive, _add_headers(send, guest))
 
     def _find_guest(self, visitor: HTTPConnection) -> str:
-        """The other origin whose page asks for something that it may read; or empty."""
+        """Return the allowed foreign origin of a request; empty if there is none."""
         origin = visitor.headers.get("origin", "")
         reads = visitor.scope.get("method") in (*SAFE_METHODS, "OPTIONS")
         return origin if reads and origin in self._origins else ""
 
     async def _refusal(self, scope: Scope, receive: Receive, *, is_guest: bool) -> Response | None:
-        """The answer in place of the app's, if it is not allowed (or is the login itself)."""
+        """Return the answer to a forbidden request or to the login; None to let it pass."""
         visitor = HTTPConnection(scope)
         if _is_unreadable(visitor):
             return JSONResponse({"error": "the Host or Origin header cannot be read"}, 400)
         if why := self._explain_foreign(visitor, is_guest=is_guest):
             return JSONResponse({"error": why}, 403)
         if is_guest and scope["method"] == "OPTIONS":
-            return Response(status_code=204)  # the headers say what it wanted to know
+            return Response(status_code=204)  # the headers are the answer
         if visitor.url.path == "/login" and scope["type"] == "http":
             return await self._login(Request(scope, receive))
         if visitor.url.path.startswith(OPEN_TO_ALL) or self._is_authenticated(visitor):
@@ -102,23 +102,23 @@ class Access:
         return JSONResponse({"error": "log in, or send the token as a bearer token"}, 401)
 
     def _explain_foreign(self, visitor: HTTPConnection, *, is_guest: bool) -> str:
-        """Why a request is refused for where it comes from; empty if it is not."""
+        """Return why the origin of a request is refused; empty if it is not."""
         host = visitor.headers.get("host", "")
         if not self._token and not _is_this_machine(host):
-            return "without a token only this machine's own names are served, such as localhost"
+            return "without a token, the dashboard answers only to names of this machine: localhost"
         if is_guest:
             return ""
         changes = (
             visitor.scope["type"] == "websocket" or visitor.scope["method"] not in SAFE_METHODS
         )
         origin = visitor.headers.get("origin")
-        # a program sends none; a browser always does
+        # programs send none; browsers always do
         if changes and origin is not None and urlsplit(origin).netloc != host:
-            return "this is asked for by a page of another origin"
+            return "a page of another origin sent this request"
         if visitor.headers.get("sec-fetch-site") in {"cross-site", "same-site"} and (
             changes or visitor.url.path != "/"
         ):
-            return "this is asked for by a page of another origin"
+            return "a page of another origin sent this request"
         return ""
 
     def _is_authenticated(self, visitor: HTTPConnection) -> bool:
@@ -166,7 +166,7 @@ class Access:
 
 
 async def _read_form(request: Request) -> bytes:
-    """As much of a form as a token may take."""
+    """Read the login form; empty if it is longer than any token."""
     body = b""
     async for chunk in request.stream():
         body += chunk
@@ -176,7 +176,7 @@ async def _read_form(request: Request) -> bytes:
 
 
 def _is_unreadable(visitor: HTTPConnection) -> bool:
-    """Whether it says where it comes from in what is no address, which no browser does."""
+    """Tell whether its Host or Origin is no address; no browser sends that."""
     try:
         urlsplit(f"//{visitor.headers.get('host', '')}")
         urlsplit(visitor.headers.get("origin", ""))
@@ -196,7 +196,7 @@ def _is_this_machine(host: str) -> bool:
 
 
 def _add_headers(send: Send, guest: str) -> Send:
-    """Adds the headers of every answer, and those by which a page of `guest` may read it."""
+    """Add the headers of every answer, and those that let a page of `guest` read it."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":

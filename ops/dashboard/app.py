@@ -1,4 +1,4 @@
-"""The dashboard's ASGI app: its routes, its pages, and what an error looks like."""
+"""The dashboard's ASGI app: routes, pages and error answers."""
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -17,14 +17,14 @@ from ops.dashboard.access import Access
 
 STATIC: Final = Path(__file__).parent / "static"
 
-# a newer server's files are asked for, and cost an answer without content if they are the same
 FRESH: Final = {"Cache-Control": "no-cache"}
+"""The browser asks each time, and gets an answer without content if nothing has changed."""
 
 
 def dashboard_app(
     routes: Iterable[BaseRoute], *, token: str, port: int, origins: Collection[str] = ()
 ) -> Starlette:
-    """Everything in `routes` behind the token, and the page itself."""
+    """Make the app: `routes` behind the token, and the page itself."""
     return Starlette(
         routes=[
             Route("/", _page),

@@ -1,18 +1,21 @@
 """One dashboard process: its connection, its feed, its server."""
 
 import asyncio
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 from typing import Final
 
 from redis.exceptions import RedisClusterException, RedisError
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 
 from common.errors import RedisUnusable
 from common.redis.failures import explain_failure
 from common.redis.opening import make_link, open_store, wait_for_redis
-from common.settings import Settings
+from common.settings import DashboardSettings, Settings
 from common.telemetry.monitoring import serve_monitoring
 from ops.dashboard.app import dashboard_app
 from ops.dashboard.routes.conversations import Conversations
@@ -28,11 +31,21 @@ from ops.dashboard.visitors.visitor_producers import MOST, VisitorProducers
 SPARE_THREADS: Final = 8
 
 
-async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str], None]) -> None:
-    """Serve until `stop`; `announce` is told the address once it can be opened.
+def _make_app(
+    routes: Sequence[BaseRoute], options: DashboardSettings, listener: socket.socket
+) -> Starlette:
+    return dashboard_app(
+        routes,
+        token=options.token.get_secret_value(),
+        port=listener.getsockname()[1],
+        origins=[origin for origin in options.origins.split(",") if origin],
+    )
 
-    Raises BadSetting for an address that cannot be had, RedisUnusable when waiting for Redis
-    cannot help.
+
+async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str], None]) -> None:
+    """Serve until `stop`; call `announce` with the address when it can be opened.
+
+    Raises BadSetting if the address cannot be used, RedisUnusable if waiting for Redis cannot help.
     """
     options = settings.dashboard
     rates = Rates()
@@ -47,23 +60,19 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
             producing = VisitorProducers(
                 store, link, settings, partial(wait_for_redis, link, store, settings)
             )
-            app = dashboard_app(
-                [
-                    *Conversations(feed, store, link).routes(),
-                    *Pipeline(store, link, feed, rates).routes(),
-                    *Letters(store, settings).routes(),
-                    *Sending(producing, max_mb=options.upload_max_mb).routes(),
-                ],
-                token=options.token.get_secret_value(),
-                port=listener.getsockname()[1],
-                origins=[origin for origin in options.origins.split(",") if origin],
-            )
+            routes = [
+                *Conversations(feed, store, link).routes(),
+                *Pipeline(store, link, feed, rates).routes(),
+                *Letters(store, settings).routes(),
+                *Sending(producing, max_mb=options.upload_max_mb).routes(),
+            ]
+            app = _make_app(routes, options, listener)
 
             async def follow() -> None:
                 await wait_for_redis(link, store, settings)
                 await feed.run()
 
-            # every source is heard in a thread for as long as it lasts, and others ship beside it
+            # each source keeps one thread busy while it lasts, and another one sends
             threads = ThreadPoolExecutor(2 * MOST + SPARE_THREADS, thread_name_prefix="dashboard")
             asyncio.get_running_loop().set_default_executor(threads)
             producing.start()

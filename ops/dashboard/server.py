@@ -1,4 +1,4 @@
-"""Serving the dashboard: where it listens, and its end."""
+"""The dashboard's web server: its address, its start and its end."""
 
 import asyncio
 import os
@@ -24,14 +24,14 @@ log = structlog.get_logger(__name__)
 
 
 def choose_address(settings: DashboardSettings) -> str:
-    """The address to listen on: without a token never one that others reach."""
+    """Choose the address to listen on: without a token only this machine can reach it."""
     if settings.token.get_secret_value():
         return settings.host or EVERYWHERE
     return settings.host if settings.host in LOOPBACKS else LOOPBACK
 
 
 def log_who_is_served(settings: DashboardSettings) -> None:
-    """Log why others are not, if so."""
+    """Log why only this machine is served, if so."""
     if settings.token.get_secret_value():
         return
     missing = f"there is no {variable_of('dashboard.token')}"
@@ -40,29 +40,29 @@ def log_who_is_served(settings: DashboardSettings) -> None:
         return
     log.warning(
         "only_this_machine_is_served",
-        why=f"{variable_of('dashboard.host')} is {settings.host}, but {missing}: whoever can open"
-        " the page reads every conversation, so without a token it stays on this machine",
+        why=f"{variable_of('dashboard.host')} is {settings.host}, but {missing}: everybody who can"
+        " open the page can read every conversation, so only this machine is served",
     )
 
 
 def open_listener(host: str, port: int) -> socket.socket:
-    """A listening socket; raises BadSetting for an address that is taken or not ours."""
+    """Open a listening socket; raises BadSetting if the address is taken or not this machine's."""
     try:
         family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         assert kind == socket.SOCK_STREAM
         return socket.create_server(where[:2], family=family, backlog=1024)
-    except (OSError, UnicodeError) as error:  # UnicodeError: it is no name of a host at all
+    except (OSError, UnicodeError) as error:  # UnicodeError: this is no host name at all
         errno = getattr(error, "errno", None) or 0
         why = os.strerror(errno) if errno > 0 else getattr(error, "strerror", "") or str(error)
         raise BadSetting(
             f"the dashboard cannot listen on {host} port {port} ({why}):"
-            f" {variable_of('dashboard.host')} has to be an address of this machine, and"
-            f" {variable_of('dashboard.port')} one that is free"
+            f" {variable_of('dashboard.host')} must be an address of this machine, and"
+            f" {variable_of('dashboard.port')} a free port"
         ) from None
 
 
 def page_url(listener: socket.socket) -> str:
-    """What a person on this machine opens."""
+    """Return the URL to open on this machine."""
     host, port = listener.getsockname()[:2]
     if host in {EVERYWHERE, "::"}:
         host = LOOPBACK
@@ -72,7 +72,7 @@ def page_url(listener: socket.socket) -> str:
 async def serve(
     app: ASGIApp, listener: socket.socket, stop: asyncio.Event, closing: Callable[[], None]
 ) -> None:
-    """Serve until `stop` is set; `closing` is called then, to end what streams."""
+    """Serve until `stop` is set; then call `closing`, which ends the streams."""
     config = uvicorn.Config(
         app,
         http="h11",
@@ -99,7 +99,7 @@ async def serve(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers: signals are the role's."""
+    """uvicorn without its own signal handlers: the role handles signals."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

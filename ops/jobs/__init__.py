@@ -1,5 +1,5 @@
-"""Work that may take long and may wait, as RQ jobs.
+"""Background jobs, run by RQ: work that may take long and may wait.
 
-It lies here and not in `workers`, because recordings are cut by the producer's segmenter, which
-`workers` may not import; `docs/jobs.md` says why the hot path is streams and this is RQ.
+It is not part of `workers`, because the producer's segmenter cuts recordings, and `workers` may not
+import the producer. `docs/jobs.md` says why live speech uses streams and jobs use RQ.
 """

@@ -1,4 +1,4 @@
-"""A file that is there whole or not at all."""
+"""Files that appear complete or not at all."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from common.errors import BadInput
 
 @contextmanager
 def open_atomically(target: Path, job: str) -> Iterator[IO[str]]:
-    """A UTF-8 file that takes its place when the context is left, and never if that is by an error.
+    """Open a UTF-8 file that appears at `target` when the context ends without an error.
 
     Until then it lies beside it, hidden, under a name that is the same at every try of a job.
     Raises BadInput where the place cannot be written.
@@ -31,16 +31,16 @@ def open_atomically(target: Path, job: str) -> Iterator[IO[str]]:
 
 
 def check_writable(target: Path) -> None:
-    """Raises BadInput where `open_atomically` would, for work that takes long before it writes."""
+    """Raise BadInput where `open_atomically` would: before long work starts."""
     folder = target.parent
     if not folder.is_dir():
         raise BadInput(f"{target} cannot be written: there is no folder {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise BadInput(f"{target} cannot be written: nothing may be written into {folder}")
+        raise BadInput(f"{target} cannot be written: {folder} is not writable")
 
 
 def _sync(folder: Path) -> None:
-    """A new name in a folder survives a power cut only if the folder was written."""
+    """Write the folder to disk: else a new name in it does not survive a power cut."""
     opened = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(opened)

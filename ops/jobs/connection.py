@@ -1,4 +1,4 @@
-"""RQ's connection: its own kind of client (blocking), and never to a Cluster."""
+"""RQ's connection to Redis: a blocking client, never to a Cluster."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,14 +16,14 @@ from common.redis.blocking import connect_blocking
 from common.redis.failures import explain_failure
 from common.settings import RedisSettings, Settings
 
-# Together about a minute: RQ gives up a worker at the first error, and a restart of Redis, or a
-# failover, is shorter than that. What lasts longer ends the process, which is started again.
 PATIENT_TRIES: Final = 40
 LONGEST_PAUSE_S: Final = 2.0
 FIRST_PAUSE_S: Final = 0.1
+"""Together about a minute: RQ ends a worker at the first error, and a restart of Redis or a
+failover takes less. After a longer outage the process ends and is started again."""
 
 
-def why(error: Exception, settings: Settings) -> str:
+def explain_error(error: Exception, settings: Settings) -> str:
     """Explain an error of RQ's Redis to a person."""
     return explain_failure(error, _redis_settings(settings))
 
@@ -57,11 +57,11 @@ def _redis_settings(settings: Settings) -> RedisSettings:
 
 
 @contextmanager
-def reached(settings: Settings) -> Iterator["Redis"]:
-    """RQ's Redis for a short command: raises RedisUnusable when it is away, or refuses."""
+def open_connection(settings: Settings) -> Iterator["Redis"]:
+    """Connect to RQ's Redis for a short command; raises RedisUnusable if that fails."""
     try:
         with connect(settings) as connection:
             connection.ping()
             yield connection
     except RedisError as error:
-        raise RedisUnusable(f"for the jobs: {why(error, settings)}") from None
+        raise RedisUnusable(f"for the jobs: {explain_error(error, settings)}") from None

@@ -1,4 +1,4 @@
-"""Which conversations have ended: those with replies, and nothing said for long enough."""
+"""When a conversation ends: it had a reply, and then nothing was said for long enough."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -24,7 +24,7 @@ class _OpenConversation:
 
 @dataclass(slots=True)
 class EndDetector:
-    """Told of every event in its order; `quiet_ms` without one ends a session."""
+    """Needs every event in order; a session ends after `quiet_ms` without an event."""
 
     quiet_ms: float
     _open: dict[str, _OpenConversation] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class EndDetector:
         self._open[event.session] = _OpenConversation(event.epoch, turn, event.at, answered)
 
     def ended(self, now_ms: float) -> list[EndedConversation]:
-        """Those that have ended since the last look; each once, unless it goes on."""
+        """Return the conversations that ended since the last call; each once, unless it goes on."""
         quiet = [
             (session, one)
             for session, one in self._open.items()

@@ -1,4 +1,4 @@
-"""A job in its process: settings, Redis, progress, and what its errors mean."""
+"""Running one job in its process: settings, Redis, progress and errors."""
 
 import asyncio
 import importlib
@@ -21,19 +21,19 @@ from common.settings import Settings
 from common.settings.loading import load_settings
 
 SAVE_EVERY_S: Final = 0.5
-# After a server that the job needs was away.
 RETRY_AFTER_S: Final = 30
+"""The pause after a server that the job needs was away."""
 
 log = structlog.get_logger(__name__)
 
 
 class JobFailed(Exception):
-    """The job cannot be done; its message is the sentence for whoever asked for it."""
+    """The job failed; the message is for the person who asked for it."""
 
 
 @dataclass(slots=True)
 class JobContext:
-    """What a job works with. `job` names it, `progress` is shown to whoever asks."""
+    """What a job works with: `job` is its id, `progress` is what `earshot jobs list` shows."""
 
     settings: Settings
     store: Store
@@ -42,7 +42,7 @@ class JobContext:
     progress: dict[str, Any] = field(default_factory=dict)
 
     def tell(self, **values: Any) -> None:
-        """Say how far it is; JSON values."""
+        """Report progress; the values must fit into JSON."""
         self.progress |= values
 
 
@@ -50,14 +50,14 @@ Run = Callable[[JobContext, Mapping[str, Any]], Awaitable[Any]]
 
 
 def run_job(job: Job, module: str, **arguments: Any) -> Any:
-    """Run a job of the table; what it returns is its result (JSON).
+    """Run a job of the table and return its result (JSON).
 
-    What earshot can explain is not tried again, but for a server that is away; anything else is
-    a bug or an accident, which RQ tries again as often as the settings say.
+    If a server is away, the job runs again later. Other errors that earshot can explain end the
+    job. Anything else is a bug or an accident: RQ runs the job again, as often as the settings say.
     """
     structlog.contextvars.bind_contextvars(job=job.id)
     began = time.monotonic()
-    if job.meta.get("progress", {}).pop("waits_for", ""):  # that was the last try
+    if job.meta.get("progress", {}).pop("waits_for", ""):  # left by an earlier try
         job.save_meta()  # type: ignore[no-untyped-call]  # RQ's
     try:
         result = asyncio.run(_run(job, module, arguments))
@@ -79,7 +79,7 @@ def run_job(job: Job, module: str, **arguments: Any) -> Any:
 
 
 def _record_failure(job: Job, why: str) -> JobFailed:
-    """What no other try would change, noted for whoever asks."""
+    """Record an error that another try would not change."""
     job.retries_left = 0
     job.meta["error"] = why
     job.save_meta()  # type: ignore[no-untyped-call]  # RQ's
@@ -106,6 +106,6 @@ async def _save_progress(job: Job, context: JobContext) -> None:
         if context.progress != shown:
             shown = dict(context.progress)
             job.meta["progress"] = shown
-            with suppress(RedisError, OSError):  # the next one may come through
+            with suppress(RedisError, OSError):  # the next try may succeed
                 await asyncio.to_thread(job.save_meta)
         await asyncio.sleep(SAVE_EVERY_S)

@@ -1,4 +1,4 @@
-"""The two queues, and what is put into them."""
+"""The two job queues."""
 
 import hashlib
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ from rq.worker_registration import get_keys
 from common.settings import JobSettings
 from ops.jobs.registry import EarshotJob
 
-# Apart, so that a recording of three hours holds up no export.
 RECORDINGS: Final = "earshot-recordings"
 UPKEEP: Final = "earshot-upkeep"
+"""Two queues, so that an export need not wait for a recording of three hours."""
 
 FOREVER: Final = -1
 GIVEN_UP: Final = frozenset({JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED})
@@ -40,7 +40,7 @@ def open_queue_of(kind: str, connection: "Redis") -> Queue:
 
 
 def make_job_id(kind: str, *what: object) -> str:
-    """The same for the same thing to be done: RQ has it in the queue once."""
+    """Make a job id: equal work has an equal id, so RQ queues it once."""
     digest = hashlib.sha256("\0".join(map(str, what)).encode("utf-8", "surrogatepass")).hexdigest()
     return f"{kind}-{digest[:12]}"
 
@@ -54,9 +54,9 @@ def enqueue(
     *,
     again: Again,
 ) -> tuple[EarshotJob, bool]:
-    """Put a job into its queue unless it is there already; the job, and whether it is new.
+    """Put a job into its queue unless it is there; return the job, and whether it is new.
 
-    `again`: whether one of this id that has ended makes room for another run.
+    `again` says when a job of this id that has ended is replaced by a new one.
     """
     into = open_queue_of(kind, connection)
     while True:
@@ -85,7 +85,7 @@ def enqueue(
 
 
 def find_job(connection: "Redis", identity: str) -> EarshotJob | None:
-    """A job by its id; None if there is none (any more)."""
+    """Find a job by its id; None if there is none."""
     try:
         found = EarshotJob.fetch_many([identity], connection=connection, serializer=JSONSerializer)[
             0
@@ -98,18 +98,20 @@ def find_job(connection: "Redis", identity: str) -> EarshotJob | None:
 
 
 def _delete_remains(connection: "Redis", identity: str) -> None:
-    """A job's hash without the job in it, which RQ cannot read and would not enqueue over: its
-    process told how far it was when it had been forgotten, or something else wrote there."""
+    """Delete a job's hash that holds no job: RQ can neither read nor replace it.
+
+    It appears when a process reports progress of a forgotten job, or when other software writes.
+    """
     key = EarshotJob.key_for(identity)
     with connection.pipeline() as pipeline, suppress(WatchError):
         pipeline.watch(key)  # type: ignore[no-untyped-call]  # redis-py's
-        if not pipeline.hexists(key, "data"):  # unless somebody has asked for it anew meanwhile
+        if not pipeline.hexists(key, "data"):  # unless somebody has enqueued it again
             pipeline.multi()
             pipeline.delete(key)
             pipeline.execute()
 
 
 def has_worker(kind: str, connection: "Redis") -> bool:
-    """Whether a worker for such jobs has given a sign of life of late."""
+    """Tell whether a live worker serves jobs of this kind."""
     keys = get_keys(queue=open_queue_of(kind, connection))
     return bool(keys) and bool(connection.exists(*keys))

@@ -1,8 +1,7 @@
-"""The jobs there are. Nothing else is run, whatever somebody writes into a shared Redis.
+"""The table of jobs. Nothing else runs, whatever somebody writes into a shared Redis.
 
-RQ would import and call any function that a job names (`os.system`, say), and by default it
-unpickles what it finds. Here arguments are JSON, a job is one of this table, and callbacks and
-webhooks that a job may carry are passed over.
+RQ would import and call any function that a job names, such as `os.system`, and unpickle what it
+finds. Here a job must be in this table, arguments are JSON, and callbacks and webhooks are ignored.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +14,7 @@ from rq.serializers import JSONSerializer
 from common.errors import BadEntry
 from ops.jobs.execution import run_job
 
-# name: the module whose `run` does it
+# job name: the module whose `run` does the work
 MODULES: Final[Mapping[str, str]] = {
     "transcribe": "ops.jobs.transcribe.job",
     "export": "ops.jobs.tasks.export",
@@ -36,7 +35,7 @@ class EarshotJob(Job):
         module = MODULES.get(str(self.func_name))
         if module is None:
             self.retries_left = 0
-            raise BadEntry(f"there is no job {self.func_name!r}: something else enqueued it")
+            raise BadEntry(f"there is no job {self.func_name!r}: other software enqueued it")
         return partial(run_job, self, module)
 
     @property

@@ -1,7 +1,7 @@
-"""What comes round by itself: sweeps, jobs that wait for their time, conversations that ended.
+"""Jobs that start by themselves: sweeps, jobs that wait for their time, summaries.
 
-RQ's own cron would enqueue with its default serializer, which is pickle. So a job of the schedule
-is one whose id holds the time that it is due: whichever host comes first enqueues it, once.
+RQ's own cron would use its default serializer, which is pickle. So the id of a scheduled job holds
+the time when it is due: the first host enqueues it, and the others find it there.
 """
 
 import asyncio
@@ -20,21 +20,21 @@ from common.redis.link import Link
 from common.redis.store import Store
 from common.results.subscriber import Subscriber
 from common.settings import Settings
-from ops.jobs.connection import why
+from ops.jobs.connection import explain_error
 from ops.jobs.conversation_end import EndDetector, EndedConversation
 from ops.jobs.queues import ENDED, RECORDINGS, UPKEEP, enqueue, find_job, make_job_id
 from ops.queries.since import find_start
 from producer.shipping.outbox_metrics import OUTBOX_DROPPED
 
 TICK_S: Final = 1.0
-# Quiet times that are read back at the start: what ended before was seen by whoever ran then.
 LOOK_BACK: Final = 4
+"""How many quiet times to read back at the start; the process before this one saw what is older."""
 
 log = structlog.get_logger(__name__)
 
 
 class Schedule:
-    """Runs beside the workers, on every host that has some. `trouble`: why it stands still."""
+    """Runs on every host that has job workers; `trouble` says why it waits, if it does."""
 
     def __init__(
         self,
@@ -68,22 +68,22 @@ class Schedule:
     async def _tick_forever(self) -> None:
         redis: Any = self._store.redis
         while True:
-            # without summaries nothing else asks, and the link would never know that Redis is away
+            # without summaries only this call tells the link that Redis is away
             await self._link.retry_until_answered(redis.time)
             await self._tick_and_report()
             await asyncio.sleep(TICK_S)
 
     async def _tick_and_report(self) -> None:
-        """A tick; why there was none is told once, as long as it stays the same."""
+        """Tick; log a failure once, as long as its reason stays the same."""
         before, now = self.trouble, ""
         try:
             await asyncio.to_thread(self.tick)
         except (RedisError, OSError) as error:
-            now = why(error, self._settings)
+            now = explain_error(error, self._settings)
             if now != before:
                 log.warning("schedule_waits", why=now)
-        except Exception as error:  # what somebody wrote into a shared Redis must not end all jobs
-            now = f"the schedule stumbles: {error!r}"
+        except Exception as error:  # bad data in a shared Redis must not end all jobs
+            now = f"the schedule fails: {error!r}"
             if now != before:
                 log.exception("schedule_stumbled")
         if before and not now:
@@ -117,7 +117,7 @@ class Schedule:
         return is_new
 
     async def _follow(self) -> None:
-        """Every event, from so long ago that no conversation which is still open is missed."""
+        """Read every event, from so long ago that no open conversation is missed."""
         ago_s = LOOK_BACK * self._settings.jobs.summary_quiet_s
         since = await find_start(self._store, self._link, ago_s)
         subscriber = Subscriber(self._store, self._link, since=since, deltas=False)
@@ -126,7 +126,7 @@ class Schedule:
                 self._quiet.note(received.event)
 
     async def _summarise(self) -> None:
-        """Ask for a summary of each conversation that has ended."""
+        """Enqueue a summary of each conversation that has ended."""
         redis: Any = self._store.redis
         ended: list[EndedConversation] = []
         while True:

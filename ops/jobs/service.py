@@ -1,4 +1,4 @@
-"""`earshot jobs`: the RQ workers as processes that are started again, and the schedule."""
+"""`earshot jobs`: RQ workers as child processes, and the schedule."""
 
 import asyncio
 import sys
@@ -13,7 +13,7 @@ from common.redis.opening import make_link, open_store, wait_for_redis
 from common.settings import Settings
 from common.stopping import run_until_stopped
 from common.telemetry.monitoring import serve_monitoring
-from ops.jobs.connection import connect, reached, why
+from ops.jobs.connection import connect, explain_error, open_connection
 from ops.jobs.queues import RECORDINGS, UPKEEP, has_worker
 from ops.jobs.schedule import Schedule
 from ops.local.supervisor import Supervisor, role_environment
@@ -24,11 +24,11 @@ log = structlog.get_logger(__name__)
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Until `stop`: what is in work then goes back into its queue.
+    """Run jobs until `stop`; unfinished jobs then go back into their queues.
 
-    Raises RedisUnusable or BadSetting when waiting cannot help.
+    Raises RedisUnusable or BadSetting if waiting cannot help.
     """
-    connect(settings)  # first, since a Cluster is for a person to mend
+    connect(settings)  # first: it raises BadSetting for a Cluster
     async with open_store(settings) as store:
         link = make_link(store, settings)
         await run_until_stopped(stop, wait_for_redis(link, store, settings))
@@ -64,7 +64,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 
 
 def _check_redis(settings: Settings) -> None:
-    with reached(settings):
+    with open_connection(settings):
         pass
 
 
@@ -75,14 +75,14 @@ async def _log_when_ready(unready: Callable[[], Awaitable[str]], settings: Setti
 
 
 def _find_unattended_queue(connection: "Redis", settings: Settings) -> str:
-    """Which queue no worker looks after, in a sentence; empty if each has one."""
+    """Name a queue without a live worker, in a sentence; empty if each queue has one."""
     queues = {"sweep": UPKEEP} | ({"transcribe": RECORDINGS} if settings.jobs.recordings else {})
     try:
         for kind, name in queues.items():
             if not has_worker(kind, connection):
-                return f"no worker of the queue {name} gives a sign of life"
+                return f"the queue {name} has no live worker"
     except (RedisError, OSError) as error:
-        return why(error, settings)
+        return explain_error(error, settings)
     return ""
 
 

@@ -1,7 +1,7 @@
 """One RQ worker process: `python -m ops.jobs.worker QUEUE`, started by `earshot jobs`.
 
-Every job may be killed at any moment and run again, so a worker that is to leave kills what it
-has in work and puts it back into the queue.
+Every job may be killed at any moment and run again. So a worker that has to stop kills its job and
+puts it back into the queue.
 """
 
 import os
@@ -24,24 +24,24 @@ from rq.worker_registration import clean_worker_registry, register
 
 from common.settings.loading import load_settings
 from common.telemetry import logs
-from ops.jobs.connection import connect, why
+from ops.jobs.connection import connect, explain_error
 from ops.jobs.execution import JobFailed
 from ops.jobs.queues import open_queue
 from ops.jobs.registry import EarshotJob
 from ops.local.die_with_parent import die_with_parent
 
-# A job whose worker was killed is noticed after so many signs of life that did not come.
 BEATS_MISSED: Final = 3
-# RQ waits for a job for 15 s less than this before it looks after others again.
+"""A worker counts as dead after this many missed heartbeats."""
 RQ_MARGIN_S: Final = 15
-# RQ's own lock lasts for 15 minutes, and nothing is cleaned if its holder is killed meanwhile.
+"""RQ waits for a job 15 s less than `worker_ttl` before it does its other work."""
 LOCK_S: Final = 10
+"""RQ's own lock lasts 15 minutes: nobody cleans up if its holder is killed."""
 
 log = structlog.get_logger(__name__)
 
 
 class JobWorker(Worker):
-    """RQ's worker, with deaths noticed within seconds, and nothing unpickled."""
+    """RQ's worker, except that it notices deaths within seconds and unpickles nothing."""
 
     def __init__(self, of: Queue, *, beat_s: int, keep_s: float) -> None:
         self.asked_to_leave = False
@@ -65,14 +65,14 @@ class JobWorker(Worker):
 
     def heartbeat(self, timeout: int | None = None, pipeline: "Pipeline | None" = None) -> None:
         super().heartbeat(timeout, pipeline)
-        register(self, pipeline)  # a Redis that came back empty knows of no worker
+        register(self, pipeline)  # a Redis that came back empty knows no worker
 
     def fork_work_horse(self, job: Job, queue: Queue) -> None:
         self._arm = die_with_parent(signal.SIGKILL)
         super().fork_work_horse(job, queue)
 
     def main_work_horse(self, job: Job, queue: Queue) -> None:
-        # one that went on without its worker would run beside the next attempt
+        # without its worker it would run beside the next attempt
         self._arm()
         super().main_work_horse(job, queue)
 
@@ -83,19 +83,19 @@ class JobWorker(Worker):
 
     def handle_work_horse_killed(self, job: Job, retpid: Any, ret_val: Any, rusage: Any) -> None:
         if self.asked_to_leave:
-            job.retries_left = (job.retries_left or 0) + 1  # that was no failure of the job
+            job.retries_left = (job.retries_left or 0) + 1  # the job did not fail
         left = job.retries_left or 0
         log.warning(
             "job_process_died", job=job.id, runs_again=left > 0, leaving=self.asked_to_leave
         )
 
     def handle_exception(self, job: Job, *exc_info: Any) -> None:
-        """Nothing: `performing` has logged what it knows, and RQ keeps the traceback."""
+        """Log what `run_job` has not logged; RQ keeps the traceback."""
         if exc_info and exc_info[0] is not JobFailed:
             log.error("job_raised", job=job.id, exc_info=exc_info)
 
     def clean_registries(self) -> None:
-        """Jobs whose workers died go back into the queue; what has ended is forgotten in time."""
+        """Put jobs of dead workers back into the queue; forget old jobs that have ended."""
         for one in self.queues:
             if self.connection.set(f"{one.key}:earshot-cleaning", 1, nx=True, ex=LOCK_S):
                 for registry in (StartedJobRegistry, FinishedJobRegistry, FailedJobRegistry):
@@ -105,7 +105,7 @@ class JobWorker(Worker):
         self.last_cleaned_at = now()  # type: ignore[assignment]  # RQ declares it as None
 
     def clean_group_registries(self) -> None:
-        """Nothing: earshot has no groups, and RQ would unpickle the jobs of others."""
+        """Do nothing: earshot has no groups, and RQ would unpickle other software's jobs."""
 
 
 def main() -> None:
@@ -116,9 +116,9 @@ def main() -> None:
         worker = JobWorker(of, beat_s=settings.jobs.beat_s, keep_s=settings.jobs.keep_s)
         worker.work(logging_level="ERROR")
     except (AuthenticationError, NoPermissionError) as error:
-        log.error("worker_refused", why=why(error, settings))
+        log.error("worker_refused", why=explain_error(error, settings))
         sys.exit(1)
-    # RQ also leaves, without a status, when Redis was away for too long
+    # RQ also returns when Redis was away too long
     sys.exit(0 if worker.asked_to_leave else 1)
 
 

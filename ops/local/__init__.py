@@ -1,1 +1,1 @@
-"""Child processes of one command, and a Redis server of its own."""
+"""Running roles on this machine: signals, child processes, an embedded Redis server."""

@@ -1,4 +1,4 @@
-"""One child process of the supervisor: its start, its lines, its end."""
+"""One child process of the supervisor: its start, its output, its end."""
 
 import asyncio
 import os
@@ -11,16 +11,16 @@ from typing import Final
 from ops.local.die_with_parent import die_with_parent
 
 LAST_LINES_S: Final = 1.0
-"""How long a dead child's pipe is read on: a process of its own may hold it open for ever."""
+"""How long to read a dead child's pipe: a grandchild may hold it open for ever."""
 
 LINE_MAX: Final = 2**20
-"""Bytes of one line; a longer one comes in pieces."""
+"""Longest line, bytes; a longer one comes in pieces."""
 
 
 class Child:
-    """A role's process, started anew by each `start`; `exit_status` is None while it runs.
+    """A role's process; each `start` makes a new one. `exit_status` is None while it runs.
 
-    It has a session of its own, away from the terminal's Ctrl+C, and gets SIGTERM from the kernel
+    It has its own session, so the terminal's Ctrl+C does not reach it. The kernel sends it SIGTERM
     when this process dies.
     """
 
@@ -38,17 +38,17 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Of the present process, or of the last one."""
+        """The process id of the present process, or of the last one."""
         return self._running().pid
 
     @property
     def stopping(self) -> bool:
-        """Whether it was asked to end."""
+        """Whether it was asked to stop."""
         return self._asked.is_set()
 
     @property
     def failed(self) -> bool:
-        """Ended by itself, saying that it cannot; a killed one is only gone, and starts again."""
+        """Whether it ended by itself with an error; a killed process only starts again."""
         if self.stopping or self.exit_status is None:
             return False
         return self.exit_status > 0 or (self.exit_status < 0 and not self.restart)
@@ -67,7 +67,7 @@ class Child:
             return f"killed by signal {-status}"
 
     async def start(self) -> None:
-        """Raises OSError for a program that cannot be run."""
+        """Start the process; raises OSError if the program cannot run."""
         self._process = await asyncio.create_subprocess_exec(
             *self._argv,
             stdin=DEVNULL,
@@ -92,20 +92,20 @@ class Child:
         self.exit_status = status
 
     async def asked_within(self, seconds: float) -> bool:
-        """Wait, at most so long, for `ask`; whether it came."""
+        """Wait for `request_stop`, at most so long; return whether it came."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._asked.wait()
         return self.stopping
 
     def ask(self) -> None:
-        """SIGTERM, once: a second one makes a role exit without finishing its work."""
+        """Send SIGTERM once: a second one makes a role exit without finishing its work."""
         if not self.stopping:
             self._asked.set()
             self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
-        """SIGKILL to it and all that it started."""
+        """Send SIGKILL to it and to all that it started."""
         with suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
 
@@ -123,12 +123,12 @@ class Child:
         while raw := await _read_line(stream):
             line = raw.decode(errors="replace").rstrip("\r\n")
             self.last_line = line or self.last_line
-            with suppress(OSError, ValueError):  # nobody reads our own output any more: go on
+            with suppress(OSError, ValueError):  # nobody reads our output any more: continue
                 on_line(self.name, line)
 
 
 async def _read_line(stream: asyncio.StreamReader) -> bytes:
-    """The next line or piece of one; empty at the end."""
+    """Read the next line, or a piece of a long one; empty at the end."""
     try:
         return await stream.readuntil(b"\n")
     except asyncio.IncompleteReadError as error:

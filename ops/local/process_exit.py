@@ -1,28 +1,28 @@
-"""What is set right even when a process ends at once: the terminal outlives it."""
+"""Ending the process at once, with the terminal restored first."""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, NoReturn
 
-INTERRUPTED: Final = 130  # the status of what Ctrl+C ended, as shells tell it
+INTERRUPTED: Final = 130  # the exit status after Ctrl+C, as shells have it
 
 _registered: Final[list[Callable[[], None]]] = []
 
 
 @contextmanager
-def restore_on_exit(set_right: Callable[[], None]) -> Iterator[None]:
-    """While inside, `exit_now` calls this; it must wait for nothing."""
-    _registered.append(set_right)
+def restore_on_exit(restore: Callable[[], None]) -> Iterator[None]:
+    """Let `exit_now` call `restore`, as long as the context lasts; it must not block."""
+    _registered.append(restore)
     try:
         yield
     finally:
-        _registered.remove(set_right)
+        _registered.remove(restore)
 
 
 def exit_now(status: int) -> NoReturn:
-    """End the process whatever it is doing: no thread is joined and no context is left."""
-    for set_right in reversed(_registered):
+    """End the process at once: join no thread and leave no context."""
+    for restore in reversed(_registered):
         with suppress(Exception):
-            set_right()
+            restore()
     os._exit(status)

@@ -1,8 +1,7 @@
-"""Running a role: signals ask it to end, and a second one ends the process."""
+"""Running a role until a signal: the first one stops it, the second one ends the process."""
 
 import asyncio
 import os
-import select
 import signal
 import sys
 from collections.abc import Callable, Coroutine
@@ -11,6 +10,7 @@ from typing import Any, Final, NoReturn
 import structlog
 
 from common.telemetry.logs import redirect_to_null
+from ops.local.closed_output import is_closed
 from ops.local.process_exit import INTERRUPTED, exit_now
 
 HANGUP: Final = getattr(signal, "SIGHUP", None)  # None on Windows
@@ -19,47 +19,49 @@ log = structlog.get_logger(__name__)
 
 
 def run_role(role: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
-    """Run a role until it ends; SIGTERM or Ctrl+C asks it to, a second one ends it now.
+    """Run a role until it ends; SIGTERM or Ctrl+C asks it to stop, a second one ends it at once.
 
-    So does the closing of its terminal, which a shell and the kernel may both tell: once.
+    SIGHUP (its terminal was closed) asks it to stop too. It never ends it at once, because the
+    shell and the kernel may both send it.
     """
 
     async def until_signal() -> None:
         stop = asyncio.Event()
 
-        def asked(number: int) -> None:
+        def handle_signal(number: int) -> None:
             if number == HANGUP:
-                _let_go_of_closed_terminal()
+                _redirect_closed_output()
                 if stop.is_set():
                     return
             if stop.is_set():
                 exit_now(INTERRUPTED)
-            stop.set()  # first: whatever becomes of the line below, the role ends
+            stop.set()  # first: the role stops even if logging fails
             log.info("stopping", signal=signal.Signals(number).name, again="exits now")
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, asked, number)
-        # nohup ignores it
+            loop.add_signal_handler(number, handle_signal, number)
+        # `nohup` ignores it, and so do we
         if HANGUP is not None and signal.getsignal(HANGUP) is not signal.SIG_IGN:
-            loop.add_signal_handler(HANGUP, asked, HANGUP)
+            loop.add_signal_handler(HANGUP, handle_signal, HANGUP)
         await role(stop)
 
     asyncio.run(until_signal())
 
 
-def _let_go_of_closed_terminal() -> None:
-    """What keeps a terminal up to date must not fail for want of it."""
+def _redirect_closed_output() -> None:
+    """Redirect output to a closed terminal, so that later writes do not fail."""
     for stream in (sys.stdout, sys.stderr):
-        watch = select.poll()
-        watch.register(stream.fileno(), 0)  # that it is gone is told without being asked for
-        if watch.poll(0):
+        if is_closed(stream.fileno()):
             redirect_to_null(stream.fileno())
 
 
 def exit_without_threads() -> NoReturn:
-    """End the process without joining threads: a model half fetched, or a transcription that
-    outlasted its claim, must not hold up a worker that has left."""
+    """End the process without waiting for threads.
+
+    A model download, or a transcription whose claim was lost, must not delay a worker that has
+    stopped.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)

@@ -1,7 +1,7 @@
-"""Roles as child processes of one command: started, watched, started again, ended together.
+"""Roles as child processes of one command: started, watched, restarted, stopped together.
 
-Each child has a session of its own, so that the terminal's Ctrl+C reaches the parent alone, which
-then asks every child once; and each gets SIGTERM from the kernel should the parent be killed.
+Each child has its own session, so the terminal's Ctrl+C reaches only the parent, which then asks
+every child once. If the parent is killed, the kernel sends SIGTERM to each child.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from ops.local.child import Child
 FIRST_PAUSE_S: Final = 0.5
 MAX_PAUSE_S: Final = 15.0
 STEADY_S: Final = 30.0
-"""A role that ran for so long starts again without the pauses that earlier deaths earned it."""
+"""After running this long, a role restarts with the first pause again."""
 
 Answer = TypeVar("Answer")
 
@@ -30,29 +30,29 @@ log = structlog.get_logger(__name__)
 
 
 class RoleEnded(EarshotError):
-    """A role ended by itself, with a failure, while the others waited for it."""
+    """A role failed while the others waited for it."""
 
 
 class NotReady(EarshotError):
-    """The roles run, and are not ready in time."""
+    """The roles run, but are not ready in time."""
 
 
 class StopRequested(Exception):
-    """The person wants to stop before all is ready: an end in good order, not an error."""
+    """The person stopped the command before everything was ready; this is no error."""
 
 
 def role_command(role: str, *arguments: str) -> list[str]:
-    """The argv of an earshot role under this Python: `role_command("stt")`.
+    """Return the argv of an earshot role under this Python: `role_command("stt")`.
 
-    -P keeps a folder named `common` or `ops` in the person's working directory out of the way.
+    With -P, Python ignores folders named `common` or `ops` in the working directory.
     """
     return [sys.executable, "-P", "-m", "ops.cli", role, *arguments]
 
 
 def role_environment(settings: Settings) -> dict[str, str]:
-    """The whole environment of a role with these settings.
+    """Return the whole environment of a role with these settings.
 
-    It logs into a pipe, and yet for whom this process logs for: `auto` is decided here.
+    The role logs into a pipe, so this process decides what the log format `auto` means.
     """
     if settings.log.format == "auto":
         form = "console" if sys.stderr.isatty() else "json"
@@ -62,16 +62,16 @@ def role_environment(settings: Settings) -> dict[str, str]:
 
 
 def print_to_stderr(name: str, line: str) -> None:
-    """A sink for `Supervisor`: the role's lines on this process's stderr, its name before them."""
+    """Print a role's line to stderr, after the role's name."""
     print(f"{name:>6} | {line}", file=sys.stderr, flush=True)
 
 
 class Supervisor:
     """Use it as an async context manager: at its end every role has ended.
 
-    `on_line(name, line)` gets what the roles write (stdout and stderr, without line ends);
-    `grace_s` is how long they may take to end, longer than EARSHOT_WORKER__DRAIN_TIMEOUT_S.
-    Signals are the caller's: set the `stop` event of `until`, leave the context.
+    `on_line(name, line)` gets the output of the roles (stdout and stderr, without line ends).
+    `grace_s` is how long they may take to end; it must exceed EARSHOT_WORKER__DRAIN_TIMEOUT_S.
+    The caller handles signals: it sets the `stop` event of `until` and leaves the context.
     """
 
     def __init__(
@@ -110,9 +110,9 @@ class Supervisor:
     ) -> None:
         """Start a role; `env` is its whole environment, by default this process's.
 
-        One that dies (by a signal or with a status other than 0) is started again after a pause
-        that doubles, unless `restart` is false. Raises OSError if it cannot be started at all,
-        and ValueError for a name that is in use.
+        A role that dies (by a signal or with a status other than 0) restarts after a pause that
+        doubles each time, unless `restart` is false. Raises OSError if it cannot start, ValueError
+        if the name is in use.
         """
         if name in self._roles:
             raise ValueError(f"there is a role {name} already")
@@ -121,20 +121,20 @@ class Supervisor:
         self._roles[name] = child, asyncio.create_task(self._keep(child), name=f"role {name}")
 
     def pid(self, name: str) -> int:
-        """The role's process id at present; it may be one that has just died."""
+        """Return the role's process id; the process may just have died."""
         return self._roles[name][0].pid
 
     async def ended(self, name: str) -> int:
-        """Wait until the role ends for good; its exit status, negative for a signal."""
+        """Wait until the role ends for good; return its exit status, negative for a signal."""
         return await asyncio.shield(self._roles[name][1])
 
     async def until(
         self, condition: Awaitable[Answer], *, stop: asyncio.Event, timeout_s: float | None = None
     ) -> Answer:
-        """Await what says that the roles are ready.
+        """Wait for a condition, such as that the roles are ready.
 
-        Raises RoleEnded when a role fails by itself meanwhile (its last line is the reason),
-        NotReady after `timeout_s`, StopRequested when `stop` is set.
+        Raises RoleEnded if a role fails meanwhile (its last line is the reason), NotReady after
+        `timeout_s`, StopRequested if `stop` is set.
         """
         failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.add(failure)
@@ -162,7 +162,7 @@ class Supervisor:
             await asyncio.gather(failure, *both, return_exceptions=True)
 
     async def stop(self, *names: str) -> None:
-        """End the named roles, or all: SIGTERM to each once, and SIGKILL after `grace_s`."""
+        """Stop the named roles, or all: send SIGTERM once, and SIGKILL after `grace_s`."""
         roles = {name: self._roles[name] for name in names or tuple(self._roles)}
         if not roles:
             return
@@ -198,11 +198,11 @@ class Supervisor:
                 return child.exit_status
 
     async def _start_again(self, child: Child, pause_s: float) -> bool:
-        """Whether it runs again; not if it was asked to end first."""
+        """Restart the child; return False if it was asked to stop first."""
         while not await child.asked_within(pause_s):
             try:
                 await child.start()
-            except OSError as error:  # out of processes or memory: that passes
+            except OSError as error:  # out of processes or memory: try again later
                 log.error("role_not_started", role=child.name, why=str(error))
                 pause_s = self._max_pause_s
             else:

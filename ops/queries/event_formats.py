@@ -1,4 +1,4 @@
-"""Events as lines of a file: JSON as `earshot tail --json` prints them, or CSV, a row for each."""
+"""Events as lines of a file: JSON as `earshot tail --json` prints it, or one CSV row each."""
 
 import csv
 import io
@@ -21,7 +21,7 @@ def to_jsonl(event: Event) -> str:
 
 
 def to_csv_row(event: Event) -> str:
-    """By RFC 4180; what an event does not have stays empty."""
+    """Format an event as RFC 4180 CSV; fields that it lacks stay empty."""
     values = event.model_dump(exclude_none=True)
     data: dict[str, Any] = values.pop("data")
     spent = data.pop("timings", {})
@@ -35,7 +35,7 @@ def _row(cells: list[Any]) -> str:
     return text.getvalue()
 
 
-# what stands above all rows, and each event's row
+# format name: the header, and the function for one event
 FORMATS: Final[Mapping[str, tuple[str, Callable[[Event], str]]]] = {
     "jsonl": ("", to_jsonl),
     "csv": (_row(list(COLUMNS)), to_csv_row),

@@ -12,7 +12,10 @@ UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 def parse_age(since: str, *, now: bool = True) -> float | None:
-    """Seconds; None: whatever is kept. Raises BadInput, also for no time at all without `now`."""
+    """Parse --since into seconds; None means everything that is kept.
+
+    Raises BadInput for anything else, and for `now` and 0s if `now` is false.
+    """
     if since == "all":
         return None
     match = re.fullmatch(r"([0-9]{1,9})([smhd])", "0s" if since == "now" else since)
@@ -24,7 +27,7 @@ def parse_age(since: str, *, now: bool = True) -> float | None:
 
 
 async def find_start(store: Store, link: Link, age_s: float | None) -> str:
-    """The stream entry to begin behind, by the Redis server's clock."""
+    """Find the stream entry to begin after, by the Redis server's clock."""
     if not age_s:
         return OLDEST if age_s is None else NEWEST
     redis: Any = store.redis

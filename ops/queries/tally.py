@@ -1,10 +1,10 @@
-"""How turns ended: the summary of a run, counted from the results alone."""
+"""How turns ended, counted from the results."""
 
 from common.events import Error, Event, Heard, Reply, Skipped, TurnKey
 
 
 class Tally:
-    """Counts the endings of the turns that were heard."""
+    """Counts how the turns of a run ended."""
 
     def __init__(self) -> None:
         self._heard: dict[TurnKey, str] = {}
@@ -24,11 +24,11 @@ class Tally:
 
     @property
     def unfinished(self) -> int:
-        """Turns that were heard and have no ending yet."""
+        """The number of turns that have not ended yet."""
         return len(self._heard.keys() - self._endings.keys())
 
     def summary(self) -> dict[str, int]:
-        """`utterances` = replies + merged + skipped + errors + lost."""
+        """Return the counts: `utterances` = replies + merged + skipped + errors + lost."""
         ends = [self._endings.get(turn) for turn in self._heard]
         return {
             "utterances": len(ends),

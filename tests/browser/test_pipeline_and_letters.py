@@ -90,7 +90,7 @@ def test_what_waits_who_holds_it_and_the_llm_server(
     for text in ("one", "two", "three"):
         fake_pipeline.transcribe(text)
     chart = cards.filter(has_text="Waiting for speech to text")
-    expect(chart.locator(".small")).to_contain_text("in the middle (p50)")
+    expect(chart.locator(".small")).to_contain_text("(p50)")
     expect(chart.locator("canvas")).to_be_visible()
     expect(rows.filter(has_text="llm-1")).to_contain_text("nothing")
 

@@ -46,7 +46,7 @@ async def _read_extent(settings: Settings, session: str) -> tuple[int, int]:
         extent = await read_extent(store, session)
     if extent is None:
         raise BadInput(
-            f"there is no conversation {session!r} (any more): a quiet one is forgotten after"
+            f"there is no conversation {session!r}, or no longer: quiet ones are forgotten after"
             f" {settings.limits.session_ttl_s / 3600:g} h"
         )
     return extent

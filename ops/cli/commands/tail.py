@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import select
 import stat
 import sys
 from contextlib import aclosing, suppress
@@ -17,6 +16,7 @@ from common.settings import LogSettings, Settings
 from common.telemetry import logs
 from ops.cli.options import load_settings_and_logs, log_options, redis_options
 from ops.cli.terminal.conversation import Conversation
+from ops.local.closed_output import is_closed
 from ops.queries.since import find_start, parse_age
 
 READER_LEFT_S = 0.5  # how soon the command notices it
@@ -125,11 +125,11 @@ async def _show(subscriber: Subscriber, conversation: Conversation, log: LogSett
     from ops.cli.terminal.live_tail import LiveTail
 
     tail = LiveTail(Console(), conversation)
-    with tail.shown():
+    with tail.show():
         logs.set_up(log)  # again: stderr now prints above the growing replies
         async with aclosing(subscriber.events()) as events:
             async for received in events:
-                tail.tell(received.event)
+                tail.add(received.event)
 
 
 async def _print(subscriber: Subscriber, conversation: Conversation, as_json: bool) -> None:
@@ -138,7 +138,7 @@ async def _print(subscriber: Subscriber, conversation: Conversation, as_json: bo
             if as_json:
                 click.echo(received.event.as_line())
                 continue
-            for line in conversation.lines(received.event):
+            for line in conversation.format(received.event):
                 click.echo(line)
 
 
@@ -150,7 +150,5 @@ async def _wait_for_reader_to_leave() -> None:
         output = -1
     if output < 0 or not stat.S_ISFIFO(os.fstat(output).st_mode):
         await asyncio.Event().wait()
-    watch = select.poll()
-    watch.register(output, 0)  # poll reports errors without being asked
-    while not watch.poll(0):  # noqa: ASYNC110  # nobody in this process could set an Event
+    while not is_closed(output):  # noqa: ASYNC110  # nobody in this process could set an Event
         await asyncio.sleep(READER_LEFT_S)

@@ -129,11 +129,11 @@ def _choose_target(
 
 
 def _enqueue(settings: Settings, requests: Sequence["Request"], detach: bool) -> int:
-    from ops.jobs.connection import reached
+    from ops.jobs.connection import open_connection
     from ops.jobs.queues import enqueue, make_job_id
 
     names: dict[str, str] = {}
-    with reached(settings) as redis:
+    with open_connection(settings) as redis:
         for request in requests:
             # two requests for the same transcript are one job, though each has its own run
             wanted = request.model_dump(exclude={"run", "session", "since"})
@@ -149,10 +149,10 @@ def _enqueue(settings: Settings, requests: Sequence["Request"], detach: bool) ->
 def _watch(settings: Settings, names: dict[str, str]) -> int:
     from ops.cli.jobs.job_state import watch
     from ops.cli.jobs.progress_bars import ProgressBars
-    from ops.jobs.connection import reached
+    from ops.jobs.connection import open_connection
 
     try:
-        with reached(settings) as redis, ProgressBars(names) as bars:
+        with open_connection(settings) as redis, ProgressBars(names) as bars:
             ended = watch(
                 redis,
                 dict.fromkeys(names, KIND),

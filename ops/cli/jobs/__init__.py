@@ -1,1 +1,1 @@
-"""Asking for jobs from the command line, and following them."""
+"""Requesting, watching and listing jobs from the command line."""

@@ -1,4 +1,4 @@
-"""The jobs there are, and stopping one."""
+"""The list of jobs, and cancelling a job."""
 
 import time
 from collections.abc import Callable
@@ -38,7 +38,7 @@ REGISTRIES = (
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """A job as a person looks at it. `asked_at`: ISO 8601."""
+    """One job in the list; `asked_at` is ISO 8601."""
 
     job: str
     kind: str
@@ -52,7 +52,7 @@ class JobRow:
         return asdict(self)
 
     def cells(self) -> list[str]:
-        """One line for each of: job, of what, state, how far, asked."""
+        """Return the cells of the table: job, of what, state, how far, asked."""
         done, total = self.progress.get("done_s", 0.0), self.progress.get("duration_s")
         far = f"{min(done / total, 1):.0%}" if total else str(self.progress.get("said", ""))
         waits_for = self.progress.get("waits_for")
@@ -63,7 +63,7 @@ class JobRow:
 
 
 def list_jobs(connection: "Redis") -> list[JobRow]:
-    """Every job that is known, by when it was asked for."""
+    """List every job, in the order of the requests."""
     ids: dict[str, None] = {}
     for name in (RECORDINGS, UPKEEP):
         of = open_queue(name, connection)
@@ -74,7 +74,7 @@ def list_jobs(connection: "Redis") -> list[JobRow]:
             )
     found = []
     for identity in ids:
-        # something else's, in RQ's own pickle or in a state that RQ does not know
+        # a job of other software, pickled or in an unknown state
         with suppress(DeserializationError, ValueError):
             if (job := find_job(connection, identity)) is not None:
                 found.append(_to_row(job))
@@ -101,18 +101,16 @@ def _to_row(job: EarshotJob) -> JobRow:
 def cancel(
     connection: "Redis", identity: str, *, sleep: Callable[[float], None] = time.sleep
 ) -> str:
-    """Stop a job; the session that it was working for, if it is a recording.
+    """Cancel a job; return the session of a recording, else an empty text.
 
-    Waits until its worker has stopped it, or counts as dead. Raises BadInput if there is no such
+    Waits until its worker has stopped it or counts as dead. Raises BadInput if there is no such
     job, or if it has ended.
     """
     asked = False
     while True:
         job = find_job(connection, identity)
         if job is None:
-            raise BadInput(
-                f"there is no job {identity!r}: `earshot jobs list` shows those there are"
-            )
+            raise BadInput(f"there is no job {identity!r}: `earshot jobs list` shows the jobs")
         status = job.get_status(refresh=False)
         if asked and status in STOPPED:
             break

@@ -1,4 +1,4 @@
-"""Asking for a job from a command, and waiting for it."""
+"""Requesting a job and waiting for its end."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,7 +8,7 @@ import click
 from common.settings import Settings
 from ops.cli.jobs.job_state import JobState, watch
 from ops.cli.jobs.progress_bars import ProgressBars
-from ops.jobs.connection import reached
+from ops.jobs.connection import open_connection
 from ops.jobs.queues import Again, enqueue, make_job_id
 from ops.local.process_exit import INTERRUPTED
 
@@ -22,13 +22,12 @@ def request_and_wait(
     *,
     again: Again = "always",
 ) -> JobState:
-    """Have a job done, and say on stderr how far it is; how it ended.
+    """Request a job, print its progress to stderr, and return how it ended.
 
-    `what` tells the jobs of a kind apart: one that is asked for twice is done once; `again` as in
-    `enqueue`. Ends the process on Ctrl+C, with the job going on. Raises RedisUnusable and
-    BadSetting.
+    `what` identifies the work: a second request for the same work is no second job. `again` as in
+    `enqueue`. Ctrl+C ends the process, and the job goes on. Raises RedisUnusable and BadSetting.
     """
-    with reached(settings) as connection:
+    with open_connection(settings) as connection:
         identity = make_job_id(kind, *what)
         job, _ = enqueue(connection, settings.jobs, kind, identity, arguments, again=again)
         try:
@@ -39,7 +38,9 @@ def request_and_wait(
                     lambda identity, seen: bars.show(identity, seen.state, seen.progress),
                 )
         except KeyboardInterrupt:
-            click.echo(f"The job {job.id} goes on: `earshot jobs list` tells how far.", err=True)
+            click.echo(
+                f"The job {job.id} goes on: `earshot jobs list` shows its progress.", err=True
+            )
             raise SystemExit(INTERRUPTED) from None
     seen = ended[job.id]
     if not seen.done:

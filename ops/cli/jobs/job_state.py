@@ -1,4 +1,4 @@
-"""Following jobs from a terminal: as far as Redis tells, and patiently while it tells nothing."""
+"""The state of jobs, read again and again; waits while Redis is away."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ AWAY: Final = "Redis is away, the job goes on when it is back"
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """What is known of a job now; `progress` is what its process last told."""
+    """The state of a job; `progress` is the last report of its process."""
 
     state: str
     ended: bool = False
@@ -42,10 +42,10 @@ class JobState:
 
 
 def read_state(connection: "Redis", identity: str, kind: str) -> JobState:
-    """Raises RedisError while Redis is away."""
+    """Read the state of a job; raises RedisError while Redis is away."""
     job = find_job(connection, identity)
     if job is None:
-        return JobState("unknown", ended=True, error="it is not known (any more)")
+        return JobState("unknown", ended=True, error="there is no such job, or no longer")
     status = job.get_status(refresh=False)
     progress = job.meta.get("progress", {})
     words = WORDS.get(status, str(status.value))
@@ -67,13 +67,13 @@ def explain_held_up(progress: Mapping[str, Any]) -> str:
 
 
 def explain_failure(job: EarshotJob) -> str:
-    """Why a job failed, in a sentence: its own, or the last line of what RQ keeps."""
+    """Explain why a job failed: its own sentence, or the last line of RQ's traceback."""
     if isinstance(said := job.meta.get("error"), str):
         return said
     result = job.latest_result()
     kept = (result.exc_string if result is not None else None) or ""
     lines = [line for line in kept.splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "its process died as often as it was tried"
+    return lines[-1].strip() if lines else "its process died at every try"
 
 
 def watch(
@@ -83,9 +83,9 @@ def watch(
     *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, JobState]:
-    """Show each job (id -> kind) until all have ended; how they ended.
+    """Show each job (id -> kind) until all have ended; return how they ended.
 
-    Raises RedisError for what only a person can mend.
+    Raises RedisError for failures that only a person can fix.
     """
     ended: dict[str, JobState] = {}
     last: dict[str, JobState] = {}

@@ -1,4 +1,4 @@
-"""How far jobs are: bars on a terminal, a line per change of state elsewhere."""
+"""Progress of jobs: bars on a terminal, elsewhere one line per change."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -35,7 +35,7 @@ class ProgressBars(Closeable):
         self._held_up: set[str] = set()
 
     def show(self, key: str, state: str, progress: Mapping[str, Any]) -> None:
-        """`progress`: what the job told (`said`, or ops.jobs.transcribe.transcriber.Progress)."""
+        """Show a job's state; `progress` has `said` or the fields of the transcriber's Progress."""
         held_up = "" if progress.get("waits_for") else to_one_line(explain_held_up(progress))
         said = held_up or to_one_line(
             str(progress.get("waits_for") or progress.get("said") or state)

@@ -96,7 +96,7 @@ class DemoOutput:
         if self._as_json:
             click.echo(event.as_line())
             return
-        for line in self._conversation.lines(event):
+        for line in self._conversation.format(event):
             click.echo(line)
 
     def finish(self) -> None:

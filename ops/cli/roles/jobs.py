@@ -47,9 +47,9 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     from rich.text import Text
 
     from ops.cli.jobs.job_list import list_jobs
-    from ops.jobs.connection import reached
+    from ops.jobs.connection import open_connection
 
-    with reached(settings) as connection:
+    with open_connection(settings) as connection:
         jobs = list_jobs(connection)
     if as_json:
         for job in jobs:
@@ -84,9 +84,9 @@ def cancel_(ctx: click.Context, job: str) -> None:
     """Stop JOB, or take it out of the queue; it writes no file."""
     settings = load_settings_and_logs(ctx)
     from ops.cli.jobs.job_list import cancel
-    from ops.jobs.connection import reached
+    from ops.jobs.connection import open_connection
 
-    with reached(settings) as connection:
+    with open_connection(settings) as connection:
         session = cancel(connection, job)
     if session:
         asyncio.run(_forget(settings, session))

@@ -75,21 +75,21 @@ def command(ctx: click.Context, input_: str | None, realtime: bool) -> None:
         raise BadInput(
             "--realtime works only together with --input: a microphone is always real time"
         )
-    mute = _mute(settings)
-    source = _source(settings, input_, realtime, mute)
+    mute = _make_mute(settings)
+    source = _make_source(settings, input_, realtime, mute)
     logs.set_up(settings.log)
     run_role(
         lambda stop: _listen(settings, source, mute, signals, realtime or source.is_live, stop)
     )
 
 
-def _mute(settings: Settings) -> "Mute":
+def _make_mute(settings: Settings) -> "Mute":
     from producer.sources.mute import Mute
 
     return Mute(settings.listen.push_to_talk)
 
 
-def _source(settings: Settings, input_: str | None, realtime: bool, mute: "Mute") -> "Source":
+def _make_source(settings: Settings, input_: str | None, realtime: bool, mute: "Mute") -> "Source":
     frame_ms = settings.listen.frame_ms
     if input_ is None:
         from producer.microphone.microphone import Microphone

@@ -160,5 +160,5 @@ def _introduce(parts: Machine, folder: object, stand_in: bool) -> None:
 async def _print(parts: Machine) -> None:
     conversation = Conversation(sessions=True)
     async for received in Subscriber(parts.store, parts.link, deltas=False).events():
-        for line in conversation.lines(received.event):
+        for line in conversation.format(received.event):
             click.echo(line)

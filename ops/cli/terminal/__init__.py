@@ -1,1 +1,1 @@
-"""What a person reads and types on a terminal."""
+"""Terminal output and keys."""

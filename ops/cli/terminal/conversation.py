@@ -1,4 +1,4 @@
-"""Events as lines that a person reads: what `earshot tail` and `earshot demo` print."""
+"""Events as lines for people: what `earshot tail` and `earshot demo` print."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a conversation; `kind` is what colours go by."""
+    """One line of a conversation; `kind` decides its colour."""
 
     kind: Literal["user", "ai", "note", "error"]
     text: str
@@ -29,19 +29,19 @@ class Line:
 class Conversation:
     """Turns events into lines.
 
-    With `sessions` the session stands before each line; milliseconds since the end of speech stand
-    behind it.
+    Each line ends with the milliseconds since the end of speech; with `sessions` it begins with
+    the session.
     """
 
     def __init__(self, *, sessions: bool = False) -> None:
         self._sessions = sessions
 
-    def lines(self, event: Event) -> Iterator[str]:
-        """The lines for one event; none for what only programs need."""
-        return map(str, self.told(event))
+    def format(self, event: Event) -> Iterator[str]:
+        """Format an event as lines of text; none for events that only programs need."""
+        return map(str, self.make_lines(event))
 
-    def told(self, event: Event) -> Iterator[Line]:
-        """The same lines, for who shows them in colours."""
+    def make_lines(self, event: Event) -> Iterator[Line]:
+        """Yield the lines of an event, for output in colours."""
         match event:
             case Transcript(data=data):
                 yield self._line(event, "user", data.text, _describe_transcript_time(data.timings))
@@ -70,7 +70,7 @@ class Conversation:
                 return
 
     def draft(self, event: ReplyDelta, text: str) -> Line:
-        """The line of a reply in the making, of which `text` is there."""
+        """Return the line of an unfinished reply with `text` so far."""
         return self._line(event, "ai", text)
 
     def _line(
@@ -85,12 +85,12 @@ class Conversation:
 
 
 def to_one_line(text: str) -> str:
-    """Without what a terminal would obey: it may come from anybody's model or client."""
+    """Replace control characters and line ends: the text may come from any model or client."""
     return " ".join(CONTROL.sub(" ", text).split())
 
 
 def _describe_transcript_time(timings: Timings) -> str:
-    # what was transcribed early is shown when the silence has confirmed it
+    # an early transcript appears only when the silence has confirmed it
     known = [time for time in (timings.transcribed, timings.committed) if time is not None]
     shown = max(known) if timings.transcribed is not None else None
     return "" if shown is None else f"transcript {shown:.0f} ms"

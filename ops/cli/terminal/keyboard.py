@@ -1,4 +1,4 @@
-"""Single keys from a terminal, while it is ours to read."""
+"""Single key presses from the terminal, while this process may read it."""
 
 import asyncio
 import os
@@ -9,17 +9,16 @@ from typing import Any, Final
 from ops.local.process_exit import restore_on_exit
 
 _LOOK_EVERY_S: Final = 0.5
-"""How soon it is noticed that a shell has given the terminal to us, or to another job."""
+"""How often to check whether the shell gave the terminal to us or to another job."""
 
 
 @contextmanager
 def read_keys(pressed: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Calls `pressed` in the event loop with each key; yields what tells whether there is a
-    keyboard now.
+    """Call `pressed` in the event loop with each key; yield a function: is there a keyboard now?
 
-    It is the terminal of our session, whatever stdin and stderr are. There is none for a service,
-    while the process runs in its shell's background (reading there would stop it), and on systems
-    without termios. Ctrl+C stays a signal. The terminal is set back at the end.
+    It reads the terminal of our session, whatever stdin and stderr are. A service has no keyboard,
+    nor has a process in the background of its shell (reading would stop it), nor a system without
+    termios. Ctrl+C stays a signal. The terminal is restored at the end.
     """
     try:
         import termios
@@ -55,15 +54,17 @@ class _Keyboard:
         self.is_ours = False
 
     def check(self) -> None:
-        """Take the terminal if it has become ours, let go of it if it is no longer."""
+        """Take the terminal if it is ours now; release it if it no longer is."""
         if not self._in_foreground():
             self._release()
-        elif not (self.is_ours and self._is_by_keys()):  # after Ctrl+Z and `fg` it is by lines
+        elif not (
+            self.is_ours and self._is_by_keys()
+        ):  # after Ctrl+Z and `fg` the shell has set it back
             self._take()
         self._next = self._loop.call_later(_LOOK_EVERY_S, self.check)
 
     def restore(self) -> None:
-        """Set the terminal back."""
+        """Restore the terminal."""
         if self._next is not None:
             self._next.cancel()
         if self.is_ours and self._in_foreground():
@@ -85,10 +86,10 @@ class _Keyboard:
 
     def _take(self) -> None:
         try:
-            # as it was at first: later on it may be our own doing
+            # the first state: a later one may be our own
             self._before = self._before or self._termios.tcgetattr(self._terminal)
-            # now: what is still to be printed may be held up for long, by Ctrl+S; and what was
-            # typed before was not meant for us
+            # TCSANOW: Ctrl+S may block pending output for long. TCIFLUSH: earlier keys were not
+            # meant for us.
             self._tty.setcbreak(self._terminal, self._termios.TCSANOW)
             self._termios.tcflush(self._terminal, self._termios.TCIFLUSH)
         except self._termios.error:  # it was closed
@@ -106,11 +107,11 @@ class _Keyboard:
             return
         try:
             read = os.read(self._terminal, 64)
-        except BlockingIOError:  # the shell has read it while we were stopped
+        except BlockingIOError:  # the shell read it while we were stopped
             return
         except OSError:
             read = b""
-        if not read:  # the terminal has gone
+        if not read:  # the terminal is gone
             self._release()
         for key in read.decode("utf-8", "ignore"):
             self._pressed(key)

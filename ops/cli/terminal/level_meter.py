@@ -22,15 +22,17 @@ _PRINTED_S: Final = 1.0
 
 
 def show_level(source: Source, seconds: float, settings: LogSettings) -> None:
-    """Shows the source's level for so many seconds of its audio, or until it ends: as a moving bar
-    on a terminal, otherwise as a line a second. Warnings are logged above it."""
+    """Show the source's level for so many seconds of audio, or until it ends.
+
+    On a terminal it is a moving bar with warnings above it, elsewhere one line per second.
+    """
     console = Console()
     if not console.is_terminal:
         for audio in _chunks(source, seconds, _PRINTED_S):
             click.echo(f"{rms_dbfs(audio):.0f} dB, peak {peak_dbfs(audio):.0f} dB")
         return
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        logs.set_up(settings)  # anew: stderr is now what prints above the meter
+        logs.set_up(settings)  # again: stderr now prints above the meter
         for audio in _chunks(source, seconds, _SHOWN_S):
             line = Text(f"{source.name}  ").append_text(draw_meter(rms_dbfs(audio)))
             live.update(line.append(f"  peak {peak_dbfs(audio):.0f} dB"), refresh=True)
@@ -38,7 +40,7 @@ def show_level(source: Source, seconds: float, settings: LogSettings) -> None:
 
 
 def _chunks(source: Source, seconds: float, length_s: float) -> Iterator[NDArray[np.int16]]:
-    """The source's audio in pieces of about `length_s`."""
+    """Yield the source's audio in pieces of about `length_s`."""
     frames: list[NDArray[np.int16]] = []
     gathered = passed = 0
     for frame in source:

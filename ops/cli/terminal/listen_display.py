@@ -1,4 +1,4 @@
-"""What a person sees of `earshot listen`, and the ways to mute it."""
+"""What `earshot listen` shows, and the ways to mute it."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ MUTE_KEYS: Final = ("m", "M", " ")
 
 
 class ListenDisplay:
-    """One run of the producer, to look at and to mute."""
+    """Shows one run of the producer, and mutes it."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class ListenDisplay:
         self._shipper = shipper
 
     def state(self) -> ListenState:
-        """What there is to see now."""
+        """Return what to show now."""
         return ListenState(
             level_dbfs=self._source.level_dbfs,
             speaking_s=self._speaking.seconds,
@@ -60,11 +60,10 @@ class ListenDisplay:
     def show(
         self, settings: LogSettings, signals: MuteSignal, *, reads_stdin: bool
     ) -> Iterator[None]:
-        """SIGUSR1 mutes, and m and space do in the foreground of a terminal; where stderr is one,
-        there is the live line.
+        """Let SIGUSR1, m and space mute; show the live line if stderr is a terminal.
 
-        `reads_stdin` says that stdin is the audio: then the terminal is looked for beside it.
-        Whoever has given another stdin does not expect that keys are read.
+        `reads_stdin`: stdin is the audio, so keys are read from the terminal itself. With any other
+        redirected stdin, nobody expects keys to be read.
         """
         with ExitStack() as stack:
             stack.enter_context(signals.forward_to(self._mute.toggle))

@@ -1,4 +1,4 @@
-"""The one line that `earshot listen` keeps up to date on a terminal."""
+"""The status line of `earshot listen` on a terminal."""
 
 import os
 import sys
@@ -21,15 +21,15 @@ from ops.local.process_exit import restore_on_exit
 REDRAWN_HZ: Final = 10
 
 WIDE: Final = 72
-"""Columns for the whole line."""
+"""Columns that the whole line needs."""
 SPEAKING: Final = len("  speaking 12.3s")
 NUMBER: Final = len("  -60 dB")
-"""What follows the bar of the meter."""
+"""Columns after the bar of the meter."""
 
 SHOWN_IN_LINE: Final = frozenset(
     {"listening", "muted", "unmuted", "utterance_heard", "utterance_sent"}
 )
-"""The ordinary log lines that say what the line shows anyway."""
+"""Log events that repeat what the line shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +38,18 @@ class ListenState:
 
     level_dbfs: float
     speaking_s: float | None
-    """None: nobody speaks."""
+    """None if nobody speaks."""
     sent: int
     waiting: int
     """Utterances in the outbox."""
     is_muted: bool
     has_keys: bool
     trouble: str = ""
-    """What keeps it from hearing or from sending, in two words; empty: nothing does."""
+    """Why it cannot hear or send, in two words; empty if it can."""
 
 
 def render(state: ListenState, columns: int = 80) -> Text:
-    """The line; where there is little room its words are worth more than its bar."""
+    """Render the line; if there is little room, the bar gets shorter first."""
     words = Text()
     if state.is_muted:
         words.append("  muted", style="bold red")
@@ -60,7 +60,7 @@ def render(state: ListenState, columns: int = 80) -> Text:
     if state.trouble:
         words.append(f"  {state.trouble}", style="bold yellow")
     elif columns >= WIDE:
-        words.pad_right(SPEAKING - len(words))  # so that nothing moves when somebody speaks
+        words.pad_right(SPEAKING - len(words))  # nothing moves when somebody begins to speak
     words.append(f"  sent {state.sent}  waiting {state.waiting}")
     if state.has_keys:
         words.append(f"   m: {'unmute' if state.is_muted else 'mute'}", style="dim")
@@ -71,17 +71,18 @@ def render(state: ListenState, columns: int = 80) -> Text:
 
 
 def is_live_terminal(settings: LogSettings) -> bool:
-    """Whether a person watches: stderr is a terminal that can redraw a line, and logs are for
-    people."""
+    """Tell whether stderr is a terminal that can redraw a line, and logs are for people."""
     console = Console(stderr=True)
-    # not console.is_terminal: FORCE_COLOR makes one of a file
+    # not console.is_terminal: FORCE_COLOR turns a file into a terminal
     return settings.format != "json" and sys.stderr.isatty() and not console.is_dumb_terminal
 
 
 @contextmanager
 def live_line(settings: LogSettings, state: Callable[[], ListenState]) -> Iterator[None]:
-    """Shows the line on stderr, log lines above it, until left; at the level `info` those
-    that say what is IN_THE_LINE are left out."""
+    """Show the line on stderr, with log lines above it, until the context ends.
+
+    At log level `info`, the events of SHOWN_IN_LINE are not logged.
+    """
     console = Console(stderr=True)
     live = Live(
         console=console,
@@ -93,7 +94,7 @@ def live_line(settings: LogSettings, state: Callable[[], ListenState]) -> Iterat
     terminal = console.file
     try:
         with live, restore_on_exit(lambda: _show_cursor(terminal)):
-            logs.set_up(settings)  # anew: stderr is now what prints above the line
+            logs.set_up(settings)  # again: stderr now prints above the line
             if settings.level == "info":
                 structlog.configure(
                     processors=[_drop_shown_events, *structlog.get_config()["processors"]]
@@ -104,7 +105,7 @@ def live_line(settings: LogSettings, state: Callable[[], ListenState]) -> Iterat
 
 
 def _show_cursor(terminal: IO[str]) -> None:
-    # past the console, whose lock may be held; below the line, which stays where it is
+    # not by way of the console, whose lock may be held; the line itself stays above
     os.write(terminal.fileno(), b"\r\n\x1b[?25h")
 
 

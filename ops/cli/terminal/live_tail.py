@@ -1,4 +1,4 @@
-"""A conversation on a terminal: in colours, with the replies in the making below it, in place."""
+"""A conversation on a terminal: in colours, with unfinished replies growing below it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +14,10 @@ from ops.cli.terminal.conversation import LABELS, Conversation, Line
 
 REDRAWN_HZ: Final = 10
 DRAFTS: Final = 8
-"""Replies in the making that are shown: more of them nobody can read."""
+"""Unfinished replies that are shown; nobody can read more."""
 
 DRAFT_LINES: Final = 4
-"""Of a long one its end."""
+"""Lines of an unfinished reply; of a long one, the end."""
 
 STYLES: Final = {"user": "bold cyan", "ai": "bold magenta", "note": "dim", "error": "red"}
 SESSION_COLOURS: Final = (
@@ -31,10 +31,10 @@ SESSION_COLOURS: Final = (
 
 
 def add_colours(line: Line) -> Text:
-    """A line, the same words as without colours."""
+    """Return the line with colours; the words stay the same."""
     text = Text()
     if line.session:
-        # the same one each time, in every process
+        # a session has the same colour in every process
         colour = SESSION_COLOURS[sum(line.session.encode()) % len(SESSION_COLOURS)]
         text.append(f"[{line.session}] ", style=colour)
     text.append(LABELS[line.kind], style=STYLES[line.kind])
@@ -45,7 +45,7 @@ def add_colours(line: Line) -> Text:
 
 
 class LiveTail:
-    """What one terminal shows."""
+    """Prints events on one terminal."""
 
     def __init__(self, console: Console, conversation: Conversation) -> None:
         self._console = console
@@ -53,20 +53,20 @@ class LiveTail:
         self._drafts: dict[TurnKey, ReplyDelta] = {}
 
     @contextmanager
-    def shown(self) -> Iterator[None]:
-        """While replies in the making are shown."""
+    def show(self) -> Iterator[None]:
+        """Show unfinished replies until the context ends."""
         with Live(
             console=self._console,
             refresh_per_second=REDRAWN_HZ,
             transient=True,
-            # what is logged goes above it, if it goes to the same terminal
+            # logs go above, if they go to the same terminal
             redirect_stderr=Console(stderr=True).is_terminal,
             redirect_stdout=False,
             get_renderable=self.drafts,
         ):
             yield
 
-    def tell(self, event: Event) -> None:
+    def add(self, event: Event) -> None:
         """Show an event."""
         turn = event.key
         if isinstance(event, ReplyDelta):
@@ -74,11 +74,11 @@ class LiveTail:
             return
         if isinstance(event, Ending):
             self._drafts.pop(turn, None)
-        for line in self._conversation.told(event):
+        for line in self._conversation.make_lines(event):
             self._console.print(add_colours(line), soft_wrap=True)
 
     def drafts(self) -> Group:
-        """The replies in the making, the newest last."""
+        """Render the unfinished replies, the newest last."""
         shown = []
         for draft in list(self._drafts.values())[-DRAFTS:]:
             text = draft.data.text[-self._room :]
@@ -89,5 +89,5 @@ class LiveTail:
 
     @property
     def _room(self) -> int:
-        """Characters of a draft that fit."""
+        """How many characters of an unfinished reply fit."""
         return DRAFT_LINES * max(20, self._console.width - 40)

@@ -8,13 +8,13 @@ WIDTH: Final = 24
 QUIETEST_DBFS: Final = -60.0
 """The bar's left end: a quiet room."""
 LOUD_DBFS: Final = -6.0
-"""From here on it is red: the next loud word may clip."""
+"""From here the bar is red: the next loud word may clip."""
 GOOD_DBFS: Final = -40.0
-"""From here on it is green: a voice that a detector hears well."""
+"""From here the bar is green: detectors hear such a voice well."""
 
 
 def draw_meter(level_dbfs: float, width: int = WIDTH) -> Text:
-    """The level in dB of full scale as a bar of `width` characters and a number."""
+    """Draw the level (dB of full scale) as a bar of `width` characters and a number."""
     share = (level_dbfs - QUIETEST_DBFS) / -QUIETEST_DBFS
     filled = round(width * min(max(share, 0.0), 1.0))
     color = "red" if level_dbfs >= LOUD_DBFS else "green" if level_dbfs >= GOOD_DBFS else "yellow"

@@ -1,4 +1,4 @@
-"""SIGUSR1 mutes, from the first moment on: before there is anything to mute it would be deadly."""
+"""SIGUSR1 mutes, from the first moment: unhandled, it would end the process."""
 
 import asyncio
 import signal
@@ -10,7 +10,7 @@ _NUMBER: Final = getattr(signal, "SIGUSR1", None)  # None on Windows
 
 
 class MuteSignal:
-    """Counts the signals from its making on, until `forward_to` has somebody to tell them to."""
+    """Counts the signals until `forward_to` says what they toggle."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -19,7 +19,7 @@ class MuteSignal:
 
     @contextmanager
     def forward_to(self, toggle: Callable[[], None]) -> Iterator[None]:
-        """Calls `toggle` in the event loop for each signal, those that came before included."""
+        """Call `toggle` in the event loop for each signal, earlier ones included."""
         if _NUMBER is None:
             yield
             return
@@ -31,7 +31,7 @@ class MuteSignal:
             yield
         finally:
             loop.remove_signal_handler(_NUMBER)
-            signal.signal(_NUMBER, signal.SIG_IGN)  # nothing is heard any more
+            signal.signal(_NUMBER, signal.SIG_IGN)  # nothing listens any more
 
     def _count_signal(self, _number: int, _frame: Any) -> None:
         self._count += 1

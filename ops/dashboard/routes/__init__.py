@@ -1,1 +1,1 @@
-"""The HTTP routes of the dashboard, a module for each part of the page."""
+"""The HTTP routes of the dashboard: one module for each part of the page."""

@@ -1,4 +1,4 @@
-"""What was said and answered: the last day on request, and everything new as it happens."""
+"""Conversations: the last day on request, and new events as they happen."""
 
 import asyncio
 import json
@@ -18,13 +18,13 @@ from ops.dashboard.state.cursors import Cursors, decode
 from ops.dashboard.state.feed import Feed, matches
 
 CAUGHT_UP_S: Final = 3.0
-"""How long a visitor waits in silence for the past to be read, before being told."""
+"""How long a visitor waits for the past to be read before an answer says so."""
 
 PING_S: Final = 5
-"""How often a quiet stream says that it lives: pages take three times that for its end."""
+"""How often a quiet stream sends a ping; after three missed pings a page reconnects."""
 
 SLOWEST_SEND_S: Final = 30.0
-"""A page that takes nothing for so long is gone, or will come back."""
+"""A page that reads nothing for so long is disconnected; it comes back if it still exists."""
 
 TURNS: Final = 50
 FOUND: Final = 50
@@ -49,7 +49,7 @@ class Conversations:
         ]
 
     async def overview(self, request: Request) -> Response:
-        """What a visitor sees first, and the event id from which `/events` goes on."""
+        """Return what a visitor sees first, and the event id from which `/events` continues."""
         if refusal := await self._refuse_while_reading():
             return refusal
         chronicle = self._feed.chronicle
@@ -62,24 +62,24 @@ class Conversations:
         )
 
     async def session(self, request: Request) -> Response:
-        """Events of a session's newest turns."""
+        """Return the events of a session's newest turns."""
         if refusal := await self._refuse_while_reading():
             return refusal
         session = check_session_id(request.path_params["session"])
         return _with_events(self._feed.chronicle.session(session, limit=TURNS))
 
     async def search(self, request: Request) -> Response:
-        """Events of the newest turns that hold the words `q`, in what was said or answered."""
+        """Return the events of the newest turns whose speech or reply contains `q`."""
         if refusal := await self._refuse_while_reading():
             return refusal
         words = request.query_params.get("q", "").strip()[:SEARCH_MAX]
         return _with_events(self._feed.chronicle.search(words, FOUND) if words else [])
 
     async def events(self, request: Request) -> Response:
-        """Server-sent events: each is one event of the results, its id the place to resume from.
+        """Stream results as server-sent events; the id of each is the place to resume from.
 
-        It begins behind `Last-Event-ID` (or `?after=`), else with what is new. `?session=` leaves
-        out the others, `?deltas=0` replies in the making.
+        Begins after `Last-Event-ID` (or `?after=`), else with new events. `?session=` selects one
+        session; `?deltas=0` leaves out pieces of replies.
         """
         session = request.query_params.get("session")
         if session is not None:
@@ -96,7 +96,7 @@ class Conversations:
         )
 
     def _requested_cursors(self, request: Request) -> Cursors | None:
-        # what the browser adds to a connection made anew is later than the address says
+        # on a reconnect the header is newer than the address
         word = request.headers.get("last-event-id") or request.query_params.get("after")
         return decode(word, self._store) if word else None
 
@@ -110,17 +110,19 @@ class Conversations:
                     yield ServerSentEvent(told.line, id=told.id, sep="\n")
 
     async def _refuse_while_reading(self) -> Response | None:
-        """The answer while the past is not known yet."""
+        """Return the answer while the past is still being read; None when it is there."""
         with suppress(TimeoutError):
             async with asyncio.timeout(CAUGHT_UP_S):
                 await self._feed.caught_up.wait()
         if self._feed.caught_up.is_set():
             return None
-        return JSONResponse({"error": self._link.why or "the last day is being read"}, 503)
+        return JSONResponse(
+            {"error": self._link.why or "the dashboard is still reading the last day"}, 503
+        )
 
 
 def _with_events(lines: Sequence[str], **fields: Any) -> Response:
-    """JSON with `events`, which are JSON already."""
+    """Make a JSON answer with `events`, which are JSON texts already."""
     head = json.dumps(fields)[:-1]
     body = f'{head}{", " if fields else ""}"events": [{",".join(lines)}]}}'
     return Response(body, media_type="application/json")

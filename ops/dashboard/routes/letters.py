@@ -1,4 +1,4 @@
-"""The dead letters: to be read, listened to, sent again and let go of."""
+"""Dead letters: list, listen, replay, drop."""
 
 import asyncio
 import io
@@ -19,7 +19,7 @@ from common.status.dead_letters import DeadLetter, find_dead_letter, read_latest
 from ops.queries.dead_letters import drop_letter, replay_letter
 
 PAGE: Final = 20
-"""Letters at a time: they carry their audio through this process."""
+"""Letters in one answer: their audio passes through this process."""
 
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -41,23 +41,23 @@ class Letters:
         ]
 
     async def list(self, request: Request) -> Response:
-        """The newest; `?before=LETTER` for those before one."""
+        """Return the newest letters; with `?before=LETTER`, those before it."""
         letters = await read_latest_letters(self._store, request.query_params.get("before"), PAGE)
         shown = [letter.summary() | {"shard": letter.shard.number} for letter in letters]
         return JSONResponse({"letters": shown, "more": len(letters) == PAGE})
 
     async def audio(self, request: Request) -> Response:
-        """Its audio as WAV."""
+        """Return a letter's audio as WAV."""
         letter = await self._letter(request)
         wav = await asyncio.to_thread(self._wav, letter)
         return Response(wav, media_type="audio/wav")
 
     async def replay(self, request: Request) -> Response:
-        """Send it again."""
+        """Replay a letter."""
         return _done(await replay_letter(self._store, await self._letter(request)))
 
     async def drop(self, request: Request) -> Response:
-        """Let go of it."""
+        """Drop a letter."""
         return _done(await drop_letter(self._store, await self._letter(request)))
 
     async def _letter(self, request: Request) -> DeadLetter:
@@ -71,11 +71,11 @@ class Letters:
         return target.getvalue()
 
     def _explain_redis_errors(self, answer: Answer) -> Answer:
-        """A sentence in place of an error of Redis."""
+        """Answer an error of Redis with a sentence."""
 
         async def answering(request: Request) -> Response:
             try:
-                # past the link: what a viewer may not do is no sign that Redis is away
+                # not by way of the link: a missing right is no sign that Redis is away
                 return await answer(request)
             except Exception as error:
                 if is_unusable(error):

@@ -1,4 +1,4 @@
-"""The pipeline: what waits, who works on what, how fast, and what is wrong."""
+"""The pipeline: what waits, which workers run, how fast, and what is wrong."""
 
 import asyncio
 import time
@@ -19,11 +19,11 @@ from ops.dashboard.state.feed import Feed
 from ops.dashboard.state.rates import Rates
 
 FRESH_S: Final = 1.0
-"""However many pages look, Redis is asked once in this time."""
+"""Redis is asked once in this time, however many pages are open."""
 
 
 class Pipeline:
-    """The routes that show how the workers are."""
+    """The routes that show the state of queues and workers."""
 
     def __init__(self, store: Store, link: Link, feed: Feed, rates: Rates) -> None:
         self._store = store

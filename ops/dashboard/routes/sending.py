@@ -1,4 +1,4 @@
-"""Recordings and microphones that visitors send from the page."""
+"""Audio that visitors send from the page: recordings and microphones."""
 
 import asyncio
 import json
@@ -25,7 +25,7 @@ NAME_MAX: Final = 200
 
 
 class Sending:
-    """The routes of what is sent. `max_mb` (2^20 bytes): the largest recording that is taken."""
+    """The routes for sending audio; `max_mb` (2^20 bytes) is the largest accepted recording."""
 
     def __init__(self, producing: VisitorProducers, *, max_mb: float) -> None:
         self._producing = producing
@@ -39,7 +39,7 @@ class Sending:
         ]
 
     async def record(self, request: Request) -> Response:
-        """An audio file as the body, `?name=` as its name; answers with the session it becomes."""
+        """Take an audio file as the body and `?name=` as its name; answer with its session."""
         self._producing.check_room()
         with ExitStack() as stack:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="earshot-upload-")))
@@ -47,11 +47,11 @@ class Sending:
             try:
                 await self._receive(request, path)
             except ClientDisconnect:
-                return Response(status_code=400)  # which nobody waits for any more
+                return Response(status_code=400)  # nobody reads it any more
             source = AudioFileSource(path, self._producing.frame_ms)
             try:
                 with source:
-                    pass  # refuses what is no audio, while the visitor waits
+                    pass  # refuses a file that is no audio while the visitor waits
             except BadInput as error:
                 raise BadInput(str(error).replace(f"{folder}/", "")) from None
             session = new_session()
@@ -66,17 +66,19 @@ class Sending:
                 left -= len(chunk)
                 if left < 0:
                     raise BadInput(
-                        f"the recording has more than {self._max_mb:g} MB, which is what"
-                        " EARSHOT_DASHBOARD__UPLOAD_MAX_MB allows: send it in parts"
+                        f"the recording is larger than {self._max_mb:g} MB, the limit in"
+                        " EARSHOT_DASHBOARD__UPLOAD_MAX_MB: send it in parts"
                     )
                 await asyncio.to_thread(file.write, chunk)
 
     async def progress(self, request: Request) -> Response:
-        """How far a recording has come: `heard_s` of `duration_s`, whether it is `over`, and `why`
-        if it went wrong."""
+        """Return a recording's progress.
+
+        `heard_s` of `duration_s` (s), whether it is `over`, and `why` it failed, if it did.
+        """
         production = self._producing.find(request.path_params["session"])
         if production is None:
-            raise BadInput("this dashboard knows no such recording (any more)")
+            raise BadInput("this dashboard has no such recording, or no longer")
         source = production.source
         return JSONResponse(
             {
@@ -88,8 +90,10 @@ class Sending:
         )
 
     async def speak(self, socket: WebSocket) -> None:
-        """s16le at 16 kHz mono in binary messages, until the page leaves. The first answer names
-        the session: the one that was asked for, if it is free."""
+        """Take s16le at 16 kHz, mono, in binary messages, until the page disconnects.
+
+        The first answer names the session: the requested one, if it is free.
+        """
         await socket.accept()
         source = BrowserMicrophone(self._producing.frame_ms)
         try:
@@ -102,7 +106,7 @@ class Sending:
             await _tell(socket, session=session)
             while True:
                 source.push(await socket.receive_bytes())
-        except (WebSocketDisconnect, KeyError):  # KeyError: a text, which nobody sends
+        except (WebSocketDisconnect, KeyError):  # KeyError: a text message, which no page sends
             pass
         finally:
             source.finish()
@@ -111,7 +115,7 @@ class Sending:
         session = wanted if SESSION.fullmatch(wanted) else new_session()
         before = self._producing.find(session)
         if before is not None and not before.is_over:
-            session = new_session()  # what was said before is still on its way
+            session = new_session()  # its earlier speech is still being sent
         self._producing.begin(source, session, over=lambda: None)
         return session
 
@@ -121,6 +125,6 @@ async def _tell(socket: WebSocket, **values: Any) -> None:
 
 
 def _file_name(name: str) -> str:
-    """The visitor's name for a file, as a name of a file here."""
+    """Turn the visitor's name for a file into a safe file name."""
     safe = clean_source_name(name).replace("/", "_").lstrip(".")
     return safe.encode()[-NAME_MAX:].decode(errors="ignore") or "recording"

@@ -1,1 +1,1 @@
-"""What the dashboard remembers: one subscriber for all pages."""
+"""What the dashboard remembers, kept by one subscriber for all pages."""

@@ -1,4 +1,4 @@
-"""The last day of conversations, for visitors who come late: events by session and turn."""
+"""The last day of conversations: events by session and turn."""
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
@@ -9,31 +9,31 @@ from common.events import Ending, Event, Reply, ReplyDelta, Transcript, TurnKey
 from common.results.reply_draft import extend_draft
 
 OVERVIEW_TURNS: Final = 60
-"""The newest turns over all sessions that an overview has: about three screens of them."""
+"""Newest turns of all sessions in an overview: about three screens."""
 
 
 @dataclass(slots=True)
 class Turn:
-    """One turn: its events as JSON, as far as they have come."""
+    """One turn: its events so far, as JSON."""
 
     key: TurnKey
     at: int
     lines: list[str] = field(default_factory=list)
     words: str = ""
-    """What was said and answered, case folded, to search in."""
+    """Speech and reply, case folded, for the search."""
     draft: ReplyDelta | None = None
-    """The reply in the making: all of its pieces as one."""
+    """The unfinished reply: all of its pieces as one."""
     is_over: bool = False
 
-    def told(self) -> Iterator[str]:
-        """Its events, those of a reply in the making as one `reply.delta` that holds all of it."""
+    def all_lines(self) -> Iterator[str]:
+        """Yield its events; the pieces of an unfinished reply become one `reply.delta`."""
         yield from self.lines
         if self.draft is not None:
             yield self.draft.as_line()
 
 
 class Chronicle:
-    """What happened since `history_ms` ago, and no more than `max_turns` turns of it.
+    """The turns of the last `history_ms`, at most `max_turns` of them.
 
     Times are ms of the Redis server's clock.
     """
@@ -41,12 +41,12 @@ class Chronicle:
     def __init__(self, *, history_ms: int, max_turns: int) -> None:
         self._history_ms = history_ms
         self._max_turns = max_turns
-        self._turns: OrderedDict[TurnKey, Turn] = OrderedDict()  # by when they were first heard of
+        self._turns: OrderedDict[TurnKey, Turn] = OrderedDict()  # in the order of their first event
         self._sessions: dict[str, dict[TurnKey, Turn]] = {}
         self._open: dict[TurnKey, Turn] = {}
 
     def add(self, event: Event, line: str) -> None:
-        """Note an event; `line` is its JSON. A piece of a reply counts only while it is made."""
+        """Add an event; `line` is its JSON. Late pieces of a finished reply are ignored."""
         key = event.key
         turn = self._turns.get(key)
         if isinstance(event, ReplyDelta):
@@ -67,7 +67,7 @@ class Chronicle:
         turns = self._sessions.setdefault(key[0], {})
         last = next(reversed(turns), None)
         if last is not None and last[1] < key[1]:
-            # a session that began anew never ends what it had left open
+            # a session that began again never finishes its earlier turns
             for other in turns:
                 self._open.pop(other, None)
         turns[key] = turn
@@ -75,7 +75,7 @@ class Chronicle:
         return turn
 
     def prune(self, now_ms: int) -> None:
-        """Let go of what is too old, or too much."""
+        """Drop turns that are too old or too many."""
         while self._turns:
             oldest = next(iter(self._turns.values()))
             if oldest.at >= now_ms - self._history_ms and len(self._turns) <= self._max_turns:
@@ -88,24 +88,26 @@ class Chronicle:
                 del self._sessions[oldest.key[0]]
 
     def sessions(self) -> dict[str, int]:
-        """Every session with the number of its turns."""
+        """Return every session with the number of its turns."""
         return {session: len(turns) for session, turns in self._sessions.items()}
 
     def overview(self) -> list[str]:
-        """Events of what a visitor sees first: each session's last turn, what is unfinished, and
-        the newest turns of all."""
+        """Return the events that a visitor sees first.
+
+        They are those of each session's last turn, of unfinished turns, and of the newest turns.
+        """
         chosen = {next(reversed(turns)): None for turns in self._sessions.values()}
         chosen |= dict.fromkeys(self._open)
         for key, _ in zip(reversed(self._turns), range(OVERVIEW_TURNS), strict=False):
             chosen[key] = None
-        return self._told(self._turns[key] for key in self._turns if key in chosen)
+        return self._lines_of(self._turns[key] for key in self._turns if key in chosen)
 
     def session(self, session: str, *, limit: int) -> list[str]:
-        """Events of a session's newest turns."""
-        return self._told(list(self._sessions.get(session, {}).values())[-limit:])
+        """Return the events of a session's newest turns."""
+        return self._lines_of(list(self._sessions.get(session, {}).values())[-limit:])
 
     def search(self, words: str, limit: int) -> list[str]:
-        """Events of the newest turns in which `words` were said or answered, oldest first."""
+        """Return the events of the newest turns that contain `words`, oldest first."""
         wanted = words.casefold()
         found: list[Turn] = []
         for turn in reversed(self._turns.values()):
@@ -113,7 +115,7 @@ class Chronicle:
                 found.append(turn)
                 if len(found) >= limit:
                     break
-        return self._told(reversed(found))
+        return self._lines_of(reversed(found))
 
-    def _told(self, turns: Iterable[Turn]) -> list[str]:
-        return [line for turn in turns for line in turn.told()]
+    def _lines_of(self, turns: Iterable[Turn]) -> list[str]:
+        return [line for turn in turns for line in turn.all_lines()]

@@ -1,7 +1,7 @@
-"""One subscriber for all pages: it keeps the chronicle, and every page gets its events from here.
+"""One subscriber for all pages: it fills the chronicle and sends events to every page.
 
-A page that cannot keep up is cut off; it comes back with the id of the last event that it had, and
-what it missed is read from the streams.
+A page that cannot keep up is disconnected. It comes back with the id of its last event, and gets
+what it missed from the streams.
 """
 
 import asyncio
@@ -22,14 +22,14 @@ from ops.dashboard.state.chronicle import Chronicle
 from ops.dashboard.state.cursors import Cursors, encode, is_before
 
 QUEUE: Final = 2_000
-"""Events that a page may be behind: ten seconds of 200 a second."""
+"""Events that a page may be behind: 10 s at 200 events a second."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class FeedEvent:
-    """An event for pages: `id` is the place in all streams behind it, `line` its JSON."""
+    """An event for pages: `id` is the place after it in all streams, `line` its JSON."""
 
     event: Event
     stream: str
@@ -39,17 +39,17 @@ class FeedEvent:
 
 
 class _Page:
-    """A page's queue; None in it says that the page is cut off."""
+    """A page's queue; None in it disconnects the page."""
 
     def __init__(self) -> None:
         self.queue: asyncio.Queue[FeedEvent | None] = asyncio.Queue(QUEUE + 1)
 
-    def give(self, told: FeedEvent) -> bool:
-        """Whether the page kept up."""
+    def put(self, event: FeedEvent) -> bool:
+        """Queue an event; return False and disconnect the page if it is too far behind."""
         if self.queue.qsize() >= QUEUE:
             self.cut()
             return False
-        self.queue.put_nowait(told)
+        self.queue.put_nowait(event)
         return True
 
     def cut(self) -> None:
@@ -59,9 +59,9 @@ class _Page:
 
 
 class Feed:
-    """Follows the results. `note` is told each event once, for whoever counts them.
+    """Follows the results; calls `note` once with each event.
 
-    `history_s` seconds of the past are read first; `caught_up` is set when that is done.
+    It reads `history_s` seconds of the past first, and then sets `caught_up`.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Feed:
 
     @property
     def now_ms(self) -> int:
-        """The Redis server's clock, as far as this process knows it."""
+        """The Redis server's clock (ms), as this process estimates it."""
         return round(1000 * time.monotonic() + self._offset_ms)
 
     @property
@@ -95,7 +95,7 @@ class Feed:
         return encode(self.cursors, self._store)
 
     async def run(self) -> None:
-        """Until cancelled; outlasts every absence of Redis."""
+        """Run until cancelled; waits while Redis is away."""
         redis: Any = self._store.redis
         seconds, micros = await self._link.retry_until_answered(redis.time)
         self._offset_ms = seconds * 1000 + micros / 1000 - 1000 * time.monotonic()
@@ -115,7 +115,7 @@ class Feed:
     def _take(self, received: Received) -> None:
         event, stream, entry = received.event, received.stream, received.entry
         if is_before(entry, self.cursors.get(stream, "0-0")):
-            # the server went back in time: every page asks anew from where the server is
+            # Redis lost its latest data: every page starts again from where Redis is
             log.warning("pages_cut_off", why="the server went back in time")
             self._cut_all()
         self.cursors[stream] = entry
@@ -123,12 +123,12 @@ class Feed:
         self.chronicle.add(event, line)
         self._note(event)
         told = FeedEvent(event, stream, entry, line)
-        for page in [page for page in self._pages if not page.give(told)]:
+        for page in [page for page in self._pages if not page.put(told)]:
             log.info("page_cut_off", why="it cannot keep up", behind=QUEUE)
             self._pages.discard(page)
 
     async def events(self, cursors: Cursors | None) -> AsyncGenerator[FeedEvent, None]:
-        """Every event behind `cursors` (None: behind the latest one), until the page is cut off."""
+        """Yield every event after `cursors` (None: the latest), until the page is disconnected."""
         place = dict(self.cursors if cursors is None else cursors)
         with self._page() as page:
             if cursors is not None:
@@ -137,18 +137,18 @@ class Feed:
                     async for received in past:
                         place[received.stream] = received.entry
                         line = received.event.as_line()
-                        yield self._told(
+                        yield self._with_id(
                             FeedEvent(received.event, received.stream, received.entry, line), place
                         )
-                # where the server went back in time its end is the place to go on from
+                # if Redis lost its latest data, continue from its end
                 place = dict(missed.cursors)
             while (told := await page.queue.get()) is not None:
                 if is_before(told.entry, place.get(told.stream, OLDEST)):
                     continue
                 place[told.stream] = told.entry
-                yield self._told(told, place)
+                yield self._with_id(told, place)
 
-    def _told(self, told: FeedEvent, place: Cursors) -> FeedEvent:
+    def _with_id(self, told: FeedEvent, place: Cursors) -> FeedEvent:
         return FeedEvent(told.event, told.stream, told.entry, told.line, encode(place, self._store))
 
     @contextmanager
@@ -168,13 +168,13 @@ class Feed:
         self._pages.clear()
 
     def close(self) -> None:
-        """Cut every page off, now and later: the server ends."""
+        """Disconnect every page, now and later: the server stops."""
         self._closed = True
         self._cut_all()
 
 
 def matches(event: Event, *, session: str | None, deltas: bool) -> bool:
-    """Whether a reader who asked for one session, or for no deltas, gets an event."""
+    """Tell whether a reader gets an event, given its session and whether it wants deltas."""
     if session is not None and event.session != session:
         return False
     return deltas or not isinstance(event, ReplyDelta)

@@ -1,4 +1,4 @@
-"""Throughput and durations of each stage over the last minutes, counted from the results alone."""
+"""Throughput and durations of each stage in the last minutes, counted from the results."""
 
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ class Rates:
             return None
         if number not in self._buckets:
             self._buckets[number] = _Bucket()
-            if number < newest:  # shards are read one beside the other
+            if number < newest:  # shards are read side by side
                 self._buckets = OrderedDict(sorted(self._buckets.items()))
             while next(iter(self._buckets)) <= max(number, newest) - BUCKETS:
                 self._buckets.popitem(last=False)
@@ -58,7 +58,7 @@ class Rates:
     def as_dict(self, now_ms: int) -> dict[str, Any]:
         """Series for charts: `times` (s), events a minute, `p50` and `p95` of stages (ms).
 
-        The last one is the bucket in the making, in which less has happened than will have.
+        The last bucket is not complete yet.
         """
         last = now_ms // BUCKET_MS
         numbers = range(last - BUCKETS + 1, last + 1)
@@ -77,13 +77,13 @@ class Rates:
 
 
 def stt_durations(timings: Timings) -> Iterator[tuple[str, float]]:
-    """How long the stages up to the transcript took (ms)."""
+    """Yield how long the stages up to the transcript took (ms)."""
     yield from _duration("stt_queue", timings.published, timings.stt_started)
     yield from _duration("stt", timings.stt_started, timings.transcribed)
 
 
 def llm_durations(timings: Timings) -> Iterator[tuple[str, float]]:
-    """How long the stages from the transcript to the reply took (ms)."""
+    """Yield how long the stages from the transcript to the reply took (ms)."""
     known = [time for time in (timings.transcribed, timings.committed) if time is not None]
     ready = max(known) if known else timings.published
     yield from _duration("llm_queue", ready, timings.llm_started)

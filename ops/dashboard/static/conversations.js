@@ -94,8 +94,8 @@ export class ConversationsView {
         .filter((turn) => session === null || turn.session === session)
         .sort((a, b) => a.at - b.at);
     } else turns = session === null ? this.store.recent.slice(-SHOWN) : this.store.turnsOf(session);
-    const nothing = found ? "Nothing was found in the time that is kept."
-      : "Nothing has been said in the time that is kept. What is said appears here at once.";
+    const nothing = found ? "Nothing found in the kept history."
+      : "Nothing was said in the kept history. New speech appears here at once.";
     this.turns.show(turns, nothing);
     const known = session === null ? undefined : this.store.sessions.get(session);
     const state = byId("pane-state");

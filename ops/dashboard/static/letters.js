@@ -9,15 +9,15 @@ export class LettersView {
     this.list = el("div", {});
     this.asked = 0; // an answer that a later question has overtaken is left aside
     this.said = el("p", { role: "status", class: "small" });
-    this.none = el("p", { class: "empty", hidden: true }, "No dead letters: nothing was given up.");
-    this.more = el("button", { hidden: true, onclick: () => this.#load() }, "Older ones");
-    this.again = el("button", { onclick: () => this.show() }, "Look again");
+    this.none = el("p", { class: "empty", hidden: true }, "No dead letters: nothing has failed for good.");
+    this.more = el("button", { hidden: true, onclick: () => this.#load() }, "Show older");
+    this.again = el("button", { onclick: () => this.show() }, "Refresh");
     this.dialog = el("dialog", { "aria-labelledby": "drop-title" });
     const section = byId("dead");
     section.className = "page";
     section.append(
-      el("p", { class: "intro" }, "What was given up, whole, with the reason. A replay sends it again, as a new turn at "
-        + "the end of its session. ", this.again),
+      el("p", { class: "intro" }, "Utterances that failed for good, with the reason. Replay sends one again, as a new turn "
+        + "at the end of its session. ", this.again),
       this.said, this.none, this.list, this.more, this.dialog);
   }
 
@@ -58,7 +58,7 @@ export class LettersView {
       letter.speech_ms ? durationOf(letter.speech_ms) : null,
     ];
     const card = el("article", { class: "card letter", "data-letter": letter.letter },
-      el("h3", {}, letter.reason ?? "no reason is given"),
+      el("h3", {}, letter.reason ?? "no reason given"),
       el("p", { class: "why bad" }, letter.error ?? ""),
       letter.text ? el("p", { class: "why" }, `“${letter.text}”`) : null,
       el("p", { class: "small" }, ...facts.filter(Boolean).map((fact) => el("span", {}, fact))));
@@ -69,7 +69,7 @@ export class LettersView {
     if (letter.audio_bytes) {
       const audio = el("audio", { controls: true, preload: "none", src: `${path}/audio` });
       audio.addEventListener("error", () => audio.replaceWith(
-        el("span", { class: "small" }, "Its audio cannot be played: it may be what was wrong with it.")));
+        el("span", { class: "small" }, "The audio cannot be played: perhaps it caused the failure.")));
       actions.append(audio);
     }
     card.append(actions);
@@ -81,7 +81,7 @@ export class LettersView {
     const whose = letter.session ? ` of session ${letter.session}` : "";
     dialog.replaceChildren(
       el("h2", { id: "drop-title" }, "Drop this dead letter?"),
-      el("p", {}, `The dead letter${whose} is deleted for good, its audio with it.`),
+      el("p", {}, `This deletes the dead letter${whose} and its audio for good.`),
       el("div", { class: "actions" },
         el("button", { autofocus: true, onclick: () => dialog.close() }, "Keep it"),
         el("button", { class: "danger", onclick: () => {

@@ -12,7 +12,7 @@ export class Microphone {
 
   async start(session) {
     if (!navigator.mediaDevices) {
-      this.#end("The browser gives a page its microphone only over https, or from localhost.");
+      this.#end("Browsers allow the microphone only on https pages and on localhost.");
       return;
     }
     try {
@@ -33,7 +33,7 @@ export class Microphone {
     this.socket = new WebSocket(url);
     this.socket.binaryType = "arraybuffer";
     this.socket.onmessage = (message) => this.#answered(JSON.parse(message.data));
-    this.socket.onclose = () => this.#end("The connection was lost; what was said before it is on its way.");
+    this.socket.onclose = () => this.#end("The connection was lost. Earlier speech is still being sent.");
   }
 
   stop() {
@@ -55,7 +55,7 @@ export class Microphone {
     };
     this.context.createMediaStreamSource(this.stream).connect(this.node);
     for (const track of this.stream.getTracks()) {
-      track.onended = () => this.#end("The microphone was taken away.");
+      track.onended = () => this.#end("The microphone was disconnected.");
     }
   }
 

@@ -21,7 +21,7 @@ const both = (stage, label) => [
 
 const overAll = (stage, label) => (rates) => {
   const { count, p50, p95 } = rates.over_all[stage];
-  return count ? `${label}: ${durationOf(p50)} in the middle (p50), ${durationOf(p95)} p95, ${count} in 15 min`
+  return count ? `${label}: median ${durationOf(p50)} (p50), ${durationOf(p95)} p95, ${count} in 15 min`
     : `${label}: none in 15 min`;
 };
 
@@ -49,7 +49,7 @@ export class PipelineView {
       new Chart("Speech to text", durationOf, both("stt", "transcribing"), overAll("stt", "Transcribing")),
       new Chart("Waiting for an LLM worker", durationOf, both("llm_queue", "wait"), overAll("llm_queue", "Wait")),
       new Chart("First token of the LLM", durationOf, both("first_token", "first token"), overAll("first_token", "First token")),
-      new Chart("End of speech to end of reply", durationOf, both("total", "all of it"), overAll("total", "All of it")),
+      new Chart("End of speech to end of reply", durationOf, both("total", "total"), overAll("total", "Total")),
     ];
     const section = byId("pipeline");
     section.className = "page";
@@ -117,7 +117,7 @@ function cardsOf(census) {
 
 function oldestOf({ waiting, in_hand: inHand, oldest_s: oldest }) {
   if (waiting + inHand === 0) return "nothing waits";
-  return oldest === null ? "since when is hidden" : `the oldest for ${ageOf(1000 * oldest)}`;
+  return oldest === null ? "the age is hidden" : `the oldest for ${ageOf(1000 * oldest)}`;
 }
 
 // What the LLM workers say of their server: each of them opens and closes its own breaker.

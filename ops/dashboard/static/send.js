@@ -52,7 +52,7 @@ export class SendView {
     if (byId("send").hidden || !this.session) return;
     this.title.hidden = false;
     setText(this.title, `Session ${this.session}`);
-    this.turns.show(this.store.turnsOf(this.session), "What was heard appears here.");
+    this.turns.show(this.store.turnsOf(this.session), "Transcripts and replies appear here.");
   }
 
   #over(event, is) {
@@ -87,7 +87,7 @@ export class SendView {
       if (over) {
         const count = this.store.sessions.get(session)?.count ?? 0;
         setText(this.said, why ? `${name}: ${why}` : count ? `${name} was sent: ${count} turns so far.`
-          : `${name} was heard to its end. If nothing appears, no speech was found in it.`);
+          : `${name} was read to its end. If nothing appears, it contains no speech.`);
         return;
       }
       setText(this.said, `${name}: heard ${heard_s.toFixed(0)} of ${duration_s.toFixed(0)} s`);
@@ -115,7 +115,7 @@ export class SendView {
         byId("mic-on").hidden = true;
         this.level.value = 0;
         setText(this.button, "Speak");
-        setText(this.said, why || "Stopped; what was said is on its way.");
+        setText(this.said, why || "Stopped. What you said is still being sent.");
       },
     });
     setText(this.button, "Stop");

@@ -8,7 +8,7 @@ const REASONS = {
   noise: "skipped: noise, nobody spoke",
   too_short: "skipped: too short",
   transcript_only: "",
-  expired: "skipped: expired, it came too late or its speaker fell silent",
+  expired: "skipped: expired, it came too late or its producer stopped",
   forgotten: "skipped: the conversation was forgotten",
 };
 

@@ -39,7 +39,7 @@ export function waterfall(turn) {
   const table = el("table", { class: "phases" },
     el("caption", {}, phases.length
       ? `${durationOf(Math.max(...phases.map(([, , end]) => end)))} since the end of speech`
-      : "No times are known of this turn yet."),
+      : "No times of this turn are known yet."),
     el("tbody", {}, ...rows));
   return el("div", { class: "opened" }, table, facts(turn, reply));
 }

@@ -1,1 +1,1 @@
-"""The jobs other than `transcribe`, a module for each."""
+"""The jobs other than `transcribe`: one module each."""

@@ -1,4 +1,4 @@
-"""The job `export`: the results of the last hours, in a file."""
+"""The job `export`: write the results of the last hours to a file."""
 
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -21,7 +21,7 @@ TELL_EVERY = 1_000
 
 
 class Request(BaseModel):
-    """Which results go into which file. `since`: the entry id to begin behind."""
+    """Which results go into which file; `since` is the entry id to begin after."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,7 +34,7 @@ class Request(BaseModel):
 def read_kept_events(
     store: Store, link: Link, since: str, session: str, *, patient: bool = True
 ) -> Subscriber:
-    """What there is by now, and no more; `patient` as in Subscriber."""
+    """Subscribe to the results up to now; `patient` as in Subscriber."""
     return Subscriber(
         store,
         link,

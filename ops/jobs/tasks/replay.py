@@ -1,4 +1,4 @@
-"""The job `replay`: all dead letters, or those with one reason, sent again as room allows."""
+"""The job `replay`: send dead letters again, as fast as the backlog allows."""
 
 import asyncio
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Each letter goes in one step with its replay, so a job that runs again goes on."""
+    """Replay the letters; a replayed one is gone, so a job that runs again continues."""
     reason = arguments.get("reason")
     wanted = [
         letter.entry
@@ -39,7 +39,7 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
 
 
 async def _replay(context: JobContext, entry: str) -> int:
-    """1, or 0 if somebody else was first; waits while the backlog is full."""
+    """Return 1, or 0 if somebody else was first; waits while the backlog is full."""
     try:
         letter = await context.link.retry_until_answered(find_dead_letter, context.store, entry)
     except BadInput:

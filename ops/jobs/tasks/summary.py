@@ -1,4 +1,4 @@
-"""The job `summary`: a conversation in a few sentences, by the LLM server."""
+"""The job `summary`: let the LLM server summarise a conversation."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import aclosing
@@ -34,7 +34,7 @@ class Request(BaseModel):
 
 
 def collect_lines(events: Sequence[Event], request: Request) -> list[str]:
-    """What was said, in order: each question where its transcript was known, then its reply."""
+    """Collect what was said, in order: each question, then its reply."""
     said: list[tuple[int, int, str]] = []
     for event in events:
         if event.epoch != request.epoch or event.turn > request.turn:
@@ -47,7 +47,7 @@ def collect_lines(events: Sequence[Event], request: Request) -> list[str]:
 
 
 def build_messages(lines: Sequence[str]) -> list[Message]:
-    """One message: some chat templates refuse the system role."""
+    """Build the one message of the request: some chat templates refuse the system role."""
     return [{"role": "user", "content": "\n".join([INSTRUCTION, "", *lines])}]
 
 
@@ -68,7 +68,7 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
         lines = collect_lines([received.event async for received in events], request)
     if not lines:
         raise BadInput(
-            f"nothing of session {request.session} is kept any more: results stay for"
+            f"the results of session {request.session} have expired: results are kept for"
             f" {context.settings.limits.results_age_s / 3600:g} h"
         )
     text, model = await _summarise(context, lines)

@@ -115,7 +115,7 @@ def test_a_person_logs_in_and_stays(http: httpx.Client) -> None:
         "/login", data={"token": "wrong"}, headers={"Origin": str(http.base_url)[:-1]}
     )
     assert wrong.status_code == 401
-    assert "That is not the token" in wrong.text
+    assert "Wrong token" in wrong.text
     good = http.post("/login", data={"token": TOKEN})
     assert good.status_code == 303
     cookie = good.headers["set-cookie"].lower()

@@ -83,7 +83,7 @@ def test_too_much_is_refused(tmp_path: Path) -> None:
     ):
         answer = http.post("/api/recordings?name=a.wav", content=_wav(tmp_path))
         assert answer.status_code == 400
-        assert "more than 0.01 MB" in answer.json()["error"]
+        assert "larger than 0.01 MB" in answer.json()["error"]
         assert http.post("/api/recordings?name=../../../a", content=b"").status_code == 400
         long = "\u8a9e" * 100  # 300 bytes
         assert http.post(f"/api/recordings?name={long}.wav", content=b"").status_code == 400

@@ -16,14 +16,9 @@ import psutil
 import pytest
 from redis import Redis
 
-from ops.local import embedded_redis
-from ops.local.embedded_redis import (
-    SOCKET_PATH_MAX,
-    EmbeddedRedis,
-    NoEmbeddedRedis,
-    find_server,
-    read_version,
-)
+from ops.local import embedded_redis, redis_program
+from ops.local.embedded_redis import SOCKET_PATH_MAX, EmbeddedRedis
+from ops.local.redis_program import NoEmbeddedRedis, find_server, read_version
 
 
 def _bundled() -> Path:
@@ -225,6 +220,6 @@ def test_no_server_at_all_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(embedded_redis, "find_spec", lambda name: None)
+    monkeypatch.setattr(redis_program, "find_spec", lambda name: None)
     with pytest.raises(NoEmbeddedRedis, match="apt-get install redis-server"):
         find_server()

@@ -35,7 +35,7 @@ from ops.cli.commands.export import _print as print_export
 from ops.cli.commands.summary import _read_extent as extent
 from ops.cli.commands.tail import _tail as tail
 from ops.cli.jobs.job_list import list_jobs
-from ops.jobs.connection import reached
+from ops.jobs.connection import open_connection
 from tests.conftest import FAST
 from tests.model.role_users import OWNERS, RoleUsers
 from tests.model.run import run_seed
@@ -222,7 +222,7 @@ async def test_jobs_send_recordings_and_read_results(secured: SecuredRedis) -> N
 def test_who_may_not_use_the_jobs_is_told_so(secured: SecuredRedis) -> None:
     with (
         pytest.raises(RedisUnusable, match="does not permit"),
-        reached(Settings(redis=secured.settings("viewer"))) as client,
+        open_connection(Settings(redis=secured.settings("viewer"))) as client,
     ):
         list_jobs(client)
 

@@ -8,7 +8,7 @@ from redis import SSLConnection
 
 from common.errors import BadSetting, RedisUnusable
 from common.settings import Settings
-from ops.jobs.connection import connect, reached
+from ops.jobs.connection import connect, open_connection
 from tests.support.environments import clear_environment
 
 
@@ -68,5 +68,5 @@ def test_a_patient_one_tries_again_and_another_says_at_once_that_nobody_is_there
     retry = connect(of, patient=True).get_retry()
     assert retry is not None
     assert retry.get_retries() > 20
-    with pytest.raises(RedisUnusable, match="is it running"), reached(of):
+    with pytest.raises(RedisUnusable, match="is it running"), open_connection(of):
         pass

@@ -13,8 +13,9 @@ from structlog.testing import capture_logs
 
 from common.settings.loading import load_settings
 from ops.local import machine
-from ops.local.embedded_redis import EmbeddedRedis, find_server
+from ops.local.embedded_redis import EmbeddedRedis
 from ops.local.machine import Machine, keep_running
+from ops.local.redis_program import find_server
 from tests.support.environments import clear_environment
 from tests.support.waiting import until
 

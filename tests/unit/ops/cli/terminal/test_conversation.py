@@ -45,7 +45,7 @@ def _event(kind: str, data: dict[str, Any], **changed: Any) -> Event:
     ],
 )
 def test_an_event_is_a_line(kind: str, data: dict[str, Any], line: str) -> None:
-    assert list(Conversation().lines(_event(kind, data))) == [line]
+    assert list(Conversation().format(_event(kind, data))) == [line]
 
 
 @pytest.mark.parametrize(
@@ -57,17 +57,17 @@ def test_an_event_is_a_line(kind: str, data: dict[str, Any], line: str) -> None:
     ],
 )
 def test_what_only_programs_need_is_left_out(kind: str, data: dict[str, Any]) -> None:
-    assert list(Conversation().lines(_event(kind, data))) == []
+    assert list(Conversation().format(_event(kind, data))) == []
 
 
 def test_sessions_stand_before_the_line_where_there_may_be_several() -> None:
     event = _event("transcript", {"text": "Hello."}, session="kitchen")
-    assert list(Conversation(sessions=True).lines(event)) == ["[kitchen] User: Hello."]
+    assert list(Conversation(sessions=True).format(event)) == ["[kitchen] User: Hello."]
 
 
 @given(events())
 def test_no_event_makes_more_than_one_line_or_moves_the_cursor(event: Event) -> None:
-    for line in Conversation(sessions=True).lines(event):
+    for line in Conversation(sessions=True).format(event):
         assert len(line.splitlines()) == 1
         assert not [character for character in line if category(character) == "Cc"]
 
