@@ -38,10 +38,10 @@ class _Lasting:
         except OSError as error:
             # a pipe without a reader, a terminal that was closed; a full disk may have room again
             if error.errno in (errno.EPIPE, errno.EIO):
-                let_go(self._stream.fileno())
+                redirect_to_null(self._stream.fileno())
 
 
-def let_go(descriptor: int) -> None:
+def redirect_to_null(descriptor: int) -> None:
     """What is written to it from now on, by whomever, goes nowhere and is no error."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, descriptor)

@@ -11,7 +11,7 @@ import click
 
 from common.errors import BadEntry, BadInput, BadSetting, EarshotError
 from common.extras import how_to_install
-from common.telemetry.logs import let_go
+from common.telemetry.logs import redirect_to_null
 from ops.local.process_exit import INTERRUPTED
 
 
@@ -85,7 +85,7 @@ class _LazyGroup(click.Group):
             if not _reader_has_gone(sys.stdout.fileno()):
                 raise  # a bug: of what else may break each command takes care
             # that is how `| head` ends
-            let_go(sys.stdout.fileno())
+            redirect_to_null(sys.stdout.fileno())
             return 0
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -133,7 +133,7 @@ def main() -> None:
     except OSError as error:
         if error.errno not in FULL:
             raise
-        let_go(sys.stdout.fileno())
+        redirect_to_null(sys.stdout.fileno())
         what = error.filename or "the output"
         click.echo(f"earshot: {what} cannot be written: {error.strerror}", err=True)
         sys.exit(1)

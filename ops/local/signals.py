@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 
 import structlog
 
-from common.telemetry.logs import let_go
+from common.telemetry.logs import redirect_to_null
 from ops.local.process_exit import INTERRUPTED, exit_now
 
 HANGUP: Final = getattr(signal, "SIGHUP", None)  # None on Windows
@@ -54,7 +54,7 @@ def _let_go_of_closed_terminal() -> None:
         watch = select.poll()
         watch.register(stream.fileno(), 0)  # that it is gone is told without being asked for
         if watch.poll(0):
-            let_go(stream.fileno())
+            redirect_to_null(stream.fileno())
 
 
 def exit_without_threads() -> NoReturn:
