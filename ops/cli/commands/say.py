@@ -22,7 +22,10 @@ from producer.shipping.identity import default_session, new_utterance_id
 @redis_options
 @click.pass_context
 def command(ctx: click.Context, text: str) -> None:
-    """Send TEXT as if it had been spoken, for trying things out; `earshot tail` shows the reply."""
+    """Send TEXT as if somebody had said it.
+
+    Useful without a microphone. `earshot tail` shows the reply.
+    """
     settings = load_settings_and_logs(ctx)
     if not text.strip():
         raise BadInput("there is nothing to say: TEXT is empty")
@@ -50,5 +53,5 @@ async def _say(settings: Settings, text: str) -> None:
             ),
         )
     if answer.verdict is Verdict.FULL:
-        raise BadInput(f"not sent: {answer.why}; try again when it has been answered")
+        raise BadInput(f"not sent: {answer.why}; try again later")
     click.echo(f"Turn {answer.turn} of session {session}.", err=True)

@@ -1,4 +1,4 @@
-"""`earshot status`: backlog, workers, dead letters."""
+"""`earshot status`: the backlog, the workers, the number of dead letters."""
 
 import asyncio
 import json
@@ -31,12 +31,12 @@ STAGES = {
 
 
 @click.command("status")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.option("--watch", is_flag=True, help="Look again each second, until Ctrl+C.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--watch", is_flag=True, help="Refresh every second, until Ctrl+C.")
 @redis_options
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, watch: bool) -> None:
-    """Show what waits, what is in hand, who works and what died."""
+    """Show how much work waits, which workers run, and how many utterances failed for good."""
     settings = load_settings_and_logs(ctx)
     if watch:
         logs.set_up(settings.log.model_copy(update={"level": "error"}))  # the rest is in sight
@@ -52,7 +52,7 @@ def command(ctx: click.Context, as_json: bool, watch: bool) -> None:
 
 
 async def _watch(settings: Settings, as_json: bool) -> None:
-    """Look for ever; an absence of Redis is part of what there is to see."""
+    """Show the status for ever; while Redis is away, show that."""
     console = Console()
     async with open_store(settings) as store:
         looks = _poll(store, settings)
@@ -72,7 +72,7 @@ def _render_or_explain(snapshot: Snapshot | str) -> RenderableType:
 
 
 async def _poll(store: Store, settings: Settings) -> AsyncIterator[Snapshot | str]:
-    """The snapshot each second, or the sentence why there is none."""
+    """Yield the snapshot each second, or the sentence why there is none."""
     link = make_link(store, settings)
     while True:
         try:
@@ -90,7 +90,7 @@ async def _read_snapshot(settings: Settings) -> Snapshot:
 
 
 def render(snapshot: Snapshot) -> RenderableType:
-    """What a person reads."""
+    """Render the snapshot for a person."""
     table = Table("stage", "waiting", "in hand", "oldest", box=None, pad_edge=False)
     for name, stage in snapshot.stages.items():
         oldest = "hidden" if stage.oldest_s is None else f"{stage.oldest_s:.1f} s"

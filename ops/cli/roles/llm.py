@@ -24,9 +24,10 @@ from workers.loop.registration import consumer_name
 @log_options
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Run one LLM worker; each answers up to --concurrency conversations at once.
+    """Run one LLM worker: it asks the LLM server and streams the replies.
 
-    SIGTERM or Ctrl+C finishes the work in hand and leaves; a second one exits now.
+    One worker answers up to --concurrency conversations at once. SIGTERM or Ctrl+C finishes the
+    work in hand and stops; a second one stops at once.
     """
     name = consumer_name("llm")
     settings = load_settings_and_logs(ctx, worker=name)

@@ -23,9 +23,10 @@ from workers.loop.registration import consumer_name
 @log_options
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Run one speech-to-text worker; start as many as the backlog needs.
+    """Run one speech-to-text worker: it turns utterances into text.
 
-    SIGTERM or Ctrl+C finishes the work in hand and leaves; a second one exits now.
+    Start more workers if the backlog grows (`earshot status`). SIGTERM or Ctrl+C finishes the work
+    in hand and stops; a second one stops at once.
     """
     name = consumer_name("stt")
     settings = load_settings_and_logs(ctx, worker=name)
