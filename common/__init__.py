@@ -1,1 +1,1 @@
-"""What all roles share: the contract between them, Redis, settings, telemetry."""
+"""What all roles share: their contract, Redis, settings, telemetry."""

@@ -1,7 +1,7 @@
-"""Audio as bytes: what a producer puts into an utterance and a worker takes out of it.
+"""Encoding and decoding the audio of an utterance.
 
-Inside earshot audio is 16 kHz mono int16. `flac` halves it losslessly; `pcm_s16le` is for
-clients that cannot encode. Decoding trusts nothing that the bytes or the announcement say.
+Inside earshot audio is 16 kHz mono int16. `flac` halves its size without loss; `pcm_s16le` is for
+clients that cannot encode. Decoding trusts neither the bytes nor what is announced about them.
 """
 
 import io
@@ -15,12 +15,12 @@ from common.errors import BadAudio
 from common.utterance import Codec
 
 SAMPLE_RATE: Final = 16_000
-"""Hz. What Whisper hears, and the highest rate at which WebRTC's detector gains anything."""
+"""Hz. Whisper's rate, and the highest one that improves WebRTC's detector."""
 
 MS_PER_SAMPLE: Final = 1000 / SAMPLE_RATE
 
 FULL_SCALE: Final = 32_768
-"""What stands for 1.0 in int16, where the largest value is one less."""
+"""The int16 value for 1.0; the largest int16 is one less."""
 
 CODECS: Final[tuple[str, ...]] = get_args(Codec)
 
@@ -28,14 +28,14 @@ _FLAC_MAX_SAMPLES: Final = 2**36
 """The header's field for the length has 36 bits (RFC 9639, section 8.2); 0 means unknown."""
 
 
-def as_int16(audio: NDArray[np.float32]) -> NDArray[np.int16]:
-    """Samples between -1 and 1 in 16 bits; what lies outside is clipped."""
+def to_int16(audio: NDArray[np.float32]) -> NDArray[np.int16]:
+    """Return samples between -1 and 1 as int16; larger ones are clipped."""
     scaled: NDArray[np.float32] = np.rint(audio * np.float32(FULL_SCALE))
     return scaled.clip(-FULL_SCALE, FULL_SCALE - 1).astype(np.int16)
 
 
 def encode(samples: NDArray[np.int16], codec: Codec = "flac") -> bytes:
-    """Mono int16 samples at 16 kHz as bytes; raises `BadAudio` for anything else, or nothing."""
+    """Encode mono int16 samples at 16 kHz; raises BadAudio for other arrays and for empty ones."""
     if samples.dtype != np.int16 or samples.ndim != 1 or not len(samples):
         raise BadAudio(
             f"only mono int16 audio of at least one sample can be encoded, not {samples.dtype} of "
@@ -53,10 +53,10 @@ def encode(samples: NDArray[np.int16], codec: Codec = "flac") -> bytes:
 def decode(
     data: bytes, codec: str, rate: int, samples: int, *, max_samples: int
 ) -> NDArray[np.int16]:
-    """The mono int16 samples inside `data`, exactly `samples` of them at `rate` Hz.
+    """Return the mono int16 samples in `data`, exactly `samples` of them at `rate` Hz.
 
-    Memory stays within `max_samples` whatever the bytes claim. Raises `BadAudio`
-    with one sentence when the announcement is unusable or is not what the bytes hold.
+    It never allocates more than `max_samples`, whatever the bytes claim. Raises BadAudio if what is
+    announced is unusable or differs from what the bytes hold.
     """
     if codec not in CODECS:
         raise _unknown(codec)
@@ -105,7 +105,7 @@ def _decode_flac(data: bytes, rate: int, samples: int) -> NDArray[np.int16]:
 
 
 def _header_length(frames: int) -> str:
-    # encoders that write to a pipe cannot go back to note the length
+    # an encoder that writes to a pipe cannot go back to fill in the length
     is_known = 0 < frames < _FLAC_MAX_SAMPLES
     return str(frames) if is_known else "a length that its FLAC header leaves open"
 

@@ -1,6 +1,6 @@
 """The events on `results` and `deltas`: what every subscriber may rely on.
 
-Bytes are parsed once, here; everything behind handles frozen records.
+Bytes are parsed here, once; everything else handles frozen records.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ SkipReason = Literal["noise", "too_short", "merged", "transcript_only", "expired
 
 
 class _Frozen(BaseModel):
-    # Newer versions may add fields: a subscriber one version behind goes on reading.
+    # newer versions may add fields, and older subscribers must go on reading
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
@@ -136,11 +136,11 @@ class _Event(_Frozen):
 
     @property
     def key(self) -> TurnKey:
-        """The turn that it tells of."""
+        """The turn that it is about."""
         return self.session, self.epoch, self.turn
 
     def as_line(self) -> str:
-        """As JSON on one line, without what is not set and without a line end."""
+        """Return JSON on one line, without unset fields and without a line end."""
         return self.model_dump_json(exclude_none=True)
 
 
@@ -182,9 +182,9 @@ Ending = Skipped | Reply | Error
 
 
 def parse_event(fields: Mapping[bytes, bytes]) -> Event:
-    """One entry of `results` or `deltas`; raises BadEntry with a sentence if it is none.
+    """Parse an entry of `results` or `deltas`; raises BadEntry with a sentence if it is malformed.
 
-    NewerSchema: it is one that a newer version of earshot wrote, and that we would misread.
+    Raises NewerSchema for an entry of a newer earshot, which we would misread.
     """
     try:
         values: dict[str, Any] = {name.decode(): value.decode() for name, value in fields.items()}

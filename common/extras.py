@@ -1,4 +1,4 @@
-"""Which part of earshot (an extra of pyproject.toml) brings a package that may be missing."""
+"""Which extra of pyproject.toml installs a package that may be missing."""
 
 from typing import Final
 
@@ -20,7 +20,7 @@ EXTRAS: Final = {
 
 
 def how_to_install(error: ModuleNotFoundError) -> str | None:
-    """A sentence; None where no part of earshot brings the package, so that it is a bug."""
+    """Return what to install, in a sentence; None if no extra has the package, which is a bug."""
     name = (error.name or "").partition(".")[0]
     if name not in EXTRAS:
         return None

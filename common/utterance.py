@@ -16,10 +16,11 @@ TRACEPARENT: Final = rf"^({FORM})?$"
 NAME: Final = r"^[^\x00-\x1f\x7f]*$"
 LANGUAGE: Final = r"^[A-Za-z-]*$"
 
-# About 18 hours of 16 kHz audio: far above every limit in the settings, below what overflows.
 MAX_SAMPLES: Final = 2**30
-# What a double, which is Lua's and JSON's number, still counts exactly: 285,000 years of them.
+"""About 18 hours of 16 kHz audio: above every limit in the settings, and no overflow."""
+
 MAX_MS: Final = 2**53
+"""The largest integer that a double, the number of Lua and JSON, counts exactly."""
 
 Codec = Literal["flac", "pcm_s16le"]
 
@@ -68,7 +69,7 @@ class Utterance(BaseModel):
     traceparent: Annotated[str, Field(pattern=TRACEPARENT)] = ""
 
     def for_later_stages(self) -> dict[str, Any]:
-        """What the record keeps for the stages after STT."""
+        """Return what the record keeps for the stages after STT."""
         kept: dict[str, Any] = {
             "speech_ms": self.speech_ms,
             "answer": int(self.answer),
@@ -83,7 +84,7 @@ class Utterance(BaseModel):
         return kept
 
     def to_fields(self) -> list[str | bytes | int]:
-        """Field, value, field, value... of the stream entry; `turn` is added by `publish`."""
+        """Return field, value, field, value... of the stream entry; `publish` adds `turn`."""
         fields: list[str | bytes | int] = []
         for name, value in self:
             if name in {"turn", "text"} or value == "":

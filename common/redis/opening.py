@@ -13,7 +13,7 @@ from common.redis.server import check_server
 from common.redis.store import Store
 from common.settings import Settings
 from common.telemetry import metrics
-from common.telemetry.spans import spans_of
+from common.telemetry.spans import make_spans
 from common.telemetry.tracing import OFF, Recorder
 from common.telemetry.turn_changes import TurnChange
 
@@ -23,9 +23,9 @@ async def open_store(settings: Settings, traces: Recorder = OFF) -> AsyncIterato
     """Open a store, close its connections at the end, and count what it does to turns."""
 
     def listener(changes: Sequence[TurnChange]) -> None:
-        metrics.count(changes)
+        metrics.count_changes(changes)
         if traces.is_on:
-            traces.record(spans_of(changes))
+            traces.record(make_spans(changes))
 
     store = Store(connect(settings.redis), settings.shards, settings.limits, listener)
     try:

@@ -1,1 +1,1 @@
-"""Following the results stream."""
+"""Following the results and putting replies together."""

@@ -1,7 +1,7 @@
 """Following the results: what `earshot tail`, the demo and dashboards read with.
 
-Merges all shards and both streams, resumes from a cursor, filters by session, and notices when
-the server went back in time (restored from an older copy, failed over to a replica that had less).
+It merges all shards and both streams, resumes from a cursor and filters by session. It notices when
+the server went back in time: restored from an older copy, or failed over to a replica with less.
 """
 
 import asyncio
@@ -20,19 +20,21 @@ from common.redis.failures import is_away, is_hopeless
 from common.redis.link import Link
 from common.redis.store import Store
 
-BLOCK_MS: Final = 1_000  # well under redis-py's socket timeout
+BLOCK_MS: Final = 1_000
+"""How long a read waits for new entries, well under redis-py's socket timeout."""
+
 BATCH: Final = 200
+"""Entries for each read."""
+
 CHECK_AFTER_EMPTY: Final = 5
+"""After this many empty reads we check whether the server went back in time."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One event, and where its stream was read up to with it.
-
-    `stream` and `entry` together are the cursor to resume from.
-    """
+    """One event and its place: `stream` and `entry` together are the cursor to resume from."""
 
     event: Event
     stream: str
@@ -44,9 +46,10 @@ class Subscriber:
     """Reads results (and deltas) from `cursors` on.
 
     `cursors` maps a stream to the last entry id that was read; a stream that is missing there
-    starts at `since` ("0-0": everything that is kept, "$": only what is new, or an entry id).
-    Without `follow` it ends when it has read what there is. Unless it is `patient` it raises what
-    only a person can mend (a user who may not read, say), for commands that one waits for.
+    starts at `since`: OLDEST (everything that is kept), NEWEST (only what is new) or an entry id.
+    Without `follow` it ends when it has read what there is. A `patient` one waits through every
+    failure of Redis; another raises those that only a person can mend (a user without permission,
+    say), for commands that somebody waits for.
     """
 
     store: Store
@@ -59,14 +62,14 @@ class Subscriber:
     cursors: dict[str, str] = field(default_factory=dict)
 
     async def events(self) -> AsyncGenerator[Received, None]:
-        """Every event; for ever, outlasting an absence of Redis, unless `follow` is off.
+        """Yield every event: for ever, also after Redis was away, unless `follow` is off.
 
-        Who leaves off early closes it (`contextlib.aclosing`), which ends the readers.
+        A caller that stops early must close it (`contextlib.aclosing`), which ends the readers.
         """
         shards = [self.store.shard(self.session)] if self.session else self.store.all_shards()
         queue: asyncio.Queue[Received | Exception | None] = asyncio.Queue(BATCH * len(shards))
-        # One reader per shard: keys of two shards may lie in two Cluster slots. No TaskGroup: it
-        # would cancel our caller in the middle of what it does with an event.
+        # One reader for each shard: keys of two shards may lie in two Cluster slots. No TaskGroup,
+        # which would cancel our caller while it handles an event.
         readers = [asyncio.create_task(self._read(shard, queue)) for shard in shards]
         ended = 0
         try:
@@ -101,7 +104,7 @@ class Subscriber:
             await self._start(stream)
         outages, empty = self.link.outages, 0
         while True:
-            # a restart or failover shows as an outage; a flush only as silence
+            # a restart or failover looks like an outage, a flush like silence
             if self.link.outages != outages or empty >= CHECK_AFTER_EMPTY:
                 outages, empty = self.link.outages, 0
                 for stream in streams:
@@ -141,14 +144,14 @@ class Subscriber:
         if stream in self.cursors:
             await self._check_time(stream)
         elif self.since == NEWEST:
-            # an id of our own: `$` would skip what is added between two reads
+            # not `$`, which would skip what is added between two reads
             self.cursors[stream] = await self._last_id(stream)
         else:
-            # a moment that the server has not reached yet is no sign that it went back
+            # `since` may lie in the future, which does not mean that the server went back
             self.cursors[stream] = min(self.since, await self._last_id(stream), key=sort_key)
 
     async def _last_id(self, stream: str) -> str:
-        """`last-generated-id`, by way of XINFO: results carry no audio."""
+        """Return the last id that was given out, from XINFO: results carry no audio."""
         try:
             info = await self._ask(self._redis.xinfo_stream, stream)
         except NoPermissionError:
@@ -159,7 +162,7 @@ class Subscriber:
         return last.decode() if isinstance(last, bytes) else last
 
     async def _check_time(self, stream: str) -> None:
-        """Start over at the server's end when it is behind our cursor: it went back in time."""
+        """Go on from the server's last entry if our cursor is beyond it: it went back in time."""
         last = await self._last_id(stream)
         cursor = self.cursors[stream]
         if sort_key(cursor) > sort_key(last):

@@ -1,4 +1,4 @@
-"""Loading the settings, with one sentence for what is wrong and the origin of each value."""
+"""Loading the settings: one sentence for what is wrong, and where each value came from."""
 
 import os
 import re
@@ -18,27 +18,27 @@ from common.settings.sources import EnvironmentSource, FileSettingsSource
 
 TOML: Final = "earshot.toml"
 
-# What Kubernetes sets for services whose name begins with "earshot", and the stand-in LLM's key.
 NOT_SETTINGS: Final = re.compile(
     r"_SERVICE_(HOST|PORT)(_|$)|_PORT(_\d+_(TCP|UDP|SCTP)(_|$)|$)|^EARSHOT_STANDIN_"
 )
+"""Variables that Kubernetes sets for services whose name begins with "earshot", and those of the
+stand-in LLM."""
 
-# 16 kHz, 16 bits
-BYTES_PER_SECOND: Final = 32_000
+BYTES_PER_SECOND: Final = 32_000  # 16 kHz, 16 bits
 
 
 def variable_of(name: str) -> str:
-    """The environment's name of a setting: `redis.url` is `EARSHOT_REDIS__URL`."""
+    """Return the environment variable of a setting: `EARSHOT_REDIS__URL` for `redis.url`."""
     return PREFIX + name.replace(".", "__").upper()
 
 
-def names() -> list[str]:
-    """Every setting, as `section.name`."""
-    return [name for name, _, _ in _leaves(Settings.model_construct())]
+def list_settings() -> list[str]:
+    """Return every setting, as `section.name`."""
+    return [name for name, _, _ in _list_leaves(Settings.model_construct())]
 
 
-def load(overrides: Mapping[str, Any] | None = None) -> Settings:
-    """The effective settings. `overrides` is nested as the tree is: the command line's part.
+def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Return the effective settings. `overrides` (the command line) is nested as the tree is.
 
     Raises BadSetting with one sentence.
     """
@@ -64,7 +64,7 @@ def load(overrides: Mapping[str, Any] | None = None) -> Settings:
 
 
 def _refuse_unknown_variables() -> None:
-    """pydantic-settings looks for the names that it knows; a misspelt one would do nothing."""
+    """Raise BadSetting for a misspelt name, which pydantic-settings would ignore."""
     sections = {
         variable_of(name)
         for name, field in Settings.model_fields.items()
@@ -78,11 +78,11 @@ def _refuse_unknown_variables() -> None:
         if not name.startswith(PREFIX) or name in known or name.startswith(inside):
             continue
         if not NOT_SETTINGS.search(name):
-            raise BadSetting(f"there is no setting {variable}; {_suggest(name)}")
+            raise BadSetting(f"there is no setting {variable}; {_suggest_setting(name)}")
 
 
-def _suggest(variable: str) -> str:
-    close = get_close_matches(variable, map(variable_of, names()), n=1, cutoff=0.8)
+def _suggest_setting(variable: str) -> str:
+    close = get_close_matches(variable, map(variable_of, list_settings()), n=1, cutoff=0.8)
     return f"did you mean {close[0]}?" if close else "docs/configuration.md lists those there are"
 
 
@@ -118,21 +118,21 @@ def _explain(error: ValidationError) -> str:
     name = ".".join(str(part) for part in first["loc"])
     variable = variable_of(name)
     if first["type"] == "extra_forbidden":
-        return f"there is no setting {name} ({variable}); {_suggest(variable)}"
+        return f"there is no setting {name} ({variable}); {_suggest_setting(variable)}"
     if first["type"] == "model_type":
         return f"{name} ({variable}) is a section of settings, not a setting: set {variable}__NAME"
     why = first["msg"].removeprefix("Value error, ")
-    return f"the setting {name} ({variable}) cannot be {_shown(name, first['input'])}: {why}"
+    return f"the setting {name} ({variable}) cannot be {_show_value(name, first['input'])}: {why}"
 
 
-def _shown(name: str, value: Any) -> str:
-    field = _field(name)
+def _show_value(name: str, value: Any) -> str:
+    field = _find_field(name)
     if isinstance(value, SecretStr) or (field is not None and field.annotation is SecretStr):
         return MASK
     return repr(mask_password(value) if isinstance(value, str) else value)[:80]
 
 
-def _field(name: str) -> Any:
+def _find_field(name: str) -> Any:
     model: Any = Settings
     field = None
     for part in name.split("."):
@@ -143,7 +143,7 @@ def _field(name: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """One setting: `value` as it is in force (secrets masked) and where it came from."""
+    """One setting: its effective `value` (secrets masked) and where it came from."""
 
     name: str
     value: Any
@@ -151,22 +151,22 @@ class Origin:
     description: str
 
 
-def explain_origins(settings: Settings, overrides: Mapping[str, Any]) -> Iterator[Origin]:
-    """Every setting of the tree in its order."""
+def list_origins(settings: Settings, overrides: Mapping[str, Any]) -> Iterator[Origin]:
+    """Yield every setting, in the order of the tree, with its origin."""
     sources = [
         ("command line", dict(_flatten(overrides))),
         ("environment", dict(_flatten(EnvironmentSource(Settings)()))),
         ("file", dict(_flatten(FileSettingsSource(Settings, PREFIX)()))),
         (TOML, dict(_flatten(TomlConfigSettingsSource(Settings)()))),
     ]
-    for name, value, description in _leaves(settings):
+    for name, value, description in _list_leaves(settings):
         origin = next((label for label, values in sources if name in values), "default")
         if origin in {"environment", "file"}:
             origin = variable_of(name) + ("_FILE" if origin == "file" else "")
         yield Origin(name, value, origin, description)
 
 
-def _leaves(settings: Settings) -> Iterator[tuple[str, Any, str]]:
+def _list_leaves(settings: Settings) -> Iterator[tuple[str, Any, str]]:
     for name, field in Settings.model_fields.items():
         value = getattr(settings, name)
         if hasattr(value, "__pydantic_fields__"):
@@ -189,13 +189,13 @@ def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
             yield f"{prefix}{key}", value
 
 
-def environment(settings: Settings) -> dict[str, str]:
-    """The settings as variables for a child process, which then has the same ones.
+def settings_as_environment(settings: Settings) -> dict[str, str]:
+    """Return the settings as environment variables, for a child process with the same settings.
 
-    All of them: one left out as a default might be another in the child's `earshot.toml`.
+    Defaults are included, since the child's `earshot.toml` might set something else.
     """
     variables: dict[str, str] = {}
-    for name in names():
+    for name in list_settings():
         value: Any = settings
         for part in name.split("."):
             value = getattr(value, part)
@@ -206,8 +206,8 @@ def environment(settings: Settings) -> dict[str, str]:
     return variables
 
 
-def inherited() -> dict[str, str]:
-    """This process's environment without earshot's own variables."""
+def environment_without_settings() -> dict[str, str]:
+    """Return this process's environment without the variables of settings."""
     return {
         name: value for name, value in os.environ.items() if not name.upper().startswith(PREFIX)
     }

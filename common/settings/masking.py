@@ -1,4 +1,4 @@
-"""Secrets out of what people and logs get to see."""
+"""Hiding secrets from people and logs."""
 
 import re
 from typing import Final
@@ -7,7 +7,7 @@ MASK: Final = "********"
 
 
 def mask_password(url: str) -> str:
-    """The URL without the password in it, for logs and people; other texts as they are."""
+    """Return a URL with its password masked; other texts as they are."""
     scheme, separator, rest = url.partition("://")
     if not separator:
         return url

@@ -13,7 +13,7 @@ SUFFIX = "_FILE"
 
 
 def file_variables(settings_cls: type[BaseSettings], prefix: str) -> dict[str, list[str]]:
-    """The variables that name a file instead of a value, each with its setting's path."""
+    """Return the variables that name a file instead of a value, each with its setting's path."""
     found = {}
     for variable in os.environ:
         name = variable.upper()
@@ -25,7 +25,7 @@ def file_variables(settings_cls: type[BaseSettings], prefix: str) -> dict[str, l
 
 
 def _is_setting(model: Any, parts: list[str]) -> bool:
-    """Tells `REDIS__URL_FILE` (a value in a file) from `REDIS__CA_FILE` (a setting)."""
+    """Distinguish `REDIS__URL_FILE` (a value in a file) from `REDIS__CA_FILE` (a setting)."""
     for part in parts:
         fields = getattr(model, "model_fields", {})
         if part not in fields:
@@ -37,7 +37,8 @@ def _is_setting(model: Any, parts: list[str]) -> bool:
 class EnvironmentSource(EnvSettingsSource):
     """The environment's values, without the variables that name a file.
 
-    One that is empty beside such a file is none: so Compose takes back what its `.env` says.
+    Where such a variable exists, an empty value beside it does not count: so Compose can take back
+    what its `.env` sets.
     """
 
     def __call__(self) -> dict[str, Any]:
@@ -63,7 +64,7 @@ class FileSettingsSource(PydanticBaseSettingsSource):
         raise AssertionError("this source is read as a whole")
 
     def __call__(self) -> dict[str, Any]:
-        """The nested values; raises BadSetting for a file that cannot be read."""
+        """Return the nested values; raises BadSetting for a file that cannot be read."""
         values: dict[str, Any] = {}
         for variable, (*sections, leaf) in file_variables(self.settings_cls, self._prefix).items():
             path = os.environ[variable]

@@ -1,1 +1,1 @@
-"""Reading what Redis keeps: backlog, workers, sessions, entries in hand."""
+"""Reading what Redis keeps: backlog, workers, sessions, entries in hand, dead letters."""

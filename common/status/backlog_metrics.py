@@ -18,7 +18,7 @@ from common.redis.failures import is_unusable
 from common.redis.link import Link
 from common.redis.store import Store
 from common.status.snapshot import Snapshot, take_snapshot
-from common.telemetry.monitoring import from_thread
+from common.telemetry.monitoring import run_in_loop
 
 SNAPSHOT_S: Final = 3.0
 """The limit for asking Redis, well under Prometheus' 10 s for a scrape."""
@@ -61,7 +61,7 @@ class BacklogCollector(Collector):
 
     def _take(self) -> Snapshot | None:
         try:
-            return from_thread(self._loop, self._ask, SNAPSHOT_S)
+            return run_in_loop(self._loop, self._ask, SNAPSHOT_S)
         except Exception as error:  # no answer in time looks like a Redis that is away, too
             if not is_unusable(error):
                 log.exception("census_failed")

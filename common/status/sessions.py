@@ -13,8 +13,8 @@ from common.redis.store import Store
 from common.transitions.answering import Message
 
 PAGE: Final = 1_000
-KEY: Final = re.compile(r"earshot:\{([0-9]+)\}:session:(.+)", re.DOTALL)
-EVERY_KEY: Final = "earshot:{*}:session:*"
+SESSION_KEY: Final = re.compile(r"earshot:\{([0-9]+)\}:session:(.+)", re.DOTALL)
+EVERY_SESSION: Final = "earshot:{*}:session:*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Session:
 
     @property
     def rounds(self) -> int:
-        """SessionContents questions with their answers."""
+        """How many questions are remembered, each with its answer."""
         return self.messages // 2
 
 
@@ -68,8 +68,8 @@ async def list_sessions(store: Store) -> AsyncIterator[Session]:
     """Yield every session, in no order. By SCAN, which does not hold up the server."""
     redis: Any = store.redis
     seen = set()
-    async for key in redis.scan_iter(match=EVERY_KEY, count=PAGE):
-        match = KEY.fullmatch(key.decode("utf-8", "replace"))
+    async for key in redis.scan_iter(match=EVERY_SESSION, count=PAGE):
+        match = SESSION_KEY.fullmatch(key.decode("utf-8", "replace"))
         if match is None or key in seen:
             continue
         seen.add(key)

@@ -1,1 +1,1 @@
-"""Logs, metrics, traces, and the pages on which a process tells how it is."""
+"""Logs, metrics, traces, and the pages that say how a process is."""

@@ -1,8 +1,9 @@
 """What every role counts and measures, for Prometheus.
 
-A role's own metrics are in its `metrics.py`; docs/monitoring.md lists them all. Labels have few
-values and never a session. Turns are counted by what transitions report (`turn_changes.py`): each
-event by the one process that made it, its latencies by the Redis server's clock.
+The metrics of one role are in its own `metrics.py`; docs/monitoring.md lists them all. Labels have
+few values and never a session. Turns are counted from what transitions report
+(`turn_changes.py`): each event by the one process that made it, latencies by the Redis server's
+clock.
 """
 
 from collections.abc import Sequence
@@ -13,13 +14,14 @@ from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 from common.events import SkipReason
 from common.telemetry.turn_changes import TurnChange
 
-# a second series beside each counter that nobody looks at
+# it would add a second series to each counter, which nobody looks at
 disable_created_metrics()  # type: ignore[no-untyped-call]  # it has no annotation
 
-# s; from what nobody notices to what nobody waits for
 LATENCY_S: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 60, 300)
-# s; of one stage: also short ones
+"""Buckets for what a person waits for, from unnoticeable to longer than anybody waits (s)."""
+
 STAGE_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30, 120)
+"""Buckets for one stage, with shorter ones too (s)."""
 
 REDIS_UP: Final = Gauge("earshot_redis_up", "Whether Redis answered the last request: 1 or 0.")
 REDIS_RECONNECTS: Final = Counter(
@@ -73,7 +75,7 @@ TOKENS: Final = Counter(
     ["kind"],
 )
 
-# A series that is there from the start shows its first event as an increase.
+# A series that exists from the start shows its first event as an increase.
 for _event in ("heard", "transcript", "reply", "skipped", "error"):
     TURNS.labels(_event)
 for _reason in get_args(SkipReason):
@@ -86,8 +88,8 @@ for _kind in ("prompt", "completion"):
     TOKENS.labels(_kind)
 
 
-def count(changes: Sequence[TurnChange]) -> None:
-    """Take in what one transition did."""
+def count_changes(changes: Sequence[TurnChange]) -> None:
+    """Count what one transition did."""
     for change in changes:
         match change.what:
             case "published":

@@ -1,17 +1,16 @@
 """/metrics, /healthz and /readyz of a process, over HTTP from a thread of its own.
 
-A role on asyncio registers with one call around its work:
+A role on asyncio wraps its work:
 
-    async with monitored(settings.metrics, ready=loop.unready):
+    async with serve_monitoring(settings.metrics, ready=loop.unready):
         ...
 
-`ready` is a coroutine function that answers why the role cannot do its work now, or "" if it can.
-It runs in the role's event loop, so /readyz also finds out when that is stuck; /healthz asks no
-more than whether the loop still turns. A role without an event loop uses `served` with plain
-functions. Metrics need no registering: whatever was made with prometheus_client is shown, and
-`collectors` are for what must be asked for at each scrape.
+`ready` is a coroutine function that returns why the role cannot work now, or "" if it can. It runs
+in the role's event loop, so /readyz fails when that loop is stuck. /healthz only checks that the
+loop still runs. A role without an event loop uses `serve_pages` with plain functions. All metrics
+of prometheus_client are shown; `collectors` make further ones at each scrape.
 
-A port that is taken costs the page, not the process: it is said once in the log.
+If the port is taken, the process works without these pages, and the log says so once.
 """
 
 import asyncio
@@ -34,46 +33,48 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 
 Check = Callable[[], str]
-"""Why not, in a sentence; empty: all is well."""
+"""Returns what is wrong, in a sentence; empty: nothing is."""
 
 STUCK_S: Final = 10.0
-"""An event loop that has run nothing for so long is stuck: the longest honest step takes less."""
+"""An event loop that has run nothing for this long is stuck: every normal step takes less."""
 
 READY_S: Final = 3.0
-"""How long a role may take to say whether it is ready: probes give up after 5 s or so."""
+"""The limit for a role to say whether it is ready: probes give up after about 5 s."""
 
 log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def monitored(
+async def serve_monitoring(
     settings: MetricsSettings,
     *,
     ready: Callable[[], Coroutine[Any, Any, str]],
     collectors: Sequence[Collector] = (),
 ) -> AsyncIterator[None]:
-    """Serve the pages of an asyncio role while the context is open; nothing with port 0."""
+    """Serve the pages of an asyncio role while the context is open; none with port 0."""
     loop = asyncio.get_running_loop()
 
     def alive() -> str:
-        return _asked(loop, _nothing, STUCK_S, f"the event loop has not turned for {STUCK_S:g} s")
+        return _check_in_loop(
+            loop, _do_nothing, STUCK_S, f"the event loop has not turned for {STUCK_S:g} s"
+        )
 
     def is_ready() -> str:
-        return _asked(loop, ready, READY_S, f"no answer from the process for {READY_S:g} s")
+        return _check_in_loop(loop, ready, READY_S, f"no answer from the process for {READY_S:g} s")
 
-    with served(settings, alive=alive, ready=is_ready, collectors=collectors):
+    with serve_pages(settings, alive=alive, ready=is_ready, collectors=collectors):
         yield
 
 
 @contextmanager
-def served(
+def serve_pages(
     settings: MetricsSettings,
     *,
     alive: Check,
     ready: Check,
     collectors: Sequence[Collector] = (),
 ) -> Iterator[None]:
-    """Serve the pages while the context is open; nothing with port 0. The checks run in threads."""
+    """Serve the pages while the context is open; none with port 0. The checks run in threads."""
     with ExitStack() as stack:
         if settings.port:
             for collector in collectors:
@@ -81,7 +82,7 @@ def served(
                 stack.callback(REGISTRY.unregister, collector)
             try:
                 server = make_server(
-                    settings.host, settings.port, _pages(alive, ready), _Server, _Quiet
+                    settings.host, settings.port, _make_app(alive, ready), _Server, _SilentHandler
                 )
             except (OSError, OverflowError) as error:
                 log.warning(
@@ -98,12 +99,12 @@ def served(
         yield
 
 
-def from_thread(
+def run_in_loop(
     loop: asyncio.AbstractEventLoop,
     ask: Callable[[], Coroutine[Any, Any, Answer]],
     limit_s: float,
 ) -> Answer:
-    """Run a coroutine function in a loop of another thread; raises TimeoutError after `limit_s`."""
+    """Run a coroutine function in another thread's loop; raises TimeoutError after `limit_s`."""
     future = asyncio.run_coroutine_threadsafe(ask(), loop)
     try:
         return future.result(limit_s)
@@ -112,23 +113,23 @@ def from_thread(
         raise
 
 
-def _asked(
+def _check_in_loop(
     loop: asyncio.AbstractEventLoop,
     ask: Callable[[], Coroutine[Any, Any, str]],
     limit_s: float,
     no_answer: str,
 ) -> str:
     try:
-        return from_thread(loop, ask, limit_s)
+        return run_in_loop(loop, ask, limit_s)
     except TimeoutError:
         return no_answer
 
 
-async def _nothing() -> str:
+async def _do_nothing() -> str:
     return ""
 
 
-def _pages(alive: Check, ready: Check) -> "WSGIApplication":
+def _make_app(alive: Check, ready: Check) -> "WSGIApplication":
     metrics: WSGIApplication = make_wsgi_app()
 
     def pages(environ: "WSGIEnvironment", start: "StartResponse") -> Iterable[bytes]:
@@ -136,31 +137,31 @@ def _pages(alive: Check, ready: Check) -> "WSGIApplication":
             case "/metrics":
                 return metrics(environ, start)
             case "/healthz":
-                return _verdict(alive(), start)
+                return _report_check(alive(), start)
             case "/readyz":
-                return _verdict(ready(), start)
-        return _text("404 Not Found", "there are /metrics, /healthz and /readyz", start)
+                return _report_check(ready(), start)
+        return _respond("404 Not Found", "there are /metrics, /healthz and /readyz", start)
 
     return pages
 
 
-def _verdict(why_not: str, start: "StartResponse") -> Iterable[bytes]:
-    return _text("503 Service Unavailable" if why_not else "200 OK", why_not or "ok", start)
+def _report_check(why_not: str, start: "StartResponse") -> Iterable[bytes]:
+    return _respond("503 Service Unavailable" if why_not else "200 OK", why_not or "ok", start)
 
 
-def _text(status: str, text: str, start: "StartResponse") -> Iterable[bytes]:
+def _respond(status: str, text: str, start: "StartResponse") -> Iterable[bytes]:
     start(status, [("Content-Type", "text/plain; charset=utf-8")])
     return [text.encode() + b"\n"]
 
 
 class _Server(ThreadingMixIn, WSGIServer):
-    # a slow reader of one page must not keep others, nor the process, waiting
+    # a slow reader of one page must not hold up other readers or the end of the process
     daemon_threads = True
     block_on_close = False
-    # two workers on one port: the second must notice
+    # the second of two workers on one port must fail to bind it
     allow_reuse_port = False
 
 
-class _Quiet(WSGIRequestHandler):
+class _SilentHandler(WSGIRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # the base's name
-        """Nothing: a scrape every few seconds is no news."""
+        """Log nothing: there is a scrape every few seconds."""

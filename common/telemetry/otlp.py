@@ -1,8 +1,7 @@
 """Sending spans to an OpenTelemetry collector, in batches from a thread of its own.
 
-The only module that imports OpenTelemetry. The times of a span are the Redis server's and known
-only when it is over, so spans are made whole; the SDK's tracer, which times what goes on here, is
-not used.
+This is the only module that imports OpenTelemetry. It does not use the SDK's tracer, which
+measures by this host's clock: the times of our spans are the Redis server's, known at their end.
 """
 
 import logging
@@ -27,10 +26,10 @@ from common.traceparent import SAMPLED
 PATH: Final = "/v1/traces"
 
 EXPORT_S: Final = 5.0
-"""For one batch with its retries: what comes meanwhile waits in a queue of 2048 spans."""
+"""The limit for one batch with its retries; meanwhile up to 2048 spans wait in a queue."""
 
 CLOSE_S: Final = 3.0
-"""For the last batch: a worker that has left must not be held up by a collector that is away."""
+"""The limit for the last batch: a collector that is away must not hold up a worker that leaves."""
 
 NS_PER_MS: Final = 1_000_000
 
@@ -44,7 +43,7 @@ class OtlpRecorder:
 
     def __init__(self, endpoint: str, role: str, name: str) -> None:
         url = endpoint.rstrip("/").removesuffix(PATH) + PATH
-        # one line of ours for each change of state instead of theirs for each failed batch
+        # we log each change of state once; the SDK would log each failed batch
         logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)
         self._resource = Resource.create(
             {"service.name": f"earshot-{role}", "service.instance.id": name}
@@ -57,7 +56,7 @@ class OtlpRecorder:
             self._batches.on_end(self._readable(span))
 
     def close(self) -> None:
-        """Send what waits; waits no longer than CLOSE_S."""
+        """Send what waits, for at most CLOSE_S."""
         last = threading.Thread(target=self._batches.shutdown, daemon=True)
         last.start()
         last.join(CLOSE_S)

@@ -1,4 +1,4 @@
-"""The spans of a turn, made of what the transitions tell: pure.
+"""The spans of a turn, made from what the transitions report, by pure functions.
 
             |--------------------------------- turn ----------------------------------|
     listen  |-speech-|-silence-|-outbox-|      or, sent early, |-speech-|-pause-|-confirm-|
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from common.telemetry.turn_changes import TurnChange
-from common.traceparent import TraceParent, attempt_span, of_turn, parse
+from common.traceparent import TraceParent, attempt_span_id, parse_traceparent, turn_context
 
 ENDINGS: Final = frozenset({"reply", "skipped", "error"})
 
@@ -22,8 +22,8 @@ ENDINGS: Final = frozenset({"reply", "skipped", "error"})
 class Span:
     """One span. `start`, `end` and the events are ms of the Redis server's clock.
 
-    `id` and `parent` are span ids; without an `id` one is made up, without a `parent` it is the
-    root of its trace. `error` says what went wrong, if anything did.
+    `id` and `parent` are span ids. A span without an `id` gets a random one; a span without a
+    `parent` is the root of its trace. `error` says what went wrong, if anything did.
     """
 
     name: str
@@ -38,13 +38,16 @@ class Span:
     attributes: Mapping[str, str | int] = field(default_factory=dict)
 
 
-def spans_of(changes: Sequence[TurnChange]) -> Iterator[Span]:
-    """The spans that are over with the changes of one transition."""
+def make_spans(changes: Sequence[TurnChange]) -> Iterator[Span]:
+    """Yield the spans that end with the changes of one transition."""
     for change in changes:
-        given, turn = parse(change.traceparent), of_turn(change.traceparent, change.utterance)
+        given, turn = (
+            parse_traceparent(change.traceparent),
+            turn_context(change.traceparent, change.utterance),
+        )
         if given is None or turn is None or not given.sampled:
             continue
-        attributes = attributes_of(change.session, change.turn, change.utterance)
+        attributes = span_attributes(change.session, change.turn, change.utterance)
         for name, start, end in _stages(change):
             yield Span(name, turn.trace, turn.span, start, max(start, end), attributes=attributes)
         if change.what == "reply" and change.llm_started is not None:
@@ -54,29 +57,29 @@ def spans_of(changes: Sequence[TurnChange]) -> Iterator[Span]:
                 turn.span,
                 change.llm_started,
                 change.last_token or change.llm_started,
-                id=attempt_span(turn.trace, change.utterance, change.attempt),
+                id=attempt_span_id(turn.trace, change.utterance, change.attempt),
                 events={"first_token": change.first_token} if change.first_token else {},
-                links=_merged(change, changes),
+                links=_merged_turns(change, changes),
                 attributes=attributes | {"earshot.attempt": change.attempt},
             )
         if change.what in ENDINGS:
             yield Span(
                 "turn",
                 turn.trace,
-                # what another program began stands above the turn; what we did is the turn itself
+                # a trace that another program began has its span above ours; our own begins here
                 "" if given.span == turn.span else given.span,
                 change.spoken - change.length_ms,
                 change.at,
                 id=turn.span,
                 error=change.reason if change.what == "error" else "",
                 events={"end_of_speech": change.spoken},
-                links=_answered(change, changes),
-                attributes=attributes | _ending(change),
+                links=_answering_turns(change, changes),
+                attributes=attributes | _ending_attributes(change),
             )
 
 
-def attributes_of(session: str, turn: int, utterance: str) -> dict[str, str | int]:
-    """What makes a span findable."""
+def span_attributes(session: str, turn: int, utterance: str) -> dict[str, str | int]:
+    """Return the attributes by which people search for a span."""
     return {
         "earshot.session": session,
         "earshot.turn": turn,
@@ -84,13 +87,13 @@ def attributes_of(session: str, turn: int, utterance: str) -> dict[str, str | in
     }
 
 
-def _ending(change: TurnChange) -> dict[str, str | int]:
+def _ending_attributes(change: TurnChange) -> dict[str, str | int]:
     reason: dict[str, str | int] = {"earshot.reason": change.reason} if change.reason else {}
     return reason | {"earshot.ending": change.what}
 
 
 def _stages(change: TurnChange) -> Iterator[tuple[str, int, int]]:
-    """Stages that need no more than a name, each where the one before it ended."""
+    """Yield name, start and end of the simple spans; each starts where the one before it ended."""
     match change.what:
         case "published":
             yield from _speech(change)
@@ -115,16 +118,16 @@ def _speech(change: TurnChange) -> Iterator[tuple[str, int, int]]:
         yield "listen.speech", change.spoken - change.length_ms, change.spoken
 
 
-def _answered(change: TurnChange, changes: Sequence[TurnChange]) -> tuple[TraceParent, ...]:
-    """The turn that a merged one was answered with."""
+def _answering_turns(change: TurnChange, changes: Sequence[TurnChange]) -> tuple[TraceParent, ...]:
+    """Return the turn with which a merged turn was answered."""
     return _contexts(other for other in changes if other.turn == change.into)
 
 
-def _merged(change: TurnChange, changes: Sequence[TurnChange]) -> tuple[TraceParent, ...]:
-    """The turns that were answered with this one."""
+def _merged_turns(change: TurnChange, changes: Sequence[TurnChange]) -> tuple[TraceParent, ...]:
+    """Return the turns that were answered with this one."""
     return _contexts(other for other in changes if other.into == change.turn)
 
 
 def _contexts(changes: Iterator[TurnChange]) -> tuple[TraceParent, ...]:
-    contexts = (of_turn(change.traceparent, change.utterance) for change in changes)
+    contexts = (turn_context(change.traceparent, change.utterance) for change in changes)
     return tuple(context for context in contexts if context is not None)

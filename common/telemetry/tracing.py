@@ -10,7 +10,7 @@ from common.telemetry.spans import Span
 
 
 class Recorder(Protocol):
-    """Takes spans that are over. `is_on` says whether anybody keeps them."""
+    """Takes spans that have ended. `is_on` says whether anybody keeps them."""
 
     is_on: bool
 
@@ -23,15 +23,15 @@ class _Off:
     is_on = False
 
     def record(self, spans: Iterable[Span]) -> None:
-        """Nobody asked for them: they are not even made."""
+        """Do nothing; where `is_on` is false spans are not even made."""
 
 
 OFF: Final[Recorder] = _Off()
 
 
 @contextmanager
-def tracing(settings: TraceSettings, role: str, name: str) -> Iterator[Recorder]:
-    """A recorder for one process, `name`; at the end it sends what it still holds, briefly.
+def open_recorder(settings: TraceSettings, role: str, name: str) -> Iterator[Recorder]:
+    """Open the recorder of one process, `name`; its end waits a short time for the last spans.
 
     Raises BadSetting when the extra `traces` is not installed.
     """

@@ -26,7 +26,7 @@ from common.redis.link import Link
 from common.redis.opening import make_link, open_store, wait_for_redis
 from common.redis.store import Store
 from common.settings import Settings, SttSettings
-from common.settings.loading import load
+from common.settings.loading import load_settings
 from common.status.streams import has_work
 from ops.bench.eager_figures import MODES, Measured, Mode, Turn
 from ops.demo.recording_file import ROOM_S, read_samples, read_sentences
@@ -176,7 +176,7 @@ async def measure(
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="earshot-eager-")))
         redis = stack.enter_context(EmbeddedRedis(folder / "redis"))
-        settings = load({"redis": redis.settings, "stt": {"model": model}, "shards": 1})
+        settings = load_settings({"redis": redis.settings, "stt": {"model": model}, "shards": 1})
         store = await stack.enter_async_context(open_store(settings))
         link = make_link(store, settings)
         await wait_for_redis(link, store, settings)

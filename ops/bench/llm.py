@@ -20,7 +20,7 @@ from urllib.request import Request, urlopen
 
 from common.events import Event, Heard, Reply, ReplyDelta, parse_event
 from common.redis.store import Store
-from common.settings.loading import inherited
+from common.settings.loading import environment_without_settings
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
 from ops.demo.standin import MODEL
@@ -121,7 +121,9 @@ async def measure(load: Load, *, say: Callable[[str], None] = lambda _: None) ->
     ) as parts:
         pace = ("--first-token-ms", load.first_token_ms, "--tokens-per-s", load.tokens_per_s)
         argv = [sys.executable, "-P", "-m", "ops.demo.standin", "--port", port, *pace]
-        await parts.supervisor.spawn("stand-in", list(map(str, argv)), inherited())
+        await parts.supervisor.spawn(
+            "stand-in", list(map(str, argv)), environment_without_settings()
+        )
         await parts.start_workers(stt=0, llm=1)
         await parts.wait_until_ready(READY_S)
         standin = StandInClient(port)

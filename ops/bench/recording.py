@@ -21,7 +21,7 @@ from common.redis.link import Link
 from common.redis.opening import make_link, open_store, wait_for_redis
 from common.redis.store import Store
 from common.results.subscriber import Subscriber
-from common.settings.loading import load
+from common.settings.loading import load_settings
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from ops.bench.eager import clips
@@ -125,7 +125,7 @@ async def measure(options: Options) -> Measured:
             "stt": {"model": options.model, "cpu_threads": 1},
             "log": {"level": "error"},
         }
-        settings = load(values)
+        settings = load_settings(values)
         store = await stack.enter_async_context(open_store(settings))
         link = make_link(store, settings)
         await wait_for_redis(link, store, settings)

@@ -24,37 +24,39 @@ class Command(NamedTuple):
 
 COMMANDS: Final = {
     "listen": Command(
-        "ops.cli.roles.listen", "Hear speech (microphone, file or raw PCM) and send it."
+        "ops.cli.roles.listen", "Listen to a microphone, a file or a pipe and send utterances."
     ),
     "stt": Command("ops.cli.roles.stt", "Run one speech-to-text worker."),
     "llm": Command("ops.cli.roles.llm", "Run one LLM worker."),
-    "say": Command("ops.cli.commands.say", "Send a turn as text instead of speech."),
-    "tail": Command("ops.cli.commands.tail", "Follow transcripts and replies."),
-    "status": Command("ops.cli.commands.status", "Show backlog, workers and dead letters."),
+    "say": Command("ops.cli.commands.say", "Send text instead of speech."),
+    "tail": Command("ops.cli.commands.tail", "Show transcripts and replies as they happen."),
+    "status": Command(
+        "ops.cli.commands.status", "Show the backlog, the workers and the number of dead letters."
+    ),
     "session": Command(
-        "ops.cli.commands.session", "List, show or forget conversations; choose who answers."
+        "ops.cli.commands.session", "List, show or forget conversations; choose a persona."
     ),
-    "health": Command("ops.cli.commands.health", "Ask a running process how it is."),
-    "dead": Command("ops.cli.commands.dead", "List, show, replay or drop dead letters."),
-    "transcribe": Command(
-        "ops.cli.commands.transcribe", "Transcribe long recordings, behind live speech."
+    "health": Command("ops.cli.commands.health", "Ask a process on this machine whether it works."),
+    "dead": Command(
+        "ops.cli.commands.dead", "List, show, replay or drop utterances that failed for good."
     ),
+    "transcribe": Command("ops.cli.commands.transcribe", "Transcribe recordings of any length."),
     "export": Command(
         "ops.cli.commands.export", "Print the results of the last hours, or write them to a file."
     ),
     "summary": Command("ops.cli.commands.summary", "Summarise a conversation."),
-    "jobs": Command("ops.cli.roles.jobs", "Run what may take long: recordings, exports, sweeps."),
-    "dashboard": Command(
-        "ops.cli.roles.dashboard", "Serve the web page: conversations, pipeline, dead letters."
-    ),
+    "jobs": Command("ops.cli.roles.jobs", "Run background jobs: recordings, exports, summaries."),
+    "dashboard": Command("ops.cli.roles.dashboard", "Serve the web page."),
     "up": Command("ops.cli.roles.up", "Run everything on this machine."),
-    "demo": Command("ops.cli.roles.demo", "See it work on a bundled recording."),
-    "devices": Command("ops.cli.commands.devices", "List the input devices."),
+    "demo": Command("ops.cli.roles.demo", "Play a bundled recording through the whole pipeline."),
+    "devices": Command(
+        "ops.cli.commands.devices", "List the microphones and show how loud they are."
+    ),
     "config": Command(
-        "ops.cli.commands.config", "Print the settings in force and where each came from."
+        "ops.cli.commands.config", "Print every setting and where its value came from."
     ),
     "bench": Command(
-        "ops.bench.commands.bench", "Measure earshot here, and prove what it promises."
+        "ops.bench.commands.bench", "Measure earshot on this machine (only in a clone)."
     ),
 }
 
@@ -83,8 +85,8 @@ class _LazyGroup(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError:
             if not _reader_has_gone(sys.stdout.fileno()):
-                raise  # a bug: of what else may break each command takes care
-            # that is how `| head` ends
+                raise  # a bug: each command handles its own other pipes
+            # this is how `| head` ends
             redirect_to_null(sys.stdout.fileno())
             return 0
 
@@ -95,7 +97,7 @@ class _LazyGroup(click.Group):
 
 def _reader_has_gone(pipe: int) -> bool:
     watch = select.poll()
-    watch.register(pipe, 0)  # errors are told without being asked for
+    watch.register(pipe, 0)  # poll reports errors without being asked
     return bool(watch.poll(0))
 
 
@@ -104,13 +106,16 @@ def _reader_has_gone(pipe: int) -> bool:
 def cli() -> None:
     """Self-hosted voice to LLM that does not lose a word.
 
-    Settings come from the command line, EARSHOT_... variables and earshot.toml, in this order;
-    `earshot config` shows them all. Try `earshot demo` first.
+    Start with `earshot demo`: it needs no microphone, no model and no server. Then try
+    `earshot up`, which runs everything on this machine.
+
+    Options override environment variables (EARSHOT_...), which override earshot.toml in the
+    working directory. `earshot config` prints all settings.
     """
 
 
 def main() -> None:
-    """Run a command; what earshot can explain is one sentence on stderr, never a traceback."""
+    """Run a command; print an error that earshot can explain as one sentence, without traceback."""
     try:
         status: Any = cli.main(prog_name="earshot", standalone_mode=False)
     except click.ClickException as error:

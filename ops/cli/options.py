@@ -1,12 +1,11 @@
-"""Command-line options that stand for settings: one description, one validation."""
+"""Command-line options for settings: they share the setting's description and validation."""
 
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import click
 
-from common.settings import Settings
-from common.settings.loading import load
+from common.settings import Settings, loading
 from common.telemetry import logs
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
@@ -15,12 +14,12 @@ KEY: Final = "earshot.overrides"
 
 
 def setting(
-    flag: str, name: str, *, says: str = "", **options: Any
+    flag: str, name: str, *, help_text: str = "", **options: Any
 ) -> Callable[[Decorated], Decorated]:
-    """A click option for the setting `section.name`.
+    """Make a click option for the setting `section.name`.
 
-    Its help is the setting's description, or what it `says` where a command takes the setting for
-    something else.
+    Its help is the setting's description, or `help_text` where the setting means something else
+    to this command.
     """
 
     def store(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
@@ -33,7 +32,7 @@ def setting(
         target[leaf] = value
 
     return click.option(
-        flag, expose_value=False, callback=store, help=says or _description(name), **options
+        flag, expose_value=False, callback=store, help=help_text or _description(name), **options
     )
 
 
@@ -49,30 +48,30 @@ def _description(name: str) -> str:
 
 
 def overrides(ctx: click.Context) -> dict[str, Any]:
-    """What this command line sets, nested as the settings are."""
+    """Return what this command line sets, nested as the settings are."""
     values: dict[str, Any] = ctx.meta.setdefault(KEY, {})
     return values
 
 
 def load_settings(ctx: click.Context) -> Settings:
-    """The effective settings of a command; raises BadSetting."""
-    return load(overrides(ctx))
+    """Load the effective settings of a command; raises BadSetting."""
+    return loading.load_settings(overrides(ctx))
 
 
 def load_settings_and_logs(ctx: click.Context, **bound: Any) -> Settings:
-    """The same, with logs set up as they say; `bound` values stand on every line."""
+    """Load the settings and set up logs; every log line carries the `bound` values."""
     settings = load_settings(ctx)
     logs.set_up(settings.log, **bound)
     return settings
 
 
 def redis_options(command: Decorated) -> Decorated:
-    """The options of every command that talks to Redis."""
+    """Add the options of every command that talks to Redis."""
     return setting("--redis-url", "redis.url", metavar="URL")(command)
 
 
 def log_options(command: Decorated) -> Decorated:
-    """The options of every command that runs for long."""
+    """Add the options of every command that logs while it runs."""
     for option in (
         setting("--log-level", "log.level", metavar="LEVEL"),
         setting("--log-format", "log.format", metavar="FORMAT"),

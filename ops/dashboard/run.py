@@ -13,7 +13,7 @@ from common.errors import RedisUnusable
 from common.redis.failures import explain_failure
 from common.redis.opening import make_link, open_store, wait_for_redis
 from common.settings import Settings
-from common.telemetry.monitoring import monitored
+from common.telemetry.monitoring import serve_monitoring
 from ops.dashboard.app import dashboard_app
 from ops.dashboard.routes.conversations import Conversations
 from ops.dashboard.routes.letters import Letters
@@ -75,7 +75,7 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
                 return link.unreachable
 
             try:
-                async with monitored(settings.metrics, ready=unready):
+                async with serve_monitoring(settings.metrics, ready=unready):
                     await asyncio.wait({following, serving}, return_when=asyncio.FIRST_COMPLETED)
                 if following.done():
                     following.result()

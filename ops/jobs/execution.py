@@ -18,7 +18,7 @@ from common.redis.link import Link
 from common.redis.opening import make_link, open_store
 from common.redis.store import Store
 from common.settings import Settings
-from common.settings.loading import load
+from common.settings.loading import load_settings
 
 SAVE_EVERY_S: Final = 0.5
 # After a server that the job needs was away.
@@ -88,7 +88,7 @@ def _record_failure(job: Job, why: str) -> JobFailed:
 
 
 async def _run(job: Job, module: str, arguments: Mapping[str, Any]) -> Any:
-    settings = load()
+    settings = load_settings()
     run: Run = importlib.import_module(module).run
     async with open_store(settings) as store:
         context = JobContext(settings, store, make_link(store, settings), job.id)

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from common.redis.opening import make_link, open_store, wait_for_redis
 from common.settings import Settings
 from common.stopping import run_until_stopped
-from common.telemetry.monitoring import monitored
+from common.telemetry.monitoring import serve_monitoring
 from ops.jobs.connection import connect, reached, why
 from ops.jobs.queues import RECORDINGS, UPKEEP, has_worker
 from ops.jobs.schedule import Schedule
@@ -54,7 +54,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             schedule = asyncio.create_task(planned.run(), name="schedule")
             telling = asyncio.create_task(_log_when_ready(unready, settings), name="ready")
             try:
-                async with monitored(settings.metrics, ready=unready):
+                async with serve_monitoring(settings.metrics, ready=unready):
                     await run_until_stopped(stop, schedule)
             finally:
                 schedule.cancel()

@@ -22,7 +22,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import now
 from rq.worker_registration import clean_worker_registry, register
 
-from common.settings.loading import load
+from common.settings.loading import load_settings
 from common.telemetry import logs
 from ops.jobs.connection import connect, why
 from ops.jobs.execution import JobFailed
@@ -109,7 +109,7 @@ class JobWorker(Worker):
 
 
 def main() -> None:
-    settings = load()
+    settings = load_settings()
     of = open_queue(sys.argv[1], connect(settings, patient=True))
     logs.set_up(settings.log, queue=of.name)
     try:

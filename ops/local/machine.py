@@ -16,7 +16,7 @@ from common.redis.link import Link
 from common.redis.opening import make_link, open_store, wait_for_redis
 from common.redis.store import Store
 from common.settings import Settings
-from common.settings.loading import explain_origins, inherited, load
+from common.settings.loading import environment_without_settings, list_origins, load_settings
 from common.status.snapshot import take_snapshot
 from common.stopping import run_until_stopped
 from ops.demo.standin import MODEL, READY
@@ -101,7 +101,7 @@ async def wait_for_workers(link: Link, store: Store, count: int) -> None:
 
 def chosen_settings(settings: Settings, values: Mapping[str, Any]) -> set[str]:
     """The settings that somebody chose, as `section.name`; `values` as for `load`."""
-    return {row.name for row in explain_origins(settings, values) if row.origin != "default"}
+    return {row.name for row in list_origins(settings, values) if row.origin != "default"}
 
 
 @asynccontextmanager
@@ -130,7 +130,7 @@ async def run_machine(
         if stand_in:
             url = await _start_stand_in(supervisor, stop, lines)
             values["llm"] = values.get("llm", {}) | {"base_url": url, "model": MODEL}
-        settings = load(values)
+        settings = load_settings(values)
         store = await stack.enter_async_context(open_store(settings))
         link = make_link(store, settings)
         await run_until_stopped(stop, wait_for_redis(link, store, settings))
@@ -160,7 +160,7 @@ async def _start_stand_in(
     """Start the stand-in LLM on a free port, which it keeps when it is started again."""
     port = find_free_port()
     argv = [sys.executable, "-P", "-m", "ops.demo.standin", "--port", str(port), "--no-steerable"]
-    await supervisor.spawn("stand-in", argv, inherited())
+    await supervisor.spawn("stand-in", argv, environment_without_settings())
     await supervisor.until(lines.stand_in.wait(), stop=stop, timeout_s=STAND_IN_START_S)
     return f"http://127.0.0.1:{port}/v1"
 

@@ -16,7 +16,7 @@ import structlog
 from common.backoff import Backoff
 from common.errors import EarshotError
 from common.settings import Settings
-from common.settings.loading import environment, inherited
+from common.settings.loading import environment_without_settings, settings_as_environment
 from ops.local.child import Child
 
 FIRST_PAUSE_S: Final = 0.5
@@ -58,7 +58,7 @@ def role_environment(settings: Settings) -> dict[str, str]:
         form = "console" if sys.stderr.isatty() else "json"
         log_settings = settings.log.model_copy(update={"format": form})
         settings = settings.model_copy(update={"log": log_settings})
-    return inherited() | environment(settings)
+    return environment_without_settings() | settings_as_environment(settings)
 
 
 def print_to_stderr(name: str, line: str) -> None:

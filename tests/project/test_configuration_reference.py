@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.settings.loading import load, names, variable_of
+from common.settings.loading import list_settings, load_settings, variable_of
 from ops.docs.configuration import PATH, render
 from tests.support.environments import clear_environment
 
@@ -19,7 +19,7 @@ def test_the_committed_page_is_up_to_date() -> None:
 
 def test_every_setting_has_its_row() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| (.*)$", render(), re.MULTILINE)
-    assert [variable for _, variable, _ in rows] == [variable_of(name) for name in names()]
+    assert [variable for _, variable, _ in rows] == [variable_of(name) for name in list_settings()]
 
 
 def test_the_example_can_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_the_example_can_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     example = re.search(r"```toml\n(.*?)```", render(), re.DOTALL)
     assert example is not None
     Path("earshot.toml").write_text(example[1])
-    settings = load()
+    settings = load_settings()
     written = tomllib.loads(example[1])
     assert settings.redis.url == written["redis"]["url"]
     assert settings.listen.preset == written["listen"]["preset"]

@@ -22,7 +22,7 @@ from common.redis.client import connect
 from common.redis.link import Link
 from common.redis.store import Store
 from common.settings import Settings
-from common.settings.loading import load
+from common.settings.loading import load_settings
 from common.transitions.publishing import Verdict, publish
 from ops.bench.chaos.plan import Kind, Planned
 from ops.bench.chaos.speech import InstantEngine, make_utterance, read_number, spoken_text
@@ -121,7 +121,7 @@ class WorkerTasks:
             "backoff_max_s": 0.2,
             "drain_timeout_s": 5,
         }
-        return load(
+        return load_settings(
             {
                 "shards": self.shards,
                 "redis": {"url": self.url or self.server.url},

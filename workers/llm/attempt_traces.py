@@ -14,7 +14,7 @@ import structlog
 
 from common import traceparent
 from common.redis.store import ms
-from common.telemetry.spans import Span, attributes_of
+from common.telemetry.spans import Span, span_attributes
 from common.telemetry.tracing import OFF, Recorder
 from common.transitions.answering import Attempt
 
@@ -33,12 +33,12 @@ class AttemptTraces:
         Without traces of our own they carry the context that the turn came with, unchanged.
         """
         last = attempt.turns[-1]
-        context = traceparent.of_turn(last.traceparent, last.utterance)
+        context = traceparent.turn_context(last.traceparent, last.utterance)
         if context is None:
             yield
             return
         structlog.contextvars.bind_contextvars(trace=context.trace)
-        own = traceparent.attempt_span(context.trace, last.utterance, attempt.number)
+        own = traceparent.attempt_span_id(context.trace, last.utterance, attempt.number)
         outgoing = str(replace(context, span=own)) if self._recorder.is_on else last.traceparent
         token, began = traceparent.current.set(outgoing), self._clock()
         try:
@@ -64,6 +64,6 @@ def _failed(
         ended,
         id=own,
         error=f"{type(error).__name__}: {error}".removesuffix(": "),
-        attributes=attributes_of(attempt.session, last.turn, last.utterance)
+        attributes=span_attributes(attempt.session, last.turn, last.utterance)
         | {"earshot.attempt": attempt.number},
     )

@@ -18,7 +18,7 @@ from common.keys import LLM_GROUP, Shard, check_session_id
 from common.redis.store import Store, ms
 from common.settings import LlmSettings
 from common.telemetry.tracing import OFF, Recorder
-from common.traceparent import trace_of
+from common.traceparent import trace_id
 from common.transitions.answering import (
     Attempt,
     NotTaken,
@@ -263,7 +263,7 @@ def _detail(attempt: Attempt, finished: Finished, *, worker: str) -> dict[str, A
         "finish_reason": finished.finish_reason,
         "interrupted": finished.finish_reason == INTERRUPTED,
         "worker": worker,
-        "trace": trace_of(attempt.turns[-1].traceparent),
+        "trace": trace_id(attempt.turns[-1].traceparent),
     }
     return detail if finished.usage is None else detail | {"usage": finished.usage}
 

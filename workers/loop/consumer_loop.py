@@ -19,7 +19,7 @@ from common.redis.store import Store
 from common.settings import Settings
 from common.status.backlog_metrics import BacklogCollector
 from common.stopping import run_until_stopped
-from common.telemetry.monitoring import monitored
+from common.telemetry.monitoring import serve_monitoring
 from common.transitions.claims import leave
 from workers.loop import metrics
 from workers.loop.breaker import Breaker, BreakerState
@@ -98,7 +98,7 @@ class ConsumerLoop:
 
         Raises RedisUnusable or what `handler.start` raises, when waiting cannot help.
         """
-        async with monitored(
+        async with serve_monitoring(
             self._settings.metrics,
             ready=self.unready,
             collectors=[BacklogCollector(self._store, self._link)],

@@ -17,7 +17,7 @@ from common.errors import BadEntry
 from common.keys import SESSION_ID, STT_GROUP, UTTERANCE_ID, Shard
 from common.redis.store import Store
 from common.settings import SttSettings
-from common.traceparent import trace_of
+from common.traceparent import trace_id
 from common.transitions.claims import Claim, Settled
 from common.transitions.transcribing import bury_utterance, settle_utterance
 from common.utterance import Utterance
@@ -90,7 +90,7 @@ class SttHandler:
             session=session,
             turn=turn,
             utterance=utterance.id,
-            **({"trace": trace} if (trace := trace_of(utterance.traceparent)) else {}),
+            **({"trace": trace} if (trace := trace_id(utterance.traceparent)) else {}),
         )
         if self._store.shard(session) != delivery.claim.shard:
             raise BadEntry(

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from common.errors import BadInput
 from common.redis.opening import make_link, open_store
-from common.settings.loading import load
+from common.settings.loading import load_settings
 from ops.bench.chaos.judge import Findings, judge
 from ops.bench.chaos.plan import Plan
 from ops.bench.chaos.pool import Deaths, Pool
@@ -116,7 +116,7 @@ async def open_stage(
     values: dict[str, Any], own_url: str, folder: Path, say: Say
 ) -> AsyncIterator[Stage]:
     """A stage whose driver reaches Redis at `own_url`, with nothing started on it."""
-    settings = load(values)
+    settings = load_settings(values)
     own = settings.model_copy(update={"redis": settings.redis.model_copy(update={"url": own_url})})
     async with open_store(own) as store, Pool(folder) as pool:
         stage = Stage(settings, store, make_link(store, own), pool, folder, say)

@@ -11,7 +11,7 @@ import click
 
 from common.redis.opening import open_store
 from common.settings import Settings
-from common.settings.loading import load
+from common.settings.loading import load_settings
 from common.telemetry import logs
 from common.transitions.answering import Attempt
 from common.transitions.claims import Settled
@@ -61,7 +61,7 @@ def run_worker(role: str, settings: Settings, slow_s: float = 0.0) -> None:
 @click.option("--slow-s", default=0.0, help="Seconds that the instant engine takes.")
 def main(role: str, slow_s: float) -> None:
     """Run one worker; EARSHOT_STT__MODEL=instant hears the numbers inside of chaos audio."""
-    run_worker(role, load(), slow_s)
+    run_worker(role, load_settings(), slow_s)
     exit_without_threads()
 
 

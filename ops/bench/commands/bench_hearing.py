@@ -9,7 +9,7 @@ import click
 from common.errors import BadInput
 from common.extras import how_to_install
 from common.settings import LogSettings
-from common.settings.loading import load
+from common.settings.loading import load_settings
 from common.telemetry import logs
 
 if TYPE_CHECKING:
@@ -130,5 +130,5 @@ def _transcriber(model: str) -> "Transcribe | None":
         from workers.stt.whisper import load as load_model
     except ModuleNotFoundError as error:
         raise BadInput(f"{how_to_install(error) or error}, or give --no-words") from None
-    whisper = load_model(load({"stt": {"model": model}}).stt)
+    whisper = load_model(load_settings({"stt": {"model": model}}).stt)
     return lambda samples: whisper.transcribe(samples).text

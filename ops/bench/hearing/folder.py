@@ -10,7 +10,7 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from common.audio import SAMPLE_RATE, as_int16
+from common.audio import SAMPLE_RATE, to_int16
 from common.errors import BadInput
 from ops.bench.hearing.scenes import Scene, Turn
 
@@ -51,7 +51,7 @@ def _recording(path: Path) -> Recording:
     except (OSError, RuntimeError) as error:
         raise BadInput(f"{path.name} cannot be read: {error}") from None
     mono = soxr.resample(samples.mean(axis=1), rate, SAMPLE_RATE)
-    whole = as_int16(mono)
+    whole = to_int16(mono)
     before = round(BEFORE_S * SAMPLE_RATE)
     audio: NDArray[np.int16] = np.pad(whole, (before, round(AFTER_S * SAMPLE_RATE)))
     turns = _turns(path.with_suffix(".json"), before, len(whole) / SAMPLE_RATE)

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from common.audio import SAMPLE_RATE, as_int16
+from common.audio import SAMPLE_RATE, to_int16
 from ops.bench.hearing.voices import Clip, Samples
 
 Noise = Callable[[int, np.random.Generator], Samples]
@@ -84,7 +84,7 @@ def mixed(talk: Talk, noise: Noise | None, snr_db: float | None, rng: np.random.
         speech = np.concatenate([talk.samples[turn.start : turn.end] for turn in talk.turns])
         power = float(np.mean(speech[speech != 0] ** 2))
         under += noise(count, rng) * np.float32(np.sqrt(power / 10 ** (snr_db / 10)))
-    return Scene(as_int16(talk.samples + under), talk.turns)
+    return Scene(to_int16(talk.samples + under), talk.turns)
 
 
 def alone(noise: Noise, seconds: float, rng: np.random.Generator) -> Scene:
@@ -94,7 +94,7 @@ def alone(noise: Noise, seconds: float, rng: np.random.Generator) -> Scene:
     for number, start in enumerate(range(0, len(samples), step)):
         level = NOISE_LEVELS_DBFS[number % len(NOISE_LEVELS_DBFS)]
         samples[start : start + step] *= np.float32(10 ** (level / 20))
-    return Scene(as_int16(samples), ())
+    return Scene(to_int16(samples), ())
 
 
 def _silence(seconds: float) -> Samples:

@@ -1,19 +1,19 @@
-"""`earshot config`: what is in force, and why."""
+"""`earshot config`: the settings and where they came from."""
 
 import json
 
 import click
 
-from common.settings.loading import explain_origins
+from common.settings.loading import list_origins
 from ops.cli.options import load_settings, overrides
 
 
 @click.command("config")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
-    """Print every setting in force and where it came from; secrets are masked."""
-    rows = list(explain_origins(load_settings(ctx), overrides(ctx)))
+    """Print every setting and where its value came from; passwords and keys are masked."""
+    rows = list(list_origins(load_settings(ctx), overrides(ctx)))
     if as_json:
         click.echo(
             json.dumps(

@@ -1,4 +1,4 @@
-"""`earshot dead`: what could not be done, and doing it again."""
+"""`earshot dead`: utterances that failed for good, and replaying them."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from common.settings import Settings
 from ops.cli.options import load_settings_and_logs, redis_options, setting
 from ops.cli.terminal.conversation import to_one_line
 
-# these bring NumPy, libsndfile and Rich along, which --help must not wait for
+# importing it loads NumPy and libsndfile, which --help must not wait for
 if TYPE_CHECKING:
     from common.status.dead_letters import DeadLetter
 
@@ -26,16 +26,20 @@ Action = Callable[[Store, "DeadLetter"], Awaitable[str]]
 
 @click.group("dead")
 def command() -> None:
-    """The dead letters: utterances and turns that were given up, whole, with the reason."""
+    """Look after dead letters: utterances that failed for good.
+
+    A dead letter keeps the whole utterance, its audio included, and the reason. Replay it when the
+    cause is gone, or drop it.
+    """
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One dead letter a line, as JSON.")
-@click.option("--reason", help="Only those with this reason.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@click.option("--reason", metavar="REASON", help="List only dead letters with this reason.")
 @redis_options
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool, reason: str | None) -> None:
-    """List them, the oldest of each shard first."""
+    """List the dead letters, the oldest of each shard first."""
     asyncio.run(_list(load_settings_and_logs(ctx), as_json, reason))
 
 
@@ -46,7 +50,7 @@ async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
 
     from common.status.dead_letters import read_dead_letters
 
-    # a letter's id is there to be copied; the rest is folded where it does not fit, and never cut
+    # the id is never cut, because people copy it; long texts are folded
     table = Table(
         Column("letter", no_wrap=True),
         "age",
@@ -70,7 +74,7 @@ async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
                 letter.entry,
                 f"{age_s / 60:.0f} min",
                 *(
-                    # Text: what stands in it is nobody's markup, and no terminal's command
+                    # Text: no markup and no terminal command inside it takes effect
                     Text(to_one_line(str(shown.get(name, ""))))
                     for name in ("session", "turn", "stage", "reason", "error")
                 ),
@@ -86,12 +90,14 @@ async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
 @command.command("show")
 @click.argument("letter")
 @click.option(
-    "--save", type=click.Path(dir_okay=False, path_type=Path), help="Write its audio to this WAV."
+    "--save",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the audio to this WAV file.",
 )
 @redis_options
 @click.pass_context
 def show(ctx: click.Context, letter: str, save: Path | None) -> None:
-    """Show one as JSON; --save writes the audio to a file."""
+    """Print dead letter LETTER as JSON; --save writes its audio to a file."""
     asyncio.run(_show(load_settings_and_logs(ctx), letter, save))
 
 
@@ -116,23 +122,28 @@ async def _show(settings: Settings, entry: str, save: Path | None) -> None:
 
 @command.command("replay")
 @click.argument("letters", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All of them, instead of LETTERS.")
-@click.option("--reason", help="With --all: only those with this reason.")
-@click.option("--job", is_flag=True, help="With --all: by `earshot jobs`, as fast as room allows.")
+@click.option("--all", "everything", is_flag=True, help="Take all dead letters instead of LETTERS.")
+@click.option("--reason", metavar="REASON", help="With --all: take only those with this reason.")
+@click.option(
+    "--job",
+    is_flag=True,
+    help="With --all: let `earshot jobs` do it; it waits while the backlog is full.",
+)
 @setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
 @redis_options
 @click.pass_context
 def replay_(
     ctx: click.Context, letters: Sequence[str], everything: bool, reason: str | None, job: bool
 ) -> None:
-    """Send them again, each as a new turn at the end of its session.
+    """Send dead letters again, each as a new turn at the end of its session.
 
-    Past the backlog's limit --job waits and goes on; without it those that are left are named.
+    If the backlog gets full, the command prints which letters it could not replay; with --job it
+    waits instead.
     """
     settings = load_settings_and_logs(ctx)
     if job:
         if not everything:
-            raise BadInput("--job goes with --all")
+            raise BadInput("--job works only together with --all")
         ctx.exit(_replay_by_job(settings, reason))
     from ops.queries.dead_letters import replay_letter
 
@@ -153,12 +164,12 @@ def _replay_by_job(settings: Settings, reason: str | None) -> int:
 
 @command.command("drop")
 @click.argument("letters", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All of them, instead of LETTERS.")
-@click.option("--reason", help="With --all: only those with this reason.")
+@click.option("--all", "everything", is_flag=True, help="Take all dead letters instead of LETTERS.")
+@click.option("--reason", metavar="REASON", help="With --all: take only those with this reason.")
 @redis_options
 @click.pass_context
 def drop_(ctx: click.Context, letters: Sequence[str], everything: bool, reason: str | None) -> None:
-    """Delete them for good."""
+    """Delete dead letters for good."""
     from ops.queries.dead_letters import drop_letter
 
     failed = asyncio.run(
@@ -170,11 +181,11 @@ def drop_(ctx: click.Context, letters: Sequence[str], everything: bool, reason: 
 async def _act_on_each(
     settings: Settings, entries: Sequence[str], everything: bool, reason: str | None, act: Action
 ) -> int:
-    """Act on each letter that was named; returns how many could not be done."""
+    """Act on each named letter; return how many failed."""
     if everything == bool(entries):
-        raise BadInput("name the dead letters, or say --all (with --reason R for some of them)")
+        raise BadInput("name the dead letters, or use --all (with --reason to take only some)")
     if reason is not None and not everything:
-        raise BadInput("--reason goes with --all")
+        raise BadInput("--reason works only together with --all")
     from common.status.dead_letters import find_dead_letter, read_dead_letters
 
     failed = 0

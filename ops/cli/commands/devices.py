@@ -1,4 +1,4 @@
-"""`earshot devices`: what there is to listen with."""
+"""`earshot devices`: the input devices of this machine."""
 
 import json
 import math
@@ -14,27 +14,30 @@ from ops.cli.options import load_settings_and_logs, overrides, setting
 
 
 @click.command("devices")
-@click.option("--json", "as_json", is_flag=True, help="A JSON list.")
-@click.option("--level", is_flag=True, help="Show how loud a device is, until Ctrl+C.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.option("--level", is_flag=True, help="Show how loud one device is, until Ctrl+C.")
 @click.option(
-    "--seconds", type=click.FloatRange(min=0.1), help="With --level: end after this long."
+    "--seconds",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="With --level: stop after this time.",
 )
 @setting("--device", "listen.device", metavar="INDEX|NAME")
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, level: bool, seconds: float | None) -> None:
-    """List the input devices; `earshot listen --device` takes an index or a part of a name.
+    """List the input devices: `earshot listen --device` takes an index or a part of a name.
 
-    With --level: a meter of one device (--device; the default one without it). Speech should be
-    green, and never red. A device that is muted or clips is named.
+    --level shows the level of one device: of --device, or of the default device. Normal speech
+    should be green; red means too loud. A warning tells you if the device is muted or clips.
     """
     if level:
         if as_json:
-            raise BadInput("--level is for people; leave one of --json and --level away")
+            raise BadInput("--level and --json do not work together: use one of them")
         with suppress(KeyboardInterrupt):
             _meter(ctx, seconds)
         return
     if seconds is not None or overrides(ctx):
-        raise BadInput("--seconds and --device go with --level")
+        raise BadInput("--seconds and --device work only together with --level")
     from producer.microphone.devices import list_devices
 
     devices = list_devices()

@@ -20,7 +20,7 @@ from ops.queries.since import find_start, parse_age
     "--since",
     default="24h",
     show_default=True,
-    help="How far back: all (whatever is kept), or an age such as 90s, 15m, 24h.",
+    help="How far to go back: all (everything that is kept), or an age such as 90s, 15m, 24h.",
 )
 @click.option(
     "--format",
@@ -28,16 +28,16 @@ from ops.queries.since import find_start, parse_age
     type=click.Choice(["jsonl", "csv"]),
     default="jsonl",
     show_default=True,
-    help="jsonl: an event a line, as `earshot tail --json`; csv: the same, flat, with a header.",
+    help="jsonl: one event per line, as `earshot tail --json` prints it; csv: one row per event.",
 )
-@click.option("--session", default="", help="Only this session.")
+@click.option("--session", default="", metavar="ID", help="Export only this session.")
 @click.option(
     "--output",
     "-o",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Have `earshot jobs` write this file, whole, instead of printing.",
+    help="Let `earshot jobs` write this file instead of printing.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
 @setting("--folder", "jobs.folder", metavar="FOLDER")
 @redis_options
@@ -50,9 +50,9 @@ def command(
     output: Path | None,
     overwrite: bool,
 ) -> None:
-    """Print what happened, or have it written to a file.
+    """Print all transcripts, replies and errors of the last hours, or write them to a file.
 
-    Results stay for EARSHOT_LIMITS__RESULTS_AGE_S, a day by default.
+    Results are kept for EARSHOT_LIMITS__RESULTS_AGE_S seconds, one day by default.
     """
     settings = load_settings_and_logs(ctx)
     if session:
@@ -62,7 +62,7 @@ def command(
         asyncio.run(_print(settings, age_s, kind, session))
         return
     if output.exists() and not overwrite:
-        raise BadInput(f"{output} is there already: --overwrite replaces it")
+        raise BadInput(f"{output} exists already: --overwrite replaces it")
     begin = asyncio.run(_find_start(settings, age_s))
     ctx.exit(_by_job(settings, since, begin, kind, session, output))
 
@@ -99,7 +99,7 @@ def _by_job(
         "since": begin,
         "session": session,
     }
-    # how far back, as it was said: where that begins is another place each time
+    # --since as written: the entry where it begins is another one each time
     what = [arguments["output"], kind, session, since]
     seen = request_and_wait(settings, "export", output.name, what, arguments)
     if not seen.done:

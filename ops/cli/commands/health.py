@@ -1,4 +1,4 @@
-"""`earshot health`: asks the process of this machine or container how it is."""
+"""`earshot health`: asks a process of this machine or container whether it works."""
 
 import urllib.error
 import urllib.request
@@ -12,7 +12,7 @@ from common.settings import Settings
 from ops.cli.options import load_settings, setting
 
 TIMEOUT_S: Final = 15.0
-"""Longer than the process takes to find out that it is stuck."""
+"""Longer than a process needs to notice that it is stuck."""
 
 ONE_LINE: Final = 10_000  # bytes
 
@@ -24,24 +24,34 @@ class Unhealthy(EarshotError):
 
 
 @click.command("health")
-@click.option("--ready", is_flag=True, help="Whether it can work now, not only whether it lives.")
-@setting("--host", "metrics.host", metavar="ADDRESS", says="Where the process listens.")
-@setting("--port", "metrics.port", metavar="PORT", says="The port that it serves its pages on.")
+@click.option(
+    "--ready", is_flag=True, help="Ask whether it can work now, not only whether it is alive."
+)
+@setting("--host", "metrics.host", metavar="ADDRESS", help_text="Address of the process.")
+@setting(
+    "--port",
+    "metrics.port",
+    metavar="PORT",
+    help_text="Port of the process's health pages (EARSHOT_METRICS__PORT).",
+)
 @click.pass_context
 def command(ctx: click.Context, ready: bool) -> None:
-    """Ask the process that serves EARSHOT_METRICS__PORT how it is: for health checks.
+    """Ask the process behind EARSHOT_METRICS__PORT whether it works.
 
-    Exits 0 when all is well, 1 with a sentence when not.
+    For health checks: exits with 0 if it works; else with 1, and prints the reason.
     """
     click.echo(fetch_health(load_settings(ctx), "readyz" if ready else "healthz"))
 
 
 def fetch_health(settings: Settings, page: str) -> str:
-    """What a page says; raises Unwell if it says no, or nothing, BadSetting without a port."""
+    """Fetch a health page.
+
+    Raises Unhealthy if the process says no or does not answer, BadSetting without a port.
+    """
     host, port = settings.metrics.host, settings.metrics.port
     if not port:
-        raise BadSetting("EARSHOT_METRICS__PORT is not set: nothing can be asked")
-    # no proxy: the process is on this machine
+        raise BadSetting("EARSHOT_METRICS__PORT is not set: there is no process to ask")
+    # without a proxy: the process is on this machine
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     url = f"http://{LOOPBACK_OF.get(host, host)}:{port}/{page}"
     try:
@@ -54,8 +64,8 @@ def fetch_health(settings: Settings, page: str) -> str:
 
 
 def _read_sentence(answer: Any, url: str) -> str:
-    """The sentence on a page of earshot; raises Unwell for another server's page."""
+    """Read the sentence on earshot's page; raises Unhealthy for another server's page."""
     if answer.headers.get_content_type() != "text/plain":
-        raise Unhealthy(f"what answers at {url} is not earshot: it says {answer.status}")
+        raise Unhealthy(f"the server at {url} is not earshot: it answered {answer.status}")
     text: str = answer.read(ONE_LINE).decode(errors="replace")
-    return next(iter(text.splitlines()), f"it says {answer.status}")
+    return next(iter(text.splitlines()), f"it answered {answer.status}")

@@ -8,7 +8,7 @@ from common.errors import BadInput
 from common.keys import check_session_id
 from common.redis.opening import open_reachable_store
 from common.settings import Settings
-from common.traceparent import begin
+from common.traceparent import begin_trace
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
 from ops.cli.options import load_settings_and_logs, redis_options, setting
@@ -22,7 +22,10 @@ from producer.shipping.identity import default_session, new_utterance_id
 @redis_options
 @click.pass_context
 def command(ctx: click.Context, text: str) -> None:
-    """Send TEXT as if it had been spoken, for trying things out; `earshot tail` shows the reply."""
+    """Send TEXT as if somebody had said it.
+
+    Useful without a microphone. `earshot tail` shows the reply.
+    """
     settings = load_settings_and_logs(ctx)
     if not text.strip():
         raise BadInput("there is nothing to say: TEXT is empty")
@@ -46,9 +49,9 @@ async def _say(settings: Settings, text: str) -> None:
                 source="say",
                 persona=settings.listen.persona,
                 language=settings.listen.language,
-                traceparent=begin(utterance),
+                traceparent=begin_trace(utterance),
             ),
         )
     if answer.verdict is Verdict.FULL:
-        raise BadInput(f"not sent: {answer.why}; try again when it has been answered")
+        raise BadInput(f"not sent: {answer.why}; try again later")
     click.echo(f"Turn {answer.turn} of session {session}.", err=True)

@@ -1,4 +1,4 @@
-"""`earshot session`: the conversations, what is kept of them, and who answers in them."""
+"""`earshot session`: conversations, what earshot remembers of them, and their personas."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from common.utterance import NAME
 from ops.cli.options import load_settings_and_logs, redis_options
 from ops.cli.terminal.conversation import to_one_line
 
-# Rich, which --help must not wait for
+# importing it takes time, and --help must not wait for it
 if TYPE_CHECKING:
     from common.status.sessions import Session, SessionContents
 
@@ -27,15 +27,15 @@ MAX_NAME = 64
 
 @click.group("session")
 def command() -> None:
-    """The conversations: what is remembered of them, who answers in them, and forgetting them."""
+    """List, show or forget conversations, and choose their persona."""
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One session a line, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @redis_options
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
-    """List them, the newest first."""
+    """List the conversations, the newest first."""
     asyncio.run(_list(load_settings_and_logs(ctx), as_json))
 
 
@@ -89,11 +89,11 @@ def _print(found: Sequence["Session"]) -> None:
 
 @command.command("show")
 @click.argument("session")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @redis_options
 @click.pass_context
 def show(ctx: click.Context, session: str, as_json: bool) -> None:
-    """Show what is remembered of SESSION, and its turns that have not ended."""
+    """Show what earshot remembers of SESSION, and its unfinished turns."""
     asyncio.run(_show(load_settings_and_logs(ctx), session, as_json))
 
 
@@ -117,7 +117,7 @@ def _lines(found: "SessionContents") -> list[str]:
     return [
         f"Session {session.session}, begun {_format_duration(session.began_s)} ago:"
         f" {session.turns} turns, {session.unanswered} unanswered; {end}.",
-        f"Persona: {to_one_line(session.persona) or 'whom the producer names, or the default'}",
+        f"Persona: {to_one_line(session.persona) or 'as the producer asks, or the default'}",
         *(
             f"{label.get(message['role'], message['role'])}: {to_one_line(message['content'])}"
             for message in found.history
@@ -135,18 +135,25 @@ def _lines(found: "SessionContents") -> list[str]:
     "--persona",
     required=True,
     metavar="NAME",
-    help="Who answers, whatever its producers ask for; empty: as they ask again.",
+    help="Overrides the producers' choice; an empty name gives the choice back to them.",
 )
 @redis_options
 @click.pass_context
 def set_(ctx: click.Context, session: str, persona: str) -> None:
-    """Choose who answers in SESSION, now or when it begins, for as long as it lasts."""
+    """Choose the persona that answers in SESSION.
+
+    SESSION may begin later. The choice lasts as long as the session.
+    """
     settings = load_settings_and_logs(ctx)
     check_session_id(session)
     if len(persona) > MAX_NAME or not re.search(NAME, persona):
-        raise BadInput(f"a persona's name has at most {MAX_NAME} characters, none of them control")
+        raise BadInput(
+            f"a persona's name has at most {MAX_NAME} characters and no control characters"
+        )
     asyncio.run(_set(settings, session, persona))
-    click.echo(f"{session}: {persona or 'whom the producer names'} answers from the next turn on")
+    click.echo(
+        f"{session}: {persona or 'the persona of the producer'} answers from the next turn on"
+    )
 
 
 async def _set(settings: Settings, session: str, persona: str) -> None:
@@ -155,9 +162,8 @@ async def _set(settings: Settings, session: str, persona: str) -> None:
     personas = Personas(settings.llm)
     if persona and not personas.has(persona):
         click.echo(
-            f"earshot: the settings here know no persona {persona!r}, only"
-            f" {', '.join(personas.names)}: a worker that does not know it either answers as its"
-            " default",
+            f"earshot: the settings of this host have no persona {persona!r}, only"
+            f" {', '.join(personas.names)}: a worker without it answers as its default persona",
             err=True,
         )
     async with open_reachable_store(settings) as store:
@@ -169,15 +175,15 @@ async def _set(settings: Settings, session: str, persona: str) -> None:
 @redis_options
 @click.pass_context
 def forget_(ctx: click.Context, names: Sequence[str]) -> None:
-    """Delete all that is remembered of SESSIONs; their unfinished turns end as skipped.
+    """Delete what earshot remembers of each SESSION.
 
-    What was published of them stays in the results and dead letters for as long as those are kept.
+    Unfinished turns end as skipped. Published results and dead letters stay until they expire.
     """
     ctx.exit(1 if asyncio.run(_forget(load_settings_and_logs(ctx), names)) else 0)
 
 
 async def _forget(settings: Settings, names: Sequence[str]) -> int:
-    """Returns how many could not be forgotten."""
+    """Forget each session; return how many failed."""
     from common.status.sessions import read_session
 
     failed = 0
@@ -201,5 +207,5 @@ def _format_duration(seconds: float) -> str:
 
 def _describe_expiry(session: "Session") -> str:
     if session.expires_in_s is None:
-        return "not before it is answered"
+        return "when it is answered"
     return f"in {_format_duration(session.expires_in_s)} if it stays quiet"

@@ -1,4 +1,4 @@
-"""`earshot status`: backlog, workers, dead letters."""
+"""`earshot status`: the backlog, the workers, the number of dead letters."""
 
 import asyncio
 import json
@@ -31,12 +31,12 @@ STAGES = {
 
 
 @click.command("status")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@click.option("--watch", is_flag=True, help="Look again each second, until Ctrl+C.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--watch", is_flag=True, help="Refresh every second, until Ctrl+C.")
 @redis_options
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, watch: bool) -> None:
-    """Show what waits, what is in hand, who works and what died."""
+    """Show how much work waits, which workers run, and how many utterances failed for good."""
     settings = load_settings_and_logs(ctx)
     if watch:
         logs.set_up(settings.log.model_copy(update={"level": "error"}))  # the rest is in sight
@@ -44,35 +44,35 @@ def command(ctx: click.Context, as_json: bool, watch: bool) -> None:
             asyncio.run(_watch(settings, as_json))
         except KeyboardInterrupt:
             ctx.exit(0)
-    census = asyncio.run(_read_census(settings))
+    snapshot = asyncio.run(_read_snapshot(settings))
     if as_json:
-        click.echo(json.dumps(census.as_dict()))
+        click.echo(json.dumps(snapshot.as_dict()))
     else:
-        Console().print(render(census))
+        Console().print(render(snapshot))
 
 
 async def _watch(settings: Settings, as_json: bool) -> None:
-    """Look for ever; an absence of Redis is part of what there is to see."""
+    """Show the status for ever; while Redis is away, show that."""
     console = Console()
     async with open_store(settings) as store:
         looks = _poll(store, settings)
         if console.is_terminal and not as_json:
             with Live(console=console, auto_refresh=False, screen=True) as live:
-                async for census in looks:
-                    live.update(_render_or_explain(census), refresh=True)
-        async for census in looks:
+                async for snapshot in looks:
+                    live.update(_render_or_explain(snapshot), refresh=True)
+        async for snapshot in looks:
             if not as_json:
-                console.print(_render_or_explain(census), "")
-            elif isinstance(census, Snapshot):
-                click.echo(json.dumps(census.as_dict()))
+                console.print(_render_or_explain(snapshot), "")
+            elif isinstance(snapshot, Snapshot):
+                click.echo(json.dumps(snapshot.as_dict()))
 
 
-def _render_or_explain(census: Snapshot | str) -> RenderableType:
-    return render(census) if isinstance(census, Snapshot) else Text(census)
+def _render_or_explain(snapshot: Snapshot | str) -> RenderableType:
+    return render(snapshot) if isinstance(snapshot, Snapshot) else Text(snapshot)
 
 
 async def _poll(store: Store, settings: Settings) -> AsyncIterator[Snapshot | str]:
-    """The census each second, or the sentence why there is none."""
+    """Yield the snapshot each second, or the sentence why there is none."""
     link = make_link(store, settings)
     while True:
         try:
@@ -84,19 +84,19 @@ async def _poll(store: Store, settings: Settings) -> AsyncIterator[Snapshot | st
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _read_census(settings: Settings) -> Snapshot:
+async def _read_snapshot(settings: Settings) -> Snapshot:
     async with open_reachable_store(settings) as store:
         return await take_snapshot(store)
 
 
-def render(census: Snapshot) -> RenderableType:
-    """What a person reads."""
+def render(snapshot: Snapshot) -> RenderableType:
+    """Render the snapshot for a person."""
     table = Table("stage", "waiting", "in hand", "oldest", box=None, pad_edge=False)
-    for name, stage in census.stages.items():
+    for name, stage in snapshot.stages.items():
         oldest = "hidden" if stage.oldest_s is None else f"{stage.oldest_s:.1f} s"
         table.add_row(STAGES[name], str(stage.waiting), str(stage.in_hand), oldest)
-    counts = f"\nopen sessions  {census.open_sessions}\ndead letters   {census.dead_letters}\n"
-    if not census.workers:
+    counts = f"\nopen sessions  {snapshot.open_sessions}\ndead letters   {snapshot.dead_letters}\n"
+    if not snapshot.workers:
         nobody = "No worker is running: start `earshot stt` and `earshot llm`."
         return Group(table, Text(counts), Text(nobody))
     workers = Table(
@@ -108,7 +108,7 @@ def render(census: Snapshot) -> RenderableType:
         box=None,
         pad_edge=False,
     )
-    for worker in census.workers:
+    for worker in snapshot.workers:
         cells = (
             worker.name,
             worker.role,

@@ -18,10 +18,9 @@ from ops.cli.options import load_settings_and_logs, redis_options, setting
 @redis_options
 @click.pass_context
 def command(ctx: click.Context, session: str) -> None:
-    """Have `earshot jobs` summarise SESSION, and print it.
+    """Print a summary of SESSION; `earshot jobs` must be running and makes it.
 
-    One that was made already, when the conversation ended or was asked about before, is printed
-    again as long as nothing was said since.
+    An earlier summary is printed again if nothing was said since.
     """
     settings = load_settings_and_logs(ctx)
     check_session_id(session)
@@ -42,7 +41,7 @@ def command(ctx: click.Context, session: str) -> None:
 
 
 async def _read_extent(settings: Settings, session: str) -> tuple[int, int]:
-    """Epoch and last turn of a conversation; raises BadInput if there is none."""
+    """Read the epoch and the last turn of a conversation; raises BadInput if there is none."""
     async with open_reachable_store(settings) as store:
         extent = await read_extent(store, session)
     if extent is None:

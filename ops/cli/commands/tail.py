@@ -1,4 +1,4 @@
-"""`earshot tail`: follow transcripts and replies."""
+"""`earshot tail`: transcripts and replies as they happen."""
 
 import asyncio
 import os
@@ -19,20 +19,28 @@ from ops.cli.options import load_settings_and_logs, log_options, redis_options
 from ops.cli.terminal.conversation import Conversation
 from ops.queries.since import find_start, parse_age
 
-READER_LEFT_S = 0.5  # how soon it is noticed
+READER_LEFT_S = 0.5  # how soon the command notices it
 
 
 @click.command("tail")
-@click.option("--json", "as_json", is_flag=True, help="One event a line, as JSON.")
-@click.option("--session", help="Only this session.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print one JSON object per line, in the format of docs/results.md.",
+)
+@click.option("--session", metavar="ID", help="Show only this session.")
 @click.option(
     "--since",
     default="now",
     show_default=True,
-    help="Where to begin: now, all (whatever is kept), or an age such as 90s, 15m, 24h.",
+    metavar="AGE",
+    help="Where to begin: now, all (everything that is kept), or an age such as 90s, 15m, 24h.",
 )
-@click.option("--deltas", is_flag=True, help="Also replies in the making (with --json).")
-@click.option("--no-follow", is_flag=True, help="End when everything that is there was printed.")
+@click.option("--deltas", is_flag=True, help="With --json: print each piece of a reply too.")
+@click.option(
+    "--no-follow", is_flag=True, help="Stop after the last result instead of waiting for new ones."
+)
 @redis_options
 @log_options
 @click.pass_context
@@ -44,12 +52,14 @@ def command(
     deltas: bool,
     no_follow: bool,
 ) -> None:
-    """Follow the results stream; Ctrl+C ends it. On a terminal replies stream in place.
+    """Show transcripts and replies as they happen, until Ctrl+C.
 
-    With --json each line is one event: v, type, session, epoch, turn, id, at, data.
+    On a terminal you see each reply grow word by word.
     """
     if deltas and not as_json:
-        raise BadInput("--deltas goes with --json: a terminal shows replies as they stream anyway")
+        raise BadInput(
+            "--deltas works only together with --json: a terminal shows replies grow anyway"
+        )
     settings = load_settings_and_logs(ctx)
     age_s = parse_age(since)
     if session is not None:
@@ -70,7 +80,7 @@ async def _tail(
 ) -> None:
     conversation = Conversation(sessions=session is None)
     is_live = follow and not as_json and is_terminal()
-    # who follows waits for Redis; who wants what is there now is told at once
+    # following waits for Redis; a short look fails at once
     async with (open_store if follow else open_reachable_store)(settings) as store:
         link = make_link(store, settings)
         if follow:
@@ -103,7 +113,7 @@ async def _tail(
 
 
 def is_terminal() -> bool:
-    """Whether stdout is a terminal that can redraw what it shows."""
+    """Tell whether stdout is a terminal that can redraw lines."""
     from rich.console import Console
 
     console = Console()
@@ -111,14 +121,14 @@ def is_terminal() -> bool:
 
 
 async def _show(subscriber: Subscriber, conversation: Conversation, log: LogSettings) -> None:
-    """In colours, with the replies as they stream."""
+    """Print in colours, with the replies as they grow."""
     from rich.console import Console
 
     from ops.cli.terminal.live_tail import LiveTail
 
     tail = LiveTail(Console(), conversation)
     with tail.shown():
-        logs.set_up(log)  # anew: stderr is now what prints above what streams
+        logs.set_up(log)  # again: stderr now prints above the growing replies
         async with aclosing(subscriber.events()) as events:
             async for received in events:
                 tail.tell(received.event)
@@ -135,7 +145,7 @@ async def _print(subscriber: Subscriber, conversation: Conversation, as_json: bo
 
 
 async def _wait_for_reader_to_leave() -> None:
-    """Until whoever reads our pipe has gone; a quiet stream would not let us notice by writing."""
+    """Wait until the reader of our pipe is gone: without results we never write, nor notice."""
     try:
         output = sys.stdout.fileno()
     except OSError:  # not a file at all
@@ -143,6 +153,6 @@ async def _wait_for_reader_to_leave() -> None:
     if output < 0 or not stat.S_ISFIFO(os.fstat(output).st_mode):
         await asyncio.Event().wait()
     watch = select.poll()
-    watch.register(output, 0)  # errors are told without being asked for
+    watch.register(output, 0)  # poll reports errors without being asked
     while not watch.poll(0):  # noqa: ASYNC110  # nobody in this process could set an Event
         await asyncio.sleep(READER_LEFT_S)

@@ -1,4 +1,4 @@
-"""`earshot transcribe`: long recordings, through the same STT pool."""
+"""`earshot transcribe`: long recordings, through the same STT workers."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from ops.cli.options import load_settings_and_logs, log_options, redis_options, 
 from ops.local.process_exit import INTERRUPTED
 from ops.local.signals import run_role
 
-# these bring NumPy and RQ along, which --help must not wait for
+# importing it loads NumPy and RQ, which --help must not wait for
 if TYPE_CHECKING:
     from ops.jobs.transcribe.request import FormatName, Request
 
@@ -30,18 +30,18 @@ KIND = "transcribe"
     "--format",
     "kind",
     type=click.Choice(["txt", "srt", "vtt", "json"]),
-    help="Of the transcript; by default what --output ends in, or txt.",
+    help="Format of the transcript. Default: the ending of --output, else txt.",
 )
 @click.option(
     "--output",
     "-o",
     type=click.Path(path_type=Path),
-    help="The transcript's file, or a folder; by default beside the recording.",
+    help="File or folder for the transcript. Default: beside the recording.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace a transcript that is there.")
-@click.option("--here", is_flag=True, help="Cut it in this process: no `earshot jobs` is needed.")
-@click.option("--detach", is_flag=True, help="Do not wait for it.")
-@click.option("--attach", metavar="JOB", help="Watch a job that runs already.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing transcript.")
+@click.option("--here", is_flag=True, help="Work in this process, without `earshot jobs`.")
+@click.option("--detach", is_flag=True, help="Do not wait for the transcript.")
+@click.option("--attach", metavar="JOB", help="Watch a job that was started before.")
 @setting("--language", "listen.language", metavar="CODE")
 @setting("--preset", "listen.preset", metavar="command|conversation|dictation")
 @setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
@@ -59,10 +59,11 @@ def command(
     detach: bool,
     attach: str | None,
 ) -> None:
-    """Transcribe recordings of any length, behind live speech.
+    """Transcribe recordings of any length; live speech goes first.
 
-    `earshot jobs` reads the file, under the same path or in the folder of EARSHOT_JOBS__FOLDER,
-    and writes the transcript beside it, whole. Ctrl+C leaves the job to go on.
+    `earshot jobs` does the work and must see the file: under the same path, or in the folder
+    EARSHOT_JOBS__FOLDER. It writes the transcript beside the recording. Ctrl+C stops watching;
+    the job goes on.
 
     \b
     earshot transcribe talk.mp3                      talk.txt
@@ -72,7 +73,9 @@ def command(
     """
     settings = load_settings_and_logs(ctx)
     if sum((here, detach, attach is not None)) > 1 or (attach is None) != bool(files):
-        raise BadInput("name recordings, with --here or --detach if you like, or --attach a JOB")
+        raise BadInput(
+            "name recordings (and at most one of --here and --detach), or use --attach JOB"
+        )
     if attach is not None:
         ctx.exit(_watch(settings, {attach: attach}))
     requests = asyncio.run(_make_requests(settings, files, kind, output, overwrite))
@@ -90,13 +93,15 @@ async def _make_requests(
 
     targets = [_choose_target(file, kind, output, len(files)) for file in files]
     if len({target.resolve() for target, _ in targets}) < len(targets):
-        raise BadInput("two of these recordings would be written to the same transcript")
+        raise BadInput("two of these recordings would have the same transcript file")
     recordings = {file.resolve() for file in files}
     for target, _ in targets:
         if target.resolve() in recordings:
-            raise BadInput(f"{target} is a recording: give the transcript another name (--output)")
+            raise BadInput(
+                f"{target} is one of the recordings: give the transcript another name with --output"
+            )
         if target.exists() and not overwrite:
-            raise BadInput(f"{target} is there already: --overwrite replaces it")
+            raise BadInput(f"{target} exists already: --overwrite replaces it")
         if not target.parent.is_dir():
             raise BadInput(f"{target} cannot be written: there is no folder {target.parent}")
     async with open_reachable_store(settings) as store:
@@ -114,7 +119,7 @@ def _choose_target(
 
     into_folder = output is not None and (output.is_dir() or count > 1)
     if into_folder and output is not None and not output.is_dir():
-        raise BadInput(f"--output {output} is no folder, and there are {count} recordings")
+        raise BadInput(f"--output {output} must be a folder, because there are {count} recordings")
     suffix = output.suffix[1:].lower() if output is not None and not into_folder else ""
     form: Any = kind or (suffix if suffix in FORMATS else "txt")
     if output is not None and not into_folder:
@@ -130,13 +135,13 @@ def _enqueue(settings: Settings, requests: Sequence["Request"], detach: bool) ->
     names: dict[str, str] = {}
     with reached(settings) as redis:
         for request in requests:
-            # the run is new each time; what makes it the same job is what is wanted
+            # two requests for the same transcript are one job, though each has its own run
             wanted = request.model_dump(exclude={"run", "session", "since"})
             identity = make_job_id(KIND, *wanted.values())
             arguments = request.model_dump()
             job, is_new = enqueue(redis, settings.jobs, KIND, identity, arguments, again="always")
             names[job.id] = Path(request.file).name
-            known = "" if is_new else ", in work already"
+            known = "" if is_new else ", which exists already"
             click.echo(f"{request.file}: job {job.id}{known}", err=True)
     return 0 if detach else _watch(settings, names)
 
@@ -155,7 +160,7 @@ def _watch(settings: Settings, names: dict[str, str]) -> int:
             )
     except KeyboardInterrupt:
         again = "\n".join(f"earshot transcribe --attach {identity}" for identity in names)
-        click.echo(f"The job goes on; to watch it again:\n{again}", err=True)
+        click.echo(f"The job goes on. To watch it again:\n{again}", err=True)
         return INTERRUPTED
     failed = 0
     for identity, seen in ended.items():
@@ -168,7 +173,7 @@ def _watch(settings: Settings, names: dict[str, str]) -> int:
 
 
 def _print_result(name: str, result: Any) -> int:
-    """Say what came out; 1 if something is missing from it."""
+    """Print where the transcript is; return 1 if something is missing from it."""
     click.echo(result.get("output", ""))
     for hole in result.get("holes", []):
         click.echo(
@@ -188,7 +193,7 @@ def _transcribe_here(settings: Settings, requests: Sequence["Request"]) -> int:
         task = asyncio.create_task(_transcribe_each(settings, requests))
         await run_until_stopped(stop, task)
         if task.cancelled():
-            click.echo("Given up; nothing was written.", err=True)
+            click.echo("Stopped; no transcript was written.", err=True)
             failed = INTERRUPTED
         else:
             failed = task.result()

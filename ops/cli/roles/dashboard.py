@@ -16,10 +16,10 @@ from ops.local.signals import run_role
 @log_options
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Serve the web page: conversations as they happen, the pipeline, the dead letters.
+    """Serve a web page with the conversations, the pipeline and the dead letters.
 
-    Without EARSHOT_DASHBOARD__TOKEN only this machine is served. With one, the page asks for it,
-    and programs send it as `Authorization: Bearer TOKEN`.
+    Without EARSHOT_DASHBOARD__TOKEN, only this machine can open the page. With a token, other
+    machines can too: the page asks for it, and programs send `Authorization: Bearer TOKEN`.
     """
     settings = load_settings_and_logs(ctx)
     run_role(lambda stop: _run(settings, stop))

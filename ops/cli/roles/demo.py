@@ -13,7 +13,7 @@ import click
 from common.events import Event, Reply, Skipped, Transcript
 from common.results.subscriber import Subscriber
 from common.settings import LogSettings
-from common.settings.loading import load
+from common.settings.loading import load_settings
 from common.settings.masking import mask_password
 from common.telemetry import logs
 from ops.cli.terminal.conversation import Conversation
@@ -27,26 +27,33 @@ from ops.queries.tally import Tally
 
 SESSION = "demo"
 START_S = 120.0
-# After the recording has ended: its last turn is answered in a second or two.
 REST_S = 60.0
+"""How long to wait for the last replies; they take a second or two."""
 LOOK_EVERY_S = 0.1
 QUIET_LOOKS = 10
 LINES_KEPT = 30
 
 
 @click.command("demo")
-@click.option("--json", "as_json", is_flag=True, help="Result events, one a line; then a summary.")
-@click.option("--verbose", is_flag=True, help="Also what the processes log.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print each result as one JSON object per line, then a summary.",
+)
+@click.option("--verbose", is_flag=True, help="Print the logs of the processes too.")
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, verbose: bool) -> None:
-    """Play a bundled recording at the speed of speech through separate processes.
+    """Play a bundled recording at the speed of speech through the whole pipeline.
 
-    Producer, Redis, two STT workers and one LLM worker run on this machine, apart from any other
-    earshot; the conversation is printed as it happens, with milliseconds since the end of speech.
-    The speech model is the small bundled one, which knows the recording's sentences only, and the
-    LLM is a stand-in with canned wit: EARSHOT_STT__MODEL and EARSHOT_LLM__BASE_URL replace them.
+    The demo starts a producer, Redis, two STT workers and one LLM worker of its own. It prints the
+    conversation as it happens, with milliseconds since the end of speech. Then it stops.
 
-    Exits 0 when every sentence was answered and nothing was lost.
+    It uses a small bundled speech model, which knows only the sentences of the recording, and a
+    stand-in for the LLM, which answers with canned jokes. EARSHOT_STT__MODEL and
+    EARSHOT_LLM__BASE_URL replace them.
+
+    Exits with 0 if every sentence was answered and nothing was lost.
     """
     show = DemoOutput(as_json, verbose)
     logs.set_up(LogSettings(level="warning"))
@@ -55,7 +62,7 @@ def command(ctx: click.Context, as_json: bool, verbose: bool) -> None:
 
 
 class DemoOutput:
-    """What the demo prints: the conversation, or JSON; and the roles' lines if it comes to that."""
+    """What the demo prints: the conversation or JSON, and the roles' logs if something fails."""
 
     def __init__(self, as_json: bool, verbose: bool) -> None:
         self._as_json = as_json
@@ -68,7 +75,7 @@ class DemoOutput:
         self._texts: dict[int, str] = {}
 
     def note(self, text: str) -> None:
-        """A line about the demo itself."""
+        """Print a line about the demo itself."""
         if not self._as_json:
             click.echo(text)
 
@@ -93,7 +100,7 @@ class DemoOutput:
             click.echo(line)
 
     def finish(self) -> None:
-        """Print the summary and settle the exit status."""
+        """Print the summary and set the exit status."""
         summary = self.tally.summary()
         heard = [normalise(self._texts[turn]) for turn in self._answered & self._texts.keys()]
         spoken = [normalise(sentence.text) for sentence in read_sentences()]
@@ -114,14 +121,14 @@ class DemoOutput:
             self.print_role_lines()
 
     def print_role_lines(self) -> None:
-        """The last lines of the roles, for whoever has to find out what went wrong."""
+        """Print the last log lines of the roles, to show what went wrong."""
         if not self._verbose:
             for line in self._log:
                 click.echo(line, err=True)
 
 
 async def _demo(show: DemoOutput, stop: asyncio.Event) -> None:
-    settings = load({"redis": WITHOUT_CREDENTIALS})
+    settings = load_settings({"redis": WITHOUT_CREDENTIALS})
     chosen = chosen_settings(settings, {})
     values: dict[str, Any] = {
         "shards": 1,
@@ -132,7 +139,7 @@ async def _demo(show: DemoOutput, stop: asyncio.Event) -> None:
     stand_in = "llm.base_url" not in chosen
     if "stt.model" in chosen:
         values["stt"] = {"model": settings.stt.model}
-    llm = "stand-in, its wit is canned" if stand_in else mask_password(settings.llm.base_url)
+    llm = "stand-in with canned jokes" if stand_in else mask_password(settings.llm.base_url)
     show.note(
         "Setting up: an embedded Redis, 2 STT workers"
         f" (model {values['stt']['model']}), 1 LLM worker ({llm})..."
@@ -173,11 +180,11 @@ async def _follow(parts: Machine, show: DemoOutput) -> None:
 
 
 async def _wait_for_all_turns(listening: Awaitable[int], tally: Tally) -> None:
-    """The recording has been played, and every turn that was heard has ended."""
+    """Wait until the recording was played and every turn has ended."""
     await listening
     with suppress(TimeoutError):
         async with asyncio.timeout(REST_S):
-            # one more look after the count is right: events of the last publish may be on their way
+            # look again after the count is right: events of the last publish may still come
             quiet = 0
             while quiet < QUIET_LOOKS:
                 await asyncio.sleep(LOOK_EVERY_S)

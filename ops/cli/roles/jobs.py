@@ -1,4 +1,4 @@
-"""`earshot jobs`: what may take long, as RQ jobs."""
+"""`earshot jobs`: background jobs, run by RQ."""
 
 import asyncio
 import json
@@ -21,10 +21,10 @@ from ops.local.signals import run_role
 @log_options
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Run the jobs: recordings, exports, summaries, replays, sweeps.
+    """Run background jobs: recordings, exports, summaries, replays, clean-up.
 
-    A job whose process is killed runs again, here or on another host. SIGTERM or Ctrl+C puts what
-    is in work back into the queue and leaves.
+    If a job's process is killed, the job runs again, on this host or another. SIGTERM or Ctrl+C
+    puts unfinished jobs back into the queue and stops.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -35,12 +35,12 @@ def command(ctx: click.Context) -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="One job a line, as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 @setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
 @redis_options
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
-    """List the jobs there are, and what became of those that ended."""
+    """List the jobs: waiting, running, done and failed."""
     settings = load_settings_and_logs(ctx)
     from rich.console import Console
     from rich.table import Column, Table
@@ -81,7 +81,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 @redis_options
 @click.pass_context
 def cancel_(ctx: click.Context, job: str) -> None:
-    """Stop a job, or take it out of the queue; nothing of it is written."""
+    """Stop JOB, or take it out of the queue; it writes no file."""
     settings = load_settings_and_logs(ctx)
     from ops.cli.jobs.job_list import cancel
     from ops.jobs.connection import reached
@@ -94,6 +94,6 @@ def cancel_(ctx: click.Context, job: str) -> None:
 
 
 async def _forget(settings: Settings, session: str) -> None:
-    """What of a recording waits for an STT worker is not to be transcribed any more."""
+    """Forget a cancelled recording, so that STT workers skip the rest of it."""
     async with open_reachable_store(settings) as store:
         await forget(store, session)

@@ -14,13 +14,13 @@ from common.keys import check_session_id
 from common.redis.opening import make_link, open_store, wait_for_redis
 from common.settings import Settings
 from common.telemetry import logs
-from common.telemetry.monitoring import monitored
-from common.telemetry.tracing import tracing
+from common.telemetry.monitoring import serve_monitoring
+from common.telemetry.tracing import open_recorder
 from ops.cli.options import load_settings, log_options, redis_options, setting
 from ops.cli.terminal.mute_signal import MuteSignal
 from ops.local.signals import run_role
 
-# brings NumPy along, which --help must not wait for
+# importing it loads NumPy, which --help must not wait for
 if TYPE_CHECKING:
     from producer.sources.mute import Mute
     from producer.sources.source import Source
@@ -31,9 +31,11 @@ if TYPE_CHECKING:
     "--input",
     "input_",
     metavar="FILE|-",
-    help="An audio file instead of the microphone, or - for raw s16le 16 kHz mono on stdin.",
+    help="Read an audio file instead of the microphone; - reads s16le, 16 kHz, mono from stdin.",
 )
-@click.option("--realtime", is_flag=True, help="Play --input at the speed of speech.")
+@click.option(
+    "--realtime", is_flag=True, help="Read --input at the speed of speech, not as fast as possible."
+)
 @setting("--session", "listen.session", metavar="ID")
 @setting("--device", "listen.device", metavar="INDEX|NAME")
 @setting("--preset", "listen.preset", metavar="command|conversation|dictation")
@@ -55,11 +57,11 @@ if TYPE_CHECKING:
 @log_options
 @click.pass_context
 def command(ctx: click.Context, input_: str | None, realtime: bool) -> None:
-    """Hear speech, cut it into utterances and send them.
+    """Listen to a microphone or a file, cut the speech into utterances and send them.
 
-    Utterances wait in an outbox on this host's disk until Redis has them, so that nothing is lost
-    while the network is gone. Ctrl+C sends what is being said and leaves. On a terminal m or space
-    mutes and lets hear again; SIGUSR1 does so for a service.
+    Utterances wait in an outbox on disk until Redis has them, so nothing is lost while the network
+    is down. Ctrl+C sends what was said so far and stops. In a terminal, m or space mutes and
+    unmutes; for a service, SIGUSR1 does.
 
     \b
     earshot listen                              the default microphone
@@ -70,7 +72,9 @@ def command(ctx: click.Context, input_: str | None, realtime: bool) -> None:
     signals = MuteSignal()
     settings = load_settings(ctx)
     if realtime and input_ is None:
-        raise BadInput("--realtime goes with --input: a microphone is as fast as speech anyway")
+        raise BadInput(
+            "--realtime works only together with --input: a microphone is always real time"
+        )
     mute = _mute(settings)
     source = _source(settings, input_, realtime, mute)
     logs.set_up(settings.log)
@@ -129,13 +133,13 @@ async def _listen(
         name = strip_card_number(source.name) if source.is_live else Path(source.name).stem
         session = check_session_id(options.session or default_session(name))
         outbox = stack.enter_context(open_outbox(options, session))
-        traces = stack.enter_context(tracing(settings.traces, "listen", session))
+        traces = stack.enter_context(open_recorder(settings.traces, "listen", session))
         store = await stack.enter_async_context(open_store(settings, traces))
         link = make_link(store, settings)
         listening = ListenDisplay(
             heard, mute, detector, outbox, partial(describe_problem, source, link)
         )
-        pages = monitored(
+        pages = serve_monitoring(
             settings.metrics,
             ready=partial(explain_not_ready, source, link),
             collectors=[OutboxCollector(outbox)],
@@ -160,7 +164,7 @@ async def _listen(
 
 
 async def _open_source(source: "Source", stop: asyncio.Event) -> bool:
-    """Open the source, unless the end is asked for first: a sound server may hang."""
+    """Open the source and return True; False if `stop` is set first (a sound server may hang)."""
     opening = asyncio.create_task(asyncio.to_thread(source.__enter__))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({opening, stopping}, return_when=asyncio.FIRST_COMPLETED)

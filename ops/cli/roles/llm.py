@@ -6,7 +6,7 @@ import click
 
 from common.redis.opening import open_store
 from common.settings import Settings
-from common.telemetry.tracing import tracing
+from common.telemetry.tracing import open_recorder
 from ops.cli.options import load_settings_and_logs, log_options, redis_options, setting
 from ops.local.signals import run_role
 from workers.loop.consumer_loop import ConsumerLoop
@@ -24,9 +24,10 @@ from workers.loop.registration import consumer_name
 @log_options
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Run one LLM worker; each answers up to --concurrency conversations at once.
+    """Run one LLM worker: it asks the LLM server and streams the replies.
 
-    SIGTERM or Ctrl+C finishes the work in hand and leaves; a second one exits now.
+    One worker answers up to --concurrency conversations at once. SIGTERM or Ctrl+C finishes the
+    work in hand and stops; a second one stops at once.
     """
     name = consumer_name("llm")
     settings = load_settings_and_logs(ctx, worker=name)
@@ -36,7 +37,7 @@ def command(ctx: click.Context) -> None:
 async def _run(settings: Settings, name: str, stop: asyncio.Event) -> None:
     from workers.llm.handler import LlmHandler
 
-    with tracing(settings.traces, "llm", name) as traces:
+    with open_recorder(settings.traces, "llm", name) as traces:
         async with open_store(settings, traces) as store:
             handler = LlmHandler(store, settings.llm, traces=traces)
             await ConsumerLoop(store, settings, handler, name).run(stop)

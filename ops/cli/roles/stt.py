@@ -6,7 +6,7 @@ import click
 
 from common.redis.opening import open_store
 from common.settings import Settings
-from common.telemetry.tracing import tracing
+from common.telemetry.tracing import open_recorder
 from ops.cli.options import load_settings_and_logs, log_options, redis_options, setting
 from ops.local.signals import exit_without_threads, run_role
 from workers.loop.consumer_loop import ConsumerLoop
@@ -23,9 +23,10 @@ from workers.loop.registration import consumer_name
 @log_options
 @click.pass_context
 def command(ctx: click.Context) -> None:
-    """Run one speech-to-text worker; start as many as the backlog needs.
+    """Run one speech-to-text worker: it turns utterances into text.
 
-    SIGTERM or Ctrl+C finishes the work in hand and leaves; a second one exits now.
+    Start more workers if the backlog grows (`earshot status`). SIGTERM or Ctrl+C finishes the work
+    in hand and stops; a second one stops at once.
     """
     name = consumer_name("stt")
     settings = load_settings_and_logs(ctx, worker=name)
@@ -36,7 +37,7 @@ def command(ctx: click.Context) -> None:
 async def _run(settings: Settings, name: str, stop: asyncio.Event) -> None:
     from workers.stt.handler import SttHandler
 
-    with tracing(settings.traces, "stt", name) as traces:
+    with open_recorder(settings.traces, "stt", name) as traces:
         async with open_store(settings, traces) as store:
             handler = SttHandler(store, settings.stt)
             await ConsumerLoop(store, settings, handler, name).run(stop)

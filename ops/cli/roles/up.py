@@ -1,4 +1,4 @@
-"""`earshot up`: all of it on this machine."""
+"""`earshot up`: everything on this machine."""
 
 import asyncio
 import re
@@ -19,28 +19,48 @@ from ops.local.signals import run_role
 from ops.local.supervisor import StopRequested, print_to_stderr
 
 ANNOUNCED = "Dashboard: "
-"""How the dashboard says where it is."""
+"""The dashboard prints its address after this."""
 
 SERVER_HELP = "Your LLM server.  [default: a stand-in without a model]"
 REDIS_HELP = "Your Redis.  [default: an embedded one]"
 COUNT = click.IntRange(min=0)
 LOUD = re.compile(r'"level": "(warning|error|critical)"|\[(warning|error|critical)')
-"""A log line that a person is to see, as JSON and as it is for a terminal."""
+"""Matches log lines that a person should see, in JSON and in console format."""
 
 
 @click.command("up")
-@click.option("--stt", default=1, show_default=True, type=COUNT, help="STT worker processes.")
-@click.option("--llm", default=1, show_default=True, type=COUNT, help="LLM worker processes.")
-@click.option("--input", "input_", metavar="FILE", help="An audio file instead of the microphone.")
-@click.option("--no-listen", is_flag=True, help="No producer: only Redis and the workers.")
-@click.option("--no-dashboard", is_flag=True, help="No web page.")
-@click.option("--verbose", is_flag=True, help="Also what the processes log.")
+@click.option(
+    "--stt",
+    default=1,
+    show_default=True,
+    type=COUNT,
+    metavar="N",
+    help="Number of STT worker processes.",
+)
+@click.option(
+    "--llm",
+    default=1,
+    show_default=True,
+    type=COUNT,
+    metavar="N",
+    help="Number of LLM worker processes.",
+)
+@click.option(
+    "--input", "input_", metavar="FILE", help="Play an audio file instead of the microphone."
+)
+@click.option(
+    "--no-listen",
+    is_flag=True,
+    help="Do not listen: run only Redis, the workers and the dashboard.",
+)
+@click.option("--no-dashboard", is_flag=True, help="Do not serve the web page.")
+@click.option("--verbose", is_flag=True, help="Print the logs of the processes too.")
 @setting("--model", "stt.model", metavar="NAME|FOLDER|demo")
-@setting("--base-url", "llm.base_url", metavar="URL", says=SERVER_HELP)
+@setting("--base-url", "llm.base_url", metavar="URL", help_text=SERVER_HELP)
 @setting("--persona", "llm.persona", metavar="NAME|FILE")
 @setting("--session", "listen.session", metavar="ID")
 @setting("--device", "listen.device", metavar="INDEX|NAME")
-@setting("--redis-url", "redis.url", metavar="URL", says=REDIS_HELP)
+@setting("--redis-url", "redis.url", metavar="URL", help_text=REDIS_HELP)
 @log_options
 @click.pass_context
 def command(
@@ -52,11 +72,13 @@ def command(
     no_dashboard: bool,
     verbose: bool,
 ) -> None:
-    """Run producer, workers and (unless one is configured) Redis on this machine.
+    """Run everything on this machine: Redis, workers, microphone and dashboard.
 
-    The embedded Redis keeps its data between runs. Without EARSHOT_LLM__BASE_URL a stand-in
-    answers, whose wit is canned. The dashboard is served where its part is installed. The
-    conversation is printed; Ctrl+C ends everything.
+    It prints the conversation; Ctrl+C stops everything.
+
+    Without EARSHOT_REDIS__URL it starts an embedded Redis, which keeps its data between runs.
+    Without EARSHOT_LLM__BASE_URL a stand-in answers with canned jokes. It serves the dashboard
+    only if the extra `dashboard` is installed.
     """
     settings = load_settings_and_logs(ctx)
     listen = None if no_listen else (["--input", input_, "--realtime"] if input_ else [])
@@ -101,18 +123,18 @@ async def _up(
             await parts.wait_until_ready(None)
             if listen is not None:
                 await parts.start("listen", "listen", *listen, restart=not listen)
-            click.echo("Ready. Ctrl+C ends it.\n", err=True)
+            click.echo("Ready. Ctrl+C stops everything.\n", err=True)
             await parts.supervisor.until(_print(parts), stop=stop)
     except StopRequested:
         click.echo("Stopped.", err=True)
 
 
 async def _start_dashboard(parts: Machine) -> None:
-    """Serve the web page, where that can be: nothing else depends on it."""
+    """Start the dashboard if possible; nothing else depends on it."""
     try:
         from ops.dashboard.server import choose_address, open_listener
     except ModuleNotFoundError:
-        return  # its part is not installed
+        return  # the extra is not installed
     options = parts.settings.dashboard
     try:
         open_listener(choose_address(options), options.port).close()
@@ -128,7 +150,8 @@ def _introduce(parts: Machine, folder: object, stand_in: bool) -> None:
     click.echo(f"Redis: {where}\nSTT:   {settings.stt.model}", err=True)
     if stand_in:
         click.echo(
-            "LLM:   stand-in, no model at all: set EARSHOT_LLM__BASE_URL to your server", err=True
+            "LLM:   a stand-in without a model; set EARSHOT_LLM__BASE_URL to use your server",
+            err=True,
         )
     else:
         click.echo(f"LLM:   {mask_password(settings.llm.base_url)}", err=True)

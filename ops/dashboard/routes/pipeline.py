@@ -32,21 +32,21 @@ class Pipeline:
         self._rates = rates
         self._asking = asyncio.Lock()
         self._asked_at = float("-inf")
-        self._census: dict[str, Any] | None = None
+        self._snapshot: dict[str, Any] | None = None
 
     def routes(self) -> Sequence[BaseRoute]:
         return [Route("/api/pipeline", self.pipeline)]
 
     async def pipeline(self, request: Request) -> Response:
-        """The census as it is now (null while Redis is away); `?rates=1` adds the charts."""
+        """The snapshot as it is now (null while Redis is away); `?rates=1` adds the charts."""
         async with self._asking:
             if time.monotonic() - self._asked_at > FRESH_S:
-                self._census = await self._ask()
+                self._snapshot = await self._ask()
                 self._asked_at = time.monotonic()
         answer: dict[str, Any] = {
             "now": self._feed.now_ms,
             "redis": self._link.why,
-            "census": self._census,
+            "census": self._snapshot,
         }
         if request.query_params.get("rates") == "1":
             answer["rates"] = self._rates.as_dict(self._feed.now_ms)
@@ -54,13 +54,13 @@ class Pipeline:
 
     async def _ask(self) -> dict[str, Any] | None:
         try:
-            census = (await self._link.call(take_snapshot, self._store)).as_dict()
+            snapshot = (await self._link.call(take_snapshot, self._store)).as_dict()
             held = await self._link.call(read_entries_in_hand, self._store)
         except Exception as error:
             if not is_unusable(error):
                 raise
             return None
-        for worker in census["workers"]:
+        for worker in snapshot["workers"]:
             entries = held.get(worker["name"])
             worker["holds"] = None if entries is None else asdict(entries)
-        return census
+        return snapshot

@@ -17,7 +17,7 @@ from ops.jobs.transcribe.transcriber import Progress, Transcriber
 from producer.sources.audio_file import AudioFileSource
 
 LOOK_S: Final = 0.5
-CENSUS_EVERY: Final = 10  # looks
+SNAPSHOT_EVERY: Final = 10  # looks
 
 NO_WORKER: Final = (
     "no STT worker takes recordings: start `earshot stt`, without EARSHOT_STT__RECORDINGS=false"
@@ -79,7 +79,7 @@ async def _tell(
     looks = 0
     nobody = ""
     while True:
-        if looks % CENSUS_EVERY == 0:
+        if looks % SNAPSHOT_EVERY == 0:
             snapshot = await link.retry_until_answered(take_snapshot, store)
             taken = any(worker.takes_recordings for worker in snapshot.workers)
             nobody = "" if taken else NO_WORKER

@@ -114,7 +114,7 @@ def test_one_is_shown_for_people(server: RedisServer, earshot: InProcessCommand)
     head, persona, *lines = shown.splitlines()
     assert head.startswith("Session kitchen, begun ")
     assert "4 turns, 2 unanswered" in head
-    assert persona == "Persona: whom the producer names, or the default"
+    assert persona == "Persona: as the producer asks, or the default"
     assert lines == [
         "User: My name is Ada.",
         "AI  : Hello, Ada.",
@@ -151,7 +151,7 @@ def test_a_persona_is_chosen_and_given_up(server: RedisServer, earshot: InProces
 def test_a_persona_that_nobody_here_knows_is_set_and_said(earshot: InProcessCommand) -> None:
     status, _, told = earshot("session", "set", "kitchen", "--persona", "butler")
     assert status == 0
-    assert "know no persona 'butler'" in told
+    assert "have no persona 'butler'" in told
     assert "tour-guide" in told
     assert _listed(earshot)[0]["persona"] == "butler"
 

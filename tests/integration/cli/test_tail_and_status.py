@@ -188,8 +188,8 @@ def test_it_follows_over_a_restart_of_redis(tmp_path: Path, processes: CommandPr
 def _status(earshot: InProcessCommand) -> dict[str, Any]:
     status, shown, told = earshot("status", "--json")
     assert (status, told) == (0, "")
-    census: dict[str, Any] = json.loads(shown)
-    return census
+    snapshot: dict[str, Any] = json.loads(shown)
+    return snapshot
 
 
 def test_of_an_idle_system(earshot: InProcessCommand) -> None:
@@ -215,14 +215,14 @@ def test_it_counts_what_waits_and_what_is_in_hand(
         client.xgroup_create(SHARD.utterances, STT_GROUP, "0")
         client.xreadgroup(STT_GROUP, "stt-1", {SHARD.utterances: ">"}, count=1)
         client.xadd(SHARD.dead, {"session": "x"})
-    census = _status(earshot)
+    snapshot = _status(earshot)
     counted = {
-        name: (stage["waiting"], stage["in_hand"]) for name, stage in census["stages"].items()
+        name: (stage["waiting"], stage["in_hand"]) for name, stage in snapshot["stages"].items()
     }
     assert counted == {"utterances": (2, 1), "recordings": (1, 0), "turns": (1, 0)}
-    assert all(0 <= stage["oldest_s"] < 60 for stage in census["stages"].values())
-    assert census["open_sessions"] == 5
-    assert census["dead_letters"] == 1
+    assert all(0 <= stage["oldest_s"] < 60 for stage in snapshot["stages"].values())
+    assert snapshot["open_sessions"] == 5
+    assert snapshot["dead_letters"] == 1
 
 
 def test_the_oldest_counts_by_the_servers_clock(
@@ -241,9 +241,9 @@ def test_it_sums_over_all_shards(
     monkeypatch.setenv("EARSHOT_SHARDS", "3")
     for session in ("a", "b", "c", "d"):
         _say(server, "Hello", session=session, shards=3)
-    census = _status(earshot)
-    assert census["stages"]["turns"]["waiting"] == 4
-    assert census["open_sessions"] == 4
+    snapshot = _status(earshot)
+    assert snapshot["stages"]["turns"]["waiting"] == 4
+    assert snapshot["open_sessions"] == 4
 
 
 def _report(server: RedisServer, name: str, state: str) -> None:

@@ -87,7 +87,7 @@ def test_jobs_for_other_commands(
     assert [row["type"] for row in rows] == [event["type"] for event in events]
 
     status, _, err = earshot.run("export", "-o", "e.csv")
-    assert (status, "e.csv is there already: --overwrite" in err) == (2, True)
+    assert (status, "e.csv exists already: --overwrite" in err) == (2, True)
     status, _, err = earshot.run("export", "-o", "e.csv", "--format", "csv", "--overwrite")
     assert status == 0, err
 

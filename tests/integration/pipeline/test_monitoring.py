@@ -20,7 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from common.audio import SAMPLE_RATE
 from common.redis.store import Store
 from common.settings import LimitSettings
-from common.traceparent import begin, trace_of
+from common.traceparent import begin_trace, trace_id
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from ops.demo.recording_file import AUDIO, read_sentences
@@ -161,7 +161,7 @@ STT: Final = ("stt.wait", "stt.transcribe")
 
 def trace_in(events: list[dict[str, Any]]) -> str:
     (heard,) = (event for event in events if event["type"] == "heard")
-    return trace_of(begin(heard["id"]))
+    return trace_id(begin_trace(heard["id"]))
 
 
 def test_a_turn_leaves_one_trace_from_the_first_sound_to_the_last_token(
@@ -218,9 +218,9 @@ def test_a_trace_of_another_program_goes_on_and_its_turn_is_counted(
     asyncio.run(publish_it())
     events = watched.parts.wait_for_endings("foreign", 1)
     assert counted() == before + 1
-    spans = watched.spans(trace_of(FOREIGN), "turn")
+    spans = watched.spans(trace_id(FOREIGN), "turn")
     assert spans["turn"].parent == FOREIGN.split("-")[2]
-    assert events[-1]["data"]["trace"] == trace_of(FOREIGN)
+    assert events[-1]["data"]["trace"] == trace_id(FOREIGN)
 
 
 def test_a_worker_without_its_llm_server_is_alive_and_not_ready(watched: Watched) -> None:

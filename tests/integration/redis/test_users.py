@@ -117,9 +117,9 @@ async def test_a_viewer_follows_and_counts(secured: SecuredRedis) -> None:
         subscriber = Subscriber(store, _link(secured, store, "viewer"), since="0-0", follow=False)
         received = [received.event.type async for received in subscriber.events()]
         assert received == ["heard"]
-        census = await take_snapshot(store)
-    assert census.stages["utterances"].waiting == 1
-    assert census.stages["utterances"].oldest_s is None, "to see it is to read the audio"
+        snapshot = await take_snapshot(store)
+    assert snapshot.stages["utterances"].waiting == 1
+    assert snapshot.stages["utterances"].oldest_s is None, "to see it is to read the audio"
 
 
 async def test_a_viewer_sees_who_holds_what_but_not_of_whom(secured: SecuredRedis) -> None:
@@ -182,8 +182,8 @@ async def test_a_worker_takes_over_tends_and_sweeps(role: str, secured: SecuredR
         await caretaker.trim(SHARD)
         for other, its_group in GROUPS.items():
             await caretaker.sweep(other, its_group)
-        census = await take_snapshot(store)  # which its metrics tell
-        assert [worker.name for worker in census.workers] == ["first"]
+        snapshot = await take_snapshot(store)  # which its metrics tell
+        assert [worker.name for worker in snapshot.workers] == ["first"]
         await register.remove()
     with secured.sync_client() as tests:
         for other, its_group in GROUPS.items():

@@ -18,11 +18,11 @@ from common.settings import (
 )
 from common.settings import loading as configuration
 from common.settings.loading import (
-    environment,
-    explain_origins,
-    inherited,
-    load,
-    names,
+    environment_without_settings,
+    list_origins,
+    list_settings,
+    load_settings,
+    settings_as_environment,
     variable_of,
 )
 from common.settings.masking import MASK
@@ -37,13 +37,14 @@ def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def _origins(overrides: dict[str, Any] | None = None) -> dict[str, tuple[Any, str]]:
     given = overrides or {}
     return {
-        origin.name: (origin.value, origin.origin) for origin in explain_origins(load(given), given)
+        origin.name: (origin.value, origin.origin)
+        for origin in list_origins(load_settings(given), given)
     }
 
 
 def _refusal(overrides: dict[str, Any] | None = None) -> str:
     with pytest.raises(BadSetting) as refused:
-        load(overrides)
+        load_settings(overrides)
     sentence = str(refused.value)
     assert "\n" not in sentence
     assert len(sentence) < 400
@@ -77,20 +78,20 @@ def test_each_source_goes_over_the_next(monkeypatch: pytest.MonkeyPatch, tmp_pat
 def test_sources_mix_inside_a_section(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("earshot.toml").write_text("[llm]\nrounds = 3\ntemperature = 0.1\n")
     monkeypatch.setenv("EARSHOT_LLM__ROUNDS", "4")
-    llm = load({"llm": {"model": "m"}}).llm
+    llm = load_settings({"llm": {"model": "m"}}).llm
     assert (llm.rounds, llm.temperature, llm.model, llm.max_tokens) == (4, 0.1, "m", 256)
 
 
 def test_the_top_level_has_no_section(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("earshot.toml").write_text("shards = 2\n")
-    assert load().shards == 2
+    assert load_settings().shards == 2
     monkeypatch.setenv("EARSHOT_SHARDS", "3")
     assert _origins()["shards"] == (3, "EARSHOT_SHARDS")
 
 
 def test_a_variable_may_be_written_in_small_letters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("earshot_redis__url", "redis://small")
-    assert load().redis.url == "redis://small"
+    assert load_settings().redis.url == "redis://small"
 
 
 def test_the_working_directory_has_the_file(
@@ -100,12 +101,12 @@ def test_the_working_directory_has_the_file(
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     monkeypatch.chdir(elsewhere)
-    assert load().shards == 1
+    assert load_settings().shards == 1
 
 
 def test_every_setting_is_listed_once_in_the_order_of_the_tree() -> None:
-    listed = [origin.name for origin in explain_origins(load(), {})]
-    assert listed == names()
+    listed = [origin.name for origin in list_origins(load_settings(), {})]
+    assert listed == list_settings()
     assert len(listed) == len(set(listed))
     assert listed[0] == "shards"
     assert listed.index("redis.url") < listed.index("llm.model") < listed.index("log.level")
@@ -152,7 +153,7 @@ def test_what_others_put_beside_the_settings_does_no_harm(
     variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, "tcp://10.0.0.1:6379")
-    assert load() == Settings()
+    assert load_settings() == Settings()
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,7 @@ def test_a_bad_value_gives_one_sentence_that_names_the_variable(
 ) -> None:
     monkeypatch.setenv(variable, value)
     with pytest.raises(BadSetting, match=why) as refused:
-        load()
+        load_settings()
     assert variable in str(refused.value)
     assert repr(value) in str(refused.value)
 
@@ -198,7 +199,7 @@ def test_the_command_line_is_checked_in_the_same_words() -> None:
 def test_a_bad_file_gives_one_sentence(content: bytes, why: str) -> None:
     Path("earshot.toml").write_bytes(content)
     with pytest.raises(BadSetting, match=why):
-        load()
+        load_settings()
     _refusal()
 
 
@@ -292,26 +293,28 @@ def _unusual() -> Settings:
 def test_a_child_process_gets_the_same_settings(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in environment(settings).items():
+    for name, value in settings_as_environment(settings).items():
         monkeypatch.setenv(name, value)
-    assert load() == settings
+    assert load_settings() == settings
 
 
 def test_a_child_process_takes_no_other_value_from_the_same_toml(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     Path("earshot.toml").write_text("shards = 5\n[llm]\nrounds = 9\n")
-    settings = load({"shards": 1, "llm": {"rounds": 5}})  # the command line says the defaults
-    for name, value in environment(settings).items():
+    settings = load_settings(
+        {"shards": 1, "llm": {"rounds": 5}}
+    )  # the command line says the defaults
+    for name, value in settings_as_environment(settings).items():
         monkeypatch.setenv(name, value)
-    assert load() == settings
+    assert load_settings() == settings
 
 
 def test_a_child_process_inherits_everything_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EARSHOT_SHARDS", "2")
     monkeypatch.setenv("earshot_redis__url", "redis://x")
     monkeypatch.setenv("SOMETHING_ELSE", "kept")
-    kept = inherited()
+    kept = environment_without_settings()
     assert kept["SOMETHING_ELSE"] == "kept"
     assert not [name for name in kept if name.upper().startswith("EARSHOT_")]
 
@@ -329,4 +332,4 @@ def test_variables_are_named_after_their_place() -> None:
         "EARSHOT_STT__COMPUTE_TYPE",
         "EARSHOT_SHARDS",
     }
-    assert fixed <= {variable_of(name) for name in configuration.names()}
+    assert fixed <= {variable_of(name) for name in configuration.list_settings()}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from prometheus_client import REGISTRY
 
-from common.telemetry.metrics import count
+from common.telemetry.metrics import count_changes
 from common.telemetry.turn_changes import TurnChange, What
 from tests.support.metric_samples import growth
 
@@ -26,7 +26,7 @@ TURN = TurnChange(
 
 
 def said(what: What, **changes: object) -> None:
-    count([replace(TURN, what=what, **changes)])  # type: ignore[arg-type]  # fields by their names
+    count_changes([replace(TURN, what=what, **changes)])  # type: ignore[arg-type]  # fields by their names
 
 
 @pytest.mark.parametrize("event", ["heard", "transcript", "reply", "skipped", "error"])

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from common.settings import MetricsSettings
 from common.telemetry import monitoring
-from common.telemetry.monitoring import monitored, served
+from common.telemetry.monitoring import serve_monitoring, serve_pages
 from ops.local.machine import find_free_port
 
 
@@ -49,7 +49,7 @@ class Two(Collector):
 
 def test_a_role_without_an_event_loop_is_served_as_well(settings: MetricsSettings) -> None:
     why = "the queue is away"
-    with served(settings, alive=well, ready=lambda: why, collectors=[Two()]):
+    with serve_pages(settings, alive=well, ready=lambda: why, collectors=[Two()]):
         assert page(settings.port, "healthz") == (200, "ok\n")
         assert page(settings.port, "readyz") == (503, "the queue is away\n")
         status, metrics = page(settings.port, "metrics")
@@ -66,15 +66,15 @@ def test_without_a_port_nothing_is_served() -> None:
     def never() -> str:
         raise AssertionError("nobody asked")
 
-    with served(MetricsSettings(), alive=never, ready=never, collectors=[Two()]):
+    with serve_pages(MetricsSettings(), alive=never, ready=never, collectors=[Two()]):
         assert REGISTRY.get_sample_value("earshot_test_two") is None
 
 
 def test_a_port_that_is_taken_costs_the_pages_and_not_the_process(
     settings: MetricsSettings,
 ) -> None:
-    with served(settings, alive=well, ready=well):
-        with capture_logs() as lines, served(settings, alive=well, ready=lambda: "another"):
+    with serve_pages(settings, alive=well, ready=well):
+        with capture_logs() as lines, serve_pages(settings, alive=well, ready=lambda: "another"):
             assert page(settings.port, "readyz") == (200, "ok\n")
         (line,) = lines
         assert (line["event"], line["log_level"]) == ("metrics_not_served", "warning")
@@ -83,7 +83,7 @@ def test_a_port_that_is_taken_costs_the_pages_and_not_the_process(
 def test_an_address_that_is_not_ours_costs_the_pages_and_not_the_process() -> None:
     with (
         capture_logs() as lines,
-        served(MetricsSettings(host="192.0.2.1", port=9464), alive=well, ready=well),
+        serve_pages(MetricsSettings(host="192.0.2.1", port=9464), alive=well, ready=well),
     ):
         assert [line["event"] for line in lines] == ["metrics_not_served"]
 
@@ -95,7 +95,7 @@ async def test_readiness_is_asked_in_the_roles_own_loop(settings: MetricsSetting
         loops.append(asyncio.get_running_loop())
         return "" if len(loops) > 1 else "not yet"
 
-    async with monitored(settings, ready=ready):
+    async with serve_monitoring(settings, ready=ready):
         assert await asyncio.to_thread(page, settings.port, "readyz") == (503, "not yet\n")
         assert await asyncio.to_thread(page, settings.port, "readyz") == (200, "ok\n")
         assert await asyncio.to_thread(page, settings.port, "healthz") == (200, "ok\n")
@@ -118,7 +118,7 @@ async def test_a_loop_that_is_stuck_is_found_out(
         answers.extend(page(settings.port, path) for path in ("healthz", "readyz", "metrics"))
         asked.set()
 
-    async with monitored(settings, ready=ready):
+    async with serve_monitoring(settings, ready=ready):
         threading.Thread(target=ask).start()
         assert asked.wait(60), "this blocks the loop, and is meant to"
     (alive, alive_why), (readiness, ready_why), (metrics, _) = answers
@@ -129,7 +129,7 @@ async def test_a_loop_that_is_stuck_is_found_out(
 
 def test_a_client_that_says_nothing_keeps_nobody_waiting(settings: MetricsSettings) -> None:
     with (
-        served(settings, alive=well, ready=well),
+        serve_pages(settings, alive=well, ready=well),
         socket.create_connection(("127.0.0.1", settings.port)),
     ):
         assert page(settings.port, "healthz") == (200, "ok\n")

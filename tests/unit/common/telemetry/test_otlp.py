@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from common.telemetry import otlp
 from common.telemetry.otlp import OtlpRecorder
 from common.telemetry.spans import Span
-from common.traceparent import TraceParent, begin, parse
+from common.traceparent import TraceParent, begin_trace, parse_traceparent
 from tests.support.otlp_receiver import OtlpReceiver, Received
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -58,7 +58,7 @@ def test_a_span_arrives_as_it_is(receiver: OtlpReceiver, suffix: str) -> None:
 def test_a_root_has_no_parent_an_error_its_words_and_a_link_its_span(
     receiver: OtlpReceiver,
 ) -> None:
-    context = parse(begin("u1"))
+    context = parse_traceparent(begin_trace("u1"))
     assert isinstance(context, TraceParent)
     recorder = OtlpRecorder(receiver.endpoint, "llm", "llm-1")
     recorder.record([Span("turn", TRACE, "", 1, 2, error="bad_audio", links=(context,))] * 2)

@@ -4,9 +4,9 @@ wrong."""
 from dataclasses import replace
 from itertools import pairwise
 
-from common.telemetry.spans import Span, spans_of
+from common.telemetry.spans import Span, make_spans
 from common.telemetry.turn_changes import TurnChange
-from common.traceparent import attempt_span, begin, of_turn, turn_span
+from common.traceparent import attempt_span_id, begin_trace, turn_context, turn_span_id
 
 FOREIGN = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 SPOKEN = 1_790_000_000_000
@@ -27,7 +27,7 @@ TURN = TurnChange(
     attempt=2,
     length_ms=2_400,
     silence_ms=1_000,
-    traceparent=begin("u3"),
+    traceparent=begin_trace("u3"),
 )
 EARLY = replace(
     TURN,
@@ -40,7 +40,7 @@ EARLY = replace(
 
 
 def spans(*changes: TurnChange) -> dict[str, Span]:
-    return {span.name: span for span in spans_of(changes)}
+    return {span.name: span for span in make_spans(changes)}
 
 
 def whole_turn(turn: TurnChange, final: str) -> dict[str, Span]:
@@ -54,7 +54,7 @@ def whole_turn(turn: TurnChange, final: str) -> dict[str, Span]:
 def check_nesting(found: dict[str, Span]) -> None:
     turn = found.pop("turn")
     assert (turn.parent, turn.start, turn.end) == ("", SPOKEN - 2_400, SPOKEN + 2_000)
-    assert turn.id == turn_span(turn.trace, "u3")
+    assert turn.id == turn_span_id(turn.trace, "u3")
     for span in found.values():
         assert (span.trace, span.parent) == (turn.trace, turn.id)
         assert turn.start <= span.start <= span.end <= turn.end
@@ -86,7 +86,7 @@ def test_what_was_sent_early_is_transcribed_while_the_silence_lasts() -> None:
 
 def test_the_answer_has_the_id_that_the_llm_server_was_told_and_its_first_token() -> None:
     answer = spans(TURN)["llm.generate"]
-    assert answer.id == attempt_span(answer.trace, "u3", 2)
+    assert answer.id == attempt_span_id(answer.trace, "u3", 2)
     assert answer.events == {"first_token": SPOKEN + 1_600}
 
 
@@ -104,12 +104,12 @@ def test_who_is_not_traced_has_no_spans() -> None:
 
 def test_turns_that_were_answered_together_are_linked() -> None:
     merged = replace(TURN, what="skipped", turn=2, utterance="u2", reason="merged", into=3)
-    merged = replace(merged, traceparent=begin("u2"))
-    found = list(spans_of([merged, TURN]))
+    merged = replace(merged, traceparent=begin_trace("u2"))
+    found = list(make_spans([merged, TURN]))
     (into,) = next(span for span in found if span.name == "turn").links
-    assert into == of_turn(TURN.traceparent, "u3")
+    assert into == turn_context(TURN.traceparent, "u3")
     (of,) = next(span for span in found if span.name == "llm.generate").links
-    assert of == of_turn(merged.traceparent, "u2")
+    assert of == turn_context(merged.traceparent, "u2")
 
 
 def test_an_end_without_a_reply_says_why() -> None:

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from common.redis.store import Store
 from common.telemetry.turn_changes import TurnChange, split_changes
-from common.traceparent import begin
+from common.traceparent import begin_trace
 from common.transitions.publishing import commit
 from common.transitions.tending import forget, tend
 from tests.transitions.steps import (
@@ -52,14 +52,14 @@ def heard(clean_store: Store) -> Heard:
 
 
 async def test_a_turn_is_told_from_its_publish_to_its_reply(heard: Heard) -> None:
-    await hear(heard.store, "u1", traceparent=begin("u1"), length_ms=900, silence_ms=70)
+    await hear(heard.store, "u1", traceparent=begin_trace("u1"), length_ms=900, silence_ms=70)
     assert [change.what for change in heard.changes] == ["heard", "published"]
     await transcribe(heard.store)
     await reply(heard.store, await take(heard.store))
     assert [change.what for change in heard.changes[2:]] == ["transcribed", "transcript", "reply"]
     last = heard.changes[-1]
     assert (last.session, last.turn, last.utterance, last.attempt) == (ADA, 1, "u1", 1)
-    assert (last.traceparent, last.length_ms, last.silence_ms) == (begin("u1"), 900, 70)
+    assert (last.traceparent, last.length_ms, last.silence_ms) == (begin_trace("u1"), 900, 70)
     stages = [
         *(last.spoken, last.published, last.stt_started, last.transcribed, last.llm_started),
         *(last.first_token, last.last_token, last.at),

@@ -20,7 +20,7 @@ from common.errors import (
     RedisUnusable,
     Refused,
 )
-from common.settings.loading import names
+from common.settings.loading import list_settings
 from common.settings.masking import MASK
 from ops.cli import main as cli
 from ops.cli.options import load_settings, overrides, setting
@@ -198,9 +198,9 @@ def test_a_bug_is_not_hidden(run: InProcessCommand, monkeypatch: pytest.MonkeyPa
         (["tail", "extra"], "unexpected extra argument"),
         (["dead"], "Usage: earshot dead"),
         (["dead", "show"], "Missing argument 'LETTER'"),
-        (["dead", "replay"], "name the dead letters, or say --all"),
-        (["dead", "replay", "1-1", "--all"], "name the dead letters, or say --all"),
-        (["dead", "drop", "--reason", "x", "1-1"], "--reason goes with --all"),
+        (["dead", "replay"], "name the dead letters, or use --all"),
+        (["dead", "replay", "1-1", "--all"], "name the dead letters, or use --all"),
+        (["dead", "drop", "--reason", "x", "1-1"], "--reason works only together with --all"),
         (["say"], "Missing argument 'TEXT'"),
         (["say", ""], "there is nothing to say"),
         (["say", " \n"], "there is nothing to say"),
@@ -217,10 +217,10 @@ def test_a_bug_is_not_hidden(run: InProcessCommand, monkeypatch: pytest.MonkeyPa
         (["stt", "--device", "tpu"], "'auto', 'cpu' or 'cuda'"),
         (["llm", "--rounds", "-1"], "EARSHOT_LLM__ROUNDS"),
         (["llm", "--base-url", "localhost:8000"], "EARSHOT_LLM__BASE_URL"),
-        (["listen", "--realtime"], "--realtime goes with --input"),
-        (["tail", "--deltas"], "--deltas goes with --json"),
-        (["devices", "--seconds", "1"], "--seconds and --device go with --level"),
-        (["devices", "--device", "1"], "--seconds and --device go with --level"),
+        (["listen", "--realtime"], "--realtime works only together with --input"),
+        (["tail", "--deltas"], "--deltas works only together with --json"),
+        (["devices", "--seconds", "1"], "--seconds and --device work only together with --level"),
+        (["devices", "--device", "1"], "--seconds and --device work only together with --level"),
         (["bench", "llm", "--seconds", "0"], "is not in the range x>=1"),
         (["bench", "llm", "--tokens-per-s", "0"], "is not in the range x>=1"),
         (["bench", "recording", "--sentence-every", "1"], "is not in the range x>=5"),
@@ -228,8 +228,8 @@ def test_a_bug_is_not_hidden(run: InProcessCommand, monkeypatch: pytest.MonkeyPa
         (["bench", "chaos", "--seconds", "-5"], "is not in the range x>=1"),
         (["bench", "chaos", "--folder", "/proc/x"], "/proc/x cannot be used"),
         (["up", "--stt", "-1"], "-1 is not in the range x>=0"),
-        (["transcribe", "a.wav", "-o", "./a.wav", "--overwrite"], "a.wav is a recording"),
-        (["transcribe", "a.wav", "b.txt", "--overwrite"], "b.txt is a recording"),
+        (["transcribe", "a.wav", "-o", "./a.wav", "--overwrite"], "a.wav is one of the recordings"),
+        (["transcribe", "a.wav", "b.txt", "--overwrite"], "b.txt is one of the recordings"),
         (["transcribe", "a.wav", "-o", "nowhere/a.txt"], "there is no folder nowhere"),
         (["listen", "--preset", "shout"], "'command', 'conversation' or 'dictation'"),
         (["listen", "--frame-ms", "25"], "10, 20 or 30 ms"),
@@ -290,7 +290,7 @@ def test_the_config_command_as_json(run: InProcessCommand, monkeypatch: pytest.M
     status, shown, told = run("config", "--json")
     assert (status, told) == (0, "")
     settings = json.loads(shown)
-    assert list(settings) == names()
+    assert list(settings) == list_settings()
     assert settings["llm.rounds"] == {"value": 2, "from": "EARSHOT_LLM__ROUNDS"}
     assert settings["redis.password"] == {"value": MASK, "from": "EARSHOT_REDIS__PASSWORD"}
     assert settings["listen.silence_s"] == {"value": None, "from": "default"}

@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from common.settings.loading import load
+from common.settings.loading import load_settings
 from ops.local import machine
 from ops.local.embedded_redis import EmbeddedRedis, find_server
 from ops.local.machine import Machine, keep_running
@@ -34,7 +34,7 @@ class Spawned:
 async def _start(port: int) -> dict[str, str]:
     spawned = Spawned()
     nothing: Any = None
-    settings = load({"metrics": {"port": port}})
+    settings = load_settings({"metrics": {"port": port}})
     parts = Machine(settings, cast("Any", spawned), nothing, nothing, asyncio.Event())
     await parts.start_workers(stt=2, llm=1)
     await parts.start("listen", "listen")

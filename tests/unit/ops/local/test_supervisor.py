@@ -342,7 +342,7 @@ def test_a_role_runs_the_earshot_command_of_this_python(tmp_path: Path) -> None:
         role_command("config", "--help"), cwd=tmp_path, capture_output=True, text=True, check=False
     )
     assert answer.returncode == 0, answer.stderr
-    assert "setting in force" in answer.stdout
+    assert "every setting" in answer.stdout
 
 
 def test_the_sink_for_a_terminal_aligns_the_names(capsys: pytest.CaptureFixture[str]) -> None:

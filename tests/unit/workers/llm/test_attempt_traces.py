@@ -6,7 +6,7 @@ import pytest
 
 from common import traceparent
 from common.telemetry.spans import Span
-from common.traceparent import attempt_span, begin, parse, trace_of
+from common.traceparent import attempt_span_id, begin_trace, parse_traceparent, trace_id
 from common.transitions.answering import Attempt, TakenTurn
 from workers.llm.attempt_traces import AttemptTraces
 
@@ -34,24 +34,24 @@ class Clock:
 
 
 def attempt(context: str) -> Attempt:
-    turns = (TakenTurn(1, "u1", "hello", traceparent=begin("u1")),) if context else ()
+    turns = (TakenTurn(1, "u1", "hello", traceparent=begin_trace("u1")),) if context else ()
     last = TakenTurn(2, "u2", "there", traceparent=context)
     return Attempt("ada", "token", 1, 3, (*turns, last), (), started_at=1_000)
 
 
-@pytest.mark.parametrize("context", [begin("u2"), FOREIGN])
+@pytest.mark.parametrize("context", [begin_trace("u2"), FOREIGN])
 def test_requests_carry_the_span_of_the_attempt(context: str) -> None:
     recorder = Recorder()
     with AttemptTraces(recorder).trace(attempt(context)):
-        sent = parse(traceparent.current.get())
+        sent = parse_traceparent(traceparent.current.get())
     assert sent is not None
-    assert sent.trace == trace_of(context)
-    assert sent.span == attempt_span(sent.trace, "u2", 3)
+    assert sent.trace == trace_id(context)
+    assert sent.span == attempt_span_id(sent.trace, "u2", 3)
     assert traceparent.current.get() == ""
     assert recorder.spans == []
 
 
-@pytest.mark.parametrize("context", [begin("u2"), FOREIGN])
+@pytest.mark.parametrize("context", [begin_trace("u2"), FOREIGN])
 def test_without_traces_of_our_own_what_was_given_goes_on(context: str) -> None:
     with AttemptTraces().trace(attempt(context)):
         assert traceparent.current.get() == context
@@ -66,13 +66,13 @@ def test_a_failed_attempt_leaves_a_span_with_the_error() -> None:
     recorder = Recorder()
     with (
         pytest.raises(ValueError, match="no"),
-        AttemptTraces(recorder, Clock()).trace(attempt(begin("u2"))),
+        AttemptTraces(recorder, Clock()).trace(attempt(begin_trace("u2"))),
     ):
         raise ValueError("no")
     (span,) = recorder.spans
     assert (span.name, span.error) == ("llm.generate", "ValueError: no")
     assert (span.start, span.end) == (1_000, 1_500)
-    assert span.id == attempt_span(span.trace, "u2", 3)
+    assert span.id == attempt_span_id(span.trace, "u2", 3)
     assert traceparent.current.get() == ""
 
 

@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.settings import MetricsSettings
-from common.telemetry.monitoring import served
+from common.telemetry.monitoring import serve_pages
 from ops.local.machine import find_free_port
 from tests.support.command_line import InProcessCommand
 from tests.support.environments import clear_environment, restored_logging
@@ -36,7 +36,7 @@ def test_it_tells_alive_from_ready(
     monkeypatch.setenv("EARSHOT_METRICS__PORT", str(port))
     why = ["Redis is away"]
     settings = MetricsSettings(host=host, port=port)
-    with capture_logs(), served(settings, alive=lambda: "", ready=lambda: why[0]):
+    with capture_logs(), serve_pages(settings, alive=lambda: "", ready=lambda: why[0]):
         assert earshot("health") == (0, "ok\n", "")
         assert earshot("health", "--ready") == (1, "", "earshot: Redis is away\n")
         why[0] = ""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from common.errors import NoMicrophone
-from common.settings.loading import load
+from common.settings.loading import load_settings
 from ops.cli.roles.listen import _listen
 from ops.cli.terminal.mute_signal import MuteSignal
 from producer.sources.mute import Mute
@@ -41,7 +41,7 @@ def signals() -> Iterator[MuteSignal]:
 
 async def test_a_slow_sound_system_holds_up_nothing_else(signals: MuteSignal) -> None:
     microphone: Any = SlowMicrophone()
-    settings = load({"listen": {"vad": "webrtc"}})
+    settings = load_settings({"listen": {"vad": "webrtc"}})
     listening = _listen(settings, microphone, Mute(False), signals, True, asyncio.Event())
     opening = asyncio.create_task(listening)
     assert await asyncio.to_thread(microphone.asked.wait, 20)
