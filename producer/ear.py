@@ -1,4 +1,4 @@
-"""From frames to the outbox: detector and segmenter over one source, in a thread of their own."""
+"""From frames to the outbox: the detector and the segmenter of one source, in their own thread."""
 
 import time
 from collections.abc import Callable
@@ -35,19 +35,18 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class EarCounts:
-    """What one run heard so far."""
+    """How many utterances were kept and how many segments were skipped so far."""
 
     utterances: int = 0
     skipped: int = 0
 
 
 class Ear:
-    """Hears one source to its end.
+    """The hearing of one source, to its end.
 
-    `paced` says that the source runs at the speed of speech, so that sample time is real time and
-    the age of an end of speech can be told from it. `early` sends drafts of utterances at pauses,
-    if the settings want that; every `sign_s` seconds it is told that an utterance of which it has
-    a draft is still open, as long as audio comes.
+    `realtime`: the source runs at the speed of speech, so positions in it tell how long ago speech
+    ended. `draft_sender` sends drafts of utterances at pauses, if the settings want that. While
+    audio comes, it learns every `sign_s` seconds that the utterance of its draft is still open.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class Ear:
         session: str,
         realtime: bool,
         added: Callable[[], None],
-        early: DraftSender | None = None,
+        draft_sender: DraftSender | None = None,
         sign_s: float = 10.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -71,7 +70,7 @@ class Ear:
         self._session = session
         self._realtime = realtime
         self._added = added
-        self._early = early if _is_eager(settings, realtime=realtime) else None
+        self._draft_sender = draft_sender if _is_eager(settings, realtime=realtime) else None
         self._sign_s = sign_s
         self._clock = clock
         self._sign_due = 0.0
@@ -80,8 +79,8 @@ class Ear:
             settings.interrupt == "auto" and source.is_live
         )
         rules = endpointing_rules(settings)
-        # a silence as short as that is over before anything could be gained
-        if self._early is not None and settings.eager_pause_s < rules.silence_s:
+        # a silence that is as short as the pause ends before a draft could gain anything
+        if self._draft_sender is not None and settings.eager_pause_s < rules.silence_s:
             rules = replace(
                 rules, eager_pause_s=settings.eager_pause_s, eager_max=settings.eager_max
             )
@@ -90,21 +89,21 @@ class Ear:
         self.counts = EarCounts()
 
     def hear(self) -> None:
-        """Until the source ends or is closed; blocks. What is open then is kept as well.
+        """Hear until the source ends or is closed; an utterance that is open then is kept as well.
 
-        Raises BadInput where the source turns out damaged.
+        Blocks. Raises BadInput where the source turns out to be damaged.
         """
         muted = False
         try:
             for frame in self._source:
                 muted, was_muted = self._is_muted(), muted
-                if muted and not was_muted:  # whoever mutes has said what there was to say
+                if muted and not was_muted:  # somebody who mutes has finished speaking
                     self._finish()
                 self._position += len(frame)
                 is_speech = self._detector.is_speech(frame)
                 for event in self._segmenter.push(frame, is_speech, self._detector.is_sure):
-                    self._tell(event)
-                self._give_sign()
+                    self._handle(event)
+                self._report_ongoing_speech()
         finally:
             self._finish()
 
@@ -113,9 +112,9 @@ class Ear:
 
     def _finish(self) -> None:
         for event in self._segmenter.finish():
-            self._tell(event)
+            self._handle(event)
 
-    def _tell(self, event: SegmentEvent) -> None:
+    def _handle(self, event: SegmentEvent) -> None:
         match event:
             case SpeechSegment():
                 SPEECH.set(event.continued)
@@ -123,9 +122,9 @@ class Ear:
             case Paused():
                 self._offer(event.segment)
             case Resumed():
-                self._drafts.resumed()
-                if self._early is not None:
-                    self._early.withdraw()
+                self._drafts.mark_incomplete()
+                if self._draft_sender is not None:
+                    self._draft_sender.withdraw()
             case Skipped():
                 self.counts.skipped += 1
                 SPEECH.set(0)
@@ -135,18 +134,18 @@ class Ear:
                 SPEECH.set(1)
                 log.debug("speech_started", at_s=round(event.at / SAMPLE_RATE, 2))
 
-    def _give_sign(self) -> None:
-        if self._early is None or not self._drafts.open or self._clock() < self._sign_due:
+    def _report_ongoing_speech(self) -> None:
+        if self._draft_sender is None or not self._drafts.open or self._clock() < self._sign_due:
             return
         self._sign_due = self._clock() + self._sign_s
-        self._early.report_ongoing_speech(self._session, self._drafts.open)
+        self._draft_sender.report_ongoing_speech(self._session, self._drafts.open)
 
     def _offer(self, segment: SpeechSegment) -> None:
-        if self._early is None:
+        if self._draft_sender is None:
             return
-        utterance = self._utterance(segment, self._drafts.paused(segment))
+        utterance = self._utterance(segment, self._drafts.name_draft(segment))
         self._sign_due = self._clock() + self._sign_s
-        self._early.offer(Draft(utterance, self._clock() - self._age_s(segment)))
+        self._draft_sender.offer(Draft(utterance, self._clock() - self._age_s(segment)))
 
     def _age_s(self, segment: SpeechSegment) -> float:
         return (self._position - segment.end_of_speech) / SAMPLE_RATE if self._realtime else 0.0
@@ -174,9 +173,9 @@ class Ear:
         )
 
     def _keep(self, segment: SpeechSegment) -> None:
-        utterance = self._utterance(segment, self._drafts.ended(segment))
-        if self._early is not None:
-            self._early.withdraw()
+        utterance = self._utterance(segment, self._drafts.name_utterance(segment))
+        if self._draft_sender is not None:
+            self._draft_sender.withdraw()
         dropped = self._outbox.add(utterance, age_s=self._age_s(segment))
         if dropped is not None:
             report_dropped(self._session, dropped)

@@ -1,4 +1,4 @@
-"""The producer: hearing in a thread, shipping beside it, neither waiting for the other."""
+"""The producer: it hears in a thread and ships beside it; neither waits for the other."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,9 +17,8 @@ from producer.shipping.shipper import Shipper
 from producer.sources.source import Source
 from producer.speech.detector import Detector
 
-# After the end was asked for: what was just cut should still go out, a Redis that is away must
-# not hold anybody up.
 LAST_SHIPMENT_S: Final = 3.0
+"""Time to ship the last utterance after `stop`: a Redis that is away must not delay the end."""
 
 log = structlog.get_logger(__name__)
 
@@ -40,10 +39,10 @@ async def listen(
 ) -> None:
     """Hear `source` to its end (or until `stop`), and ship everything that it held.
 
-    `meet` waits for Redis and checks it; what it raises when waiting cannot help ends the run, and
-    what was heard stays in the outbox. A source that is over is shipped whole, however long Redis
-    is away; on `stop` what cannot be shipped at once waits for the next start. `watch` is given
-    the shipper, for whoever shows what it has done.
+    `wait_for_redis` waits for Redis and checks it. Its error ends the run, and the outbox keeps
+    what was heard. A source that has ended is shipped whole, however long Redis is away. On `stop`,
+    what cannot be shipped at once waits for the next start. `watch` gets the shipper, to show what
+    it does.
     """
     loop = asyncio.get_running_loop()
     shipper = Shipper(store, link, outbox, eager_backlog=settings.eager_backlog)
@@ -59,7 +58,7 @@ async def listen(
         session=session,
         realtime=realtime,
         added=added,
-        early=_AcrossThreads(shipper.eager, loop),
+        draft_sender=_ThreadSafeSender(shipper.eager, loop),
         sign_s=store.limits.turn_timeout_s / SIGNS_PER_TIMEOUT,
     )
 
@@ -100,21 +99,21 @@ async def listen(
         )
 
 
-class _AcrossThreads:
-    """The event loop's early post, for the thread that hears."""
+class _ThreadSafeSender:
+    """The event loop's sender of drafts, for the thread that hears."""
 
-    def __init__(self, post: DraftSender, loop: asyncio.AbstractEventLoop) -> None:
-        self._post = post
+    def __init__(self, sender: DraftSender, loop: asyncio.AbstractEventLoop) -> None:
+        self._sender = sender
         self._loop = loop
 
     def offer(self, draft: Draft) -> None:
-        self._loop.call_soon_threadsafe(self._post.offer, draft)
+        self._loop.call_soon_threadsafe(self._sender.offer, draft)
 
     def withdraw(self) -> None:
-        self._loop.call_soon_threadsafe(self._post.withdraw)
+        self._loop.call_soon_threadsafe(self._sender.withdraw)
 
     def report_ongoing_speech(self, session: str, utterance: str) -> None:
-        self._loop.call_soon_threadsafe(self._post.report_ongoing_speech, session, utterance)
+        self._loop.call_soon_threadsafe(self._sender.report_ongoing_speech, session, utterance)
 
 
 async def _outcome(task: "asyncio.Task[None]") -> Exception | None:

@@ -1,4 +1,4 @@
-"""Whether a producer can do its work now, for /readyz."""
+"""Whether a producer is ready, for /readyz and for the live line."""
 
 import asyncio
 from typing import Final, Protocol, runtime_checkable
@@ -7,7 +7,7 @@ from common.redis.failures import is_unusable
 from common.redis.link import Link
 
 ANSWER_S: Final = 2.0
-"""Redis answers a ping in a millisecond or has other worries."""
+"""A healthy Redis answers a ping within a millisecond."""
 
 
 @runtime_checkable
@@ -19,7 +19,7 @@ class RecoverableSource(Protocol):
 
 
 async def explain_not_ready(source: object, link: Link) -> str:
-    """Why what is said now would not reach Redis now, in a sentence; empty if it would.
+    """Return in a sentence why speech would not reach Redis now; empty if it would.
 
     A producer that is not ready still hears, and keeps what it heard in its outbox.
     """
@@ -38,7 +38,7 @@ async def explain_not_ready(source: object, link: Link) -> str:
 
 
 def describe_problem(source: object, link: Link) -> str:
-    """The same in two words, as far as it is known without asking."""
+    """Return the problem in two words, as far as it is known without asking Redis."""
     if isinstance(source, RecoverableSource) and source.is_away:
         return "no microphone"
     return "Redis away" if link.why else ""

@@ -14,10 +14,10 @@ from producer.speech.segmenter import Segmenter, SegmentEvent, SpeechSegment
 
 
 class RecordingCutter:
-    """Iterates over what was said in `source`, in order; blocks while it reads and judges.
+    """An iterator over the speech in `source`, in order; it blocks while it reads and judges.
 
-    The source's context is the caller's. The same file under the same settings is cut at the same
-    places every time. Memory: what the segmenter holds, whatever the length of the recording.
+    The caller opens and closes the source. The same file with the same settings is always cut at
+    the same places. Memory: what the segmenter holds, however long the recording is.
     """
 
     def __init__(self, source: Source, settings: ListenSettings) -> None:
@@ -25,7 +25,7 @@ class RecordingCutter:
         self._detector = choose_detector(settings)
         self._segmenter = Segmenter(endpointing_rules(settings), source.frame_samples)
         self.damage = ""
-        """Why the recording ended early, if it did; what came before is whole."""
+        """Why the recording ended early, if it did; everything before that place is whole."""
 
     @property
     def position_s(self) -> float:
@@ -49,7 +49,7 @@ def _segments(events: list[SegmentEvent]) -> Iterator[SpeechSegment]:
 def utterance_of(
     segment: SpeechSegment, settings: ListenSettings, *, utterance: str, session: str, source: str
 ) -> Utterance:
-    """A segment as it travels to an STT worker, whose transcript is all that is wanted of it."""
+    """Return the utterance of a segment: STT transcribes it, and nobody answers it."""
     return Utterance(
         id=utterance,
         session=session,

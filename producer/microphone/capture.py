@@ -1,7 +1,7 @@
-"""Keeps one input device recording: opens it, watches it, and opens it again when it fails.
+"""Recording from one input device: opening it, watching it, and opening it again when it fails.
 
-PortAudio's own thread puts blocks into a bounded queue and waits for nobody; a thread of ours
-owns the device. A slow reader costs the oldest audio, counted, and never the recording itself.
+PortAudio's own thread puts blocks into a bounded queue and never waits. A thread of ours owns the
+device. A slow reader loses the oldest audio, which is counted, and never stops the recording.
 """
 
 import contextlib
@@ -19,36 +19,42 @@ from common.audio import SAMPLE_RATE
 from common.backoff import Backoff
 from common.errors import NoMicrophone
 from common.latch import Latch
-from producer.microphone.devices import InputDevice, answer, find_device, input_devices, portaudio
+from producer.microphone.devices import (
+    InputDevice,
+    await_answer,
+    find_device,
+    input_devices,
+    portaudio,
+)
 from producer.sources.mute import Mute
 from producer.telemetry.metrics import AUDIO_LOST, MICROPHONE_RECONNECTS
 
 log = structlog.get_logger(__name__)
 
 _BLOCK_S: Final = 0.03
-"""Audio per block: a frame's worth, so that a block never makes a frame wait."""
+"""Audio per block: as much as a frame, so that no frame waits for its block."""
 
 _QUEUE_S: Final = 30.0
-"""What a stalled reader may leave waiting: 1 MB at 16 kHz mono."""
+"""Audio that may wait for a stalled reader: 1 MB at 16 kHz mono."""
 
 _WATCH_S: Final = 0.25
-"""How often the device is looked after."""
+"""How often the device is checked."""
 
 _STALL_S: Final = 5.0
-"""An open device that delivers nothing for this long has failed: sound servers have been seen to
-take 2 s to the first block, and a frozen one keeps its stream `active` for ever."""
+"""An open device that delivers nothing for this long has failed. Some sound servers take 2 s to the
+first block, and a frozen one keeps its stream `active` for ever."""
 
 _CALM_S: Final = 10.0
-"""Without a further loss for this long, audio counts as no longer being lost."""
+"""After this time without a further loss, the loss of audio counts as over."""
 
 _FIRST_BACKOFF_S: Final = 0.5
 _LONGEST_BACKOFF_S: Final = 8.0
-"""Pauses between two tries to open a failed device: doubled from one to the other."""
+"""Pauses between two tries to open a failed device: each is twice the one before, up to this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How a stream records. Each opening has an object of its own."""
+    """How a stream records. Each opening of the device makes an object of its own."""
 
     rate: int
     """Hz."""
@@ -68,13 +74,13 @@ class Overflows:
     """Audio lost since the start, in blocks."""
 
     device: int = 0
-    """Times that the device's own buffer ran over before it was fetched."""
+    """How often the device's own buffer overflowed."""
     queue: int = 0
-    """Blocks dropped because nobody had taken them for 30 s."""
+    """Blocks that were dropped after they had waited for 30 s."""
 
 
 class Capture:
-    """Records from the device that `wanted` describes (see `find_device`) until `stop()`."""
+    """The recording from the device that `wanted` describes (see `find_device`) until `stop()`."""
 
     def __init__(
         self,
@@ -107,13 +113,13 @@ class Capture:
         return Overflows(self._device_overflows, self._queue_overflows)
 
     def start(self) -> InputDevice:
-        """Opens the device; raises `NoMicrophone` when that fails: later failures are waited out.
+        """Open the device; raises `NoMicrophone` when that fails. Later failures are waited out.
 
-        Called once.
+        Call it once.
         """
         self._thread.start()
         try:
-            return answer(self._opened)
+            return await_answer(self._opened)
         except NoMicrophone:
             self._stopping.set()
             raise
@@ -121,20 +127,22 @@ class Capture:
             raise NoMicrophone("it was closed before the sound system had answered") from None
 
     def stop(self) -> None:
-        """Ends the recording from any thread; what was recorded before can still be taken."""
+        """End the recording, from any thread; earlier blocks can still be taken."""
         self._stopping.set()
-        self._opened.cancel()  # whoever waits for the opening need not go on
+        self._opened.cancel()  # ends the wait in `start`
         with self._changed:
             self._changed.notify_all()
 
     def join(self, timeout_s: float) -> None:
-        """Waits for the device to be closed, but not for ever: a frozen sound server never lets
-        go, and our thread does not keep the process alive."""
+        """Wait at most `timeout_s` for the device to be closed.
+
+        A frozen sound server never closes it; our thread does not keep the process alive.
+        """
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
 
     def take(self, timeout_s: float) -> Block | None:
-        """The oldest block, waited for at most so long; None if there is none by then."""
+        """Return the oldest block; wait for it at most `timeout_s`, then return None."""
         with self._changed:
             if not self._blocks and not self._stopping.is_set():
                 self._changed.wait(timeout_s)
@@ -149,7 +157,7 @@ class Capture:
         while not self._stopping.wait(pause_s):
             try:
                 with portaudio() as audio, self._stream(audio) as (stream, device):
-                    self._tell_opened(device)
+                    self._report_opened(device)
                     self._watch(stream, device)
             except Exception as error:
                 if self._stopping.is_set():
@@ -157,7 +165,7 @@ class Capture:
                 if not self._opened.done():
                     self._opened.set_exception(error)
                     return
-                self._tell_lost(str(error))
+                self._report_lost(str(error))
                 log.debug(
                     "microphone_still_away", reason=str(error), again_in_s=self._pauses.pause_s
                 )
@@ -198,7 +206,7 @@ class Capture:
 
     def _receive(self, block: Block, is_overflown: bool) -> None:
         self._last_block = self._clock()
-        # here already: a reader that lags behind must not get to hear it
+        # muted here and not only in the reader, which may lag behind
         if self._mute.is_muted_at(self._last_block - self._latency_s - _BLOCK_S):
             block = Block(bytes(len(block.data)), block.format)
         if block.format is self._live:
@@ -209,35 +217,35 @@ class Capture:
             self._blocks.append(block)
             self._changed.notify()
 
-    def _tell_opened(self, device: InputDevice) -> None:
+    def _report_opened(self, device: InputDevice) -> None:
         if self._opened.done():
             return
-        # a number may mean another device after one was unplugged; its name does not
+        # after a device was unplugged its number may mean another one; its name does not
         if isinstance(self._wanted, int) or (self._wanted and self._wanted.isdecimal()):
             self._wanted = device.name
         self._opened.set_result(device)
 
-    def _tell_lost(self, reason: str) -> None:
-        self._live = None  # what a dying stream may still deliver makes it no better
+    def _report_lost(self, reason: str) -> None:
+        self._live = None  # blocks of the failed stream do not count as recovery
         self.is_away = True
         if self._is_lost.change_to(True):
             log.warning("microphone_lost", reason=reason)
 
     def _watch(self, stream: Any, device: InputDevice) -> None:
-        """Returns when the stream was stopped or has failed."""
+        """Watch the stream until it was stopped or has failed."""
         while not self._stopping.wait(_WATCH_S):
             if not stream.is_active():
-                self._tell_lost(f"{device.name} stopped")
+                self._report_lost(f"{device.name} stopped")
                 return
             if self._clock() - self._last_block > _STALL_S:
-                self._tell_lost(f"{device.name} delivered nothing for {_STALL_S:.0f} s")
+                self._report_lost(f"{device.name} delivered nothing for {_STALL_S:.0f} s")
                 return
             if not self.is_away:
-                self._tell_alive(device)
+                self._report_alive(device)
             self._watch_losses()
 
-    def _tell_alive(self, device: InputDevice) -> None:
-        # not on opening: a device that opens and delivers nothing is not back
+    def _report_alive(self, device: InputDevice) -> None:
+        # not at its opening: a device that opens and delivers nothing is not back
         self._pauses.reset()
         if self._is_lost.change_to(False):
             MICROPHONE_RECONNECTS.inc()
@@ -258,7 +266,7 @@ class Capture:
 
 
 def _accepted_format(audio: Any, device: InputDevice) -> Format:
-    """16 kHz mono where the device takes it, otherwise what it says it records by itself."""
+    """Return 16 kHz mono if the device takes it, otherwise the device's own format."""
     import pyaudio
 
     wishes = [

@@ -13,7 +13,7 @@ from common.errors import NoMicrophone
 from producer.microphone.library_messages import silence_sound_libraries
 
 ANSWER_S: Final = 30.0
-"""A sound server that has not answered by then hangs."""
+"""A sound server that takes longer to answer hangs."""
 
 Answer = TypeVar("Answer")
 
@@ -23,11 +23,11 @@ class InputDevice:
     """A device that can record."""
 
     index: int
-    """PortAudio's number of it; it may change when devices come and go."""
+    """PortAudio's number; it may change when devices come and go."""
     name: str
     host_api: str
     channels: int
-    """The most that it records at once."""
+    """The most channels that it records at once."""
     default_rate: int
     """Hz."""
     is_default: bool
@@ -35,12 +35,12 @@ class InputDevice:
 
 @contextlib.contextmanager
 def portaudio() -> Iterator[Any]:
-    """A fresh PyAudio object: devices that came since an earlier one was closed are seen.
+    """Open a fresh PyAudio object, which sees devices that came since an earlier one was closed.
 
     Raises `NoMicrophone` when PyAudio or PortAudio is not installed.
     """
     try:
-        # without its library PyAudio prints to stdout, which may be a stream of events
+        # without PortAudio, PyAudio prints to stdout, which may be a stream of events
         with contextlib.redirect_stdout(io.StringIO()):
             import pyaudio
     except ImportError as error:
@@ -62,7 +62,7 @@ def portaudio() -> Iterator[Any]:
 
 
 def list_devices() -> list[InputDevice]:
-    """All input devices, in PortAudio's order; empty where there are none.
+    """Return all input devices in PortAudio's order; empty if there are none.
 
     Raises `NoMicrophone` when PyAudio or PortAudio is not installed, or the sound system hangs.
     """
@@ -76,15 +76,15 @@ def list_devices() -> list[InputDevice]:
             if not found.done():
                 found.set_exception(error)
 
-    # a thread that keeps nobody alive: a call into a sound server that hangs never returns
+    # a daemon thread: a call into a sound server that hangs never returns
     threading.Thread(target=find, name="devices", daemon=True).start()
-    return answer(found)
+    return await_answer(found)
 
 
-def answer(asked: Future[Answer]) -> Answer:
-    """What another thread has learnt of the sound system; raises `NoMicrophone` when it hangs."""
+def await_answer(future: Future[Answer]) -> Answer:
+    """Wait for another thread's answer of the sound system; raises `NoMicrophone` if it hangs."""
     try:
-        return asked.result(ANSWER_S)
+        return future.result(ANSWER_S)
     except TimeoutError:
         raise NoMicrophone(
             f"the sound system has not answered for {ANSWER_S:.0f} s: restart it, then try again"
@@ -92,7 +92,7 @@ def answer(asked: Future[Answer]) -> Answer:
 
 
 def input_devices(audio: Any) -> list[InputDevice]:
-    """The same from an open PyAudio object."""
+    """Return all input devices of an open PyAudio object."""
     try:
         default = audio.get_default_input_device_info()["index"]
     except OSError:
@@ -113,12 +113,12 @@ def input_devices(audio: Any) -> list[InputDevice]:
 
 
 def find_device(devices: Sequence[InputDevice], wanted: int | str | None) -> InputDevice:
-    """The device of that index, of that name, or with that in its name (case does not matter;
-    the first of several); the default one, or else the first, for None or an empty string.
+    """Return the first device with that index, that name, or that text in its name.
 
-    A name with ALSA's number of the card finds the card under another number too: a replugged one
-    may get another. A string of digits is an index. Raises `NoMicrophone` with the devices that
-    there are.
+    Upper and lower case are the same. None or an empty string means the default device, or else
+    the first. A string of digits is an index. A name with ALSA's card number also finds the card
+    under another number, which it may get when it is plugged in again. Raises `NoMicrophone` with
+    a list of the devices.
     """
     if not devices:
         raise NoMicrophone(
@@ -132,8 +132,10 @@ def find_device(devices: Sequence[InputDevice], wanted: int | str | None) -> Inp
         name = wanted.casefold()
         matching = [device for device in devices if device.name.casefold() == name]
         matching += [device for device in devices if name in device.name.casefold()]
-        lasting = strip_card_number(name)
-        matching += [each for each in devices if strip_card_number(each.name).casefold() == lasting]
+        without_card = strip_card_number(name)
+        matching += [
+            each for each in devices if strip_card_number(each.name).casefold() == without_card
+        ]
     if not matching:
         there = ", ".join(f"{device.index} ({device.name})" for device in devices)
         raise NoMicrophone(
@@ -144,8 +146,10 @@ def find_device(devices: Sequence[InputDevice], wanted: int | str | None) -> Inp
 
 
 def strip_card_number(name: str) -> str:
-    """A device's name without ALSA's number of its card, ` (hw:1,0)`, which changes when cards come
-    in another order."""
+    """Return a device's name without ALSA's card number, ` (hw:1,0)`.
+
+    The number changes when cards come in another order.
+    """
     return re.sub(r" \(hw:\d+,\d+\)$", "", name)
 
 

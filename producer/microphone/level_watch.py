@@ -1,4 +1,4 @@
-"""Notices a microphone that is muted or clips, and says each once per change of state."""
+"""A watch for a microphone that is silent or clips; it logs each change once."""
 
 from typing import Final
 
@@ -13,31 +13,39 @@ log = structlog.get_logger(__name__)
 
 SILENT_PEAK: Final = 2
 """Samples no larger than this (of 32768) are no sound: a muted input gives zeros, a bad converter
-flickers in its last bit; the quietest room with a working microphone is louder."""
+flickers in its last bit. The quietest room with a working microphone is louder."""
 SILENT_S: Final = 10.0
-"""Silence this long is told: nobody holds a microphone to nothing for that long."""
+"""Digital silence of this length is reported: no working microphone delivers so much."""
 CLIPPED_FROM: Final = 32_700
-"""Samples from here on (of 32768) are clipped; resampling may bend a clipped top a little."""
+"""Samples of at least this (of 32768) are clipped; resampling may lower a clipped top a little."""
 CLIPPED_SHARE: Final = 0.001
-"""Of a second: below it nobody hears it. 16 samples, one cut-off top of a vowel or two."""
+"""Share of a second: 16 samples, the tops of one or two waves. Less is inaudible."""
 CALM_S: Final = 10.0
-"""Without clipping for this long it counts as over."""
+"""After this time without clipping, it counts as over."""
 
 
 class LevelWatch:
-    """Frames of one stream in their order; logs `microphone_silent`, `microphone_heard_again`,
-    `microphone_clips` and `microphone_clips_no_more`."""
+    """The watch of one stream, frame by frame in their order.
+
+    It logs `microphone_silent`, `microphone_heard_again`, `microphone_clips` and
+    `microphone_clips_no_more`.
+    """
 
     def __init__(self) -> None:
         self._silent = 0.0  # samples at 16 kHz since the last sound
         self._is_silent = Latch(False)
         self._second = 0.0  # samples in the second that is being counted
         self._clipped = 0.0
-        self._calm: float | None = None  # samples since the last clipping second; None: never mind
+        self._calm: float | None = (
+            None  # samples since the last clipping second; None: it does not clip
+        )
 
     def push(self, frame: NDArray[np.int16], rate: int = SAMPLE_RATE) -> None:
-        """Takes what the device recorded, not what stands in for a device that is away: any number
-        of samples at `rate` Hz, or of (samples, channels); a mean hides a channel that clips."""
+        """Take audio that the device recorded: samples, or (samples, channels), at `rate` Hz.
+
+        The channels must not be averaged: a mean hides a channel that clips. Silence that stands
+        for a device that is away must not be pushed.
+        """
         largest = np.abs(frame.astype(np.int32))
         if largest.ndim > 1:
             largest = largest.max(axis=1)

@@ -1,11 +1,12 @@
-"""Keeps the sound libraries off stderr: probing makes ALSA and JACK print dozens of lines, and a
-device that dies makes PortAudio print where in its sources that was noticed.
+"""The messages of the sound libraries, kept off stderr.
 
-ALSA and JACK have hooks for it. PortAudio has none: it prints by the C library's `stderr`, which
-for us is a pipe that a thread reads. File descriptor 2 stays as it is: pointing it elsewhere would
-lose log lines of other threads, and the last words of a process that crashes; those of Python's own
-fatal errors alone, which go by C's `stderr` too, may be lost. What is wrong reaches people through
-earshot's own sentences.
+When devices are listed, ALSA and JACK print dozens of lines. When a device fails, PortAudio prints
+the line of its own source that noticed it. earshot reports such failures in its own words.
+
+ALSA and JACK have hooks for their messages. PortAudio has none: it prints to the C library's
+`stderr`. Here that becomes a pipe that a thread reads. File descriptor 2 stays as it is: otherwise
+log lines of other threads would be lost, and the last messages of a process that crashes. Only the
+messages of Python's own fatal errors may be lost, because they use C's `stderr`, too.
 """
 
 import ctypes
@@ -24,7 +25,7 @@ _HOOKS = (
 )
 
 _PORTAUDIO: Final = b"Expression '"
-"""Expression 'alsa_snd_pcm_start( self->pcm )' failed in 'src/hostapi/...', line: ..."""
+"""Its messages begin like this: Expression 'alsa_snd_pcm_start( self->pcm )' failed in 'src/...'"""
 
 _STDERR: Final = 2
 _LINE_BUFFERED: Final = 1
@@ -33,12 +34,15 @@ _LINE_BUFFERED: Final = 1
 
 @functools.cache
 def silence_sound_libraries() -> None:
-    """For the rest of the process: replaces the message functions of ALSA and JACK, where they are
-    installed, by one that does nothing, and leaves out what PortAudio prints of its failures."""
+    """Silence the sound libraries for the rest of the process.
+
+    The message functions of ALSA and JACK, where they are installed, are replaced by one that does
+    nothing. PortAudio's messages are filtered out of C's `stderr`.
+    """
     if not sys.platform.startswith("linux"):
         return
-    # A C function without parameters may stand in for a callback with any: the caller cleans up.
-    # A Python callback would run in the sound libraries' threads, past the interpreter's end too.
+    # A C function without parameters may replace a callback with any: the caller cleans up.
+    # A Python callback would run in the libraries' threads, even after the interpreter's end.
     nothing = ctypes.cast(ctypes.CDLL(None).getpid, ctypes.c_void_p)
     for library, hook in _HOOKS:
         try:
@@ -51,17 +55,17 @@ def silence_sound_libraries() -> None:
 
 
 def _filter_c_stderr() -> None:
-    # elsewhere than in glibc `stderr` is no variable that may be set
+    # only in glibc is `stderr` a variable that may be set
     if platform.libc_ver()[0] != "glibc":
         return
     ours, theirs = os.pipe()
-    os.set_blocking(theirs, False)  # a thread that records waits for nobody
+    os.set_blocking(theirs, False)  # a thread that records must never wait
     libc = ctypes.CDLL(None)
     libc.fdopen.restype = ctypes.c_void_p
     libc.setvbuf.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_size_t]
     stream = libc.fdopen(theirs, b"w")
     libc.setvbuf(stream, None, _LINE_BUFFERED, 0)
-    threading.Thread(target=_pass_on, args=(ours,), name="chatter", daemon=True).start()
+    threading.Thread(target=_pass_on, args=(ours,), name="c-stderr", daemon=True).start()
     ctypes.c_void_p.in_dll(libc, "stderr").value = stream
 
 

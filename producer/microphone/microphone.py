@@ -16,22 +16,22 @@ from producer.sources.resample import Resampler
 from producer.sources.source import DEFAULT_FRAME_MS, Framer, frame_samples
 
 _POLL_S: Final = 0.1
-"""How often a reader that waits for audio looks whether the device is away."""
+"""How often a reader that waits for audio checks whether the device is away."""
 
 _LONGEST_GAP_S: Final = 10.0
-"""Silence made up at once at most; more would only be waited for by nobody."""
+"""The most silence that is made at once for a device that is away."""
 
 _CLOSE_S: Final = 3.0
-"""How long leaving waits for the device to be closed."""
+"""How long leaving the context waits for the device to be closed."""
 
 
 class Microphone:
     """An input device by its index or a part of its name; the default one for None or "".
 
-    Entering opens it and raises `NoMicrophone` when there is none such, or PyAudio is missing.
-    From then on a device that fails is opened again with backoff; meanwhile it sounds like
-    silence, so that an open utterance ends and sample time keeps up with the wall clock. So does
-    what is recorded while `mute` is on, from the moment that it is recorded.
+    Entering opens it and raises `NoMicrophone` when there is no such device, or PyAudio is missing.
+    After that a device that fails is opened again with backoff. Meanwhile the source delivers
+    silence, so that an open utterance ends and sample time keeps up with the wall clock. Audio that
+    is recorded while `mute` is on becomes silence as well.
     """
 
     is_live = True
@@ -52,7 +52,7 @@ class Microphone:
         self._resampler: Resampler | None = None
         self._format: Format | None = None
         self._sounding: NDArray[np.bool_] = np.zeros(1, bool)
-        """The channels that have been anything but digital silence in this stream."""
+        """The channels that have been more than digital silence in this stream."""
 
     @property
     def samples(self) -> int:
@@ -60,7 +60,7 @@ class Microphone:
 
     @property
     def is_away(self) -> bool:
-        """Whether the device has failed and is waited for."""
+        """Whether the device has failed and is being opened again."""
         return self._capture.is_away
 
     def __enter__(self) -> Self:
@@ -77,7 +77,7 @@ class Microphone:
         self._capture.join(_CLOSE_S)
 
     def close(self) -> None:
-        """Stops recording; the iteration ends after what was recorded before."""
+        """Stop recording; the iteration ends after the audio from before."""
         self._capture.stop()
 
     def __iter__(self) -> Iterator[NDArray[np.int16]]:
@@ -105,7 +105,7 @@ class Microphone:
         samples = np.frombuffer(block.data, np.int16).reshape(-1, block.format.channels)
         if not self._mute.is_on:
             self._watch.push(samples, block.format.rate)
-        # a microphone on one of two inputs would lose half of its level to the other
+        # averaging with a silent channel would halve the level of the other
         self._sounding |= np.abs(samples.astype(np.int32)).max(axis=0, initial=0) > SILENT_PEAK
         if self._sounding.any():
             samples = samples[:, self._sounding]
@@ -113,7 +113,7 @@ class Microphone:
         return np.concatenate((before, audio)) if len(before) else audio
 
     def _drain(self) -> NDArray[np.int16]:
-        """What the resampler still holds of the stream that ended."""
+        """Return what the resampler still holds of the stream that ended."""
         if self._resampler is None:
             return np.empty(0, np.int16)
         rest, self._resampler = self._resampler.finish(), None

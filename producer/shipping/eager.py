@@ -1,8 +1,8 @@
-"""Eager publishing: drafts go to Redis while nobody knows yet whether the speaker is done.
+"""Eager publishing: drafts go to Redis before it is certain that the speaker has finished.
 
-Best effort, from memory. It stands behind everything that waits in the outbox, so that turns keep
-their order, and it keeps out of the way of a Redis that is away or of workers that are all busy.
-What becomes of a draft is decided by the shipper alone, when the utterance is in the outbox.
+It is best effort, from memory. Everything in the outbox goes first, so that turns keep their order.
+No draft goes out while Redis is away or all workers are busy. The shipper alone decides what
+becomes of a draft, when the utterance is in the outbox.
 """
 
 import asyncio
@@ -22,8 +22,8 @@ from common.status.streams import count_waiting
 from common.transitions.publishing import Verdict, keep_open, publish
 from producer.shipping.drafts import Draft
 
-# Signs of life per turn_timeout: two may be lost.
 SIGNS_PER_TIMEOUT: Final = 3
+"""Signs of life per turn_timeout: two may be lost."""
 
 TAKEN: Final = (Verdict.ACCEPTED, Verdict.REVISED)
 
@@ -31,11 +31,11 @@ log = structlog.get_logger(__name__)
 
 
 class Eager:
-    """One producer's drafts, for the shipper to send. To be used in the event loop's thread.
+    """One producer's drafts, for the shipper to send. Use it in the event loop's thread only.
 
-    `max_backlog`: utterances that may wait for a worker while drafts are sent; `wake` is called
-    when there is something to do; `note` keeps on disk of which utterance a draft may be in Redis,
-    so that it can be ended should this process be killed.
+    `max_backlog`: drafts are sent while at most so many utterances wait for a worker. `wake` is
+    called when there is something to do. `note` stores on disk which utterance may have a draft in
+    Redis, so that its turn can be ended if this process is killed.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Eager:
 
     @property
     def draft(self) -> Draft | None:
-        """What is to be sent, if anything."""
+        """The draft that is to be sent, if there is one."""
         return self._draft
 
     def offer(self, draft: Draft) -> None:
@@ -77,10 +77,10 @@ class Eager:
         self._wake()
 
     async def send(self, draft: Draft) -> None:
-        """Publish a draft, or let it be.
+        """Publish a draft, or drop it.
 
-        After an answer that was lost it is sent again while it is still on offer: that is
-        idempotent. Whether it arrived is asked by the commit.
+        If the answer is lost, the draft is sent again while it is still the latest one: publishing
+        is idempotent. The commit finds out whether the draft arrived.
         """
         if not self._link.is_up and self._tried is not draft:
             self._done_with(draft)
@@ -95,7 +95,7 @@ class Eager:
             utterance = draft.utterance.model_copy(update={"hold_ms": max(0, age_ms)})
             answer = await self._link.call(publish, self._store, utterance)
         except Refused:
-            self._done_with(draft)  # the outbox says why, when the utterance is there
+            self._done_with(draft)  # the shipper logs why, when the utterance is in the outbox
             return
         except Exception as error:
             if not is_unusable(error):
@@ -117,9 +117,9 @@ class Eager:
             self._draft = None
 
     async def _workers_are_busy(self, session: str) -> bool:
-        """Whether more utterances wait than may; said once per change.
+        """Return whether too many utterances wait; log each change once.
 
-        It is over when half of them are gone, so that it does not flicker.
+        It ends when only half as many wait, so that it does not flicker.
         """
         waiting = await self._waiting(session)
         off = waiting > (self._max_backlog // 2 if self._is_off.state else self._max_backlog)
@@ -132,7 +132,7 @@ class Eager:
         return off
 
     async def _waiting(self, session: str) -> int:
-        """Live utterances of the session's shard that no worker has taken."""
+        """Return how many live utterances of the session's shard no worker has taken."""
         redis: Any = self._store.redis
         stream = self._store.shard(session).utterances
         try:
@@ -140,10 +140,10 @@ class Eager:
         except ResponseError as error:
             if is_unusable(error):
                 raise
-            return 0  # a foreign key is in the way, and publish says so
+            return 0  # a foreign key is in the way, and publish reports it
 
     async def keep_open(self) -> None:
-        """Pass on that the speaker of an open turn goes on, if there is news of that."""
+        """Tell Redis that the speaker of an open turn goes on, if that was reported."""
         if self._speaking is None:
             return
         (session, utterance), self._speaking = self._speaking, None

@@ -1,4 +1,4 @@
-"""Who is speaking: the default session of a producer, and the ids of its utterances."""
+"""Names that a producer gives: its default session, its sources, the ids of its utterances."""
 
 import re
 import socket
@@ -6,16 +6,16 @@ import uuid
 
 
 def new_utterance_id() -> str:
-    """Unique wherever it is made: 128 random bits."""
+    """Return an id of 128 random bits, unique on every host."""
     return uuid.uuid4().hex
 
 
 def clean_source_name(name: str) -> str:
-    """A file's or device's name as an utterance may carry it: one line of 200 characters."""
+    """Return a file's or device's name as an utterance may carry it: one line of 200 characters."""
     return re.sub(r"[\x00-\x1f\x7f\ud800-\udfff]", "?", name)[:200]
 
 
 def default_session(device: str) -> str:
-    """Host name and device: the same after a restart, so that the conversation goes on."""
+    """Return host name and device: the same after a restart, so that the conversation goes on."""
     raw = f"{socket.gethostname()}-{device or 'default'}"
     return re.sub(r"[^A-Za-z0-9._-]+", "-", raw).strip("-")[:64] or "earshot"

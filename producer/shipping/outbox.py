@@ -1,8 +1,8 @@
-"""Utterances on the mic host's disk, from the moment they were cut until Redis has them.
+"""Utterances on the mic host's disk, from their end until Redis has them.
 
-Every utterance goes through here, so that nothing depends on guessing whether Redis is there:
-the row is deleted only when the publish was acknowledged. SQLite in WAL mode with full
-synchronisation: what was added survives a killed process and a power cut.
+Every utterance goes through the outbox, whether Redis is there or not. Its row is deleted only
+when Redis has acknowledged the publish. SQLite runs in WAL mode with full synchronisation: what
+was added survives a killed process and a power cut.
 """
 
 import fcntl
@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One utterance in the outbox, under its place in the order."""
+    """One utterance in the outbox, and its place in the order."""
 
     place: int
     utterance: Utterance
@@ -48,7 +48,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """What the limits cost: the oldest go first."""
+    """How many utterances the limits removed, the oldest first, and which limit did it."""
 
     count: int
     why: str
@@ -56,7 +56,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """What an outbox holds: utterances that wait and that are parked, their audio together."""
+    """What an outbox holds: utterances that wait, parked ones, and the audio of both."""
 
     waiting: int
     parked: int
@@ -69,8 +69,8 @@ class Depth:
 class Outbox(Closeable):
     """One session's outbox. Methods may be called from any thread.
 
-    Everything raises BadInput when the folder cannot be written (any more), and opening it when
-    another process uses the same one.
+    Every method raises BadInput when the folder cannot be written. Opening raises it as well when
+    another process uses the same outbox.
     """
 
     def __init__(
@@ -85,8 +85,8 @@ class Outbox(Closeable):
     ) -> None:
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
-        # One offset for the life of the process: a clock that is set meanwhile changes no age.
-        # Rows of an earlier process are as old as the wall clock says.
+        # One offset for the life of the process: setting the clock meanwhile changes no age.
+        # The wall clock tells the age of an earlier process's rows.
         self._monotonic = monotonic
         self._offset = wall() - monotonic()
         self._lock = threading.Lock()
@@ -163,7 +163,7 @@ class Outbox(Closeable):
         )
 
     def drop_stale(self) -> Dropped | None:
-        """Let go of what is too old: Redis no longer knows whether it has it already."""
+        """Drop what is too old: Redis no longer knows whether it has it already."""
         with self._transaction() as db:
             return self._delete_stale(db)
 
@@ -177,7 +177,7 @@ class Outbox(Closeable):
         return db.execute(f"DELETE FROM waiting WHERE {which}", (value,)).rowcount
 
     def first(self) -> Waiting | None:
-        """The oldest that is not parked, with the time since its end of speech as `hold_ms`."""
+        """Return the oldest that is not parked; `hold_ms` counts from its end of speech."""
         while True:
             with self._transaction() as db:
                 row = db.execute(
@@ -189,7 +189,7 @@ class Outbox(Closeable):
             place, spoken_at, meta, audio = row
             try:
                 utterance = Utterance.model_validate_json(meta)
-            except ValidationError as error:  # it must not be in the way of all others
+            except ValidationError as error:  # it must not block all others
                 why = f"it is damaged, or another version wrote it: its {explain(error)}"
                 log.error("utterance_parked", place=place, why=why)
                 self.park(place, why)
@@ -198,18 +198,18 @@ class Outbox(Closeable):
             return Waiting(place, utterance.model_copy(update={"audio": audio, "hold_ms": hold_ms}))
 
     def forget(self, place: int) -> None:
-        """Let go of an utterance that Redis has acknowledged."""
+        """Delete an utterance that Redis has acknowledged."""
         with self._transaction() as db:
             self._delete(db, "place = ?", place)
 
     def park(self, place: int, why: str) -> None:
-        """Set aside what Redis will never accept, for a person to look at."""
+        """Set aside an utterance that Redis will never accept, for a person to look at."""
         with self._transaction() as db:
             self._growth -= _count(db, "place = ?", place)
             db.execute("UPDATE waiting SET parked = ? WHERE place = ?", (why, place))
 
     def rename(self, place: int, utterance: str) -> None:
-        """Give a waiting utterance a new id: its turn ended without it, it begins a new one."""
+        """Give a waiting utterance a new id: its turn ended without it, so it begins a new one."""
         with self._transaction() as db:
             db.execute(
                 "UPDATE waiting SET meta = json_set(meta, '$.id', ?, '$.revision', 1,"
@@ -218,11 +218,10 @@ class Outbox(Closeable):
             )
 
     def note_draft(self, utterance: str) -> None:
-        """Remember the one utterance that may be in Redis as a draft, before it goes there.
+        """Note the one utterance that may be in Redis as a draft, before the draft goes there.
 
-        It takes the place of the one before, which has come to its end by now. A file that is
-        not synchronised: a process that is killed loses nothing of it, and after a power cut the
-        turn ends later, but ends.
+        It replaces the note before, whose utterance has ended by now. The file is not synchronised:
+        a killed process loses nothing of it. After a power cut the turn ends later, by its timeout.
         """
         if utterance != self._noted:
             with self._explained():
@@ -230,10 +229,10 @@ class Outbox(Closeable):
             self._noted = utterance
 
     def unfinished_draft(self) -> str:
-        """The utterance whose draft an earlier process may have left in Redis, with nothing to
-        follow; or empty.
+        """Return the utterance whose draft an earlier process may have left in Redis; or empty.
 
-        What lies here will be committed. Whether the turn is over already, Redis knows.
+        An utterance that waits in the outbox is not meant: it will be committed. Only Redis knows
+        whether the turn has ended already.
         """
         with self._explained():
             try:
@@ -251,17 +250,16 @@ class Outbox(Closeable):
         return "" if row[0] else noted
 
     def forget_draft(self) -> None:
-        """What was left open has ended."""
+        """Delete the note: the unfinished draft's turn has ended."""
         with self._explained():
             self._draft.unlink(missing_ok=True)
 
     def __len__(self) -> int:
-        """How many wait (without those that are parked); does not look at the disk, nor wait for
-        whoever does."""
+        """Return how many wait, parked ones not counted. Neither reads the disk nor blocks."""
         return self._waiting
 
     def depth(self) -> Depth:
-        """What is in it now."""
+        """Return what the outbox holds now."""
         with self._transaction() as db:
             waiting, parked, size, oldest = db.execute(
                 "SELECT count(*) FILTER (WHERE parked IS NULL), count(parked),"
@@ -273,6 +271,6 @@ class Outbox(Closeable):
 
 
 def _count(db: sqlite3.Connection, which: str = "true", *values: float) -> int:
-    """Those that wait among some rows."""
+    """Return how many of some rows wait."""
     row = db.execute(f"SELECT count(*) FROM waiting WHERE {which} AND parked IS NULL", values)
     return int(row.fetchone()[0])

@@ -16,8 +16,7 @@ _SUFFIXES: Final = (".sqlite3", ".sqlite3-wal", ".sqlite3-shm", ".lock", ".draft
 
 
 def open_outbox(settings: ListenSettings, session: str, folder: Path | None = None) -> Outbox:
-    """Open the outbox of a session with the limits of the settings; its folder is theirs, too,
-    unless `folder` is given.
+    """Open a session's outbox with the limits of the settings, in `folder` or in their folder.
 
     Raises BadInput when the folder cannot be used, or another process uses this outbox.
     """

@@ -25,17 +25,17 @@ def report_dropped(session: str, dropped: Dropped) -> None:
 
 
 class OutboxCollector(Collector):
-    """Looks into the outbox at each scrape."""
+    """The depth of an outbox, read at each scrape."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        """The families without samples."""
+        """Return the families without samples."""
         return families()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """The families with what is in the outbox now; without numbers if it cannot be read."""
+        """Return the families with the depth of now; without samples if it cannot be read."""
         try:
             return families(self._outbox.depth())
         except BadInput:
@@ -43,7 +43,7 @@ class OutboxCollector(Collector):
 
 
 def families(depth: Depth | None = None) -> list[GaugeMetricFamily]:
-    """The depth of an outbox as metrics; without one, their names only."""
+    """Return the depth of an outbox as metrics; without a depth, their names only."""
     values = {
         ("earshot_outbox_utterances", "Utterances that wait for Redis."): "waiting",
         ("earshot_outbox_parked_utterances", "Utterances that Redis will never accept."): "parked",

@@ -1,7 +1,7 @@
-"""From the outbox to Redis: in order, again and again until acknowledged, nothing twice.
+"""From the outbox to Redis: in order, repeated until acknowledged, nothing twice.
 
-An utterance in the outbox that is not final went out as a draft before, perhaps (see `drafts.py`):
-it is committed, and published whole if that draft never arrived or its turn has ended since.
+An utterance in the outbox that is not final may have gone out as a draft (see `drafts.py`). It is
+committed. If its draft never arrived or its turn has ended, it is published whole.
 """
 
 import asyncio
@@ -39,11 +39,10 @@ log = structlog.get_logger(__name__)
 
 
 class Shipper:
-    """Publishes what waits in the outbox, oldest first.
+    """A publisher of what waits in the outbox, oldest first.
 
-    A publish is idempotent by utterance id, so an answer that was lost, or a process that was
-    killed between publish and forget, costs a `duplicate` and nothing else. By `clock` (s) drafts
-    are dated.
+    A publish is idempotent by utterance id. So a lost answer, or a process that is killed between
+    publish and forget, costs a `duplicate` and nothing else. `clock` (s) dates the drafts.
     """
 
     def __init__(
@@ -73,48 +72,49 @@ class Shipper:
         self.sent = 0
 
     def added(self) -> None:
-        """Say that the outbox has grown (from the event loop's thread)."""
+        """Note that the outbox has grown (call it from the event loop's thread)."""
         if not self._link.is_up:
             log.warning("kept_in_outbox", why=self._link.why, waiting=len(self._outbox))
         self._added.set()
 
     async def drained(self) -> None:
-        """Wait until nothing waits any more."""
+        """Wait until the outbox is empty."""
         while len(self._outbox):
             self._idle.clear()
             await self._idle.wait()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Ship until cancelled."""
         self._added.set()
         await self._end_unfinished_draft()
         while True:
             await self._added.wait()
             self._added.clear()
-            while await self._go_on():
+            while await self._ship_next():
                 pass
             self._idle.set()
 
     async def _end_unfinished_draft(self) -> None:
-        """The turn of a draft whose process was killed would hold back what is said from now on.
+        """End the turn of a draft whose process was killed: it would hold back all later turns.
 
-        Before any other draft is noted, so that this one is not forgotten while Redis is away.
+        This comes before any other draft is noted, so that this one is not forgotten while Redis
+        is away.
         """
         if not (utterance := await asyncio.to_thread(self._outbox.unfinished_draft)):
             return
         session = self._outbox.session
         try:
             ended = await self._link.retry_until_answered(abandon, self._store, session, utterance)
-        except Refused as error:  # it ends by itself, later
+        except Refused as error:  # it will end by its timeout
             log.warning("draft_left_open", session=session, utterance=utterance, why=str(error))
             return
         await asyncio.to_thread(self._outbox.forget_draft)
         if ended:
             log.info("draft_of_killed_process_ended", session=session, utterance=utterance)
 
-    async def _go_on(self) -> bool:
-        """Do the next thing; False if there is none."""
-        # Before the look into the outbox: what was cut before the draft was made must go first.
+    async def _ship_next(self) -> bool:
+        """Ship one utterance or one draft; return False if there is none."""
+        # taken before the outbox is read: what was cut before the draft must go first
         draft = self.eager.draft
         if (waiting := await asyncio.to_thread(self._first)) is not None:
             await self._ship(waiting)
@@ -133,7 +133,7 @@ class Shipper:
     async def _ship(self, waiting: Waiting) -> None:
         utterance = waiting.utterance
         try:
-            answer = await self._link.call(self._hand_over, utterance)
+            answer = await self._link.call(self._publish_or_commit, utterance)
         except Refused as error:
             PUBLISHED.labels("refused").inc()
             log.error("utterance_parked", utterance=utterance.id, why=str(error))
@@ -142,7 +142,7 @@ class Shipper:
         except Exception as error:
             if not is_unusable(error):
                 raise
-            await self._link.pause()  # and read it again: it is older then
+            await self._link.pause()  # then read it again: its age has grown
             return
         PUBLISHED.labels(answer.verdict.value).inc()
         if answer.verdict is Verdict.FULL:
@@ -152,7 +152,7 @@ class Shipper:
             self._pauses.reset()
             log.info("backlog_has_room_again", waiting=len(self._outbox))
         if answer.verdict is Verdict.CLOSED:
-            # its turn ended without it: what was said is not lost, it becomes a new turn
+            # its turn ended without it: the speech is not lost, it becomes a new turn
             await asyncio.to_thread(self._outbox.rename, waiting.place, new_utterance_id())
             return
         await asyncio.to_thread(self._outbox.forget, waiting.place)
@@ -168,7 +168,7 @@ class Shipper:
             waiting=len(self._outbox),
         )
 
-    async def _hand_over(self, utterance: Utterance) -> Published:
+    async def _publish_or_commit(self, utterance: Utterance) -> Published:
         if not utterance.final:
             committed = await commit(
                 self._store, utterance.session, utterance.id, utterance.revision

@@ -24,23 +24,22 @@ _BLOCK_S: Final = 1.0
 _MAX_CHANNELS: Final = 64
 """More than any recorder has; a header that claims more is damaged."""
 
-
 _CUT_SHORT_S: Final = 1.0
-"""An MP3 may end before its header says by what its encoder padded, never by so much."""
+"""An MP3 may be shorter than its header says, by its encoder's padding, but never by so much."""
 
 _LENGTH_TAGS: Final = (b"Xing", b"Info", b"VBRI")
-"""One of them stands in an MP3's first frame if that tells how long it is; without, libsndfile
-guesses by the bit rate of the beginning, and may be far off."""
+"""An MP3 that states its length has one of them in its first frame. Without it, libsndfile guesses
+by the bit rate of the beginning, and may be far off."""
 
 _FIRST_FRAME: Final = 2_048
-"""Bytes; none is longer."""
+"""Bytes: no MP3 frame is longer."""
 
 
 class _Recording(soundfile.SoundFile):  # type: ignore[misc] # soundfile ships no types
-    """Read straight on from its beginning.
+    """A file that is read from its beginning without seeking.
 
-    soundfile seeks to where it is after every read. In MP3 that loses what a frame borrows from
-    the ones before it: a crack at each seam between two blocks, as loud as the sound itself.
+    soundfile seeks to its position after every read. In MP3 that loses what a frame borrows from
+    the frames before it: a crack between every two blocks, as loud as the sound itself.
     """
 
     def seekable(self) -> bool:
@@ -51,7 +50,7 @@ class _Recording(soundfile.SoundFile):  # type: ignore[misc] # soundfile ships n
         return float(self.frames / self.samplerate)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """Raises `BadInput` where the file turns out damaged."""
+        """Yield all samples in blocks. Raises `BadInput` where the file turns out to be damaged."""
         size = round(_BLOCK_S * self.samplerate)
         done = 0
         while True:
@@ -66,16 +65,18 @@ class _Recording(soundfile.SoundFile):  # type: ignore[misc] # soundfile ships n
                 break
             done += len(block)
             yield block
-        # libsndfile takes an MP3 that was cut off, or that it cannot read on, for one that ends
-        if (self.frames - done) / self.samplerate > _CUT_SHORT_S and _tells_length(Path(self.name)):
+        # an MP3 that was cut off, or that is damaged, just ends for libsndfile
+        if (self.frames - done) / self.samplerate > _CUT_SHORT_S and _states_length(
+            Path(self.name)
+        ):
             raise BadInput(
                 f"{self.name} is damaged: it ends after {done / self.samplerate:.1f} s"
                 f" of {self.duration_s:.1f} s; what came before was used"
             )
 
 
-def _tells_length(path: Path) -> bool:
-    """Whether it is an MP3 that states its length."""
+def _states_length(path: Path) -> bool:
+    """Return whether the file is an MP3 that states its length."""
     with path.open("rb") as file:
         head = file.read(10)
         is_tagged = head[:3] == b"ID3"
@@ -89,7 +90,7 @@ class AudioFileSource:
     """A recording at any rate, mono or not, as 16 kHz mono frames; `realtime` at its own speed.
 
     Entering raises `BadInput` when the file is missing, is no audio, or holds none; iterating
-    raises it when the file turns out damaged further on, after the frames before that place.
+    raises it when the file turns out to be damaged further on, after the frames before that place.
     """
 
     is_live = False
@@ -122,7 +123,7 @@ class AudioFileSource:
 
     @property
     def duration_s(self) -> float:
-        """Seconds of the recording by its header; 0 before it is open, or if that says nothing."""
+        """Length in seconds by the header; 0 before it is open, or if the header lacks it."""
         return self._file.duration_s if self._file else 0.0
 
     def __enter__(self) -> Self:

@@ -13,7 +13,7 @@ QUIETEST_DBFS: Final = -96.0
 
 
 def rms_dbfs(samples: NDArray[np.int16]) -> float:
-    """Root mean square of any number of samples, QUIETEST_DBFS to 0 dB of full scale."""
+    """Return the root mean square of any number of samples, QUIETEST_DBFS to 0 dB of full scale."""
     if not len(samples):
         return QUIETEST_DBFS
     wide = samples.astype(np.float64)
@@ -21,7 +21,7 @@ def rms_dbfs(samples: NDArray[np.int16]) -> float:
 
 
 def peak_dbfs(samples: NDArray[np.int16]) -> float:
-    """The largest sample, QUIETEST_DBFS to 0 dB of full scale."""
+    """Return the level of the largest sample, QUIETEST_DBFS to 0 dB of full scale."""
     return _dbfs(float(np.abs(samples.astype(np.int32)).max(initial=0)))
 
 

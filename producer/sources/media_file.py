@@ -1,4 +1,4 @@
-"""What libsndfile does not read (m4a, mp4, webm, mov, wma ...): the first audio track, by PyAV."""
+"""Files that libsndfile cannot read (m4a, mp4, webm, mov, wma ...): their first track, by PyAV."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ from common.closeable import Closeable
 from common.errors import BadInput
 
 _LONGEST_GAP_S: Final = 0.1
-"""Sound that is missing for longer is filled with silence, so that times stay those of the file."""
+"""A longer gap is filled with silence, so that times stay those of the file."""
 
 _BLOCK_S: Final = 1.0
 """Silence handed out at a time."""
@@ -22,37 +22,39 @@ class MediaFile(Closeable):
     """An open file's first audio track as float blocks of shape (samples, channels).
 
     Opening raises `BadInput` when PyAV is missing or finds no audio in the file; `blocks` raises
-    it when the file turns out damaged further on.
+    it when the file turns out to be damaged further on.
     """
 
     def __init__(self, path: Path) -> None:
         try:
             import av
         except ImportError:
-            raise _unreadable(path, "pip install 'earshot[jobs]' reads many more formats") from None
+            raise _unreadable_error(
+                path, "pip install 'earshot[jobs]' reads many more formats"
+            ) from None
         self._av: Any = av
         self._path = path
         try:
             # a playlist must not have this host fetch what it names
             self._container: Any = av.open(str(path), options={"protocol_whitelist": "file"})
         except (av.error.FFmpegError, ValueError) as error:
-            raise _unreadable(path, _said(error)) from None
+            raise _unreadable_error(path, _explain(error)) from None
         tracks = self._container.streams.audio
         if not tracks or not tracks[0].codec_context or not tracks[0].rate:
             self._container.close()
-            raise _unreadable(path, "it holds no audio track")
+            raise _unreadable_error(path, "it holds no audio track")
         self._track = tracks[0]
         self.samplerate = int(self._track.rate)
 
     @property
     def duration_s(self) -> float:
-        """Seconds by the file's header; 0 where it has none."""
+        """Length in seconds by the header; 0 if the header lacks it."""
         if self._container.duration is None:
             return 0.0
         return float(self._container.duration / self._av.time_base)
 
     def blocks(self) -> Iterator[NDArray[np.float32]]:
-        """All of the track, from the beginning of the file on."""
+        """Yield the whole track, from the beginning of the file."""
         resampler = self._av.AudioResampler(
             format="fltp", layout=self._track.layout, rate=self.samplerate
         )
@@ -69,7 +71,7 @@ class MediaFile(Closeable):
         except self._av.error.FFmpegError as error:
             raise BadInput(
                 f"{self._path} is damaged after {position / self.samplerate:.1f} s"
-                f" ({_said(error)}); what came before was used"
+                f" ({_explain(error)}); what came before was used"
             ) from error
 
     def _silence_before(
@@ -88,12 +90,12 @@ class MediaFile(Closeable):
         self._container.close()
 
 
-def _unreadable(path: Path, why: str) -> BadInput:
+def _unreadable_error(path: Path, why: str) -> BadInput:
     return BadInput(
         f"{path} is no audio that can be read here; convert it, for example with "
         f"`ffmpeg -i {path.name} -ar {SAMPLE_RATE} -ac 1 out.wav` ({why})"
     )
 
 
-def _said(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error).rstrip(".")

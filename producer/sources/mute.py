@@ -1,4 +1,4 @@
-"""Mute: what is said meanwhile is silence to everything behind the source."""
+"""Mute: everything behind the source gets silence meanwhile."""
 
 import math
 import threading
@@ -33,12 +33,14 @@ class Mute:
         return self._is_on
 
     def is_muted_at(self, recorded_at: float) -> bool:
-        """Whether what was recorded from that moment on (monotonic, s) must not be heard: it may
-        come late, when the mute is off again."""
+        """Return whether audio that was recorded at that moment (monotonic, s) must be silent.
+
+        Such audio may arrive late, when the mute is off again.
+        """
         return self._is_on or recorded_at < self._off_since
 
     def toggle(self) -> None:
-        """Mutes, or lets hear again."""
+        """Mute or unmute."""
         with self._lock:
             if self._is_on:
                 self._off_since = self._clock()
@@ -49,10 +51,10 @@ class Mute:
 
 
 class MutableSource:
-    """A source that can be muted, and whose level can be seen.
+    """A source that can be muted, and that shows its level.
 
-    Muted frames are replaced by zeros before anybody behind sees them, so that no detector, no
-    pre-roll and no utterance holds any of their sound. What was heard before goes out as ever.
+    Muted frames become zeros before anything else gets them: no detector, no pre-roll and no
+    utterance holds any of their sound. Speech from before is sent as always.
     """
 
     def __init__(self, source: Source, mute: Mute) -> None:

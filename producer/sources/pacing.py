@@ -1,4 +1,4 @@
-"""Plays a recording at the speed of speech, as a microphone would have delivered it."""
+"""Playing a recording at the speed of speech, as a microphone would have delivered it."""
 
 import threading
 import time
@@ -17,10 +17,10 @@ def pace_frames(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], object] | None = None,
 ) -> Iterator[NDArray[np.int16]]:
-    """Each frame no earlier than its last sample would have been recorded.
+    """Yield each frame no earlier than its last sample would have been recorded.
 
-    The schedule is absolute (the start plus the samples so far), so sleeping too long now and
-    then does not add up. `clock` and `sleep` are in seconds; by default `closed` ends a sleep.
+    The schedule is absolute (the start plus the samples so far), so late wake-ups do not add up.
+    `clock` and `sleep` are in seconds; by default `closed` ends a sleep.
     """
     sleep = sleep or closed.wait
     start = clock()

@@ -20,7 +20,7 @@ from producer.sources.source import DEFAULT_FRAME_MS, Framer, frame_samples
 log = structlog.get_logger(__name__)
 
 _READ_BYTES: Final = 65_536
-"""A pipe's capacity on Linux; a slow writer's bytes are handed on as they come."""
+"""A pipe's capacity on Linux; the bytes of a slow writer are passed on as they come."""
 
 _POLL_S: Final = 0.2
 """How soon `close()` is noticed while the writer is silent."""
@@ -29,11 +29,11 @@ _HEADERS: Final = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg", b"caff": "CA
 
 
 class RawPcmSource(Closeable):
-    """Raw s16le at 16 kHz mono from a binary stream; `realtime` at its own speed.
+    """Raw s16le at 16 kHz mono from a binary stream; with `realtime` at the speed of speech.
 
-    Entering raises `BadInput` for a terminal; iterating raises it when a file's header comes
-    instead of raw samples, or nothing at all. A stream without a file descriptor is read
-    blockingly, so that `close()` then waits for its next bytes.
+    Entering raises `BadInput` for a terminal. Iterating raises it for a stream that is empty, or
+    begins with a file's header. Reading from a stream without a file descriptor blocks, and
+    `close()` then waits for its next bytes.
     """
 
     is_live = False
@@ -88,7 +88,7 @@ class RawPcmSource(Closeable):
         yield from self._framer.finish()
 
     def _checked(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
-        """Refuses what cannot be raw audio before any of it is handed on."""
+        """Refuse a stream that cannot be raw audio before any of it is passed on."""
         head = b""
         for data in blocks:
             head += data

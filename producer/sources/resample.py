@@ -8,9 +8,9 @@ from common.audio import SAMPLE_RATE, to_int16
 
 
 class Resampler:
-    """One stream's way to 16 kHz mono: channels averaged, then band-limited by soxr (HQ).
+    """The conversion of one stream to 16 kHz mono: channels averaged, then resampled by soxr (HQ).
 
-    State is carried from block to block, so blocks leave no seams; at 16 kHz the samples pass
+    It keeps its state from block to block, so blocks leave no seams. At 16 kHz the samples stay
     unchanged.
     """
 
@@ -20,14 +20,14 @@ class Resampler:
         )
 
     def push(self, block: NDArray[np.float32]) -> NDArray[np.int16]:
-        """Samples of -1 to 1, shape (samples, channels) at the stream's rate, as 16 kHz int16."""
-        # a float WAV may hold an infinity: it is as loud as can be, and no number to count with
+        """Convert samples of -1 to 1, shape (samples, channels), at the stream's rate."""
+        # a float WAV may hold an infinity: it counts as full scale
         block = np.nan_to_num(block, posinf=1.0, neginf=-1.0)
         mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
         return self._convert(np.ascontiguousarray(mono), last=False)
 
     def finish(self) -> NDArray[np.int16]:
-        """What the filter still holds; nothing may be pushed afterwards."""
+        """Return what the filter still holds; nothing may be pushed afterwards."""
         return self._convert(np.empty(0, np.float32), last=True)
 
     def _convert(self, mono: NDArray[np.float32], *, last: bool) -> NDArray[np.int16]:

@@ -1,4 +1,4 @@
-"""Where audio comes from: what every source promises, and how blocks become frames.
+"""Sources of audio: what every source promises, and how blocks become frames.
 
 Inside earshot all audio is 16 kHz mono int16; a frame is 10, 20 or 30 ms of it, the sizes that
 WebRTC's detector takes.
@@ -19,27 +19,27 @@ DEFAULT_FRAME_MS: Final = ListenSettings().frame_ms
 
 
 def frame_samples(frame_ms: int) -> int:
-    """Samples of a frame of `frame_ms`; raises `BadInput` for other than 10, 20 or 30 ms."""
+    """Return the samples of a frame of `frame_ms`; raises `BadInput` if not 10, 20 or 30 ms."""
     if frame_ms not in FRAME_MS:
         raise BadInput(f"a frame of {frame_ms} ms cannot be judged; choose 10, 20 or 30 ms")
     return SAMPLE_RATE * frame_ms // 1000
 
 
 class Source(Protocol):
-    """16 kHz mono audio in frames of one size; nothing is opened before the context is entered.
+    """16 kHz mono audio in frames of one size; entering the context opens it.
 
-    Iterating blocks until the next frame is there and ends with the input, or soon after
-    `close()`, which any thread may call. A frame is the caller's to keep and is never written to
-    again. The last frame of a finite source is padded with zeros to a whole one.
+    Iterating blocks until the next frame is there. It ends with the input, or soon after `close()`,
+    which any thread may call. The caller may keep a frame: nobody writes to it again. The last
+    frame of a finite source is padded with zeros.
     """
 
     @property
     def name(self) -> str:
-        """What a person calls it: a file's name, a device's name, `stdin`."""
+        """Its name for people: a file's name, a device's name, `stdin`."""
 
     @property
     def is_live(self) -> bool:
-        """True where audio arrives at its own pace, so that letting it wait loses some."""
+        """True if audio arrives at its own pace, so that a slow reader loses some."""
 
     @property
     def frame_samples(self) -> int:
@@ -47,7 +47,7 @@ class Source(Protocol):
 
     @property
     def samples(self) -> int:
-        """True samples handed out so far, without the padding of the last frame."""
+        """Samples handed out so far, without the padding of the last frame."""
 
     def __enter__(self) -> Self: ...
 
@@ -61,11 +61,11 @@ class Source(Protocol):
     def __iter__(self) -> Iterator[NDArray[np.int16]]: ...
 
     def close(self) -> None:
-        """Ends the iteration, from any thread; closing twice does no harm."""
+        """End the iteration, from any thread; closing twice does no harm."""
 
 
 class Framer:
-    """Cuts blocks of any length into frames of one length, without copying what lies whole."""
+    """A cutter of blocks of any length into frames of one length; it avoids copies."""
 
     def __init__(self, frame_samples: int) -> None:
         self._size = frame_samples
@@ -73,17 +73,17 @@ class Framer:
         self.samples = 0
 
     def push(self, block: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
-        """The whole frames that `block` completes; what is left waits for the next block."""
+        """Yield the frames that `block` completes; the rest waits for the next block."""
         audio = np.concatenate((self._rest, block)) if len(self._rest) else block
         whole = len(audio) - len(audio) % self._size
-        # The rest is a copy, so that it does not hold on to the whole block.
+        # a copy, so that the rest does not keep the whole block in memory
         self._rest = audio[whole:].copy()
         for start in range(0, whole, self._size):
             self.samples += self._size
             yield audio[start : start + self._size]
 
     def finish(self) -> Iterator[NDArray[np.int16]]:
-        """The last frame, padded with zeros, if anything is left."""
+        """Yield the last frame, padded with zeros, if anything is left."""
         if len(self._rest):
             self.samples += len(self._rest)
             yield np.pad(self._rest, (0, self._size - len(self._rest)))

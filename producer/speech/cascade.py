@@ -1,4 +1,4 @@
-"""A cheap detector that decides when a dear one is asked."""
+"""Two detectors in a row: a cheap one decides when an expensive one is asked."""
 
 from collections import deque
 from typing import Final
@@ -10,20 +10,20 @@ from common.audio import SAMPLE_RATE
 from producer.speech.detector import Detector
 
 LEAD_S: Final = 0.5
-"""What the second detector is given of the past when it wakes: without it, it would judge the
-first sounds of a word out of thin air."""
+"""How much past audio the second detector gets when it wakes: it needs it to judge the first sounds
+of a word."""
 LINGER_S: Final = 1.0
-"""How long it is still asked, at least, after either of them last heard speech: while an utterance
-is open it may hear a weak word that the first one misses."""
+"""How long the second one is asked, at least, after either of them last heard speech: while an
+utterance is open it may hear a weak word that the first one misses."""
 
 
 class CascadeDetector:
     """`first` judges every frame; `second` only around what `first` takes for speech, and decides.
 
-    In a quiet room that costs what `first` costs; in noise that `first` takes for speech, both.
-    `silence_s` is the silence that ends an utterance: before it is over `second` does not sleep.
-    What `second` remembers stays over its sleep: with an empty memory it takes three times as
-    many voices in a crowd for one that speaks to it (docs/hearing.md).
+    In a quiet room only `first` costs CPU time; in noise that `first` takes for speech, both do.
+    `silence_s` is the silence that ends an utterance: `second` does not sleep before it is over.
+    `second` keeps its memory while it sleeps: with an empty memory it takes three times as many
+    voices in a crowd for somebody who speaks to it (docs/hearing.md).
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class CascadeDetector:
         self._awake = 0  # frames for which the second one will still be asked
 
     def is_speech(self, frame: NDArray[np.int16]) -> bool:
-        """Whether this frame holds speech."""
+        """Return whether this frame holds speech."""
         if self._first.is_speech(frame):
             if not self._awake:
                 self._wake()

@@ -1,4 +1,4 @@
-"""Tells speech from everything else, one frame at a time."""
+"""Detectors: they tell speech from everything else, one frame at a time."""
 
 from typing import Final, Protocol
 
@@ -16,22 +16,24 @@ DEFAULT_MODE: Final = ListenSettings().vad_mode
 
 
 class Detector(Protocol):
-    """Judges the frames of one stream in their order; it may remember earlier ones."""
+    """A judge of one stream's frames in their order; it may remember earlier frames."""
 
     def is_speech(self, frame: NDArray[np.int16]) -> bool:
-        """Whether this frame (16 kHz mono) holds speech."""
+        """Return whether this frame (16 kHz mono) holds speech."""
 
     @property
     def is_sure(self) -> bool:
-        """Whether speech in the last frame can hardly be anything else. A segment in which no frame
-        is so is no utterance; a detector that knows no degrees is always sure."""
+        """Whether the speech of the last frame is hardly anything else.
+
+        A segment without sure frames is no utterance. A detector without degrees is always sure.
+        """
 
 
 class WebRtcDetector:
     """WebRTC's detector: about 0.25 ms of CPU per second of audio.
 
-    `mode` 0 lets nearly everything through, 3 is the strictest. It follows the noise floor of
-    what it has heard, so a stream needs an instance of its own.
+    `mode` 0 lets nearly everything through, 3 is the strictest. It follows the noise floor of its
+    stream, so each stream needs an instance of its own.
 
     Raises `BadInput` for another mode or frame length, `ValueError` for a frame of another size.
     """
@@ -55,14 +57,14 @@ class WebRtcDetector:
 
 
 class GatedDetector:
-    """What another detector takes for speech and stands out of the noise floor as well."""
+    """A detector whose speech must also stand out of the noise floor."""
 
     def __init__(self, detector: Detector, gate: EnergyGate) -> None:
         self._detector = detector
         self._gate = gate
 
     def is_speech(self, frame: NDArray[np.int16]) -> bool:
-        """Whether this frame holds speech. Both judge every frame: both follow the noise."""
+        """Return whether this frame holds speech. Both judge every frame, to follow the noise."""
         is_loud = self._gate.is_loud(frame)
         return self._detector.is_speech(frame) and is_loud
 

@@ -1,7 +1,7 @@
-"""Endpointing: when an utterance begins, when it is over, and what is too short to be one.
+"""Endpointing: when an utterance begins, when it ends, and what is too short to be one.
 
-All durations are seconds of sample time. The three presets differ in patience only; each value
-can be overridden on its own.
+All durations are seconds of sample time. The three presets differ in patience only. Each value can
+be overridden on its own.
 """
 
 import math
@@ -35,19 +35,19 @@ class Endpointing:
     max_utterance_s: float = 30.0
     """Longest utterance, pre-roll and tail included: Whisper hears in windows of 30 s."""
     cut_window_s: float = 3.0
-    """A too long utterance is cut at the quietest place of this last part of it."""
+    """A too long utterance is cut at the quietest place of this last part."""
     start_speech_s: float = 0.09
     """Voiced time within `start_window_s` that counts as speech, and not as a click."""
     start_window_s: float = 0.15
-    """The window of the rule above. It holds inside an utterance too: one click there does not
-    put off the end."""
+    """The window of the rule above. It holds inside an utterance as well: one click there does not
+    delay the end."""
     eager_pause_s: float | None = None
     """Silence inside an open utterance after which the audio so far is handed out; None: never."""
     eager_max: int = 3
-    """How often that is done within one utterance."""
+    """How often that happens within one utterance."""
     eager_growth: float = 1.6
-    """Each of these pauses is that much longer than the one before: who has paused and gone on
-    will do so again."""
+    """Each of these pauses is so many times as long as the one before: a speaker who has paused and
+    gone on will do so again."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -85,7 +85,7 @@ class Endpointing:
         )
 
 
-PRESETS: dict[str, Endpointing] = {
+PRESETS: Final[dict[str, Endpointing]] = {
     "command": Endpointing(silence_s=0.6, min_speech_s=0.3),
     "conversation": Endpointing(silence_s=1.0, min_speech_s=0.5),
     "dictation": Endpointing(silence_s=2.0, min_speech_s=1.0),
@@ -93,7 +93,7 @@ PRESETS: dict[str, Endpointing] = {
 
 
 def endpointing(preset: str, **overrides: float | None) -> Endpointing:
-    """The preset with single values replaced; an override of None keeps the preset's value.
+    """Return the preset with single values replaced; None keeps the preset's value.
 
     Raises `BadInput` for an unknown preset or field, and for values that `Endpointing` refuses.
     """
@@ -126,7 +126,7 @@ def endpointing_rules(settings: ListenSettings) -> Endpointing:
         max_utterance_s=settings.max_utterance_s,
     )
     if settings.push_to_talk and settings.min_speech_s is None:
-        # whoever presses a key means to be heard, with one word as well
+        # somebody who presses a key wants to be heard, even with a single word
         least = min(rules.min_speech_s, PRESETS["command"].min_speech_s)
         rules = replace(rules, min_speech_s=least)
     return rules

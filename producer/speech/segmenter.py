@@ -4,15 +4,16 @@
                       |  ^
                       +--+ longer than max_utterance_s (SpeechSegment, continued)
 
-Speech is `start_speech_s` of voiced frames within `start_window_s`: fewer are a click, which
-neither opens an utterance nor goes on with one. A silence lasts until the first voiced frame of
-the speech after it, so an utterance is not over while that window may still turn out to be
-speech that began in time. An utterance holds its pre-roll, everything
-between its first and last voiced frame, and a tail of the silence after it. No sample is handed
-out twice; positions count samples since the stream began. A segment is doubtful unless the
-detector was sure of `start_speech_s` of it, and of a tenth of what is voiced in it or of 0.9 s, in
-whatever places. Where that is so at a pause, it stays so: what was handed out as a draft, or as
-the first part of a long utterance, is never taken back.
+Speech is `start_speech_s` of voiced frames within `start_window_s`. Fewer voiced frames are a
+click: it neither opens an utterance nor continues one. A silence lasts until the first voiced frame
+of the speech after it. So an utterance stays open while that window may still become speech that
+began in time. An utterance holds its pre-roll, everything from its first to its last voiced frame,
+and a tail of the silence after it. No sample is handed out twice. Positions count samples since the
+stream began.
+
+A segment is doubtful unless the detector was sure of `start_speech_s` of it, and of a tenth of its
+voiced time or of 0.9 s, wherever these frames are. A segment that is not doubtful at a pause stays
+so: a draft, or the first part of a long utterance, is never taken back.
 """
 
 import math
@@ -28,7 +29,7 @@ from producer.speech.cut_point import find_cut_point
 from producer.speech.endpointing import Endpointing
 
 _TAIL_SLACK_S: Final = 0.05
-"""What a draft may lack of the tail: nobody hears that it does, and 50 ms are a long wait."""
+"""A draft may lack this much of the tail: nobody hears it, and waiting for it costs 50 ms."""
 _SURE_SHARE: Final = 0.1
 """Of so much of what is voiced the detector has to be sure. Of speech it is of most; of a crowd
 that goes on and on only here and there, when one of the voices stands out (docs/hearing.md)."""
@@ -40,7 +41,7 @@ _DECIDING_PAUSE_S: Final = 0.25
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """Speech began; its utterance follows, or a `Skipped`."""
+    """The beginning of speech; a `SpeechSegment` or a `Skipped` follows."""
 
     at: int
     """Position of the first voiced frame, in samples."""
@@ -48,7 +49,7 @@ class SpeechStarted:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpeechSegment:
-    """A piece of the stream to ship: `samples` is exactly stream[start : start + len(samples)]."""
+    """A part of the stream to ship: `samples` is exactly stream[start : start + len(samples)]."""
 
     samples: NDArray[np.int16]
     start: int
@@ -58,22 +59,22 @@ class SpeechSegment:
     speech_samples: int
     """Voiced time inside it, in samples."""
     continued: bool
-    """Cut at the maximum length: the next utterance goes on where this one ends."""
+    """Cut at the maximum length: the next segment continues where this one ends."""
     continues: bool
-    """The one before was cut at the maximum length, and this one goes on from there."""
+    """The segment before was cut at the maximum length; this one continues there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Paused:
-    """A silence that is not long enough yet; if it goes on, the open utterance is over."""
+    """A silence that is not long enough yet; if it goes on, the open utterance ends."""
 
     segment: SpeechSegment
-    """The audio so far, as if it were over; the final one has the same `start`."""
+    """The audio so far, as if the utterance had ended; the final segment has the same `start`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """Speech went on after a `Paused`: what was handed out then is incomplete."""
+    """Speech after a `Paused`: the segment that was handed out then is incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,23 +88,23 @@ class Skipped:
     end_of_speech: int
     """Position right after its last voiced frame, in samples."""
     is_doubtful: bool
-    """The detector was sure of hardly any of it, however long it is."""
+    """Whether the detector was sure of too little of it, however long it is."""
 
 
 SegmentEvent = SpeechStarted | Paused | Resumed | SpeechSegment | Skipped
 
 
 class Segmenter:
-    """One stream's cutter: feed it every frame in order, then `finish()`.
+    """The cutter of one stream: feed it every frame in order, then `finish()`.
 
-    It keeps references to the frames, so they must not be written to afterwards. Memory: the
+    It keeps references to the frames, so nobody may write to them afterwards. Memory: the
     pre-roll while idle, at most `max_utterance_s + silence_s + start_window_s` while an utterance
     is open.
     """
 
     def __init__(self, endpointing: Endpointing, frame_samples: int) -> None:
         def frames(seconds: float) -> int:
-            # A duration that is whole frames up to rounding error is not rounded up to one more.
+            # a rounding error must not add a frame to a duration of whole frames
             return math.ceil(seconds * SAMPLE_RATE / frame_samples - 1e-6)
 
         self._endpointing = endpointing
@@ -119,7 +120,7 @@ class Segmenter:
         self._deciding_pause = frames(_DECIDING_PAUSE_S)
         first = endpointing.eager_pause_s
         lengths = [] if first is None else range(endpointing.eager_max)
-        # a draft may be all that is sent of the utterance
+        # a draft may be all that is sent of the utterance, so it needs the tail
         shortest = frames(max(0.0, min(endpointing.tail_s, endpointing.silence_s) - _TAIL_SLACK_S))
         pauses = [
             max(frames((first or 0) * endpointing.eager_growth**n), shortest) for n in lengths
@@ -134,8 +135,7 @@ class Segmenter:
         self._open: _Open | None = None
 
     def push(self, frame: NDArray[np.int16], is_speech: bool, is_sure: bool) -> list[SegmentEvent]:
-        """Takes the next frame (`frame_samples` int16) and whether it is speech, for sure; what it
-        brings about, in order.
+        """Take the next frame (`frame_samples` int16) with its verdict; return its events in order.
 
         Raises `ValueError` for a frame of another size.
         """
@@ -149,10 +149,10 @@ class Segmenter:
         if self._open is None:
             return [self._begin()] if speech else []
         self._open.add(frame, is_speech, self._recently_sure[-1])
-        return self._go_on(self._open) if speech else self._wait(self._open)
+        return self._continue_speech(self._open) if speech else self._continue_silence(self._open)
 
     def finish(self) -> list[SegmentEvent]:
-        """Ends the stream: what is still open is handed out, or skipped, as after a silence."""
+        """End the stream: an open segment is handed out or skipped, as after a silence."""
         return [] if self._open is None else [self._close(self._open)]
 
     def _begin(self) -> SpeechStarted:
@@ -171,7 +171,7 @@ class Segmenter:
         )
         return SpeechStarted(onset * self._size)
 
-    def _go_on(self, open_: "_Open") -> list[SegmentEvent]:
+    def _continue_speech(self, open_: "_Open") -> list[SegmentEvent]:
         events: list[SegmentEvent] = []
         open_.end_of_speech = self._position
         if open_.paused:
@@ -183,9 +183,9 @@ class Segmenter:
             events.append(self._cut(open_))
         return events
 
-    def _wait(self, open_: "_Open") -> list[SegmentEvent]:
+    def _continue_silence(self, open_: "_Open") -> list[SegmentEvent]:
         silence = self._position - open_.end_of_speech
-        if silence - self._undecided() >= self._silence:
+        if silence - self._frames_undecided() >= self._silence:
             return [self._close(open_)]
         if silence == self._deciding_pause:
             open_.believed = self._is_sure(open_)
@@ -196,8 +196,8 @@ class Segmenter:
             return [Paused(self._segment(open_, self._length(open_)))]
         return []
 
-    def _undecided(self) -> int:
-        """How long ago something began that may become speech, in frames; 0: nothing has."""
+    def _frames_undecided(self) -> int:
+        """Return how many frames ago something began that may become speech; 0: nothing did."""
         recent = list(self._recent)
         return len(recent) - recent.index(True) if True in recent else 0
 
@@ -266,7 +266,7 @@ class _Open:
     sure: int
     """Of how many frames the detector was sure."""
     believed: bool = False
-    """It is not doubtful, whatever follows."""
+    """Whether it is not doubtful, whatever follows."""
     paused: bool = False
     pauses: int = 0
     continues: bool = False
@@ -277,7 +277,7 @@ class _Open:
         self.sure += is_sure
 
     def drop(self, count: int) -> None:
-        """Forgets the first `count` frames: the rest is its continuation."""
+        """Drop the first `count` frames: the rest continues the utterance."""
         del self.frames[:count], self.voiced[:count]
         self.first += count
         self.onset = self.first

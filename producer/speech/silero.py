@@ -23,8 +23,8 @@ DEFAULT_STOP = 0.35
 class SileroDetector:
     """The frames of one stream, gathered into the network's chunks.
 
-    A frame that completes no chunk is what the chunk before was; a frame's answer may so be about
-    audio up to 32 ms older, which a pre-roll more than covers.
+    A frame that completes no chunk gets the verdict of the chunk before. So a verdict may be about
+    audio that is up to 32 ms older; the pre-roll more than covers that.
 
     Raises `BadInput` for a frame length that is not 10, 20 or 30 ms, `ValueError` for a frame of
     another size.
@@ -48,7 +48,7 @@ class SileroDetector:
         self._is_sure = False
 
     def is_speech(self, frame: NDArray[np.int16]) -> bool:
-        """Whether this frame holds speech."""
+        """Return whether this frame holds speech."""
         if frame.shape != (self.frame_samples,) or frame.dtype != np.int16:
             raise ValueError(
                 f"a frame of {self.frame_samples} int16 samples expected, got {frame.shape}"

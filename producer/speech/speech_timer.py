@@ -1,4 +1,4 @@
-"""A detector that remembers since when somebody has been speaking, for those who want to see it."""
+"""A detector that also measures how long somebody has been speaking, for the live line."""
 
 from typing import Final
 
@@ -9,21 +9,21 @@ from common.audio import SAMPLE_RATE
 from producer.speech.detector import Detector
 
 HOLD_S: Final = 0.4
-"""A gap this short between two words is still speaking."""
+"""A gap between two words that is no longer than this counts as speaking."""
 
 
 class SpeechTimer:
-    """Judges as `detector` does. One thread feeds it; any may read `seconds`."""
+    """A detector with the verdicts of `detector`. One thread feeds it; any may read `seconds`."""
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
         self._spoken = 0  # samples since this speaking began, gaps included
         self._gap = 0
         self.seconds: float | None = None
-        """For how long somebody has been speaking; None: nobody speaks."""
+        """How long somebody has been speaking; None: nobody speaks."""
 
     def is_speech(self, frame: NDArray[np.int16]) -> bool:
-        """Whether this frame holds speech."""
+        """Return whether this frame holds speech."""
         is_speech = self._detector.is_speech(frame)
         self._gap = 0 if is_speech else self._gap + len(frame)
         if is_speech or (self._spoken and self._gap <= HOLD_S * SAMPLE_RATE):

@@ -117,7 +117,7 @@ class EagerProducer:
         await self._sent()
         self._die(Death.DRAFT_SENT)
         if resumes(number):
-            self._drafts.resumed()
+            self._drafts.mark_incomplete()
             self._shipper.eager.withdraw()
             await self._wait()
             self._die(Death.RESUMED)
@@ -140,7 +140,7 @@ class EagerProducer:
 
     async def _pause(self, number: int, ends: int) -> None:
         segment = _segment(number, ends)
-        utterance = self._utterance(number, ends, self._drafts.paused(segment))
+        utterance = self._utterance(number, ends, self._drafts.name_draft(segment))
         self._shipper.eager.offer(Draft(utterance, asyncio.get_running_loop().time()))
 
     async def _sent(self) -> None:
@@ -149,7 +149,9 @@ class EagerProducer:
             await self._wait()
 
     def _end(self, number: int, ends: int) -> None:
-        utterance = self._utterance(number, ends, self._drafts.ended(_segment(number, ends)))
+        utterance = self._utterance(
+            number, ends, self._drafts.name_utterance(_segment(number, ends))
+        )
         self._diary.note("ended", BLOCK * number + ends)
         self._shipper.eager.withdraw()
         self._outbox.add(utterance, age_s=0)

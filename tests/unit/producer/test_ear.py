@@ -43,7 +43,7 @@ def make(outbox: Outbox) -> Make:
         *,
         realtime: bool = False,
         added: Callable[[], None] = _nobody,
-        early: DraftSender | None = None,
+        draft_sender: DraftSender | None = None,
         clock: Callable[[], float] = lambda: 100.0,
         **settings: Any,
     ) -> Ear:
@@ -55,7 +55,7 @@ def make(outbox: Outbox) -> Make:
             session="s1",
             realtime=realtime,
             added=added,
-            early=early,
+            draft_sender=draft_sender,
             sign_s=10,
             clock=clock,
         )
@@ -226,7 +226,7 @@ def test_a_pause_offers_a_draft_and_the_end_of_it_is_to_be_committed(
     outbox: Outbox, make: Make
 ) -> None:
     post = Post(outbox)
-    make(SpeechScript(silence(0.3), speech(1), silence(2)), realtime=True, early=post).hear()
+    make(SpeechScript(silence(0.3), speech(1), silence(2)), realtime=True, draft_sender=post).hear()
     assert post.told == ["offer 1, 0 waiting", "withdraw, 0 waiting"]
     (draft,) = post.drafts
     (utterance,) = _kept(outbox)
@@ -243,7 +243,7 @@ def test_after_a_resumption_it_is_whole_and_final(outbox: Outbox, make: Make) ->
     make(
         SpeechScript(speech(1), silence(0.3), speech(1), silence(0.3), speech(1)),
         realtime=True,
-        early=post,
+        draft_sender=post,
     ).hear()
     assert post.told == ["offer 1, 0 waiting", "withdraw, 0 waiting", "withdraw, 0 waiting"]
     (utterance,) = _kept(outbox)
@@ -271,7 +271,9 @@ def test_who_is_not_waited_for_is_not_transcribed_early(
     settings: dict[str, Any], realtime: bool, wanted: int, outbox: Outbox, make: Make
 ) -> None:
     post = Post(outbox)
-    make(SpeechScript(speech(1), silence(2)), realtime=realtime, early=post, **settings).hear()
+    make(
+        SpeechScript(speech(1), silence(2)), realtime=realtime, draft_sender=post, **settings
+    ).hear()
     assert len(post.drafts) == wanted
     assert [utterance.final for utterance in _kept(outbox)] == [not wanted]
 
@@ -279,7 +281,7 @@ def test_who_is_not_waited_for_is_not_transcribed_early(
 def test_no_more_drafts_than_may_be(outbox: Outbox, make: Make) -> None:
     post = Post(outbox)
     parts = [part for _ in range(5) for part in (speech(1), silence(0.9))]
-    make(SpeechScript(*parts), realtime=True, early=post, eager_max=2).hear()
+    make(SpeechScript(*parts), realtime=True, draft_sender=post, eager_max=2).hear()
     assert [draft.utterance.revision for draft in post.drafts] == [1, 2]
     (utterance,) = _kept(outbox)
     assert (utterance.revision, utterance.final) == (3, True)
@@ -291,7 +293,7 @@ def test_signs_of_life_follow_the_audio_while_an_utterance_is_open(
     times = iter(range(10**6))
     post = Post(outbox)
     parts = silence(9), speech(1), silence(0.3), speech(1), silence(9)
-    make(SpeechScript(*parts), realtime=True, early=post, clock=lambda: next(times)).hear()
+    make(SpeechScript(*parts), realtime=True, draft_sender=post, clock=lambda: next(times)).hear()
     # 44 frames from the first draft to the second, 25 more to the end; two looks at the clock in
     # most of them
     assert 3 <= len(post.signs) <= 15
@@ -302,7 +304,10 @@ def test_without_a_draft_there_is_nothing_to_keep_open(outbox: Outbox, make: Mak
     times = iter(range(10**6))
     post = Post(outbox)
     make(
-        SpeechScript(silence(9), speech(5)), realtime=True, early=post, clock=lambda: next(times)
+        SpeechScript(silence(9), speech(5)),
+        realtime=True,
+        draft_sender=post,
+        clock=lambda: next(times),
     ).hear()
     assert post.signs == []
 
@@ -323,7 +328,7 @@ def test_an_utterance_begins_a_trace_with_its_length_and_the_silence_that_ended_
 def test_the_revisions_of_an_utterance_belong_to_one_trace(outbox: Outbox, make: Make) -> None:
     post = Post(outbox)
     source = SpeechScript(speech(1), silence(0.4), speech(1), silence(2))
-    make(source, realtime=True, early=post).hear()
+    make(source, realtime=True, draft_sender=post).hear()
     (whole,) = _kept(outbox)
     assert len(post.drafts) > 1
     assert {draft.utterance.traceparent for draft in post.drafts} == {whole.traceparent}

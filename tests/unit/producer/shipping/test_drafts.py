@@ -33,38 +33,38 @@ def drafts() -> Drafts:
 
 
 def test_without_a_pause_an_utterance_goes_out_whole(drafts: Drafts) -> None:
-    assert drafts.ended(segment(0, 100)) == Name("u1", 1, final=True)
-    assert drafts.ended(segment(200, 300)) == Name("u2", 1, final=True)
+    assert drafts.name_utterance(segment(0, 100)) == Name("u1", 1, final=True)
+    assert drafts.name_utterance(segment(200, 300)) == Name("u2", 1, final=True)
 
 
 def test_silence_confirmed_commits_the_draft(drafts: Drafts) -> None:
     assert drafts.open == ""
-    assert drafts.paused(segment(0, 100)) == Name("u1", 1, final=False)
+    assert drafts.name_draft(segment(0, 100)) == Name("u1", 1, final=False)
     assert drafts.open == "u1"
-    assert drafts.ended(segment(0, 100)) == Name("u1", 1, final=False)
+    assert drafts.name_utterance(segment(0, 100)) == Name("u1", 1, final=False)
     assert drafts.open == ""
 
 
 def test_speech_resumed_makes_it_a_new_revision(drafts: Drafts) -> None:
-    drafts.paused(segment(0, 100))
-    drafts.resumed()
-    assert drafts.paused(segment(0, 200)) == Name("u1", 2, final=False)
-    drafts.resumed()
+    drafts.name_draft(segment(0, 100))
+    drafts.mark_incomplete()
+    assert drafts.name_draft(segment(0, 200)) == Name("u1", 2, final=False)
+    drafts.mark_incomplete()
     assert drafts.open == "u1"
-    assert drafts.ended(segment(0, 300)) == Name("u1", 3, final=True)
+    assert drafts.name_utterance(segment(0, 300)) == Name("u1", 3, final=True)
 
 
 def test_resumed_and_cut_in_the_pause_it_is_a_new_revision_all_the_same(drafts: Drafts) -> None:
-    drafts.paused(segment(0, 100))
-    drafts.resumed()
-    assert drafts.ended(segment(0, 100, continued=True)) == Name("u1", 2, final=True)
-    assert drafts.ended(segment(110, 300)) == Name("u2", 1, final=True)
+    drafts.name_draft(segment(0, 100))
+    drafts.mark_incomplete()
+    assert drafts.name_utterance(segment(0, 100, continued=True)) == Name("u1", 2, final=True)
+    assert drafts.name_utterance(segment(110, 300)) == Name("u2", 1, final=True)
 
 
 def test_a_draft_that_was_never_ended_is_not_confused_with_the_next(drafts: Drafts) -> None:
-    drafts.paused(segment(0, 100))
-    assert drafts.paused(segment(500, 600)) == Name("u2", 1, final=False)
-    assert drafts.ended(segment(900, 950)) == Name("u3", 1, final=True)
+    drafts.name_draft(segment(0, 100))
+    assert drafts.name_draft(segment(500, 600)) == Name("u2", 1, final=False)
+    assert drafts.name_utterance(segment(900, 950)) == Name("u3", 1, final=True)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(1, 60)), max_size=20))
@@ -91,11 +91,11 @@ def test_whatever_is_said(stretches: list[tuple[bool, int]]) -> None:
     for event in events:
         match event:
             case Paused():
-                name, said = drafts.paused(event.segment), event.segment
+                name, said = drafts.name_draft(event.segment), event.segment
             case SpeechSegment():
-                name, said = drafts.ended(event), event
+                name, said = drafts.name_utterance(event), event
             case Resumed():
-                drafts.resumed()
+                drafts.mark_incomplete()
                 continue
             case _:
                 continue
