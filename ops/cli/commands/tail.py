@@ -103,6 +103,8 @@ async def _tail(
         try:
             await asyncio.wait({printing, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            if leaving.done():  # a line that it did not take is still to be written, at the end
+                logs.redirect_to_null(sys.stdout.fileno())
             leaving.cancel()
             if not printing.done():
                 printing.cancel()

@@ -1,10 +1,13 @@
 """Whatever is wrong, a person reads one clear sentence on stderr and never a traceback; the exit
 status is not 0 where waiting cannot help, and who can wait waits and says so."""
 
+import asyncio
 import json
+import os
 import signal
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -16,9 +19,10 @@ import pytest
 import soundfile
 
 from common.redis.store import Store
-from common.settings import LimitSettings
+from common.settings import LimitSettings, Settings
 from common.transitions.publishing import publish
 from common.utterance import Utterance
+from ops.cli.commands import tail
 from ops.demo.recording_file import AUDIO
 from tests.support.command_line import DEADLINE_S, CommandProcesses, finish
 from tests.support.redis_server import RedisServer
@@ -266,6 +270,25 @@ def test_ctrl_c_ends_a_tail_that_follows(
         until_sync(lambda: any(one["cmd"] == "xread" for one in client.client_list()))
     process.send_signal(signal.SIGINT)
     assert finish(process) == (0, "", "")
+
+
+async def test_a_line_that_the_reader_did_not_take_is_no_error_at_the_end(
+    shared_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have gone while a line was written, and what writes is ended before it can say so."""
+
+    async def write(*_: object) -> None:
+        sys.stdout.write("one line too many\n")
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(tail, "_print", write)
+    settings = Settings(redis={"url": shared_server.url})
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "w") as output:
+        monkeypatch.setattr(sys, "stdout", output)
+        asyncio.get_running_loop().call_later(0.5, os.close, reading)
+        await tail._tail(settings, False, None, None, False, True)
+        output.flush()
 
 
 async def test_a_reader_that_leaves_ends_a_command_without_a_word(
