@@ -26,7 +26,7 @@ from ops.dashboard.server import choose_address, log_who_is_served, open_listene
 from ops.dashboard.state.chronicle import Chronicle
 from ops.dashboard.state.feed import Feed
 from ops.dashboard.state.rates import Rates
-from ops.dashboard.visitors.visitor_producers import MOST, VisitorProducers
+from ops.dashboard.visitors.visitor_producers import MAX_SOURCES, VisitorProducers
 
 SPARE_THREADS: Final = 8
 
@@ -57,14 +57,14 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
                 history_ms=round(1000 * options.history_s), max_turns=options.history_turns
             )
             feed = Feed(store, link, chronicle, history_s=options.history_s, note=rates.add)
-            producing = VisitorProducers(
+            producers = VisitorProducers(
                 store, link, settings, partial(wait_for_redis, link, store, settings)
             )
             routes = [
                 *Conversations(feed, store, link).routes(),
                 *Pipeline(store, link, feed, rates).routes(),
                 *Letters(store, settings).routes(),
-                *Sending(producing, max_mb=options.upload_max_mb).routes(),
+                *Sending(producers, max_mb=options.upload_max_mb).routes(),
             ]
             app = _make_app(routes, options, listener)
 
@@ -73,9 +73,11 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
                 await feed.run()
 
             # each source keeps one thread busy while it lasts, and another one sends
-            threads = ThreadPoolExecutor(2 * MOST + SPARE_THREADS, thread_name_prefix="dashboard")
+            threads = ThreadPoolExecutor(
+                2 * MAX_SOURCES + SPARE_THREADS, thread_name_prefix="dashboard"
+            )
             asyncio.get_running_loop().set_default_executor(threads)
-            producing.start()
+            producers.start()
             following = asyncio.create_task(follow())
             serving = asyncio.create_task(serve(app, listener, stop, feed.close))
             announce(page_url(listener))
@@ -95,4 +97,4 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
                 following.cancel()
                 await asyncio.gather(following, return_exceptions=True)
                 await serving
-                await producing.close()
+                await producers.close()

@@ -1,4 +1,4 @@
-"""Files as the asking host and the working host both name them."""
+"""File names that both hosts of a job understand: the one that asks and the one that works."""
 
 import os
 from pathlib import Path
@@ -8,8 +8,10 @@ from common.settings import JobSettings
 
 
 def shared_name(path: Path, settings: JobSettings) -> str:
-    """How to name a file of this host to a jobs worker: by its place in the shared folder if it
-    lies there, else by its whole path."""
+    """Return the name of a local file for a jobs worker.
+
+    In the shared folder that is its path within the folder, elsewhere its whole path.
+    """
     whole = _plain(path)
     if settings.folder and whole.is_relative_to(folder := _plain(Path(settings.folder))):
         return str(whole.relative_to(folder))
@@ -17,10 +19,11 @@ def shared_name(path: Path, settings: JobSettings) -> str:
 
 
 def local_path(name: str, settings: JobSettings) -> Path:
-    """The file that was told, as this host sees it.
+    """Return the path on this host of a file with that shared name.
 
-    Raises BadInput for one in a folder that is not here, and, where there is one, for whatever
-    lies outside of it: who can write into a shared Redis is not to reach all files of this host.
+    Raises BadInput if the name needs a shared folder and this host has none. On a host with a
+    shared folder, raises it for every file outside: somebody who can write into a shared Redis must
+    not reach all files of this host.
     """
     if not settings.folder:
         if Path(name).is_absolute():
@@ -40,5 +43,5 @@ def local_path(name: str, settings: JobSettings) -> Path:
 
 
 def _plain(path: Path) -> Path:
-    """Whole and without `..`, with links as they are: one in the folder is a name in it."""
+    """Return the path whole and without `..`; links stay: a link in the folder counts as inside."""
     return Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would follow links

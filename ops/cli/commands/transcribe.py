@@ -219,7 +219,7 @@ async def _transcribe_each(settings: Settings, requests: Sequence["Request"]) ->
                         link,
                         request,
                         job=request.run,
-                        tell=lambda progress, run=request.run: bars.show(  # type: ignore[misc]
+                        report=lambda progress, run=request.run: bars.show(  # type: ignore[misc]
                             run, "in work", asdict(progress)
                         ),
                     )

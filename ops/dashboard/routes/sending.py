@@ -16,7 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from common.audio import SAMPLE_RATE
 from common.errors import BadInput
 from ops.dashboard.visitors.browser_microphone import BrowserMicrophone
-from ops.dashboard.visitors.visitor_producers import SESSION, VisitorProducers, new_session
+from ops.dashboard.visitors.visitor_producers import VISITOR_SESSION, VisitorProducers, new_session
 from producer.shipping.identity import clean_source_name
 from producer.sources.audio_file import AudioFileSource
 
@@ -27,8 +27,8 @@ NAME_MAX: Final = 200
 class Sending:
     """The routes for sending audio; `max_mb` (2^20 bytes) is the largest accepted recording."""
 
-    def __init__(self, producing: VisitorProducers, *, max_mb: float) -> None:
-        self._producing = producing
+    def __init__(self, producers: VisitorProducers, *, max_mb: float) -> None:
+        self._producers = producers
         self._max_mb = max_mb
 
     def routes(self) -> Sequence[BaseRoute]:
@@ -40,7 +40,7 @@ class Sending:
 
     async def record(self, request: Request) -> Response:
         """Take an audio file as the body and `?name=` as its name; answer with its session."""
-        self._producing.check_room()
+        self._producers.check_room()
         with ExitStack() as stack:
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="earshot-upload-")))
             path = folder / _file_name(request.query_params.get("name", ""))
@@ -48,15 +48,15 @@ class Sending:
                 await self._receive(request, path)
             except ClientDisconnect:
                 return Response(status_code=400)  # nobody reads it any more
-            source = AudioFileSource(path, self._producing.frame_ms)
+            source = AudioFileSource(path, self._producers.frame_ms)
             try:
                 with source:
                     pass  # refuses a file that is no audio while the visitor waits
             except BadInput as error:
                 raise BadInput(str(error).replace(f"{folder}/", "")) from None
             session = new_session()
-            source = AudioFileSource(path, self._producing.frame_ms)
-            self._producing.begin(source, session, over=stack.pop_all().close)
+            source = AudioFileSource(path, self._producers.frame_ms)
+            self._producers.begin(source, session, on_end=stack.pop_all().close)
         return JSONResponse({"session": session}, 202)
 
     async def _receive(self, request: Request, path: Path) -> None:
@@ -76,16 +76,16 @@ class Sending:
 
         `heard_s` of `duration_s` (s), whether it is `over`, and `why` it failed, if it did.
         """
-        production = self._producing.find(request.path_params["session"])
-        if production is None:
+        producer = self._producers.find(request.path_params["session"])
+        if producer is None:
             raise BadInput("this dashboard has no such recording, or no longer")
-        source = production.source
+        source = producer.source
         return JSONResponse(
             {
                 "heard_s": round(source.samples / SAMPLE_RATE, 2),
                 "duration_s": round(getattr(source, "duration_s", 0.0), 2),
-                "over": production.is_over,
-                "why": production.why,
+                "over": producer.is_over,
+                "why": producer.why,
             }
         )
 
@@ -95,7 +95,7 @@ class Sending:
         The first answer names the session: the requested one, if it is free.
         """
         await socket.accept()
-        source = BrowserMicrophone(self._producing.frame_ms)
+        source = BrowserMicrophone(self._producers.frame_ms)
         try:
             session = self._begin(source, socket.query_params.get("session", ""))
         except BadInput as error:
@@ -112,11 +112,11 @@ class Sending:
             source.finish()
 
     def _begin(self, source: BrowserMicrophone, wanted: str) -> str:
-        session = wanted if SESSION.fullmatch(wanted) else new_session()
-        before = self._producing.find(session)
+        session = wanted if VISITOR_SESSION.fullmatch(wanted) else new_session()
+        before = self._producers.find(session)
         if before is not None and not before.is_over:
             session = new_session()  # its earlier speech is still being sent
-        self._producing.begin(source, session, over=lambda: None)
+        self._producers.begin(source, session, on_end=lambda: None)
         return session
 
 

@@ -1,4 +1,4 @@
-"""A visitor's microphone as a source: blocks of samples that a page sends."""
+"""A visitor's microphone as a source of the blocks of samples that a page sends."""
 
 import queue
 import threading
@@ -14,16 +14,16 @@ from common.closeable import Closeable
 from producer.sources.source import DEFAULT_FRAME_MS, Framer, frame_samples
 
 WAITING_S: Final = 60
-"""Audio that may wait to be heard: with so much of it the machine is too slow for one more."""
+"""Audio that may wait to be heard: when so much waits, the machine is too slow."""
 
-LOOK_S: Final = 0.5
+POLL_S: Final = 0.5
 """How soon `close` is noticed while nothing comes."""
 
 log = structlog.get_logger(__name__)
 
 
 class BrowserMicrophone(Closeable):
-    """A Source whose blocks, s16le at 16 kHz mono of any length, are pushed."""
+    """A Source that gets its blocks by `push`: s16le at 16 kHz mono, of any length."""
 
     is_live = True
     name = "browser"
@@ -42,7 +42,7 @@ class BrowserMicrophone(Closeable):
         return self._framer.samples
 
     def push(self, block: bytes) -> None:
-        """Hand a block over; half a sample at its end, and what is too much, is left out."""
+        """Take a block; drop half a sample at its end, and the block itself if too much waits."""
         block = block[: len(block) & ~1]
         with self._lock:
             full = self._waiting + len(block) > 2 * SAMPLE_RATE * WAITING_S
@@ -55,7 +55,7 @@ class BrowserMicrophone(Closeable):
             self._blocks.put(block)
 
     def finish(self) -> None:
-        """Nothing more will come: iterating ends when all of it was heard."""
+        """Note that nothing more will come: iterating ends when all audio was heard."""
         self._blocks.put(None)
 
     def close(self) -> None:
@@ -64,7 +64,7 @@ class BrowserMicrophone(Closeable):
     def __iter__(self) -> Iterator[NDArray[np.int16]]:
         while not self._closed.is_set():
             try:
-                block = self._blocks.get(timeout=LOOK_S)
+                block = self._blocks.get(timeout=POLL_S)
             except queue.Empty:
                 continue
             if block is None:

@@ -1,7 +1,7 @@
-"""What visitors send goes the way of every producer: detector, segmenter, outbox, publish.
+"""Producers for visitors: what they send goes through detector, segmenter, outbox and publish.
 
-Each recording and each microphone is a session of its own, with an outbox of its own on this
-host's disk; what a process that was ended left there is sent by the next one.
+Each recording and each microphone has a session and an outbox of its own on this host's disk. The
+next process sends what an earlier one left in its outboxes.
 """
 
 import asyncio
@@ -26,16 +26,16 @@ from producer.shipping.shipper import Shipper
 from producer.sources.source import Source
 from producer.speech.detector_choice import choose_detector
 
-SESSION: Final = re.compile(r"web-[0-9a-f]{8}")
-MOST: Final = 16
-"""Visitors heard at once: detecting speech takes about a hundredth of a core for each."""
+VISITOR_SESSION: Final = re.compile(r"web-[0-9a-f]{8}")
+MAX_SOURCES: Final = 16
+"""Sources heard at once: detecting speech takes about a hundredth of a core for each."""
 
 log = structlog.get_logger(__name__)
 
 
 @dataclass(slots=True)
 class VisitorProducer:
-    """One source on its way. `why` says what went wrong, when it is over."""
+    """The producer of one source. `why`: what went wrong, when it has ended."""
 
     source: Source
     task: "asyncio.Task[None] | None" = None
@@ -47,12 +47,12 @@ class VisitorProducer:
 
 
 def new_session() -> str:
-    """A session id that nobody has."""
+    """Return a new session id."""
     return f"web-{os.urandom(4).hex()}"
 
 
 class VisitorProducers:
-    """All that visitors send to one dashboard. `meet` waits for Redis and checks it."""
+    """The producers of one dashboard. `wait_for_redis` waits for Redis and checks it."""
 
     def __init__(
         self,
@@ -67,43 +67,45 @@ class VisitorProducers:
         self._options = settings.listen
         self._folder = self._options.outbox_folder() / "dashboard"
         self._stop = asyncio.Event()
-        self._productions: dict[str, VisitorProducer] = {}
-        self._leftovers: asyncio.Task[None] | None = None
+        self._producers: dict[str, VisitorProducer] = {}
+        self._shipping_leftovers: asyncio.Task[None] | None = None
 
     @property
     def frame_ms(self) -> int:
-        """The frames that a source is to be cut into."""
+        """The length of the frames that a source must deliver."""
         return self._options.frame_ms
 
     def find(self, session: str) -> VisitorProducer | None:
-        """What came of a session that was begun, as long as it is remembered."""
-        return self._productions.get(session)
+        """Return the producer of a session; None if it is unknown or no longer remembered."""
+        return self._producers.get(session)
 
     def check_room(self) -> None:
-        """Raises BadInput when there are as many sources as can be heard."""
-        if sum(not one.is_over for one in self._productions.values()) >= MOST:
-            raise BadInput(f"{MOST} visitors are being heard already: try again when one has ended")
+        """Raise BadInput when no more sources can be heard."""
+        if sum(not one.is_over for one in self._producers.values()) >= MAX_SOURCES:
+            raise BadInput(
+                f"{MAX_SOURCES} visitors are being heard already: try again when one has ended"
+            )
 
-    def begin(self, source: Source, session: str, *, over: Callable[[], None]) -> VisitorProducer:
-        """Hear a source in the background; `over` is called at its end, however that comes.
+    def begin(self, source: Source, session: str, *, on_end: Callable[[], None]) -> VisitorProducer:
+        """Hear a source in the background; `on_end` is called at its end, after errors as well.
 
         Raises BadInput when there is no room, or the outbox cannot be used.
         """
         self.check_room()
         outbox = open_outbox(self._options, session, self._folder)
-        while len(self._productions) >= 4 * MOST:  # only the latest are remembered
-            oldest = next(iter(self._productions))
-            if not self._productions[oldest].is_over:
+        while len(self._producers) >= 4 * MAX_SOURCES:  # only the latest are remembered
+            oldest = next(iter(self._producers))
+            if not self._producers[oldest].is_over:
                 break
-            del self._productions[oldest]
-        production = self._productions[session] = VisitorProducer(source)
-        production.task = asyncio.create_task(self._produce(production, session, outbox, over))
-        return production
+            del self._producers[oldest]
+        producer = self._producers[session] = VisitorProducer(source)
+        producer.task = asyncio.create_task(self._produce(producer, session, outbox, on_end))
+        return producer
 
     async def _produce(
-        self, production: VisitorProducer, session: str, outbox: Outbox, over: Callable[[], None]
+        self, producer: VisitorProducer, session: str, outbox: Outbox, on_end: Callable[[], None]
     ) -> None:
-        source = production.source
+        source = producer.source
         try:
             with source:
                 await listen(
@@ -119,10 +121,10 @@ class VisitorProducers:
                     realtime=source.is_live,
                 )
         except EarshotError as error:
-            production.why = str(error)
+            producer.why = str(error)
             log.warning("source_failed", session=session, source=source.name, why=str(error))
         except Exception:
-            production.why = "that is an error of the dashboard itself: its log says more"
+            producer.why = "that is an error of the dashboard itself: its log says more"
             log.exception("source_failed", session=session, source=source.name)
         finally:
             try:
@@ -130,18 +132,18 @@ class VisitorProducers:
             except EarshotError as error:
                 log.error("outbox_not_put_away", session=session, why=str(error))
             finally:
-                over()
+                on_end()
 
     def start(self) -> None:
-        """Send what earlier processes left."""
-        self._leftovers = asyncio.create_task(self._ship_leftovers())
+        """Begin to send what earlier processes left."""
+        self._shipping_leftovers = asyncio.create_task(self._ship_leftovers())
 
     async def _ship_leftovers(self) -> None:
         await self._wait_for_redis()
         for session in list_sessions(self._folder):
             try:
                 outbox = open_outbox(self._options, session, self._folder)
-            except BadInput as error:  # another dashboard's, which looks after it
+            except BadInput as error:  # another dashboard uses it and will send it
                 log.info("outbox_left_alone", session=session, why=str(error))
                 continue
             try:
@@ -150,7 +152,7 @@ class VisitorProducers:
                 close_outbox(outbox)
 
     async def _ship(self, outbox: Outbox) -> None:
-        # parked utterances are never shipped: without this they would stay for ever
+        # parked utterances are never shipped: without this they would stay forever
         if (dropped := outbox.drop_stale()) is not None:
             report_dropped(outbox.session, dropped)
         if not len(outbox):
@@ -169,11 +171,11 @@ class VisitorProducers:
             await asyncio.gather(shipping, drained, return_exceptions=True)
 
     async def close(self) -> None:
-        """End all sources; what cannot be sent at once waits for the next start."""
+        """End all sources; the outboxes keep what cannot be sent at once for the next start."""
         self._stop.set()
-        tasks = [one.task for one in self._productions.values() if one.task is not None]
-        if self._leftovers is not None:
-            self._leftovers.cancel()
+        tasks = [one.task for one in self._producers.values() if one.task is not None]
+        if self._shipping_leftovers is not None:
+            self._shipping_leftovers.cancel()
             with suppress(asyncio.CancelledError):
-                await self._leftovers
+                await self._shipping_leftovers
         await asyncio.gather(*tasks, return_exceptions=True)

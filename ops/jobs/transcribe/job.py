@@ -16,8 +16,8 @@ from ops.jobs.transcribe.request import Request, locate_files
 from ops.jobs.transcribe.transcriber import Progress, Transcriber
 from producer.sources.audio_file import AudioFileSource
 
-LOOK_S: Final = 0.5
-SNAPSHOT_EVERY: Final = 10  # looks
+POLL_S: Final = 0.5
+SNAPSHOT_EVERY: Final = 10  # polls
 
 NO_WORKER: Final = (
     "no STT worker takes recordings: start `earshot stt`, without EARSHOT_STT__RECORDINGS=false"
@@ -32,7 +32,7 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
         context.link,
         Request.read(arguments),
         job=context.job,
-        tell=lambda progress: context.tell(**asdict(progress)),
+        report=lambda progress: context.tell(**asdict(progress)),
     )
 
 
@@ -43,25 +43,25 @@ async def transcribe(
     request: Request,
     *,
     job: str,
-    tell: Callable[[Progress], None],
+    report: Callable[[Progress], None],
 ) -> dict[str, Any]:
-    """Transcribe and write; what the person who asked should know in the end.
+    """Transcribe a recording and write the file; return what the person who asked should know.
 
-    `tell` is given the progress twice a second.
+    `report` gets the progress twice a second.
     """
     paths = locate_files(request, settings.jobs)
     wanted = {"preset": request.preset, "language": request.language or settings.listen.language}
     listen = settings.listen.model_copy(update=wanted)
     transcriber = Transcriber(store, link, listen, request.as_run())
-    telling = asyncio.create_task(_tell(transcriber, store, link, tell))
+    reporting = asyncio.create_task(_report_progress(transcriber, store, link, report))
     try:
         transcript = await transcriber.transcribe(
             lambda: AudioFileSource(paths.file, listen.frame_ms), paths.file.name
         )
     finally:
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
-        tell(transcriber.progress)
+        reporting.cancel()
+        await asyncio.gather(reporting, return_exceptions=True)
+        report(transcriber.progress)
     with open_atomically(paths.output, job) as file:
         file.writelines(FORMATS[request.format](transcript))
     return {
@@ -73,17 +73,17 @@ async def transcribe(
     }
 
 
-async def _tell(
-    transcriber: Transcriber, store: Store, link: Link, tell: Callable[[Progress], None]
+async def _report_progress(
+    transcriber: Transcriber, store: Store, link: Link, report: Callable[[Progress], None]
 ) -> None:
-    looks = 0
+    polls = 0
     nobody = ""
     while True:
-        if looks % SNAPSHOT_EVERY == 0:
+        if polls % SNAPSHOT_EVERY == 0:
             snapshot = await link.retry_until_answered(take_snapshot, store)
             taken = any(worker.takes_recordings for worker in snapshot.workers)
             nobody = "" if taken else NO_WORKER
-        looks += 1
+        polls += 1
         transcriber.progress.waits_for = nobody
-        tell(transcriber.progress)
-        await asyncio.sleep(LOOK_S)
+        report(transcriber.progress)
+        await asyncio.sleep(POLL_S)

@@ -1,4 +1,4 @@
-"""What `earshot transcribe` asks for, and where it is to be done."""
+"""The request of `earshot transcribe`, and its files on the host of the job."""
 
 import re
 import uuid
@@ -21,7 +21,7 @@ NAME_MAX: Final = 40
 
 
 class Request(BaseModel):
-    """One recording to transcribe. `size`: bytes, by which another file of the name is noticed."""
+    """One recording to transcribe. `size` (bytes) detects another file of the same name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,7 +37,7 @@ class Request(BaseModel):
 
     @classmethod
     def read(cls, arguments: Any) -> Self:
-        """Raises BadInput for a job that something else made."""
+        """Read the arguments of a job; raises BadInput if earshot did not make them."""
         try:
             return cls.model_validate(arguments)
         except ValidationError as error:
@@ -49,7 +49,7 @@ class Request(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """A request's files as this host sees them."""
+    """The paths of a request's files on this host."""
 
     file: Path
     output: Path
@@ -62,7 +62,7 @@ def make_request(
     settings: Settings,
     since_ms: int,
 ) -> Request:
-    """A new request, under a run and a session of its own. Raises BadInput if there is no file."""
+    """Make a request with its own run and session. Raises BadInput if the file is unreadable."""
     try:
         size = file.stat().st_size
     except OSError as error:
@@ -83,10 +83,10 @@ def make_request(
 
 
 def locate_files(request: Request, settings: JobSettings) -> Paths:
-    """The files here.
+    """Return the paths of a request's files on this host.
 
-    Raises BadInput when the recording is not here, or is another one, and when the transcript could
-    not be written in the end.
+    Raises BadInput when the recording is missing here, or is another file, and when the transcript
+    could not be written in the end.
     """
     file, output = local_path(request.file, settings), local_path(request.output, settings)
     try:

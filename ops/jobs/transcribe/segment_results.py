@@ -1,4 +1,4 @@
-"""What became of the segments of a recording, read from the results."""
+"""The outcomes of a recording's segments, read from the results."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -12,13 +12,13 @@ MS: Final = 1000
 
 
 def utterance_id(run: str, span: Span, attempt: int) -> str:
-    """The id of a segment: the same each time that the same run comes to it."""
+    """Return the id of a segment: the same whenever the same run comes to it."""
     again = f".{attempt}" if attempt else ""
     return f"{run}.{span.start}.{span.samples}{again}"
 
 
 def span_of(run: str, utterance: str) -> Span | None:
-    """The segment that an utterance of this run stands for; None for one of something else."""
+    """Return the place of an utterance's segment; None if it is not of this run."""
     head, *numbers = utterance.split(".")
     if head != run or len(numbers) not in {2, 3} or not all(n.isdecimal() for n in numbers):
         return None
@@ -26,7 +26,7 @@ def span_of(run: str, utterance: str) -> Span | None:
 
 
 class SegmentResults:
-    """The outcome of each segment of one run. `forgotten` raises BadEntry."""
+    """The outcome of each segment of one run."""
 
     def __init__(self, run: str) -> None:
         self._run = run
@@ -43,9 +43,9 @@ class SegmentResults:
         return self._of
 
     def note(self, event: Event) -> Span | None:
-        """Take in an event; the segment that it ended, if it did.
+        """Note an event; return the place of the segment that it ended, if it ended one.
 
-        Raises BadEntry when somebody had the session forgotten.
+        Raises BadEntry when somebody has deleted the session (`forgotten`).
         """
         span = span_of(self._run, event.id)
         if span is None:

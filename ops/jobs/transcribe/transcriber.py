@@ -1,8 +1,8 @@
-"""One recording through the STT pool: cut, published behind live speech, its transcripts gathered.
+"""One recording through the STT pool: it is cut, published behind live speech, and collected.
 
-It keeps nothing on disk: the recording is the source, and what became of its segments stands in the
-results. A run that was killed begins again at the recording's beginning, under the same utterance
-ids: what Redis knows is not sent again, and what has a transcript is not transcribed again.
+It keeps nothing on disk: the recording is the source, and the results hold the outcomes of its
+segments. A run that was killed starts again at the recording's beginning, with the same utterance
+ids. What Redis knows is not sent again, and what has a transcript is not transcribed again.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ from producer.sources.source import Source
 from producer.speech.segmenter import SpeechSegment
 
 FULL_PAUSE_S: Final = 1.0
-LOOK_S: Final = 0.5
-# How long a segment has no ending and is not unfinished either before it is sent anew. Too short
-# would cost a second transcription and nothing else.
-MISSED_S: Final = 5.0
+POLL_S: Final = 0.5
+LOST_AFTER_S: Final = 5.0
+"""A segment without an outcome that Redis does not know for this long is sent again. A shorter time
+would at worst cost a second transcription."""
 
 log = structlog.get_logger(__name__)
 
@@ -47,7 +47,7 @@ Open = Callable[[], AbstractContextManager[RecordingSource]]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Whose segments these are: `id` is unique, `since` the results' entry id at its beginning."""
+    """The identity of a run: `id` is unique, `since` is the results' entry id at its start."""
 
     id: str
     session: str
@@ -56,10 +56,10 @@ class Run:
 
 @dataclass(slots=True)
 class Progress:
-    """How far it is; times in s of the recording.
+    """The progress of a run; times in s of the recording.
 
-    `held_up`: the limit that it waits at, as long recordings do; `waits_for`: what a person can
-    mend.
+    `held_up`: the limit at which it waits, as long recordings do. `waits_for`: a problem that a
+    person can solve.
     """
 
     duration_s: float = 0.0
@@ -73,15 +73,15 @@ class Progress:
 
 @dataclass(slots=True)
 class _Waiting:
-    """Pieces that were published and have no ending yet."""
+    """Segments that were published and have no outcome yet."""
 
     spans: dict[str, Span] = field(default_factory=dict)
-    missed: set[str] = field(default_factory=set)
+    missing: set[str] = field(default_factory=set)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Transcriber:
-    """Transcribes one recording; `progress` may be looked at meanwhile."""
+    """The transcription of one recording; `progress` may be read meanwhile."""
 
     def __init__(self, store: Store, link: Link, settings: ListenSettings, run: Run) -> None:
         self._store = store
@@ -95,25 +95,25 @@ class Transcriber:
         self.progress = Progress()
 
     async def transcribe(self, open_source: Open, file: str) -> Transcript:
-        """Everything said in the recording, in order.
+        """Return everything said in the recording, in order.
 
         Raises BadInput for what is no recording, Refused for what Redis will never accept, and
-        BadEntry when the session was forgotten.
+        BadEntry when somebody has deleted the session.
         """
         cursors = await self._catch_up()
         following = asyncio.create_task(self._follow(cursors))
         try:
             while True:
-                spans, damage = await self._pass(open_source)
-                await self._all_ended()
+                spans, damage = await self._send_all(open_source)
+                await self._wait_for_outcomes()
                 if all(span in self._results for span in spans):
                     break
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
-        return self._whole(file, spans, damage)
+        return self._assemble(file, spans, damage)
 
-    # -- what became of the segments
+    # -- outcomes of the segments
 
     def _subscriber(self, cursors: dict[str, str], *, follow: bool) -> Subscriber:
         return Subscriber(
@@ -127,7 +127,7 @@ class Transcriber:
         )
 
     async def _catch_up(self) -> dict[str, str]:
-        """What an earlier attempt at this run left in the results; where to go on reading."""
+        """Read what an earlier attempt at this run left in the results; return where to go on."""
         subscriber = self._subscriber({}, follow=False)
         async with aclosing(subscriber.events()) as events:
             async for received in events:
@@ -140,12 +140,12 @@ class Transcriber:
                 async for received in events:
                     if self._results.note(received.event) is not None:
                         self._waiting.spans.pop(received.event.id, None)
-                        self._look()
+                        self._update_progress()
         except Exception as error:
             self._failure = error
-        self._look()
+        self._update_progress()
 
-    def _look(self) -> None:
+    def _update_progress(self) -> None:
         progress, open_ = self.progress, self._waiting.spans.values()
         progress.done = len(self._results)
         first = min(open_, default=None)
@@ -154,8 +154,8 @@ class Transcriber:
 
     # -- cutting and sending
 
-    async def _pass(self, open_source: Open) -> tuple[list[Span], str]:
-        """Go through the recording and send what has no ending; all of its segments."""
+    async def _send_all(self, open_source: Open) -> tuple[list[Span], str]:
+        """Send every segment that has no outcome; return all segments, and the damage."""
         spans: list[Span] = []
         with open_source() as source:
             self.progress.duration_s = source.duration_s
@@ -167,27 +167,27 @@ class Transcriber:
                 self.progress.pieces = len(spans)
                 if span not in self._results:
                     await self._send(segment, span, source.name)
-                self._check()
+                self._raise_failure()
         return spans, cutting.damage
 
     async def _next(
         self, segments: Iterator[SpeechSegment], cutting: RecordingCutter, source: Source
     ) -> SpeechSegment | None:
-        """The next segment, cut in a thread: an hour of silence must hold up nothing else."""
+        """Return the next segment, cut in a thread: an hour of silence must block nothing else."""
         reading = asyncio.create_task(asyncio.to_thread(next, segments, None))
         try:
             while not reading.done():
-                await asyncio.wait({reading}, timeout=LOOK_S)
+                await asyncio.wait({reading}, timeout=POLL_S)
                 self.progress.cut_s = cutting.position_s
-                self._look()
+                self._update_progress()
         except asyncio.CancelledError:
-            source.close()  # and not its file, while the thread reads it
+            source.close()  # its file stays open while the thread reads it
             await asyncio.wait({reading})
             raise
         return reading.result()
 
     async def _send(self, segment: SpeechSegment, span: Span, name: str) -> None:
-        """Publish one segment, however long that takes; the order is that of the recording."""
+        """Publish one segment, however long that takes, to keep the recording's order."""
         utterance = utterance_of(
             segment, self._settings, utterance="-", session=self._run.session, source=name
         )
@@ -202,10 +202,10 @@ class Transcriber:
             self.progress.held_up = answer.why
             match answer.verdict:
                 case Verdict.FULL:
-                    self._check()
+                    self._raise_failure()
                     await asyncio.sleep(jitter(FULL_PAUSE_S))
                 case Verdict.CLOSED:
-                    self._again(utterance.id)
+                    self._send_again(utterance.id)
                 case _:
                     break
         if span in self._results:
@@ -213,40 +213,42 @@ class Transcriber:
 
     # -- waiting
 
-    async def _all_ended(self) -> None:
-        """Wait until every segment that was sent has ended, or is lost and must be sent anew."""
+    async def _wait_for_outcomes(self) -> None:
+        """Wait until every segment that was sent has an outcome, or must be sent again."""
         while self._waiting.spans:
-            self._check()
+            self._raise_failure()
             self._waiting.changed.clear()
             try:
-                async with asyncio.timeout(MISSED_S):
+                async with asyncio.timeout(LOST_AFTER_S):
                     await self._waiting.changed.wait()
             except TimeoutError:
-                await self._miss()
-        self._check()
+                await self._find_lost()
+        self._raise_failure()
 
-    async def _miss(self) -> None:
-        """Find segments that Redis no longer knows (it was flushed or went back, or their results
-        were trimmed): missed twice in a row, they count as never sent."""
+    async def _find_lost(self) -> None:
+        """Find segments that Redis has lost; one that is missing twice in a row is sent again.
+
+        That happens when Redis was flushed or restored, or when the results were trimmed.
+        """
         outages = self._link.outages
         known = await self._link.retry_until_answered(
             unfinished_utterances, self._store, self._run.session
         )
-        missed = self._waiting.spans.keys() - known
+        missing = self._waiting.spans.keys() - known
         if outages == self._link.outages:
-            for utterance in missed & self._waiting.missed:
+            for utterance in missing & self._waiting.missing:
                 log.warning("piece_sent_anew", utterance=utterance)
-                self._again(utterance)
-        self._waiting.missed = missed
+                self._send_again(utterance)
+        self._waiting.missing = missing
 
-    def _again(self, utterance: str) -> None:
+    def _send_again(self, utterance: str) -> None:
         self._attempts[self._waiting.spans.pop(utterance)] += 1
 
-    def _check(self) -> None:
+    def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
 
-    def _whole(self, file: str, spans: list[Span], damage: str) -> Transcript:
+    def _assemble(self, file: str, spans: list[Span], damage: str) -> Transcript:
         ended = [self._results.by_span[span] for span in spans]
         said = [one for one in ended if isinstance(one, SegmentText)]
         self.progress = replace(self.progress, done_s=self.progress.cut_s, waits_for="")

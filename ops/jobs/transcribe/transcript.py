@@ -1,4 +1,4 @@
-"""What was said in a recording, with its times."""
+"""The transcript of a recording, with its times."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Something said; times in s from the beginning of the recording."""
+    """A line of speech; times in s from the beginning of the recording."""
 
     start_s: float
     end_s: float
@@ -22,7 +22,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class SegmentText:
-    """What a segment of the recording held: nothing but noise, if there are no `lines`."""
+    """The text of a segment. Without `lines` it was only noise."""
 
     lines: tuple[Line, ...] = ()
     language: str = ""
@@ -31,7 +31,7 @@ class SegmentText:
 
 @dataclass(frozen=True, slots=True)
 class FailedSegment:
-    """A segment whose transcription was given up; `error` says why."""
+    """A segment whose transcription failed for good, a hole in the transcript; `error` says why."""
 
     start_s: float
     end_s: float

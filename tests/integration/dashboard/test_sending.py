@@ -107,7 +107,7 @@ async def test_a_page_that_left_at_once_is_not_listened_to_for_ever() -> None:
     producing: Any = SimpleNamespace(
         frame_ms=30,
         find=lambda session: None,
-        begin=lambda source, session, over: begun.append(source),
+        begin=lambda source, session, on_end: begun.append(source),
     )
     page: Any = Gone()
     await Sending(producing, max_mb=1).speak(page)

@@ -1,5 +1,4 @@
-"""What was added to the outbox stays, in order, until it is forgotten: over restarts and deaths,
-within its limits, and with ages that no setting of the clock can change."""
+"""What was added to the outbox stays, in order, until it is forgotten: over restarts and deaths."""
 
 import os
 import signal
@@ -7,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,77 +15,7 @@ from structlog.testing import capture_logs
 from common.errors import BadInput
 from common.utterance import Utterance
 from producer.shipping.outbox import Depth, Dropped, Outbox
-
-AUDIO = b"\x00\x01\xff" * 40
-DAY = 86_400.0
-
-
-class Clocks:
-    """A host's two clocks: the wall clock can be set, the monotonic one only goes on."""
-
-    def __init__(self) -> None:
-        self.wall = 1_700_000_000.0
-        self.monotonic = 50.0
-
-    def pass_(self, seconds: float) -> None:
-        self.wall += seconds
-        self.monotonic += seconds
-
-    def restart(self, off_s: float) -> None:
-        """The host was off for a while: its monotonic clock begins anew."""
-        self.wall += off_s
-        self.monotonic = 5.0
-
-
-@pytest.fixture
-def clocks() -> Clocks:
-    return Clocks()
-
-
-@pytest.fixture
-def reopen(tmp_path: Path, clocks: Clocks) -> Iterator[Callable[..., Outbox]]:
-    """Opens the outbox of one session, after closing the one that was open."""
-    opened: list[Outbox] = []
-
-    def make(*, max_bytes: int = 10_000, max_age_s: float = 7 * DAY) -> Outbox:
-        for outbox in opened:
-            outbox.close()
-        opened[:] = [
-            Outbox(
-                tmp_path,
-                "s1",
-                max_bytes=max_bytes,
-                max_age_s=max_age_s,
-                wall=lambda: clocks.wall,
-                monotonic=lambda: clocks.monotonic,
-            )
-        ]
-        return opened[0]
-
-    yield make
-    for outbox in opened:
-        outbox.close()
-
-
-@pytest.fixture
-def outbox(reopen: Callable[..., Outbox]) -> Outbox:
-    return reopen()
-
-
-def _utterance(name: str, audio: bytes = AUDIO) -> Utterance:
-    return Utterance(id=name, session="s1", audio=audio, samples=len(audio) // 2, speech_ms=900)
-
-
-def _add(outbox: Outbox, *names: str, audio: bytes = AUDIO) -> list[Dropped | None]:
-    return [outbox.add(_utterance(name, audio), age_s=0) for name in names]
-
-
-def _take_all(outbox: Outbox) -> list[str]:
-    taken = []
-    while (waiting := outbox.first()) is not None:
-        taken.append(waiting.utterance.id)
-        outbox.forget(waiting.place)
-    return taken
+from tests.support.outboxes import AUDIO, Clocks, add, make_utterance, take_all
 
 
 def test_nothing_waits_in_a_new_outbox(outbox: Outbox) -> None:
@@ -96,14 +25,14 @@ def test_nothing_waits_in_a_new_outbox(outbox: Outbox) -> None:
 
 
 def test_the_first_is_handed_out_until_it_is_forgotten(outbox: Outbox) -> None:
-    assert _add(outbox, "a", "b", "c") == [None, None, None]
+    assert add(outbox, "a", "b", "c") == [None, None, None]
     first = outbox.first()
     assert first is not None
     assert outbox.first() == first
     assert len(outbox) == 3
     outbox.forget(first.place)
     outbox.forget(first.place)  # twice does no harm
-    assert _take_all(outbox) == ["b", "c"]
+    assert take_all(outbox) == ["b", "c"]
     assert len(outbox) == 0
 
 
@@ -131,125 +60,22 @@ def test_an_utterance_comes_out_whole(outbox: Outbox) -> None:
 
 
 def test_order_and_content_survive_a_restart(reopen: Callable[..., Outbox]) -> None:
-    _add(reopen(), "a", "b")
+    add(reopen(), "a", "b")
     outbox = reopen()
-    _add(outbox, "c")
+    add(outbox, "c")
     assert len(outbox) == 3
-    assert _take_all(outbox) == ["a", "b", "c"]
-    assert _take_all(reopen()) == []
+    assert take_all(outbox) == ["a", "b", "c"]
+    assert take_all(reopen()) == []
 
 
 def test_a_new_one_never_takes_the_place_of_one_that_is_on_its_way(outbox: Outbox) -> None:
-    _add(outbox, "a")
+    add(outbox, "a")
     shipped = outbox.first()
     assert shipped is not None
     outbox.forget(shipped.place)
-    _add(outbox, "b")
+    add(outbox, "b")
     outbox.forget(shipped.place)  # the acknowledgement came twice
-    assert _take_all(outbox) == ["b"]
-
-
-# -- ages
-
-
-def test_the_age_of_an_end_of_speech_grows_while_it_waits(outbox: Outbox, clocks: Clocks) -> None:
-    outbox.add(_utterance("a"), age_s=0.25)
-    clocks.pass_(2)
-    waiting = outbox.first()
-    assert waiting is not None
-    assert waiting.utterance.hold_ms == 2_250
-
-
-def test_setting_the_clock_changes_no_age(outbox: Outbox, clocks: Clocks) -> None:
-    for wall in (0.0, 4_000_000_000.0):
-        outbox.add(_utterance("a"), age_s=0)
-        clocks.wall = wall
-        clocks.monotonic += 3
-        waiting = outbox.first()
-        assert waiting is not None
-        assert waiting.utterance.hold_ms == 3_000
-        assert outbox.drop_stale() is None
-        outbox.forget(waiting.place)
-
-
-def test_after_a_restart_the_wall_clock_tells_the_age(
-    reopen: Callable[..., Outbox], clocks: Clocks
-) -> None:
-    _add(reopen(), "a")
-    clocks.restart(off_s=60)
-    waiting = reopen().first()
-    assert waiting is not None
-    assert waiting.utterance.hold_ms == 60_000
-
-
-def test_an_age_is_never_negative(reopen: Callable[..., Outbox], clocks: Clocks) -> None:
-    _add(reopen(), "a")
-    clocks.restart(off_s=-3_600)
-    waiting = reopen().first()
-    assert waiting is not None
-    assert waiting.utterance.hold_ms == 0
-
-
-# -- limits
-
-
-def test_above_the_size_limit_the_oldest_go(reopen: Callable[..., Outbox]) -> None:
-    outbox = reopen(max_bytes=3 * len(AUDIO))
-    assert _add(outbox, "a", "b", "c") == [None, None, None]
-    (dropped,) = _add(outbox, "d")
-    assert dropped is not None
-    assert dropped.count == 1
-    assert "MB" in dropped.why
-    assert _add(outbox, "e", audio=AUDIO * 2) == [Dropped(2, dropped.why)]
-    assert _take_all(outbox) == ["d", "e"]
-
-
-def test_one_that_is_larger_than_the_limit_is_dropped_aloud(
-    reopen: Callable[..., Outbox],
-) -> None:
-    outbox = reopen(max_bytes=len(AUDIO))
-    _add(outbox, "a")
-    (dropped,) = _add(outbox, "b", audio=AUDIO * 2)
-    assert dropped is not None
-    assert dropped.count == 2
-    assert len(outbox) == 0
-
-
-def test_above_the_age_limit_the_oldest_go_when_one_is_added(
-    reopen: Callable[..., Outbox], clocks: Clocks
-) -> None:
-    outbox = reopen(max_age_s=60)
-    _add(outbox, "a")
-    clocks.pass_(30)
-    _add(outbox, "b")
-    clocks.pass_(31)
-    assert _add(outbox, "c") == [Dropped(1, "older than 60 s")]
-    assert _take_all(outbox) == ["b", "c"]
-
-
-def test_both_limits_at_once_are_told_in_one(reopen: Callable[..., Outbox], clocks: Clocks) -> None:
-    outbox = reopen(max_age_s=60, max_bytes=2 * len(AUDIO))
-    _add(outbox, "a")
-    clocks.pass_(30)
-    _add(outbox, "b")
-    clocks.pass_(31)
-    (dropped,) = _add(outbox, "c", audio=AUDIO * 2)
-    assert dropped is not None
-    assert dropped.count == 2
-    assert "older than 60 s, or more than" in dropped.why
-    assert _take_all(outbox) == ["c"]
-
-
-def test_what_is_stale_goes_before_it_is_handed_out(
-    reopen: Callable[..., Outbox], clocks: Clocks
-) -> None:
-    """Redis remembers an utterance for longer than this; a staler one could be answered twice."""
-    _add(reopen(), "a")
-    clocks.restart(off_s=8 * DAY)
-    outbox = reopen()
-    assert outbox.drop_stale() == Dropped(1, "older than 604800 s")
-    assert outbox.drop_stale() is None
-    assert outbox.first() is None
+    assert take_all(outbox) == ["b"]
 
 
 # -- what will not be accepted, and new ids
@@ -257,19 +83,19 @@ def test_what_is_stale_goes_before_it_is_handed_out(
 
 def test_a_parked_one_is_out_of_the_way_and_kept(reopen: Callable[..., Outbox]) -> None:
     outbox = reopen()
-    _add(outbox, "a", "b")
+    add(outbox, "a", "b")
     first = outbox.first()
     assert first is not None
     outbox.park(first.place, "a foreign key is in the way")
     assert len(outbox) == 1
     outbox = reopen()
-    assert _take_all(outbox) == ["b"]
+    assert take_all(outbox) == ["b"]
     assert len(outbox) == 0
 
 
 def test_a_renamed_one_keeps_its_place_and_its_audio(reopen: Callable[..., Outbox]) -> None:
     outbox = reopen()
-    _add(outbox, "a", "b")
+    add(outbox, "a", "b")
     first = outbox.first()
     assert first is not None
     outbox.rename(first.place, "a2")
@@ -283,7 +109,7 @@ def test_what_went_out_as_a_draft_is_remembered_and_a_new_id_has_none(
     reopen: Callable[..., Outbox],
 ) -> None:
     outbox = reopen()
-    draft = _utterance("a").model_copy(update={"revision": 3, "final": False})
+    draft = make_utterance("a").model_copy(update={"revision": 3, "final": False})
     outbox.add(draft, age_s=0)
     waiting = reopen().first()
     assert waiting is not None
@@ -292,7 +118,7 @@ def test_what_went_out_as_a_draft_is_remembered_and_a_new_id_has_none(
     outbox.rename(waiting.place, "a2")
     renamed = outbox.first()
     assert renamed is not None
-    assert renamed.utterance == _utterance("a2")
+    assert renamed.utterance == make_utterance("a2")
 
 
 @pytest.mark.parametrize("meta", ["{", "{}", '{"id": "a b", "session": "s1"}', "\x00"])
@@ -300,12 +126,12 @@ def test_a_damaged_row_is_parked_aloud_and_blocks_nobody(
     meta: str, reopen: Callable[..., Outbox], tmp_path: Path
 ) -> None:
     outbox = reopen()
-    _add(outbox, "a", "b")
+    add(outbox, "a", "b")
     with sqlite3.connect(tmp_path / "s1.sqlite3") as db:
         db.execute("UPDATE waiting SET meta = ? WHERE place = 1", (meta,))
     db.close()
     with capture_logs() as logs:
-        assert _take_all(outbox) == ["b"]
+        assert take_all(outbox) == ["b"]
     assert [line["event"] for line in logs] == ["utterance_parked"]
     assert "damaged" in logs[0]["why"]
 
@@ -317,7 +143,7 @@ def test_a_second_process_on_the_same_session_is_refused(tmp_path: Path, outbox:
     with pytest.raises(BadInput, match=r"another `earshot listen` with the session 's1'"):
         Outbox(tmp_path, "s1", max_bytes=1, max_age_s=1)
     with Outbox(tmp_path, "s2", max_bytes=1_000, max_age_s=60) as other:
-        _add(other, "x")
+        add(other, "x")
         assert len(outbox) == 0
         assert len(other) == 1
 
@@ -350,63 +176,7 @@ def test_a_full_disk_is_one_sentence(outbox: Outbox, tmp_path: Path) -> None:
         )
     db.close()
     with pytest.raises(BadInput, match=r"the outbox in .* cannot be used: full"):
-        _add(outbox, "a")
-
-
-# -- the draft that may be in Redis
-
-
-def test_the_draft_of_a_process_before_was_left_open(
-    reopen: Callable[..., Outbox], outbox: Outbox
-) -> None:
-    assert outbox.unfinished_draft() == ""
-    outbox.note_draft("a")
-    outbox.note_draft("b")
-    assert outbox.unfinished_draft() == "", "it is our own"
-    outbox = reopen()
-    assert outbox.unfinished_draft() == "b"
-    assert reopen().unfinished_draft() == "b", "whoever starts may be killed before it has ended it"
-    outbox = reopen()
-    outbox.forget_draft()
-    outbox.forget_draft()
-    assert reopen().unfinished_draft() == ""
-
-
-def test_what_lies_in_the_outbox_was_not_left_open(
-    reopen: Callable[..., Outbox], outbox: Outbox
-) -> None:
-    outbox.note_draft("a")
-    _add(outbox, "a")
-    assert reopen().unfinished_draft() == ""
-    outbox = reopen()
-    outbox.rename(1, "b")
-    assert reopen().unfinished_draft() == "a", "what its turn was holds nothing any more"
-
-
-def test_a_damaged_row_hides_no_draft(
-    reopen: Callable[..., Outbox], outbox: Outbox, tmp_path: Path
-) -> None:
-    outbox.note_draft("a")
-    _add(outbox, "b")
-    with sqlite3.connect(tmp_path / "s1.sqlite3") as db:
-        db.execute("UPDATE waiting SET meta = 'no JSON'")
-    db.close()
-    assert reopen().unfinished_draft() == "a"
-
-
-@pytest.mark.parametrize("content", [b"", bytes(32), b"\xff\xfe", b"a\n", b"a b"])
-def test_a_note_that_was_torn_names_no_draft(
-    content: bytes, reopen: Callable[..., Outbox], outbox: Outbox, tmp_path: Path
-) -> None:
-    outbox.note_draft("a")
-    (tmp_path / "s1.draft").write_bytes(content)
-    assert reopen().unfinished_draft() == ""
-
-
-def test_a_note_that_cannot_be_made_is_one_sentence(outbox: Outbox, tmp_path: Path) -> None:
-    (tmp_path / "s1.draft").mkdir()
-    with pytest.raises(BadInput, match=r"the outbox in .* cannot be used: "):
-        outbox.note_draft("a")
+        add(outbox, "a")
 
 
 # -- deaths and threads
@@ -436,7 +206,7 @@ def test_nothing_that_was_added_is_lost_when_the_process_is_killed(tmp_path: Pat
         os.kill(process.pid, signal.SIGKILL)
         added = 20 + len(process.stdout.read().splitlines())
     with Outbox(tmp_path, "s1", max_bytes=10**9, max_age_s=10**6) as outbox:
-        found = _take_all(outbox)
+        found = take_all(outbox)
     assert found[:added] == [f"u{number}" for number in range(added)]
     assert len(found) <= added + 1  # the one whose line was not printed any more
 
@@ -444,12 +214,12 @@ def test_nothing_that_was_added_is_lost_when_the_process_is_killed(tmp_path: Pat
 def test_one_thread_adds_while_another_takes(reopen: Callable[..., Outbox]) -> None:
     outbox = reopen(max_bytes=10**9)  # with a limit, a thread that takes late would miss the oldest
     count = 200
-    adding = threading.Thread(target=_add, args=(outbox, *(f"u{n}" for n in range(count))))
+    adding = threading.Thread(target=add, args=(outbox, *(f"u{n}" for n in range(count))))
     taken: list[str] = []
 
     def take() -> None:
         while len(taken) < count:
-            taken.extend(_take_all(outbox))
+            taken.extend(take_all(outbox))
 
     taking = threading.Thread(target=take)
     for thread in (adding, taking):
@@ -468,7 +238,7 @@ def test_how_many_wait_is_known_without_the_disk_and_through_everything(
     def agrees(count: int) -> bool:
         return len(outbox) == outbox.depth().waiting == count
 
-    _add(outbox, "a", "b", "c")
+    add(outbox, "a", "b", "c")
     assert agrees(3)
     first = outbox.first()
     assert first is not None
@@ -478,7 +248,7 @@ def test_how_many_wait_is_known_without_the_disk_and_through_everything(
     outbox.forget(first.place + 1)
     outbox.forget(first.place + 1)
     assert agrees(1)
-    _add(outbox, "d", "e", "f", "g", "h")  # the parked one and c are in the way of the last
+    add(outbox, "d", "e", "f", "g", "h")  # the parked one and c are in the way of the last
     assert agrees(5)
     outbox = reopen(max_age_s=100)
     assert agrees(5)
@@ -488,7 +258,7 @@ def test_how_many_wait_is_known_without_the_disk_and_through_everything(
 
 
 def test_how_many_wait_can_be_asked_while_the_disk_is_slow(outbox: Outbox) -> None:
-    _add(outbox, "a")
+    add(outbox, "a")
     with outbox._lock:  # as whoever adds holds it, for as long as the disk takes
         assert len(outbox) == 1
 
@@ -497,9 +267,9 @@ def test_its_depth_tells_what_waits_what_is_parked_and_for_how_long(
     outbox: Outbox, clocks: Clocks
 ) -> None:
     assert outbox.depth() == Depth(0, 0, 0, 10_000, 0.0)
-    _add(outbox, "u1", "u2")
+    add(outbox, "u1", "u2")
     clocks.pass_(7)
-    _add(outbox, "u3")
+    add(outbox, "u3")
     assert outbox.depth() == Depth(3, 0, 3 * len(AUDIO), 10_000, 7.0)
     first = outbox.first()
     assert first is not None

@@ -23,14 +23,14 @@ async def met() -> None:
 async def test_what_redis_will_never_take_is_kept(store: Store, tmp_path: Path) -> None:
     settings = Settings(listen=ListenSettings(outbox=str(tmp_path), vad="webrtc"))
     link = Link(store.redis, RedisSettings(), max_pause_s=0.1)
-    producing = VisitorProducers(store, link, settings, met)
+    producers = VisitorProducers(store, link, settings, met)
     with open_outbox(settings.listen, SESSION, tmp_path / "dashboard") as outbox:
         outbox.add(Utterance(id="a", session=SESSION, audio=b"--", samples=1), age_s=0)
     await store.redis.set(Shard(0).utterances, "a foreign value")
     with capture_logs() as lines:
-        producing.start()
-        assert producing._leftovers is not None
-        await producing._leftovers
+        producers.start()
+        assert producers._shipping_leftovers is not None
+        await producers._shipping_leftovers
     assert "utterance_parked" in [line["event"] for line in lines]
     with open_outbox(settings.listen, SESSION, tmp_path / "dashboard") as outbox:
         assert outbox.depth().parked == 1
@@ -44,12 +44,12 @@ async def test_what_an_earlier_dashboard_left_for_too_long_is_dropped_and_counte
     with open_outbox(patient, SESSION, tmp_path / "dashboard") as outbox:
         outbox.add(Utterance(id="a", session=SESSION, audio=b"--", samples=1), age_s=7200)
     link = Link(store.redis, RedisSettings(), max_pause_s=0.1)
-    producing = VisitorProducers(store, link, Settings(listen=listen), met)
+    producers = VisitorProducers(store, link, Settings(listen=listen), met)
     counted = growth("earshot_outbox_dropped_total")
     with capture_logs() as lines:
-        producing.start()
-        assert producing._leftovers is not None
-        await producing._leftovers
+        producers.start()
+        assert producers._shipping_leftovers is not None
+        await producers._shipping_leftovers
     assert counted() == 1
     assert [(line["event"], line["session"], line["count"]) for line in lines] == [
         ("outbox_dropped_oldest", SESSION, 1)

@@ -39,7 +39,7 @@ SETTINGS = ListenSettings(vad="webrtc", silence_s=0.4, min_speech_s=0.2)
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FULL_PAUSE_S", 0.01)
-    monkeypatch.setattr(module, "LOOK_S", 0.01)
+    monkeypatch.setattr(module, "POLL_S", 0.01)
     monkeypatch.setattr(subscriber, "BLOCK_MS", 20)
 
 
@@ -198,7 +198,7 @@ async def test_a_run_that_was_killed_goes_on_where_it_was(store: Store, talk: Pa
 async def test_what_a_flush_took_is_sent_anew(
     store: Store, talk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MISSED_S", 0.05)
+    monkeypatch.setattr(module, "LOST_AFTER_S", 0.05)
     redis: Any = store.redis
     one = transcriber(store)
     task = asyncio.create_task(transcribed(one, talk))
@@ -212,7 +212,7 @@ async def test_what_a_flush_took_is_sent_anew(
 async def test_results_that_were_trimmed_before_they_were_read_are_made_again(
     store: Store, talk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "MISSED_S", 0.05)
+    monkeypatch.setattr(module, "LOST_AFTER_S", 0.05)
     redis: Any = store.redis
     async with working(Stt(store)):
         await transcribed(transcriber(store), talk)
