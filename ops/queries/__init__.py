@@ -1,1 +1,1 @@
-"""Reading results and dead letters for commands."""
+"""Exporting events, counting how turns ended, replaying and dropping dead letters."""
