@@ -10,7 +10,7 @@ from common.keys import STT_GROUP
 from common.redis.store import Store
 from common.transitions.claims import Claim, Settled
 from common.transitions.publishing import publish
-from common.transitions.transcribing import bury_utterance
+from common.transitions.transcribing import bury_utterance, settle_utterance
 from tests.transitions.steps import (
     ADA,
     ON_BOTH_SERVERS,
@@ -255,3 +255,17 @@ async def test_an_unknown_entry_is_lost(clean_store: Store) -> None:
     malformed = Claim(SHARD, SHARD.utterances, "no id", STT)
     assert await settle(clean_store, nobodys, fields) is Settled.LOST
     assert await settle(clean_store, malformed, fields) is Settled.LOST
+
+
+@pytest.mark.parametrize("both", [{}, {"text": "Hello", "skip": "noise"}])
+async def test_it_ends_with_a_text_or_a_reason_and_not_with_both(
+    clean_store: Store, both: dict[str, str]
+) -> None:
+    await hear(clean_store, "u1")
+    claim, _ = await read(clean_store)
+    before = await everything(clean_store)
+    with pytest.raises(ValueError, match="a text or a reason to skip it"):
+        await settle_utterance(
+            clean_store, claim, session=ADA, turn=1, utterance="u1", stt_ms=1, detail={}, **both
+        )
+    assert await everything(clean_store) == before
