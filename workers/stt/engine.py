@@ -1,4 +1,7 @@
-"""What the STT worker needs of an engine: the model that turns speech into text."""
+"""What the STT worker needs of an engine: the model that turns speech into text.
+
+`whisper.py` is the only engine so far; `handler.py` loads it. Another one is a module beside it.
+"""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.llm.batching import PendingText, batch_text
+from workers.llm.reply_batches import PendingText, batch_text
 
 HOUR_S = 3_600.0
 
