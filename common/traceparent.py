@@ -17,7 +17,8 @@ from typing import Final
 SAMPLED: Final = 1
 
 FORM: Final = r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})"
-_FORBIDDEN_IDS: Final = frozenset({"0" * 32, "0" * 16})  # ids that the specification forbids
+_FORBIDDEN_IDS: Final = frozenset({"0" * 32, "0" * 16})
+"""Ids that the specification forbids."""
 
 current: ContextVar[str] = ContextVar("traceparent", default="")
 """What requests to other servers from this task carry; empty: nothing."""

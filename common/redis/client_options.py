@@ -18,7 +18,8 @@ from common.settings.masking import mask_password
 
 SOCKET_TIMEOUT_S: Final = 5.0
 SENTINEL_TIMEOUT_S: Final = 1.0
-PROTOCOL: Final = 2  # one shape of answers, from every server
+PROTOCOL: Final = 2
+"""RESP 2, which every server speaks, so that answers have one shape."""
 
 
 @dataclass(frozen=True, slots=True)

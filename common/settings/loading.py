@@ -24,7 +24,8 @@ NOT_SETTINGS: Final = re.compile(
 """Variables that Kubernetes sets for services whose name begins with "earshot", and those of the
 stand-in LLM."""
 
-BYTES_PER_SECOND: Final = 32_000  # 16 kHz, 16 bits
+BYTES_PER_SECOND: Final = 32_000
+"""Of audio at 16 kHz with 16 bits, before it is encoded."""
 
 
 def variable_of(name: str) -> str:

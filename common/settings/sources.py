@@ -2,14 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
 
 from common.errors import BadSetting
 
-SUFFIX = "_FILE"
+SUFFIX: Final = "_FILE"
 
 
 def file_variables(settings_cls: type[BaseSettings], prefix: str) -> dict[str, list[str]]:

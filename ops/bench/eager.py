@@ -44,9 +44,16 @@ from workers.stt.engine import Engine, Transcription
 from workers.stt.handler import SttHandler
 from workers.stt.whisper import load as load_engine
 
-PAUSE_S: Final = 0.5  # inside a pair: an eager pause, but no end; less than twice the room
-REST_S: Final = 0.5  # after the silence that ends a turn
-READY_S: Final = 600.0  # a model may have to be fetched first
+PAUSE_S: Final = 0.5
+"""The pause inside a pair of sentences: long enough for a draft, too short to end the utterance.
+It must be less than twice ROOM_S, the silence around each sentence."""
+
+REST_S: Final = 0.5
+"""Silence that is played after the silence that ends a turn."""
+
+READY_S: Final = 600.0
+"""How long the worker may take to start: it may have to download a model first."""
+
 TRANSCRIPT_S: Final = 60.0
 LOOK_S: Final = 0.02
 

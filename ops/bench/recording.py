@@ -32,10 +32,12 @@ from ops.local.supervisor import Supervisor, role_command, role_environment
 from producer.shipping.identity import new_utterance_id
 
 SEED: Final = 1
-READY_S: Final = 600.0  # a model may have to be fetched first
+READY_S: Final = 600.0
+"""How long the workers may take to start: they may have to download a model first."""
+
 LOOK_S: Final = 0.25
 HISS: Final = 10.0
-"""Standard deviation of the room's noise, of 32,768."""
+"""Standard deviation of the room's noise, where full scale is 32,768."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,8 +48,8 @@ BOUNDS: Final = {
     "exclusiveMinimum": "above",
     "maximum": "at most",
 }
-# from here on a bound is only there for what no number can hold
 BOUNDLESS: Final = 10**9
+"""An upper bound as large as this only keeps numbers in range, so the table leaves it out."""
 
 
 def render() -> str:

@@ -14,7 +14,6 @@ from rq.serializers import JSONSerializer
 from common.errors import BadEntry
 from ops.jobs.execution import run_job
 
-# job name: the module whose `run` does the work
 MODULES: Final[Mapping[str, str]] = {
     "transcribe": "ops.jobs.transcribe.job",
     "export": "ops.jobs.tasks.export",
@@ -22,6 +21,7 @@ MODULES: Final[Mapping[str, str]] = {
     "summary": "ops.jobs.tasks.summary",
     "sweep": "ops.jobs.tasks.sweep",
 }
+"""The names of all jobs, each with the module whose `run` does the work."""
 
 
 class EarshotJob(Job):

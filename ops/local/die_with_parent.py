@@ -10,7 +10,7 @@ from typing import Final
 PR_SET_PDEATHSIG: Final = 1
 """From <linux/prctl.h>: the signal that the kernel sends when the parent dies."""
 
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def die_with_parent(signal_number: int = signal.SIGTERM) -> Callable[[], None]:

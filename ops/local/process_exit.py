@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, NoReturn
 
-INTERRUPTED: Final = 130  # the exit status after Ctrl+C, as shells have it
+INTERRUPTED: Final = 130
+"""The exit status after Ctrl+C: 128 and the number of SIGINT, as shells have it."""
 
 _registered: Final[list[Callable[[], None]]] = []
 

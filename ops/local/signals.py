@@ -13,7 +13,8 @@ from common.telemetry.logs import redirect_to_null
 from ops.local.closed_output import is_closed
 from ops.local.process_exit import INTERRUPTED, exit_now
 
-HANGUP: Final = getattr(signal, "SIGHUP", None)  # None on Windows
+HANGUP: Final = getattr(signal, "SIGHUP", None)
+"""None on Windows, which lacks the signal."""
 
 log = structlog.get_logger(__name__)
 

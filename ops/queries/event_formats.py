@@ -35,8 +35,8 @@ def _row(cells: list[Any]) -> str:
     return text.getvalue()
 
 
-# format name: the header, and the function for one event
 FORMATS: Final[Mapping[str, tuple[str, Callable[[Event], str]]]] = {
     "jsonl": ("", to_jsonl),
     "csv": (_row(list(COLUMNS)), to_csv_row),
 }
+"""The header of each format, and the function that formats one event."""

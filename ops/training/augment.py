@@ -7,25 +7,26 @@ in as a numpy Generator.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from .voices import RATE, Samples
 
-LONGEST_LEAD_S = 1.2
-LONGEST_TAIL_S = 1.3
+LONGEST_LEAD_S: Final = 1.2
+LONGEST_TAIL_S: Final = 1.3
 """Silence around an utterance at a hardness of 1, seconds; every length up to it is as likely: a
 detector that hears early or late must not change what is understood."""
 
-LONGEST_PAUSE_S = 1.0
+LONGEST_PAUSE_S: Final = 1.0
 """What the `conversation` preset leaves inside an utterance."""
 
-SNR_DB = (6.0, 40.0)
-QUIETEST_PEAK = 0.01
+SNR_DB: Final = (6.0, 40.0)
+QUIETEST_PEAK: Final = 0.01
 """Peak of the quietest clips, of full scale (-40 dBFS)."""
 
-NOISE_S = 12
+NOISE_S: Final = 12
 """Length of each noise of the bank, seconds."""
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -23,54 +24,54 @@ from .grammar import normalise, sentences
 from .tokenizer import TIMESTAMP_STEP_S, Ids, ids
 from .voices import RATE, Samples
 
-POOL = 8
+POOL: Final = 8
 """Batches made at once and sorted by length, so that a batch pads little."""
 
-FREQUENT = 20
+FREQUENT: Final = 20
 """Clips of one sentence from which on it counts as frequent."""
 
-HARD_FROM_STEP = 7000
+HARD_FROM_STEP: Final = 7000
 """Clean clips come first, and noise and rooms by and by up to this step: the
 alignment starts late, or never, on hard audio alone."""
 
-HARDEST = 0.8
+HARDEST: Final = 0.8
 """Hardness in the end, see `augment.utterance`: clean clips stay among the rest."""
 
-USES = 3
+USES: Final = 3
 """Batches that an augmented clip is used in, on average, each time with another
 mask: augmenting costs as much as a third of a training step."""
 
-KEPT = 2000
+KEPT: Final = 2000
 """Augmented clips kept to draw batches from."""
 
-NO_SPEECH_SHARE = 0.04
-TWO_SENTENCES_SHARE = 0.06
-TIMESTAMPS_SHARE = 0.4
+NO_SPEECH_SHARE: Final = 0.04
+TWO_SENTENCES_SHARE: Final = 0.06
+TIMESTAMPS_SHARE: Final = 0.4
 
-BABBLES = 4
+BABBLES: Final = 4
 """Noises of many voices in the bank, beside 16 others."""
 
-CROWD_CLIPS = 24
+CROWD_CLIPS: Final = 24
 
-FRAMES_STEP = 40
-TOKENS_STEP = 4
+FRAMES_STEP: Final = 40
+TOKENS_STEP: Final = 4
 """Batches come in few sizes, since PyTorch's kernels are compiled for each anew."""
 
-GRID_S = 0.2
+GRID_S: Final = 0.2
 """Timestamps are rounded outwards to this, seconds: finer ones cannot be told
 from the audio, and their spread would look like doubt in the average
 log-probability that faster-whisper judges by."""
 
-CHARACTERS = " abcdefghijklmnopqrstuvwxyz'"
+CHARACTERS: Final = " abcdefghijklmnopqrstuvwxyz'"
 """What the CTC head spells; 0 is its blank, so the characters start at 1."""
 
-HOP = 160
-WINDOW = 400
-IGNORED = -100
+HOP: Final = 160
+WINDOW: Final = 400
+IGNORED: Final = -100
 
-_EXTRACTOR = FeatureExtractor()
-_HANN = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
-_FILTERS = torch.from_numpy(_EXTRACTOR.mel_filters.astype(np.float32))
+_EXTRACTOR: Final = FeatureExtractor()
+_HANN: Final = np.hanning(WINDOW + 1)[:-1].astype(np.float32)
+_FILTERS: Final = torch.from_numpy(_EXTRACTOR.mel_filters.astype(np.float32))
 
 
 @dataclass(frozen=True)

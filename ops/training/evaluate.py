@@ -14,6 +14,7 @@ import random
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
@@ -26,10 +27,10 @@ from .grammar import Sentences, normalise, pick, sentences
 from .synthesize import trimmed
 from .voices import RATE, Samples, Voice, speak, unseen_voices
 
-REQUIRED = 0.97
+REQUIRED: Final = 0.97
 """Share of exact sentences, over all groups of unseen voices, to pass."""
 
-SILENT_CLIPS = 20
+SILENT_CLIPS: Final = 20
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import argparse
 import json
 import shutil
 from pathlib import Path
+from typing import Final
 
 import ctranslate2
 import numpy as np
@@ -21,11 +22,11 @@ from torch import Tensor, nn
 from .network import DECODER_LAYERS, ENCODER_LAYERS, HEADS, Attention, Layer, Whisper
 from .tokenizer import bare_space, ids, tokens_in_order
 
-SECONDS_OF_WINDOW = 30
+SECONDS_OF_WINDOW: Final = 30
 
-# CTranslate2's WhisperConfig takes the heads to read word times from; they are
-# named because the format wants them, and mean little in so small a model.
-ALIGNMENT_HEADS = [(DECODER_LAYERS - 1, head) for head in range(HEADS)]
+ALIGNMENT_HEADS: Final = [(DECODER_LAYERS - 1, head) for head in range(HEADS)]
+"""The heads from which CTranslate2's WhisperConfig reads the times of words. The format demands
+them; in such a small model they mean little."""
 
 
 def main() -> None:

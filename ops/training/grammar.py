@@ -13,16 +13,17 @@ import re
 import string
 import zlib
 from dataclasses import dataclass
+from typing import Final
 
 from .templates import TEMPLATES
 
-HELD_OUT_ONE_IN = 20
+HELD_OUT_ONE_IN: Final = 20
 """One filling in this many of a template with slots is kept from training."""
 
-MAX_FILLINGS = 400
+MAX_FILLINGS: Final = 400
 """Most fillings taken of one template; larger products are sampled evenly."""
 
-SLOTS: dict[str, tuple[str, ...]] = {
+SLOTS: Final[dict[str, tuple[str, ...]]] = {
     "number": ("two", "three", "five", "ten", "fifteen", "twenty", "thirty", "forty five"),
     "few": ("two", "three", "five", "ten"),
     "hour": ("five", "six", "seven", "eight", "nine", "ten"),

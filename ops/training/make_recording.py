@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import soundfile
@@ -21,25 +22,25 @@ from .augment import fan, quantised
 from .synthesize import trimmed
 from .voices import RATE, Samples, Voice, speak
 
-LEAD_S = 1.0
+LEAD_S: Final = 1.0
 """Room before the first sentence, seconds."""
 
-SPEECH_RMS = 0.09
+SPEECH_RMS: Final = 0.09
 """Level of every sentence, of full scale: -21 dBFS, an ordinary recording."""
 
-ROOM_RMS = 0.0002
+ROOM_RMS: Final = 0.0002
 """Level of the room between sentences: -74 dBFS."""
 
-FAN_RMS = 0.001
+FAN_RMS: Final = 0.001
 """Level of the fan: 39 dB under the speech."""
 
-FAN_MARGIN_S = 0.9
+FAN_MARGIN_S: Final = 0.9
 
-BURST_PEAK = 0.25
-BURST_S = 0.16
+BURST_PEAK: Final = 0.25
+BURST_S: Final = 0.16
 """Length of the cough-like burst: speech to a VAD, too short to be an utterance."""
 
-SEED = 7
+SEED: Final = 7
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,11 @@ class Noise:
     end_s: float
 
 
-RMS = Voice("flite", "rms")
-BELINDA = Voice("espeak", "en-us+belinda")
-ANDY = Voice("espeak", "en-us+Andy")
+RMS: Final = Voice("flite", "rms")
+BELINDA: Final = Voice("espeak", "en-us+belinda")
+ANDY: Final = Voice("espeak", "en-us+Andy")
 
-CONVERSATION = (
+CONVERSATION: Final = (
     Line("Hello, please tell me a joke.", RMS, 1.6),
     Line("That was funny.", BELINDA, 1.5),
     Line("What is the weather like today?", RMS, 1.7),
@@ -86,10 +87,10 @@ CONVERSATION = (
     Line("Thank you very much.", RMS, 1.5),
 )
 
-BURST_AFTER = 3
+BURST_AFTER: Final = 3
 """Index of the sentence whose pause holds the burst, in its middle."""
 
-FAN_UNDER = 6
+FAN_UNDER: Final = 6
 """Index of the sentence under which the fan runs, and FAN_MARGIN_S around it."""
 
 

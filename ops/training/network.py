@@ -10,24 +10,25 @@ holds on the full window.
 from __future__ import annotations
 
 import math
+from typing import Final
 
 import torch
 import torch.nn.functional as functional
 from torch import Tensor, nn
 
-POSITIONS = 1500
+POSITIONS: Final = 1500
 """Encoder positions of the 30 s window, 20 ms each."""
 
-DECODER_POSITIONS = 448
-PAD_SAMPLES = 8
-MEL_BINS = 80
+DECODER_POSITIONS: Final = 448
+PAD_SAMPLES: Final = 8
+MEL_BINS: Final = 80
 
-WIDTH = 128
-HEADS = 4
-ENCODER_LAYERS = 4
-DECODER_LAYERS = 2
-FEED_FORWARD = 512
-DROPOUT = 0.0
+WIDTH: Final = 128
+HEADS: Final = 4
+ENCODER_LAYERS: Final = 4
+DECODER_LAYERS: Final = 2
+FEED_FORWARD: Final = 512
+DROPOUT: Final = 0.0
 
 
 def sinusoids(length: int) -> Tensor:

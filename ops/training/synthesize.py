@@ -12,20 +12,21 @@ import json
 import random
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 
 from .grammar import pick, sentences
 from .voices import RATE, speak_all, training_voice
 
-CLIPS_A_SHARD = 600
-CLIPS_A_VOICE = 6
+CLIPS_A_SHARD: Final = 600
+CLIPS_A_VOICE: Final = 6
 """Sentences spoken by one random voice setting before the next is drawn."""
 
-LONGEST_S = 7.0
+LONGEST_S: Final = 7.0
 """Clips longer than this, seconds, are dropped: they would only slow training."""
 
-PAUSED = 0.12
+PAUSED: Final = 0.12
 """Share of clips where the engine is made to pause at a random word."""
 
 

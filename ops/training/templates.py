@@ -5,7 +5,9 @@ A template is a sentence with `{slot}` holes. `ops/training/grammar.py` says wha
 
 from __future__ import annotations
 
-TEMPLATES: tuple[str, ...] = (
+from typing import Final
+
+TEMPLATES: Final[tuple[str, ...]] = (
     # greetings and small talk
     "Hello.",
     "Hi there.",

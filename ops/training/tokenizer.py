@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
@@ -17,25 +18,25 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
-TEXT_TOKENS = 856
+TEXT_TOKENS: Final = 856
 """Text tokens at most: the 256 bytes and about 600 merges, most words whole."""
 
-END_OF_TEXT = "<|endoftext|>"
-START = "<|startoftranscript|>"
-NO_SPEECH = "<|nospeech|>"
-NO_TIMESTAMPS = "<|notimestamps|>"
-SPECIALS = (
+END_OF_TEXT: Final = "<|endoftext|>"
+START: Final = "<|startoftranscript|>"
+NO_SPEECH: Final = "<|nospeech|>"
+NO_TIMESTAMPS: Final = "<|notimestamps|>"
+SPECIALS: Final = (
     END_OF_TEXT, START, "<|en|>", "<|translate|>", "<|transcribe|>", "<|startoflm|>",
     "<|startofprev|>", NO_SPEECH, NO_TIMESTAMPS,
 )  # fmt: skip
 
-TIMESTAMP_STEP_S = 0.02
-TIMESTAMPS = 1501
+TIMESTAMP_STEP_S: Final = 0.02
+TIMESTAMPS: Final = 1501
 
-# faster-whisper suppresses the first token of each of these (its list of
-# non-speech tokens). Where one splits after the space, the bare space would be
-# suppressed and all words run together, so each is made to merge.
-NEVER_SPLIT = (" -", " '", " ♩")
+NEVER_SPLIT: Final = (" -", " '", " ♩")
+"""faster-whisper suppresses the first token of each of these (its list of non-speech tokens). If
+one were split after its space, the bare space would be suppressed, and all words would run
+together. So each is one token."""
 
 
 @dataclass(frozen=True)

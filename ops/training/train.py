@@ -15,6 +15,7 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import torch
 import torch.nn.functional as functional
@@ -28,17 +29,17 @@ from .grammar import sentences
 from .network import Whisper
 from .tokenizer import build
 
-PEAK_RATE = 1.5e-3
-WARM_UP_STEPS = 300
-WEIGHT_DECAY = 0.01
-CTC_WEIGHT = 0.5
+PEAK_RATE: Final = 1.5e-3
+WARM_UP_STEPS: Final = 300
+WEIGHT_DECAY: Final = 0.01
+CTC_WEIGHT: Final = 0.5
 """Weight of the spelling loss; without it the alignment does not start."""
 
-EMA_DECAY = 0.998
-PREFETCHED = 16
+EMA_DECAY: Final = 0.998
+PREFETCHED: Final = 16
 """Batches that each loading process keeps ready."""
 
-CHECKPOINT_EVERY = 250
+CHECKPOINT_EVERY: Final = 250
 """Steps between two checkpoints."""
 
 

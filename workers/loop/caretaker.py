@@ -18,7 +18,9 @@ from common.transitions.claims import leave
 from common.transitions.tending import report_trimmed, tend, trim
 
 TEND_EVERY_S: Final = 2.0
-TRIM_EVERY: Final = 10  # rounds of tending
+TRIM_EVERY: Final = 10
+"""In rounds of tending, like SWEEP_EVERY."""
+
 SWEEP_EVERY: Final = 30
 SESSIONS_AT_ONCE: Final = 32
 SWEEP_AFTER_CLAIMS: Final = 30

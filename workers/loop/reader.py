@@ -11,7 +11,8 @@ from common.redis.store import Store, ms
 from common.transitions.claims import Claim, drop_vanished, make_group
 from workers.loop.handler import Delivery, DeliveryKind
 
-BLOCK_MS: Final = 2_000  # well under redis-py's socket timeout of 5 s
+BLOCK_MS: Final = 2_000
+"""Well below redis-py's socket timeout of 5 s (SOCKET_TIMEOUT_S)."""
 
 log = structlog.get_logger(__name__)
 

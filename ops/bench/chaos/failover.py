@@ -22,17 +22,24 @@ from ops.local.embedded_redis import EmbeddedRedis
 from ops.local.machine import find_free_port
 from ops.local.supervisor import NotReady
 
-WORKERS: Final = 2  # of each role
-ALLOWED_S: Final = 2.0
-"""What the promise adds to `claim_idle`."""
+WORKERS: Final = 2
+"""How many workers each role has."""
 
-# The victim of a kill is slow, so that it is hit in mid-work; the promise is about finding and
-# taking over the work, and the work itself comes on top: the reply is fast the second time, the
-# transcription takes this long again.
+ALLOWED_S: Final = 2.0
+"""The work must be done this long after `claim_idle_s`."""
+
 SLOW_TOKENS_PER_S: Final = 5.0
+"""The LLM is slow until the kill, so that the kill hits a worker in the middle of a reply."""
+
 FAST_TOKENS_PER_S: Final = 2_000.0
+"""The LLM is fast after the kill: the promise is about finding the work, not about doing it."""
+
 TRANSCRIPTION_S: Final = 0.5
+"""A transcription takes this long, so that the kill hits it. The second try takes as long again."""
+
 PATIENCE_CLAIMS: Final = 3.0
+"""A reply that has not come after this many `claim_idle_s` will not come."""
+
 LOOK_S: Final = 0.01
 
 

@@ -7,12 +7,16 @@ from enum import Enum
 from typing import Final
 from zlib import crc32
 
-# The first words come at once, the last after this share of the time: then the storm goes on.
 SPEAKING_SHARE: Final = 0.97
-# What takes many deliveries to be buried is said early, so that it does not outlast the rest.
+"""The last utterance is said after this share of the time."""
+
 PLANTED_SHARE: Final = 0.5
+"""Planted utterances are among this share of all, the first ones: many deliveries go by until they
+are buried, and the run should not have to wait for them at its end."""
+
 NOISE_SHARE: Final = 0.02
-INTERRUPTING_EVERY: Final = 4  # every fourth session or so interrupts replies
+INTERRUPTING_EVERY: Final = 4
+"""About every fourth session interrupts replies."""
 
 
 class Kind(Enum):

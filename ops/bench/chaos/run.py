@@ -27,9 +27,10 @@ FIRST_TOKEN_MS: Final = 5.0
 TOKENS_PER_S: Final = 2_000.0
 READY_S: Final = 60.0
 
-# Deaths are so frequent here that five deliveries would bury the innocent: work that is in hand
-# when its worker is killed has done nothing wrong.
 MAX_DELIVERIES: Final = 12
+"""Workers are killed so often that the default of five would bury good utterances too: those whose
+workers happened to be killed five times."""
+
 CLAIM_IDLE_S: Final = 2.0
 
 

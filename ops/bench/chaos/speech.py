@@ -17,11 +17,16 @@ from workers.stt.whisper import load
 
 SAMPLES: Final = SAMPLE_RATE // 10
 MARK: Final = 12_345
-BASE: Final = 30_000  # digits of a number fit into int16 samples
+"""The first sample of all audio that carries a number."""
+
+BASE: Final = 30_000
+"""A number is written in two digits of this base, each in one int16 sample."""
+
 POISONED: Final = 66
-"""Exit status of a process that its work has killed."""
+"""Exit status of a process that was killed by the utterance in its hands."""
 
 DEADLY_WORD: Final = "arsenic"
+"""The LLM worker of a chaos run dies of a question with this word."""
 
 
 def spoken_text(number: int, kind: Kind = Kind.SPEECH) -> str:

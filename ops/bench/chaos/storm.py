@@ -15,7 +15,6 @@ from ops.bench.chaos.proxy import Proxy
 from ops.bench.chaos.stage import LLM_SERVER, Stage, steer_llm_server
 from ops.local.embedded_redis import EmbeddedRedis
 
-# Each fault so often in a minute.
 PER_MINUTE: Final = {
     "kill_worker": 36.0,
     "freeze_worker": 6.0,
@@ -30,11 +29,21 @@ PER_MINUTE: Final = {
     "refuse_llm": 1.5,
     "malformed": 4.0,
 }
+"""How often each fault happens in a minute."""
+
 AT_LEAST_ONCE: Final = ("kill_redis", "restart_redis", "kill_llm_server", "swallow", "malformed")
-CALM_EDGES: Final = (0.04, 0.94)  # of the run: it begins and ends without new faults
+CALM_EDGES: Final = (0.04, 0.94)
+"""New faults begin between these shares of the run."""
+
 CUT_SHARE: Final = 0.5
-FROZEN_CLAIMS: Final = (1.2, 2.5)  # how long a worker is frozen, in claim_idle
-SWALLOW_S: Final = (1.0, 7.0)  # redis-py gives up on a silent server after 5 s
+"""How many of the connections are cut at once."""
+
+FROZEN_CLAIMS: Final = (1.2, 2.5)
+"""How long a worker is frozen, in `claim_idle_s`: long enough that another takes its work over."""
+
+SWALLOW_S: Final = (1.0, 7.0)
+"""How long no byte passes: redis-py stops waiting for a silent server after 5 s."""
+
 LLM_OUTAGE_S: Final = (1.0, 5.0)
 REDIS_DOWN_S: Final = (0.1, 1.5)
 

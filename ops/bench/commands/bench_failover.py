@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Final
 
 import click
 
@@ -35,6 +36,6 @@ def failover(ctx: click.Context, kills: int, claim_idle: float, as_json: bool) -
     ctx.exit(0 if measured.passed else 1)
 
 
-FAILOVER = """\
+FAILOVER: Final = """\
 {kills} kills of the worker that held the work: the reply by another came after
 {min_s} s at least, {median_s} s in the middle, {max_s} s at most ({limit_s} s are promised)."""

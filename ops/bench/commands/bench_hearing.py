@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -15,9 +15,9 @@ from common.telemetry import logs
 if TYPE_CHECKING:
     from ops.bench.hearing.whole_path import Transcribe
 
-DETECTORS = ("webrtc", "silero", "cascade")
-PRESETS = ("command", "conversation", "dictation")
-NOISES = ("white", "pink", "hum", "clicks", "babble")
+DETECTORS: Final = ("webrtc", "silero", "cascade")
+PRESETS: Final = ("command", "conversation", "dictation")
+NOISES: Final = ("white", "pink", "hum", "clicks", "babble")
 
 
 @click.command("hearing")

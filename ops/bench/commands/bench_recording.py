@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Final
 
 import click
 
@@ -67,7 +68,7 @@ def recording(
     ctx.exit(0 if measured.passed else 1)
 
 
-SUMMARY = """\
+SUMMARY: Final = """\
 {hours} h of recording in {took_s} s: {lines} of {sentences} sentences in the transcript, at most \
 {backlog_max} utterances waiting, {rss_mb} MB of memory at most.
 Meanwhile {live} live utterances waited {wait_ms} ms for a worker (median; 95 %: {wait_p95_ms} ms, \

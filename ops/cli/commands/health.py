@@ -14,7 +14,8 @@ from ops.cli.options import load_settings, setting
 TIMEOUT_S: Final = 15.0
 """Longer than a process needs to notice that it is stuck."""
 
-ONE_LINE: Final = 10_000  # bytes
+ONE_LINE: Final = 10_000
+"""How much of an answer is read, in bytes: the line that says what is wrong is shorter."""
 
 LOOPBACK_OF: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 

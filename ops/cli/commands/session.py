@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -22,7 +22,7 @@ from ops.cli.terminal.conversation import to_one_line
 if TYPE_CHECKING:
     from common.status.sessions import Session, SessionContents
 
-MAX_NAME = 64
+MAX_NAME: Final = 64
 
 
 @click.group("session")

@@ -23,7 +23,7 @@ from ops.cli.terminal.conversation import to_one_line
 
 LOOK_EVERY_S: Final = 1.0
 
-STAGES = {
+STAGES: Final = {
     "utterances": "speech to transcribe",
     "recordings": "recordings to transcribe",
     "turns": "turns to answer",

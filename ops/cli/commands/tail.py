@@ -5,6 +5,7 @@ import os
 import stat
 import sys
 from contextlib import aclosing, suppress
+from typing import Final
 
 import click
 
@@ -19,7 +20,8 @@ from ops.cli.terminal.conversation import Conversation
 from ops.local.closed_output import is_closed
 from ops.queries.since import find_start, parse_age
 
-READER_LEFT_S = 0.5  # how soon the command notices it
+READER_LEFT_S: Final = 0.5
+"""How soon the command notices that the program behind its pipe has ended."""
 
 
 @click.command("tail")

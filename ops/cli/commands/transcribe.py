@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -21,7 +21,7 @@ from ops.local.signals import run_role
 if TYPE_CHECKING:
     from ops.jobs.transcribe.request import FormatName, Request
 
-KIND = "transcribe"
+KIND: Final = "transcribe"
 
 
 @click.command("transcribe")

@@ -27,7 +27,7 @@ from ops.jobs.queues import ENDED, RECORDINGS, UPKEEP, find_job, open_queue
 from ops.jobs.registry import EarshotJob
 
 STOPPED: Final = frozenset({JobStatus.STOPPED, JobStatus.CANCELED})
-REGISTRIES = (
+REGISTRIES: Final = (
     ScheduledJobRegistry,
     StartedJobRegistry,
     FinishedJobRegistry,

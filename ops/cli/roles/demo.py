@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Awaitable
 from contextlib import suppress
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -25,13 +25,13 @@ from ops.local.signals import run_role
 from ops.local.supervisor import NotReady, RoleEnded, StopRequested
 from ops.queries.tally import Tally
 
-SESSION = "demo"
-START_S = 120.0
-REST_S = 60.0
+SESSION: Final = "demo"
+START_S: Final = 120.0
+REST_S: Final = 60.0
 """How long to wait for the last replies; they take a second or two."""
-LOOK_EVERY_S = 0.1
-QUIET_LOOKS = 10
-LINES_KEPT = 30
+LOOK_EVERY_S: Final = 0.1
+QUIET_LOOKS: Final = 10
+LINES_KEPT: Final = 30
 
 
 @click.command("demo")

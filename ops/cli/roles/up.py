@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import click
 from platformdirs import user_data_path
@@ -18,13 +18,13 @@ from ops.local.machine import Machine, chosen_settings, run_machine
 from ops.local.signals import run_role
 from ops.local.supervisor import StopRequested, print_to_stderr
 
-ANNOUNCED = "Dashboard: "
+ANNOUNCED: Final = "Dashboard: "
 """The dashboard prints its address after this."""
 
-SERVER_HELP = "Your LLM server.  [default: a stand-in without a model]"
-REDIS_HELP = "Your Redis.  [default: an embedded one]"
-COUNT = click.IntRange(min=0)
-LOUD = re.compile(r'"level": "(warning|error|critical)"|\[(warning|error|critical)')
+SERVER_HELP: Final = "Your LLM server.  [default: a stand-in without a model]"
+REDIS_HELP: Final = "Your Redis.  [default: an embedded one]"
+COUNT: Final = click.IntRange(min=0)
+LOUD: Final = re.compile(r'"level": "(warning|error|critical)"|\[(warning|error|critical)')
 """Matches log lines that a person should see, in JSON and in console format."""
 
 

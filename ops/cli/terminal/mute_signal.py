@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-_NUMBER: Final = getattr(signal, "SIGUSR1", None)  # None on Windows
+_NUMBER: Final = getattr(signal, "SIGUSR1", None)
+"""None on Windows, which lacks the signal."""
 
 
 class MuteSignal:

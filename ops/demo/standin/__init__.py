@@ -8,8 +8,10 @@ Start it with ``python -m ops.demo.standin``. When it takes requests it prints o
 line to stdout: `READY` and then the base URL.
 """
 
-READY = "stand-in LLM listening on "
+from typing import Final
+
+READY: Final = "stand-in LLM listening on "
 """What the line begins with that says that the server is ready."""
 
-MODEL = "stand-in"
+MODEL: Final = "stand-in"
 """The model name that it serves unless told otherwise."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import click
 from pydantic import SecretStr
 
@@ -10,7 +12,7 @@ from ops.demo.standin.faults import MIN_WINDOW, Control
 from ops.demo.standin.parent import Parent
 from ops.demo.standin.server import open_listener, serve
 
-_DEFAULTS = Control()
+_DEFAULTS: Final = Control()
 
 
 @click.command()

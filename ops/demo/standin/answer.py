@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -18,7 +18,7 @@ from ops.demo.standin.completion import Completion, Ending
 from ops.demo.standin.ledger import Entry, Ledger
 from ops.demo.standin.pacing import Pace, release_on_time
 
-_SHORT_S = 0.1
+_SHORT_S: Final = 0.1
 """Pauses below this are slept through; longer ones end early when the server stops."""
 
 

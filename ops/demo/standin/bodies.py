@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from typing import Final
 
 from ops.demo.standin.api import tokens
 from ops.demo.standin.completion import Completion
 
-DONE = b"data: [DONE]\n\n"
+DONE: Final = b"data: [DONE]\n\n"
 """The last event of a stream."""
 
 

@@ -7,16 +7,16 @@ keeps the record that was in force when it arrived.
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from ops.demo.standin import MODEL
 
-MIN_WINDOW = 16
+MIN_WINDOW: Final = 16
 """Smallest window, tokens; a greeting and a word of reply fit."""
 
-REPLY_FAULTS = (
+REPLY_FAULTS: Final = (
     "hang",
     "hang_after_tokens",
     "drop_after_tokens",

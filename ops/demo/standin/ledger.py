@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, Field
 
-KEPT = 1000
+KEPT: Final = 1000
 """Requests remembered; older ones are forgotten, though still counted."""
 
-KEPT_HEADERS = (
+KEPT_HEADERS: Final = (
     "content-type",
     "traceparent",
     "tracestate",

@@ -12,8 +12,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import Final
 
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG: Final = 1
 """From <linux/prctl.h>: the signal that the kernel sends when the parent dies."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from types import FrameType
+from typing import Final
 
 import click
 import uvicorn
@@ -15,14 +16,14 @@ from ops.demo.standin.app import StandIn
 from ops.demo.standin.faults import Control
 from ops.demo.standin.parent import Parent
 
-DRAIN_S = 1
+DRAIN_S: Final = 1
 """How long replies under way may take to end when the server stops, s."""
 
-KEEP_ALIVE_S = 75
+KEEP_ALIVE_S: Final = 75
 """How long an idle connection stays open, s: longer than HTTP clients keep theirs, so that
 none is closed just as the next request goes out on it."""
 
-PARENT_CHECK_S = 1
+PARENT_CHECK_S: Final = 1
 """How often to look for the parent where the kernel does not tell, s."""
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import aclosing
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,7 +17,7 @@ from ops.jobs.execution import JobContext
 from ops.jobs.shared_folder import local_path
 from ops.queries.event_formats import FORMATS
 
-TELL_EVERY = 1_000
+TELL_EVERY: Final = 1_000
 
 
 class Request(BaseModel):

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -13,7 +13,7 @@ from common.transitions.publishing import Verdict
 from ops.jobs.execution import JobContext
 from ops.queries.dead_letters import send_again
 
-FULL_PAUSE_S = 1.0
+FULL_PAUSE_S: Final = 1.0
 
 log = structlog.get_logger(__name__)
 

@@ -17,7 +17,8 @@ from ops.jobs.transcribe.transcriber import Progress, Transcriber
 from producer.sources.audio_file import AudioFileSource
 
 POLL_S: Final = 0.5
-SNAPSHOT_EVERY: Final = 10  # polls
+SNAPSHOT_EVERY: Final = 10
+"""Every tenth poll looks for workers too."""
 
 NO_WORKER: Final = (
     "no STT worker takes recordings: start `earshot stt`, without EARSHOT_STT__RECORDINGS=false"

@@ -9,23 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Final
 
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-_TYPES = {
+_TYPES: Final = {
     400: "BadRequestError",
     401: "AuthenticationError",
     404: "NotFoundError",
     500: "InternalServerError",
 }
 
-ENGINE_DEAD = "EngineCore encountered an issue. See stack trace (above) for the root cause."
+ENGINE_DEAD: Final = "EngineCore encountered an issue. See stack trace (above) for the root cause."
 """What vLLM says in mid-stream when the process that computes has died."""
 
-ROLES_MUST_ALTERNATE = "Conversation roles must alternate user/assistant/user/assistant/..."
+ROLES_MUST_ALTERNATE: Final = "Conversation roles must alternate user/assistant/user/assistant/..."
 """What the chat template of Mistral 7B v0.1 raises, also for a system message."""
 
 

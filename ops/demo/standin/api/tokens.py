@@ -10,14 +10,15 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Iterable
+from typing import Final
 
-MAX_PIECE_CHARS = 10
+MAX_PIECE_CHARS: Final = 10
 """Longest word piece, characters; longer words take several, as with BPE."""
 
-VOCABULARY = 32_000
+VOCABULARY: Final = 32_000
 """Token ids lie below this: the size of Mistral 7B's vocabulary."""
 
-_PIECE = re.compile(rf"<\|\w+\|>| ?\w{{1,{MAX_PIECE_CHARS}}}| ?[^\w\s]|\s")
+_PIECE: Final = re.compile(rf"<\|\w+\|>| ?\w{{1,{MAX_PIECE_CHARS}}}| ?[^\w\s]|\s")
 
 
 def pieces(text: str) -> list[str]:

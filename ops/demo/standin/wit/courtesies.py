@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ops.demo.standin.wit.rules import Rule, rule
 
-COURTESIES: tuple[Rule, ...] = (
+COURTESIES: Final[tuple[Rule, ...]] = (
     rule(
         "what are you",
         r"\b(?:who|what) are you\b|\byour name\b|\bare you (?:a|an) (?:robot|model|human|ai)\b"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ops.demo.standin.wit.rules import Rule, rule
 
-ENTERTAINMENT: tuple[Rule, ...] = (
+ENTERTAINMENT: Final[tuple[Rule, ...]] = (
     rule(
         "joke about",
         r"\bjoke about (?P<topic>.+?)(?: please)?$",

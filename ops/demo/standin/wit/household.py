@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ops.demo.standin.wit.rules import Rule, rule
 
-HOUSEHOLD: tuple[Rule, ...] = (
+HOUSEHOLD: Final[tuple[Rule, ...]] = (
     rule(
         "reminder",
         r"\bremind me to (?P<task>.+?)(?: please)?$",

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
-_UNITS = (
+_UNITS: Final = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
     "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
     "nineteen",
 )  # fmt: skip
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_VALUES = {
+_TENS: Final = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_VALUES: Final = {
     **{word: value for value, word in enumerate(_UNITS)},
     **{word: 10 * ten for ten, word in enumerate(_TENS, start=2)},
 }
 
-_SUM = re.compile(r"what(?: is|'s) (?P<left>[\w ]+?) (?P<sign>plus|minus|times) (?P<right>[\w ]+)$")
+_SUM: Final = re.compile(
+    r"what(?: is|'s) (?P<left>[\w ]+?) (?P<sign>plus|minus|times) (?P<right>[\w ]+)$"
+)
 
-_CAPITALS = {
+_CAPITALS: Final = {
     "australia": "Canberra",
     "brazil": "Brasilia",
     "canada": "Ottawa",
@@ -28,7 +31,7 @@ _CAPITALS = {
     "spain": "Madrid",
 }
 
-_SOUNDS = {
+_SOUNDS: Final = {
     "cat": "meow",
     "dog": "woof",
     "elephant": "a sound like a trumpet lesson",

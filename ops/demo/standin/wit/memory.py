@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from ops.demo.standin.api.protocol import Message
 from ops.demo.standin.wit.wording import join_words, normalise, quote, sentences, swap_persons
 
-REMEMBERED = 3
+REMEMBERED: Final = 3
 """Most messages that a summary quotes."""
 
-_SAID_AGAIN = "I said: "
+_SAID_AGAIN: Final = "I said: "
 
-_ADD = re.compile(r"\b(?:add|put) (?P<things>.+?) (?:to|on|onto) (?:my|the|our) (?:shopping )?list")
-_REMOVE = re.compile(r"\b(?:remove|take|delete) (?P<things>.+?) (?:from|off) (?:my|the|our) ")
-_REMIND = re.compile(r"\bremind me to (?P<task>.+)$")
-_NAME = re.compile(r"\b(?:my name is|call me|my name's) (?P<name>[\w' ]+)$")
+_ADD: Final = re.compile(
+    r"\b(?:add|put) (?P<things>.+?) (?:to|on|onto) (?:my|the|our) (?:shopping )?list"
+)
+_REMOVE: Final = re.compile(
+    r"\b(?:remove|take|delete) (?P<things>.+?) (?:from|off) (?:my|the|our) "
+)
+_REMIND: Final = re.compile(r"\bremind me to (?P<task>.+)$")
+_NAME: Final = re.compile(r"\b(?:my name is|call me|my name's) (?P<name>[\w' ]+)$")
 
 
 class History:
@@ -104,7 +109,7 @@ def _things(text: str) -> list[str]:
     return [thing for thing in re.split(r" and | also ", text) if thing]
 
 
-_QUESTIONS: tuple[tuple[re.Pattern[str], Callable[[History], str]], ...] = (
+_QUESTIONS: Final[tuple[tuple[re.Pattern[str], Callable[[History], str]], ...]] = (
     (
         re.compile(
             r"^(?:please )?(?:repeat|say) (?:that|it|yourself)(?: again)?(?: please)?$"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from ops.demo.standin.api.protocol import Message
 from ops.demo.standin.wit.courtesies import COURTESIES
@@ -13,10 +14,10 @@ from ops.demo.standin.wit.memory import History, recall
 from ops.demo.standin.wit.rules import ANOTHER, Rule
 from ops.demo.standin.wit.wording import normalise, quote, sentences
 
-RULES = (*HOUSEHOLD, *ENTERTAINMENT, *COURTESIES)
+RULES: Final = (*HOUSEHOLD, *ENTERTAINMENT, *COURTESIES)
 """All rules in the order in which they are tried."""
 
-MAX_ANSWERED = 2
+MAX_ANSWERED: Final = 2
 """Sentences of one message that are answered, the last ones; keeps replies short."""
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 from ops.demo.standin.wit.wording import swap_persons
 
-ANOTHER = re.compile(
+ANOTHER: Final = re.compile(
     r"^(?:please )?(?:give me |tell me )?(?:another|one more)(?: one)?(?: please)?$"
 )
 """Asks for more of whatever the conversation was about last."""

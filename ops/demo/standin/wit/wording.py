@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
-QUOTED_WORDS = 24
+QUOTED_WORDS: Final = 24
 """Longest quotation, words; the rest of the text becomes an ellipsis."""
 
-_TURNED = {
+_TURNED: Final = {
     "i": "you",
     "me": "you",
     "my": "your",
@@ -19,7 +20,7 @@ _TURNED = {
     "yours": "mine",
     "you": "me",
 }
-_SENTENCE_END = re.compile(r"(?<=[.?!])\s+|\n+")
+_SENTENCE_END: Final = re.compile(r"(?<=[.?!])\s+|\n+")
 
 
 def normalise(text: str) -> str:
