@@ -1,6 +1,6 @@
-"""Who may see the dashboard: the token, the origin of a request, what a browser may load.
+"""Access to the dashboard: it checks the token and the origin of every request.
 
-Everything that is not allowed here is refused, so a new route opens no hole.
+It refuses everything that it does not allow, so a new route is protected as well.
 """
 
 import asyncio
@@ -20,12 +20,12 @@ from starlette.websockets import WebSocket
 
 COOKIE_AGE_S: Final = 30 * 86_400
 WRONG_TOKEN_PAUSE_S: Final = 1.0
-"""The pause after a wrong token, for one visitor at a time: guessing stays hopeless."""
+"""The pause after a wrong token. Visitors wait one after the other, so guessing takes too long."""
 
 LOGIN_MAX_BYTES: Final = 8_192
 
 OPEN_TO_ALL: Final = ("/static/", "/login")
-"""Needed to log in, and shows no conversation."""
+"""Paths that everybody may open: they are needed to log in, and show no conversation."""
 
 SAFE_METHODS: Final = ("GET", "HEAD")
 
@@ -198,7 +198,7 @@ def _is_this_machine(host: str) -> bool:
 def _add_headers(send: Send, guest: str) -> Send:
     """Add the headers of every answer, and those that let a page of `guest` read it."""
 
-    async def sending(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
@@ -211,4 +211,4 @@ def _add_headers(send: Send, guest: str) -> Send:
                 headers.add_vary_header("Origin")
         await send(message)
 
-    return sending
+    return send_with_headers
