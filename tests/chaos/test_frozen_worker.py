@@ -41,7 +41,7 @@ async def freeze_at_work(workers: WorkerProcesses, role: str) -> tuple[str, str,
         if await find_claim(workers, role, planned.session) == claim:
             return entry, worker, planned
         workers.stage.pool.thaw(worker)
-        await workers.stage.ended(planned.id)
+        await workers.stage.wait_for_endings(planned.id)
 
 
 @pytest.mark.parametrize("role", ["stt", "llm"])
@@ -50,7 +50,7 @@ async def test_what_a_frozen_worker_held_is_done_by_another_and_once(
 ) -> None:
     async with running_worker_processes(tmp_path, redis_server.url, **HOLDING[role]) as workers:  # type: ignore[arg-type]  # counts and seconds
         entry, frozen, planned = await freeze_at_work(workers, role)
-        await workers.stage.ended(planned.id)
+        await workers.stage.wait_for_endings(planned.id)
         workers.stage.pool.thaw(frozen)
 
         def losses() -> list[str]:
