@@ -1,6 +1,7 @@
 -- include: session
--- include: publishing
--- publish: takes in an utterance, once, however often it is sent.
+-- include: acceptance
+-- publish: accepts an utterance, once, however often it is sent. `accept` in acceptance.lua holds
+-- the rules: what is a duplicate, which revision counts, when the answer is full.
 --
 -- keys: stream seen_key
 -- args: utterance revision:number final:flag hold_ms:number seen_ttl_ms:number
@@ -12,7 +13,7 @@
 -- audio. `fields` are the fields and values of the stream entry.
 -- Answers {accepted | revised | duplicate, turn}, {closed}, {full, sentence},
 -- {refused, sentence}.
-return publish(stream, seen_key, {
+return accept(stream, seen_key, {
   id = utterance, revision = revision, final = final, hold = hold_ms, seen_ttl = seen_ttl_ms,
   max_backlog = max_backlog, max_unanswered = max_unanswered, meta = cjson.decode(meta),
   stream_name = stream_name,

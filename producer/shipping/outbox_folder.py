@@ -18,7 +18,8 @@ _SUFFIXES: Final = (".sqlite3", ".sqlite3-wal", ".sqlite3-shm", ".lock", ".draft
 def open_outbox(settings: ListenSettings, session: str, folder: Path | None = None) -> Outbox:
     """Open a session's outbox with the limits of the settings, in `folder` or in their folder.
 
-    Raises BadInput when the folder cannot be used, or another process uses this outbox.
+    Raises BadInput when the folder cannot be used, or another process uses this outbox (`Outbox`
+    holds its lock).
     """
     return Outbox(
         settings.outbox_folder() if folder is None else folder,

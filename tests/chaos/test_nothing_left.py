@@ -53,9 +53,9 @@ async def sweep(workers: WorkerProcesses) -> None:
     shard = store.all_shards()[0]
     await asyncio.sleep(0.1)
     caretaker = Caretaker(store, link, "test", claim_idle_s=0.001)
-    await caretaker.sweep(shard.turns, LLM_GROUP)
+    await caretaker.remove_dead_consumers(shard.turns, LLM_GROUP)
     for stream in (shard.utterances, shard.recordings):
-        await caretaker.sweep(stream, STT_GROUP)
+        await caretaker.remove_dead_consumers(stream, STT_GROUP)
 
 
 async def consumers(workers: WorkerProcesses) -> set[str]:

@@ -37,7 +37,7 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
     without("bury_turn advances", "bury_turn", "advance()\n"),
     without(
         "publish and commit advance",
-        "publishing",
+        "acceptance",
         "  put_record(turn, record)\n  advance()\nend",
         "  put_record(turn, record)\nend",
     ),

@@ -52,7 +52,7 @@ class ReplyPublisher:
         may_grow: bool,
     ) -> None:
         self._store = store
-        self._desk = context
+        self._context = context
         self._attempt = attempt
         self._interval_s = interval_s
         self._interruptible = attempt.turns[-1].interrupt
@@ -98,7 +98,7 @@ class ReplyPublisher:
         convenience, and the reply is settled when Redis is back.
         """
         try:
-            answer = await self._desk.try_once(transition)
+            answer = await self._context.try_once(transition)
         except Exception as error:
             if not is_unusable(error):
                 raise

@@ -1,4 +1,4 @@
-"""What every worker does from time to time for all sessions: tend, trim, sweep."""
+"""What every worker does from time to time for all sessions: tend, trim, remove dead consumers."""
 
 import asyncio
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ from common.transitions.tending import report_trimmed, tend, trim
 
 TEND_EVERY_S: Final = 2.0
 TRIM_EVERY: Final = 10
-"""In rounds of tending, like SWEEP_EVERY."""
+"""In rounds of tending, like REMOVE_EVERY."""
 
-SWEEP_EVERY: Final = 30
+REMOVE_EVERY: Final = 30
 SESSIONS_AT_ONCE: Final = 32
-SWEEP_AFTER_CLAIMS: Final = 30
+DEAD_AFTER_CLAIMS: Final = 30
 """A consumer that has read nothing for this many `claim_idle_s` and has no entries belongs to a
 process that is gone: a live one reads every few seconds."""
 
@@ -38,10 +38,10 @@ class Caretaker:
         self._link = link
         self._redis: Any = store.redis
         self._consumer = consumer
-        self._sweep_idle_ms = SWEEP_AFTER_CLAIMS * claim_idle_s * 1000
+        self._dead_after_ms = DEAD_AFTER_CLAIMS * claim_idle_s * 1000
 
     async def run(self) -> None:
-        """Tend, trim and sweep all shards, until cancelled."""
+        """Tend and trim all shards and remove dead consumers, until cancelled."""
         rounds = 0
         while True:
             await asyncio.sleep(jitter(TEND_EVERY_S))
@@ -51,10 +51,10 @@ class Caretaker:
                     await self.tend(shard)
                     if rounds % TRIM_EVERY == 0:
                         await self.trim(shard)
-                    if rounds % SWEEP_EVERY == 0:
-                        await self.sweep(shard.turns, LLM_GROUP)
+                    if rounds % REMOVE_EVERY == 0:
+                        await self.remove_dead_consumers(shard.turns, LLM_GROUP)
                         for stream in (shard.utterances, shard.recordings):
-                            await self.sweep(stream, STT_GROUP)
+                            await self.remove_dead_consumers(stream, STT_GROUP)
                 except Exception as error:
                     if not is_unusable(error):
                         log.exception("tending_failed", shard=shard.number)
@@ -77,7 +77,7 @@ class Caretaker:
         """Delete what is too old or too much, and log what a limit on the count has cost."""
         report_trimmed(await self._link.call(trim, self._store, shard))
 
-    async def sweep(self, stream: str, group: str) -> None:
+    async def remove_dead_consumers(self, stream: str, group: str) -> None:
         """Remove the consumers of processes that are gone, but none with pending entries."""
         try:
             consumers = await self._link.call(self._redis.xinfo_consumers, stream, group)
@@ -87,5 +87,5 @@ class Caretaker:
             name = consumer["name"].decode()
             if name in {self._consumer, HANDED_BACK} or consumer["pending"]:
                 continue
-            if consumer["idle"] > self._sweep_idle_ms:
+            if consumer["idle"] > self._dead_after_ms:
                 await self._link.call(leave, self._store, stream, group, name)

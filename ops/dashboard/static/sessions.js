@@ -102,5 +102,5 @@ function lastWords(turn) {
   if (!turn) return "";
   if (turn.ending?.type === "reply") return turn.ending.text;
   if (turn.ending) return noteOf(turn);
-  return turn.draft?.text ?? turn.transcript?.text ?? "";
+  return turn.replySoFar?.text ?? turn.transcript?.text ?? "";
 }

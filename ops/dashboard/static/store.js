@@ -52,7 +52,7 @@ export class Store {
       // a piece of a reply that has ended long ago, or whose turn is not shown
       if (event.type === "reply.delta") return;
       turn = { key, session: event.session, epoch: event.epoch, turn: event.turn, id: event.id,
-        at: event.at, heard: null, transcript: null, draft: null, ending: null };
+        at: event.at, heard: null, transcript: null, replySoFar: null, ending: null };
       session.turns.set(key, turn);
       if (live) this.#begin(session, turn);
       if (!session.last || inOrder(turn, session.last) > 0) session.last = turn;
@@ -80,7 +80,7 @@ export class Store {
     if (ENDINGS.has(type)) {
       if (type === "error" && !turn.ending) session.errors += 1;
       turn.ending = { type, at, ...data };
-      turn.draft = null;
+      turn.replySoFar = null;
     }
     if (turn.ending) session.open.delete(turn);
     else session.open.add(turn);
@@ -91,7 +91,7 @@ export class Store {
     for (const turn of session.open) {
       // a session that began anew never ends what it had left open
       if (turn.epoch < session.last.epoch) continue;
-      if (turn.transcript || turn.draft) return "answering";
+      if (turn.transcript || turn.replySoFar) return "answering";
       state = "transcribing";
     }
     return state ?? (this.now() - session.at < LISTENING_MS ? "listening" : "quiet");
@@ -104,9 +104,9 @@ export class Store {
 
 function grow(turn, { attempt, index, text }) {
   if (turn.ending) return;
-  const draft = turn.draft;
-  if (!draft || attempt > draft.attempt) turn.draft = { attempt, index, text };
-  else if (attempt === draft.attempt && index > draft.index) {
-    turn.draft = { attempt, index, text: draft.text + text };
+  const replySoFar = turn.replySoFar;
+  if (!replySoFar || attempt > replySoFar.attempt) turn.replySoFar = { attempt, index, text };
+  else if (attempt === replySoFar.attempt && index > replySoFar.index) {
+    turn.replySoFar = { attempt, index, text: replySoFar.text + text };
   }
 }

@@ -87,16 +87,16 @@ class TurnView {
   // Draws what has changed; whether anything had.
   update() {
     const { turn } = this;
-    const state = `${turn.transcript?.text}|${turn.draft?.attempt}.${turn.draft?.index}|${turn.ending?.type}`;
+    const state = `${turn.transcript?.text}|${turn.replySoFar?.attempt}.${turn.replySoFar?.index}|${turn.ending?.type}`;
     if (state === this.drawn) return false;
     this.drawn = state;
-    const { transcript, draft, ending } = turn;
+    const { transcript, replySoFar, ending } = turn;
     setText(this.when, `turn ${turn.turn}, ${clockOf(turn.at)}`);
     setText(this.said, transcript?.text ?? (ending ? "" : "…"));
     this.saidLine.hidden = !transcript && Boolean(ending);
     this.saidLine.classList.toggle("pending", !transcript);
     const isReply = ending?.type === "reply";
-    setText(this.replied, isReply ? ending.text.trim() || "(empty)" : draft?.text ?? "…");
+    setText(this.replied, isReply ? ending.text.trim() || "(empty)" : replySoFar?.text ?? "…");
     this.replyLine.hidden = ending ? !isReply : !transcript;
     this.replyLine.classList.toggle("pending", !isReply);
     const note = noteOf(turn);

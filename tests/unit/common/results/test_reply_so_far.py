@@ -3,7 +3,7 @@
 import pytest
 
 from common.events import DeltaData, ReplyDelta
-from common.results.reply_draft import extend_draft
+from common.results.reply_so_far import extend_reply
 
 
 def piece(attempt: int, index: int, text: str) -> ReplyDelta:
@@ -26,14 +26,14 @@ def piece(attempt: int, index: int, text: str) -> ReplyDelta:
 def test_pieces_make_the_text_of_the_latest_attempt(
     pieces: list[tuple[int, int, str]], text: str
 ) -> None:
-    draft = None
+    so_far = None
     for one in pieces:
-        draft = extend_draft(draft, piece(*one))
-    assert draft is not None
-    assert draft.data.text == text
+        so_far = extend_reply(so_far, piece(*one))
+    assert so_far is not None
+    assert so_far.data.text == text
 
 
-def test_a_draft_stands_where_its_latest_piece_stood() -> None:
-    draft = extend_draft(piece(1, 0, "a"), piece(1, 4, "b"))
-    assert (draft.data.attempt, draft.data.index, draft.at) == (1, 4, 4)
-    assert draft.key == ("s", 1, 2)
+def test_an_unfinished_reply_stands_where_its_latest_piece_stood() -> None:
+    so_far = extend_reply(piece(1, 0, "a"), piece(1, 4, "b"))
+    assert (so_far.data.attempt, so_far.data.index, so_far.at) == (1, 4, 4)
+    assert so_far.key == ("s", 1, 2)

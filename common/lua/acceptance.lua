@@ -1,5 +1,7 @@
--- Shared by `publish`, `commit`, `keep_open`, `abandon` and `replay`, which take an utterance into
--- its session and find it there again.
+-- The rules by which an utterance is accepted: once, however often it is sent (duplicate), in the
+-- order of its revisions (revised, closed), and within the limits (full). Shared by `publish` and
+-- `replay`, which accept utterances, and by `commit`, `keep_open` and `abandon`, which find the turn
+-- of an utterance again.
 
 local function read_seen(key)
   local raw = redis.call('GET', key)
@@ -71,7 +73,7 @@ local function fill(record, stream, turn, new)
   return record
 end
 
-local function publish(stream, seen_key, new)
+local function accept(stream, seen_key, new)
   local foreign = foreign_key(session_keys({ [stream] = 'stream', [seen_key] = 'string' }))
   if foreign then
     return { 'refused', foreign }

@@ -1,4 +1,4 @@
--- drop: deletes a dead letter for good.
+-- drop_letter: deletes a dead letter for good.
 --
 -- keys: dead
 -- args: letter_id
