@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from common.keys import LLM_GROUP, STT_GROUP
-from ops.bench.chaos.plan import Planned
+from ops.bench.chaos.plan import PlannedUtterance
 from tests.chaos.worker_processes import WorkerProcesses, log_lines, running_worker_processes
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
@@ -28,7 +28,7 @@ async def find_claim(workers: WorkerProcesses, role: str, session: str) -> tuple
     return rows[0]["message_id"].decode(), worker
 
 
-async def freeze_at_work(workers: WorkerProcesses, role: str) -> tuple[str, str, Planned]:
+async def freeze_at_work(workers: WorkerProcesses, role: str) -> tuple[str, str, PlannedUtterance]:
     """Freeze a worker in the middle of its work: the entry, the worker and the utterance.
 
     On a busy machine the work may be done before the worker is frozen. Then it gets more work.

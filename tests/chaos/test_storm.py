@@ -30,9 +30,9 @@ async def test_a_short_storm(tmp_path: Path) -> None:
     assert report.kept, report.as_dict()
     assert report.findings.accepted == 200
     assert report.findings.errors == report.planted == 4
-    assert report.dealt.kills >= 5
-    assert report.dealt.redis_restarts >= 2
-    assert report.dealt.producer_kills >= 2
+    assert report.faults.kills >= 5
+    assert report.faults.redis_restarts >= 2
+    assert report.faults.producer_kills >= 2
 
 
 @pytest.mark.full
@@ -52,8 +52,8 @@ async def test_a_long_storm(tmp_path: Path, seed: int) -> None:
     report = await run(Options(plan), folder=tmp_path, show=quiet)
     assert report.kept, report.as_dict()
     assert report.findings.errors == report.planted == 13
-    assert report.dealt.kills >= 60
-    assert report.dealt.redis_restarts >= 2
+    assert report.faults.kills >= 60
+    assert report.faults.redis_restarts >= 2
 
 
 @pytest.mark.full
