@@ -74,7 +74,7 @@ async def test_every_turn_ends_once_and_nothing_unconfirmed_is_shown(
         killing.cancel()
         with suppress(asyncio.CancelledError):
             await killing
-        assert await workers.stage.rest(0, 60)
+        assert await workers.stage.wait_for_rest(0, 60)
         events = await events_of(workers)
         deaths = workers.stage.pool.deaths
         assert deaths.crashed == 0

@@ -40,7 +40,7 @@ async def test_what_a_frozen_worker_held_is_done_by_another_and_once(
         planned = await workers.publish("s")
         frozen = await holder(workers, role, "s")
         assert workers.stage.pool.freeze(frozen)
-        await workers.stage.ended(planned.id)
+        await workers.stage.wait_for_endings(planned.id)
         workers.stage.pool.thaw(frozen)
 
         async def noticed() -> list[str]:

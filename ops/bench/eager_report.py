@@ -1,4 +1,4 @@
-"""What a run of `earshot bench eager` adds up to."""
+"""The figures of a run of `earshot bench eager`."""
 
 import statistics
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ MODES: Final[tuple[Mode, Mode]] = ("on", "off")
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What became of a clip; times in ms since the end of speech, by Redis's clock."""
+    """The turn of one clip. Times are in ms since the end of speech, by Redis's clock."""
 
     mode: Mode
     pauses: int
@@ -22,12 +22,12 @@ class Turn:
     runs: int
     """How often STT ran for it."""
     stt_s: float
-    """How long STT ran for it by the clock, drafts that were discarded included."""
+    """How long STT ran for it, discarded drafts included."""
 
 
 @dataclass(slots=True)
-class Measured:
-    """All turns of a run, and what they add up to."""
+class EagerReport:
+    """All turns of a run, and their figures."""
 
     model: str
     silence_ms: float
@@ -35,50 +35,50 @@ class Measured:
     turns: list[Turn] = field(default_factory=list)
 
     def beyond_ms(self, mode: Mode) -> float:
-        """Median time from the end of the silence to the transcript."""
+        """Return the median time from the end of the silence to the transcript."""
         return statistics.median(
             turn.shown_ms - self.silence_ms for turn in self.turns if turn.mode == mode
         )
 
     @property
     def ratio(self) -> float:
-        """What is left of the wait beyond the silence, with eager on, of what it is with it off."""
+        """The wait after the silence with eager transcription, as a part of the wait without it."""
         return self.beyond_ms("on") / self.beyond_ms("off")
 
     @property
-    def early(self) -> list[bool]:
-        """Of each turn with eager on: was STT done before the turn was over?"""
+    def stt_was_early(self) -> list[bool]:
+        """For each turn with eager transcription: whether STT was done before the turn ended."""
         return [turn.transcribed_ms < turn.shown_ms for turn in self.turns if turn.mode == "on"]
 
     @property
     def done_share(self) -> float:
-        """Median share of the silence in which STT was done already."""
+        """The median part of the silence in which STT was done already."""
         return statistics.median(
             max(0.0, turn.shown_ms - turn.transcribed_ms) / turn.shown_ms
             for turn in self.turns
             if turn.mode == "on"
         )
 
-    def stt(self, mode: Mode, *, pauses: bool) -> tuple[float, float]:
-        """Runs (mean) and seconds (median) of STT per turn."""
-        of = [t for t in self.turns if t.mode == mode and bool(t.pauses) == pauses]
+    def stt_per_turn(self, mode: Mode, *, pauses: bool) -> tuple[float, float]:
+        """Return how often STT ran per turn (mean), and for how many seconds (median)."""
+        turns = [t for t in self.turns if t.mode == mode and bool(t.pauses) == pauses]
         return (
-            statistics.fmean(turn.runs for turn in of),
-            statistics.median(turn.stt_s for turn in of),
+            statistics.fmean(turn.runs for turn in turns),
+            statistics.median(turn.stt_s for turn in turns),
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The figures as the command prints them."""
+        """Return the figures as the command prints them."""
         texts = {mode: [turn.text for turn in self.turns if turn.mode == mode] for mode in MODES}
         same = [on == off for on, off in zip(texts["on"], texts["off"], strict=True)]
         return {
             "model": self.model,
-            "turns": len(self.early),
+            "turns": len(self.stt_was_early),
             "silence_ms": self.silence_ms,
             "eager_pause_s": self.eager_pause_s,
             "beyond_silence_ms": {mode: round(self.beyond_ms(mode), 1) for mode in MODES},
             "ratio": round(self.ratio, 3),
-            "stt_done_before_the_end": round(statistics.fmean(self.early), 3),
+            "stt_done_before_the_end": round(statistics.fmean(self.stt_was_early), 3),
             "stt_done_share_of_silence": round(self.done_share, 3),
             "extra_stt_per_turn": {
                 "without_pauses": self._extra(pauses=False),
@@ -90,8 +90,8 @@ class Measured:
     def _extra(self, *, pauses: bool) -> dict[str, float] | None:
         if not any(bool(turn.pauses) == pauses for turn in self.turns):
             return None
-        runs_on, s_on = self.stt("on", pauses=pauses)
-        runs_off, s_off = self.stt("off", pauses=pauses)
+        runs_on, s_on = self.stt_per_turn("on", pauses=pauses)
+        runs_off, s_off = self.stt_per_turn("off", pauses=pauses)
         return {
             "runs": round(runs_on - runs_off, 2),
             "ms": round(1000 * (s_on - s_off), 1),

@@ -1,6 +1,7 @@
-"""What the ear makes of a scene, and how that compares to what was said in it."""
+"""What the detector and the segmenter make of a scene, compared with what was said in it."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -15,18 +16,18 @@ from producer.speech.segmenter import Segmenter, Skipped, SpeechSegment
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Judged:
-    """A scene as one detector heard it."""
+class Detection:
+    """What a detector decided about each frame of a scene."""
 
     frames: list[NDArray[np.int16]]
-    verdicts: list[tuple[bool, bool]]
+    decisions: list[tuple[bool, bool]]
     """Whether each frame is speech, and whether the detector was sure."""
     cpu_s: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shipped:
-    """An utterance, and how far the stream had come when it was handed out, in samples."""
+class CutSegment:
+    """A speech segment, and the position in the scene at which the segmenter returned it."""
 
     segment: SpeechSegment
     at: int
@@ -40,35 +41,35 @@ class Shipped:
         return self.segment.start + len(self.segment.samples)
 
     def overlaps(self, turn: Turn) -> bool:
-        """Whether it holds any of the turn, by where its speech is, not its pre-roll and tail."""
+        """Return whether its speech overlaps with the turn; pre-roll and tail do not count."""
         return self.start < turn.end and self.segment.end_of_speech > turn.start
 
 
 @dataclass(slots=True)
 class Score:
-    """Counts over one or more scenes. Durations in ms."""
+    """The counts of one scene. Durations are in ms."""
 
     turns: int = 0
     missed: int = 0
-    """Turns of which nothing was shipped; the next two count those that were heard and skipped."""
+    """Turns without a segment. The next two counts are those of them that were skipped, and why."""
     too_short: int = 0
     doubtful: int = 0
     false_utterances: int = 0
     skipped: int = 0
-    """Segments below the preset's least speech, parts of turns among them."""
+    """Pieces of speech that the segmenter skipped; a piece may be a part of a turn."""
     parts_too_short: int = 0
-    """Turns that lack a part before or after a pause because it was so short, by the preset: they
-    count as neither clipped nor cut off."""
+    """Turns whose part before or after a pause was skipped, because it is too short for the preset.
+    They count neither as clipped nor as cut off."""
     run_together: int = 0
     false_cut_offs: int = 0
     cut_at_pause: dict[float, int] = field(default_factory=dict)
-    """Turns cut by the length of the pause in them, where that is the preset's right too."""
+    """Turns that the preset rightly cuts in two at their pause, by the length of the pause."""
     onset_ms: list[float] = field(default_factory=list)
     tail_ms: list[float] = field(default_factory=list)
     delay_ms: list[float] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, object]:
-        """For JSON."""
+        """Return the counts for JSON."""
         return {
             "turns": self.turns,
             "missed": self.missed,
@@ -80,65 +81,66 @@ class Score:
             "run_together": self.run_together,
             "false_cut_offs": self.false_cut_offs,
             "cut_at_pause_s": {f"{pause:g}": n for pause, n in sorted(self.cut_at_pause.items())},
-            "clipped_onset_ms": _clipped(self.onset_ms),
-            "clipped_tail_ms": _clipped(self.tail_ms),
-            "delay_ms": _spread(self.delay_ms),
+            "clipped_onset_ms": _summarise_clipping(self.onset_ms),
+            "clipped_tail_ms": _summarise_clipping(self.tail_ms),
+            "delay_ms": _percentiles(self.delay_ms),
         }
 
 
-def judged(scene: Scene, detector: Detector, frame_samples: int) -> Judged:
-    """Every whole frame of the scene, judged in order; timed by this thread's CPU."""
+def detect(scene: Scene, detector: Detector, frame_samples: int) -> Detection:
+    """Run the detector over each whole frame of the scene, and measure this thread's CPU time."""
     samples = scene.samples
     frames = [
         samples[at : at + frame_samples]
         for at in range(0, len(samples) - frame_samples + 1, frame_samples)
     ]
     began = time.thread_time()
-    verdicts = [(detector.is_speech(frame), detector.is_sure) for frame in frames]
-    return Judged(frames, verdicts, time.thread_time() - began)
+    decisions = [(detector.is_speech(frame), detector.is_sure) for frame in frames]
+    return Detection(frames, decisions, time.thread_time() - began)
 
 
-def cut(heard: Judged, rules: Endpointing) -> tuple[list[Shipped], list[Skipped]]:
-    """The utterances that the segmenter makes of it, and what it skips."""
-    frame_samples = len(heard.frames[0])
+def cut(detection: Detection, rules: Endpointing) -> tuple[list[CutSegment], list[Skipped]]:
+    """Run the segmenter; return the segments that it cuts, and the pieces that it skips."""
+    frame_samples = len(detection.frames[0])
     segmenter = Segmenter(rules, frame_samples)
-    shipped: list[Shipped] = []
+    segments: list[CutSegment] = []
     skipped: list[Skipped] = []
-    for number, (frame, verdict) in enumerate(
-        zip(heard.frames, heard.verdicts, strict=True), start=1
+    for number, (frame, decision) in enumerate(
+        zip(detection.frames, detection.decisions, strict=True), start=1
     ):
-        events = segmenter.push(frame, *verdict)
-        shipped += [
-            Shipped(e, number * frame_samples) for e in events if isinstance(e, SpeechSegment)
+        events = segmenter.push(frame, *decision)
+        segments += [
+            CutSegment(event, number * frame_samples)
+            for event in events
+            if isinstance(event, SpeechSegment)
         ]
         skipped += [event for event in events if isinstance(event, Skipped)]
-    end = len(heard.frames) * frame_samples
+    end = len(detection.frames) * frame_samples
     last = segmenter.finish()
-    shipped += [Shipped(event, end) for event in last if isinstance(event, SpeechSegment)]
+    segments += [CutSegment(event, end) for event in last if isinstance(event, SpeechSegment)]
     skipped += [event for event in last if isinstance(event, Skipped)]
-    return shipped, skipped
+    return segments, skipped
 
 
 def score(
-    turns: Iterable[Turn], shipped: list[Shipped], skipped: list[Skipped], rules: Endpointing
+    turns: Iterable[Turn], segments: list[CutSegment], skipped: list[Skipped], rules: Endpointing
 ) -> Score:
-    """Compares what was shipped with what was said."""
+    """Compare the segments with the turns that were said."""
     result = Score(skipped=len(skipped))
-    of: dict[int, int] = {}
+    turns_in: Counter[int] = Counter()  # how many turns each segment holds, by its number
     for turn in turns:
         result.turns += 1
-        own = [(n, one) for n, one in enumerate(shipped) if one.overlaps(turn)]
-        for number, _ in own:
-            of[number] = of.get(number, 0) + 1
+        own = {n: segment for n, segment in enumerate(segments) if segment.overlaps(turn)}
+        turns_in.update(own.keys())
         parts = [one for one in skipped if one.start < turn.end and one.end_of_speech > turn.start]
-        _score_turn(result, turn, [one for _, one in own], parts, rules)
-    result.false_utterances = len(shipped) - len(of)
-    result.run_together = sum(count - 1 for count in of.values())
+        _score_turn(result, turn, list(own.values()), parts, rules)
+    result.false_utterances = len(segments) - len(turns_in)
+    result.run_together = sum(count - 1 for count in turns_in.values())
     return result
 
 
 def _score_turn(
-    result: Score, turn: Turn, own: list[Shipped], parts: list[Skipped], rules: Endpointing
+    result: Score, turn: Turn, own: list[CutSegment], parts: list[Skipped], rules: Endpointing
 ) -> None:
     if not own:
         result.missed += 1
@@ -153,21 +155,19 @@ def _score_turn(
     if not after:
         result.tail_ms.append(_ms(turn.end - own[-1].end))
         result.delay_ms.append(_ms(own[-1].at - turn.end))
-    ends = [one for one in own if not one.segment.continued]
+    was_cut = sum(not one.segment.continued for one in own) > 1
     if turn.pause_s >= rules.silence_s:
-        result.cut_at_pause[turn.pause_s] = result.cut_at_pause.get(turn.pause_s, 0) + (
-            len(ends) > 1
-        )
+        result.cut_at_pause[turn.pause_s] = result.cut_at_pause.get(turn.pause_s, 0) + was_cut
     else:
-        result.false_cut_offs += len(ends) > 1
+        result.false_cut_offs += was_cut
 
 
 def _ms(samples: int) -> float:
     return 1000 * samples / SAMPLE_RATE
 
 
-def _clipped(missing_ms: list[float]) -> dict[str, float]:
-    """How many turns lack how much; `least_margin_ms` is what the closest one had to spare."""
+def _summarise_clipping(missing_ms: list[float]) -> dict[str, float]:
+    """Return how many turns lack how much; `least_margin_ms` is the least room that was left."""
     clipped = [max(one, 0.0) for one in missing_ms]
     return {
         "clipped": sum(one > 0 for one in clipped),
@@ -177,7 +177,7 @@ def _clipped(missing_ms: list[float]) -> dict[str, float]:
     }
 
 
-def _spread(values: list[float]) -> dict[str, float | None]:
+def _percentiles(values: list[float]) -> dict[str, float | None]:
     if not values:
         return {"p50": None, "p90": None}
     return {
