@@ -46,7 +46,7 @@ class Pipeline:
         answer: dict[str, Any] = {
             "now": self._feed.now_ms,
             "redis": self._link.why,
-            "census": self._snapshot,
+            "snapshot": self._snapshot,
         }
         if request.query_params.get("rates") == "1":
             answer["rates"] = self._rates.as_dict(self._feed.now_ms)

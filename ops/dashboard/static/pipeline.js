@@ -86,14 +86,14 @@ export class PipelineView {
     this.next = setTimeout(() => this.#look(), this.shown ? EVERY_MS : SELDOM_MS);
   }
 
-  draw({ now, redis, census, rates }) {
+  draw({ now, redis, snapshot, rates }) {
     const badge = byId("dead-count");
-    badge.hidden = !census?.dead_letters;
-    setText(badge, census ? String(census.dead_letters) : "");
+    badge.hidden = !snapshot?.dead_letters;
+    setText(badge, snapshot ? String(snapshot.dead_letters) : "");
     if (!this.shown) return;
-    this.cards.replaceChildren(...(census ? cardsOf(census) : [awayCard(redis)]));
-    const workers = census?.workers ?? [];
-    this.nobody.hidden = !census || workers.length > 0;
+    this.cards.replaceChildren(...(snapshot ? cardsOf(snapshot) : [awayCard(redis)]));
+    const workers = snapshot?.workers ?? [];
+    this.nobody.hidden = !snapshot || workers.length > 0;
     this.scroll.hidden = workers.length === 0;
     this.workers.replaceChildren(...workers.map((worker) => workerRow(worker, now)));
     if (rates) for (const chart of this.charts) chart.draw(rates);
@@ -106,13 +106,13 @@ const card = (title, figure, ...small) => el("div", { class: "card" }, el("h3", 
 const awayCard = (why) => el("div", { class: "card", id: "redis-away" }, el("h3", {}, "Redis"),
   el("p", { class: "bad" }, why || "Redis is away."));
 
-function cardsOf(census) {
-  const stages = Object.entries(census.stages).map(([name, stage]) => card(
+function cardsOf(snapshot) {
+  const stages = Object.entries(snapshot.stages).map(([name, stage]) => card(
     STAGES[name] ?? name, String(stage.waiting + stage.in_hand),
     `${stage.waiting} waiting, ${stage.in_hand} in hand`,
     oldestOf(stage)));
-  return [...stages, serverCard(census.workers.filter(({ role }) => role === "llm")),
-    card("Conversations", String(census.open_sessions), "with unfinished turns")];
+  return [...stages, serverCard(snapshot.workers.filter(({ role }) => role === "llm")),
+    card("Conversations", String(snapshot.open_sessions), "with unfinished turns")];
 }
 
 function oldestOf({ waiting, in_hand: inHand, oldest_s: oldest }) {
