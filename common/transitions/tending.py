@@ -1,4 +1,4 @@
-"""Transitions on sessions that no worker holds: tend, trim and forget."""
+"""The transitions of upkeep, which need no claim: tend, trim and forget."""
 
 from dataclasses import asdict, dataclass
 from typing import Final

@@ -1,4 +1,7 @@
-"""The folder of outboxes on a host: opening one, sweeping all, deleting an empty one."""
+"""The folder of outboxes on a host: opening one, sweeping all, deleting an empty one.
+
+`outbox.py` keeps a second process out of an outbox.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path

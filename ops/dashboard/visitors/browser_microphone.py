@@ -1,4 +1,7 @@
-"""A visitor's microphone as a source of the blocks of samples that a page sends."""
+"""A visitor's microphone as a source of the blocks of samples that a page sends.
+
+`begin` in `visitor_producers.py` listens to it.
+"""
 
 import queue
 import threading

@@ -3,12 +3,10 @@
 It refuses everything that it does not allow, so a new route is protected as well.
 """
 
-import asyncio
 import hashlib
 import hmac
-import ipaddress
-import time
 from collections.abc import Callable, Collection
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -18,14 +16,14 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-COOKIE_AGE_S: Final = 30 * 86_400
-WRONG_TOKEN_PAUSE_S: Final = 1.0
-"""The pause after a wrong token. Visitors wait one after the other, so guessing takes too long."""
+from ops.dashboard.access.cookies import COOKIE_AGE_S, LoginCookies, load_key
+from ops.dashboard.access.guess_brake import GuessBrake, TooManyGuesses
+from ops.dashboard.access.request_form import explain_bad_form, host_of, is_this_machine
 
 LOGIN_MAX_BYTES: Final = 8_192
-
-OPEN_TO_ALL: Final = ("/static/", "/login")
-"""Paths that everybody may open: they are needed to log in, and show no conversation."""
+LOGIN: Final = "/login"
+OPEN_TO_ALL: Final = "/static/"
+"""The files below show no conversation, and the login page needs them."""
 
 SAFE_METHODS: Final = ("GET", "HEAD")
 
@@ -41,12 +39,16 @@ HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 
+WRONG_TOKEN: Final = "Wrong token. Try again."
+FOREIGN: Final = "a page of another origin sent this request"
+
 
 class Access:
-    """ASGI middleware around the whole dashboard; `login_page(was_wrong)` makes the login page.
+    """ASGI middleware around the whole dashboard; `login_page(why)` makes the login page.
 
     With an empty `token` visitors need none, and only requests to this machine's own names are
     answered. Otherwise a foreign page could let its own name point here (DNS rebinding).
+    `key_file` holds the key of the cookies, and is made if it is not there.
     """
 
     def __init__(
@@ -56,22 +58,28 @@ class Access:
         token: str,
         port: int,
         origins: Collection[str],
-        login_page: Callable[[bool], Response],
+        key_file: Path,
+        login_page: Callable[[str], Response],
     ) -> None:
         self._app = app
-        self._token = token.encode()
-        # cookies ignore ports: two dashboards on one host must not log each other out
-        self._cookie = f"earshot_{port}"
+        self._digest = hashlib.sha256(token.encode()).digest() if token else b""
+        self._cookies = LoginCookies(
+            token.encode(), load_key(key_file) if token else b"", port=port
+        )
         self._origins = frozenset(origins)
         self._login_page = login_page
-        self._guessing = asyncio.Lock()
+        self._brake = GuessBrake()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         guest = self._find_guest(HTTPConnection(scope))
-        if (refusal := await self._refusal(scope, receive, is_guest=bool(guest))) is None:
+        try:
+            refusal = await self._refusal(scope, receive, is_guest=bool(guest))
+        except TooManyGuesses as error:
+            refusal = _refuse_guess(error)
+        if refusal is None:
             await self._app(scope, receive, _add_headers(send, guest))
         elif scope["type"] == "websocket":
             await WebSocket(scope, receive, send).send_denial_response(refusal)
@@ -86,25 +94,26 @@ class Access:
 
     async def _refusal(self, scope: Scope, receive: Receive, *, is_guest: bool) -> Response | None:
         """Return the answer to a forbidden request or to the login; None to let it pass."""
+        if why := explain_bad_form(scope):
+            return JSONResponse({"error": why}, 400)
         visitor = HTTPConnection(scope)
-        if _is_unreadable(visitor):
-            return JSONResponse({"error": "the Host or Origin header cannot be read"}, 400)
         if why := self._explain_foreign(visitor, is_guest=is_guest):
             return JSONResponse({"error": why}, 403)
+        path: str = scope["path"]
         if is_guest and scope["method"] == "OPTIONS":
             return Response(status_code=204)  # the headers are the answer
-        if visitor.url.path == "/login" and scope["type"] == "http":
+        if path == LOGIN and scope["type"] == "http":
             return await self._login(Request(scope, receive))
-        if visitor.url.path.startswith(OPEN_TO_ALL) or self._is_authenticated(visitor):
+        if path.startswith(OPEN_TO_ALL) or await self._is_authenticated(visitor):
             return None
-        if scope["type"] == "http" and visitor.url.path == "/":
-            return self._login_page(False)
+        if scope["type"] == "http" and path == "/":
+            return self._login_page("")
         return JSONResponse({"error": "log in, or send the token as a bearer token"}, 401)
 
     def _explain_foreign(self, visitor: HTTPConnection, *, is_guest: bool) -> str:
         """Return why the origin of a request is refused; empty if it is not."""
-        host = visitor.headers.get("host", "")
-        if not self._token and not _is_this_machine(host):
+        host = host_of(visitor.scope)
+        if not self._digest and not is_this_machine(host):
             return "without a token, the dashboard answers only to names of this machine: localhost"
         if is_guest:
             return ""
@@ -113,56 +122,59 @@ class Access:
         )
         origin = visitor.headers.get("origin")
         # programs send none; browsers always do
-        if changes and origin is not None and urlsplit(origin).netloc != host:
-            return "a page of another origin sent this request"
+        if changes and origin is not None and not _is_own(origin, host):
+            return FOREIGN
         if visitor.headers.get("sec-fetch-site") in {"cross-site", "same-site"} and (
-            changes or visitor.url.path != "/"
+            changes or visitor.scope["path"] != "/"
         ):
-            return "a page of another origin sent this request"
+            return FOREIGN
         return ""
 
-    def _is_authenticated(self, visitor: HTTPConnection) -> bool:
-        if not self._token:
+    async def _is_authenticated(self, visitor: HTTPConnection) -> bool:
+        """Tell whether a request has the token or a cookie; raises TooManyGuesses."""
+        if not self._digest:
             return True
         scheme, _, given = visitor.headers.get("authorization", "").partition(" ")
-        if scheme.lower() == "bearer":
-            return self._matches(given.strip().encode())
-        return self._is_valid_cookie(visitor.cookies.get(self._cookie, ""))
+        if scheme.lower() == "bearer" and given.strip():
+            return await self._is_token(given.strip().encode(), visitor.scope)
+        return self._cookies.is_valid(visitor.cookies.get(self._cookies.name, ""))
 
-    def _matches(self, given: bytes) -> bool:
-        return hmac.compare_digest(given, self._token)
-
-    def _sign(self, expires: str) -> str:
-        digest = hmac.new(self._token, f"earshot {expires}".encode(), hashlib.sha256).hexdigest()
-        return f"{expires}.{digest}"
-
-    def _is_valid_cookie(self, cookie: str) -> bool:
-        expires, _, _ = cookie.partition(".")
-        if not (expires.isascii() and expires.isdigit() and len(expires) < 16):
-            return False
-        expected = self._sign(expires)
-        return hmac.compare_digest(cookie.encode(), expected.encode()) and (
-            int(expires) > time.time()
+    async def _is_token(self, given: bytes, scope: Scope) -> bool:
+        """Tell whether it is the token; wrong ones make their sender wait."""
+        client = scope.get("client")
+        return await self._brake.judge(
+            client[0] if client else "",
+            # of equal length, so that the time of the comparison tells nothing of the token
+            lambda: hmac.compare_digest(hashlib.sha256(given).digest(), self._digest),
         )
 
     async def _login(self, request: Request) -> Response:
-        if not self._token or request.method != "POST":
+        if not self._digest or request.method != "POST":
             return RedirectResponse("/", 303)
         given = parse_qs(await _read_form(request)).get(b"token", [b""])[0]
-        if not self._matches(given):
-            async with self._guessing:
-                await asyncio.sleep(WRONG_TOKEN_PAUSE_S)
-            return self._login_page(True)
+        try:
+            if not await self._is_token(given, request.scope):
+                return self._login_page(WRONG_TOKEN)
+        except TooManyGuesses as error:
+            return _refuse_guess(error, self._login_page(f"{str(error).capitalize()}."))
         answer = RedirectResponse("/", 303)
         answer.set_cookie(
-            self._cookie,
-            self._sign(str(round(time.time()) + COOKIE_AGE_S)),
+            self._cookies.name,
+            self._cookies.make(),
             max_age=COOKIE_AGE_S,
             httponly=True,
             samesite="strict",
-            secure=request.url.scheme == "https",
+            secure=request.scope["scheme"] == "https",
         )
         return answer
+
+
+def _refuse_guess(error: TooManyGuesses, answer: Response | None = None) -> Response:
+    """Make the answer to a token that was not looked at: `answer`, or the error as JSON."""
+    answer = answer or JSONResponse({"error": str(error)})
+    answer.status_code = 429
+    answer.headers["Retry-After"] = str(error.retry_after_s)
+    return answer
 
 
 async def _read_form(request: Request) -> bytes:
@@ -175,24 +187,10 @@ async def _read_form(request: Request) -> bytes:
     return body
 
 
-def _is_unreadable(visitor: HTTPConnection) -> bool:
-    """Tell whether its Host or Origin is no address; no browser sends that."""
-    try:
-        urlsplit(f"//{visitor.headers.get('host', '')}")
-        urlsplit(visitor.headers.get("origin", ""))
-    except ValueError:
-        return True
-    return False
-
-
-def _is_this_machine(host: str) -> bool:
-    name = urlsplit(f"//{host}").hostname or ""
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
+def _is_own(origin: str, host: str) -> bool:
+    """Tell whether an origin is the one of this host; `null` and the empty one never are."""
+    parts = urlsplit(origin)
+    return bool(host) and parts.scheme in {"http", "https"} and parts.netloc == host
 
 
 def _add_headers(send: Send, guest: str) -> Send:
