@@ -21,7 +21,7 @@ from producer.shipping.identity import clean_source_name
 from producer.sources.audio_file import AudioFileSource
 
 NAME_MAX: Final = 200
-"""Bytes of a file's name; file systems take 255."""
+"""Longest name of a file, in bytes. File systems allow 255."""
 
 
 class Sending:
