@@ -17,7 +17,7 @@ from common.closeable import Closeable
 from producer.sources.source import DEFAULT_FRAME_MS, Framer, frame_samples
 
 WAITING_S: Final = 60
-"""Audio that may wait to be heard: when so much waits, the machine is too slow."""
+"""How much audio may wait for the detector. If more waits, the machine is too slow."""
 
 POLL_S: Final = 0.5
 """How soon `close` is noticed while nothing comes."""
