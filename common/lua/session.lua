@@ -26,7 +26,8 @@
 -- (skip = reason, or error), spoken / published / touched / stt_started / transcribed / committed
 -- (ms of this server's clock; `committed` only if it was a draft), and what later stages need:
 -- speech_ms, length_ms, silence_ms, source, persona, language, answer, interrupt, replay_of,
--- traceparent. llm_started, first_token and last_token are there for turn changes only.
+-- traceparent. `failures` counts the failed tries of its present stage, and `failing_since` (ms) is
+-- the first of them. llm_started, first_token and last_token are there for turn changes only.
 -- It is *ready* when it is final and has a text or a tombstone.
 --
 -- Order inside a script: first read and check everything, since a foreign key of the wrong type

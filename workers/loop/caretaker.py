@@ -9,7 +9,7 @@ from redis.exceptions import ResponseError
 
 from common.backoff import jitter
 from common.errors import Refused
-from common.keys import HANDED_BACK, LLM_GROUP, STT_GROUP, Shard
+from common.keys import LLM_GROUP, NOBODY, STT_GROUP, Shard
 from common.redis.failures import is_unusable
 from common.redis.link import Link
 from common.redis.store import Store
@@ -85,7 +85,7 @@ class Caretaker:
             return  # no such stream or group yet
         for consumer in consumers:
             name = consumer["name"].decode()
-            if name in {self._consumer, HANDED_BACK} or consumer["pending"]:
+            if name in {self._consumer, *NOBODY} or consumer["pending"]:
                 continue
             if consumer["idle"] > self._dead_after_ms:
                 await self._link.call(leave, self._store, stream, group, name)
