@@ -26,7 +26,7 @@ SHARDS: Final = "earshot:shards"
 
 
 def worker_key(name: str) -> str:
-    """Return the key of a worker's report."""
+    """Return the key of a worker's record."""
     return f"earshot:worker:{name}"
 
 

@@ -1,5 +1,5 @@
 -- include: session
--- include: publishing
+-- include: acceptance
 -- abandon: ends a turn that is not final because its producer died.
 --
 -- keys: seen_key utterances recordings

@@ -1,5 +1,5 @@
 -- include: session
--- include: publishing
+-- include: acceptance
 -- commit: makes the waiting revision of an utterance final, without sending its audio again.
 --
 -- keys: seen_key

@@ -1,5 +1,5 @@
 -- include: session
--- include: publishing
+-- include: acceptance
 -- keep_open: puts off the expiry of a turn whose speaker goes on speaking.
 --
 -- keys: seen_key

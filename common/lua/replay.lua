@@ -1,5 +1,5 @@
 -- include: session
--- include: publishing
+-- include: acceptance
 -- replay: makes a dead letter a new utterance at the end of its session, in one step.
 --
 -- keys: utterances seen_key dead
@@ -39,7 +39,7 @@ end
 local function known(value)
   return value ~= '' and value or nil
 end
-local answer = publish(utterances, seen_key, {
+local answer = accept(utterances, seen_key, {
   id = utterance, revision = 1, final = true, hold = 0, seen_ttl = seen_ttl_ms,
   max_backlog = max_backlog, max_unanswered = max_unanswered,
   meta = {

@@ -44,8 +44,8 @@ for offset, record in ipairs(records) do
   redis.call('HDEL', INBOX, turn)
 end
 redis.call('HSET', SESSION, 'done', taken)
-for place = messages_at, #ARGV do
-  redis.call('RPUSH', HISTORY, ARGV[place])
+for i = messages_at, #ARGV do
+  redis.call('RPUSH', HISTORY, ARGV[i])
 end
 if #ARGV >= messages_at then
   redis.call('LTRIM', HISTORY, -keep, -1)

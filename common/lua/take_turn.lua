@@ -1,10 +1,11 @@
 -- include: session
--- take_turn: begins an attempt at an answer. An earlier attempt can no longer settle.
+-- take_turn: begins an attempt: takes all turns that are ready, to be answered as one.
 --
 -- args: entry consumer token max_merge:number history_wanted:number max_age_ms:number
 --
--- `entry` is the wake-up, `token` a fresh one. At most `max_merge` turns are taken, and the newest
--- `history_wanted` messages returned. Turns older than `max_age_ms` are skipped (0: no limit).
+-- `entry` is the wake-up, `token` a fresh one: an earlier attempt can no longer settle. At most
+-- `max_merge` turns are taken, and the newest `history_wanted` messages returned. Turns older than
+-- `max_age_ms` are skipped (0: no limit).
 -- Answers {ok, epoch, attempt, {turn, record, ...}, {message, ...}, now, persona}; {nothing}: no
 -- turn is ready; {stale}: the session names another wake-up; {lost}: another worker has the claim.
 local foreign = foreign_key(session_keys())

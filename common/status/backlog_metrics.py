@@ -64,7 +64,7 @@ class BacklogCollector(Collector):
             return run_in_loop(self._loop, self._ask, SNAPSHOT_S)
         except Exception as error:  # no answer in time looks like a Redis that is away, too
             if not is_unusable(error):
-                log.exception("census_failed")
+                log.exception("snapshot_failed")
             return None
 
     async def _ask(self) -> Snapshot | None:

@@ -17,9 +17,11 @@ from common.transitions.answering import Message, parse_message
 Answer = TypeVar("Answer")
 
 PAGE: Final = 1_000
-FAR_OFF: Final = 4
-"""Sessions are due after `tend_after_s`; another host may have a larger setting, but not this many
-times as large."""
+FAR_OFF_S: Final = 120.0
+"""A session is due after `tend_after_s`. Another host may have a larger setting, but no script
+writes a time that is both this far off (s) and `FAR_OFF_TIMES` as far off."""
+
+FAR_OFF_TIMES: Final = 4
 SESSION_KEY: Final = re.compile(r"earshot:\{([0-9]+)\}:session:(.+)", re.DOTALL)
 EVERY_SESSION: Final = "earshot:{*}:session:*"
 
@@ -133,7 +135,7 @@ async def due_sessions(store: Store, shard: Shard, limit: int) -> list[str]:
     """
     redis: Any = store.redis
     now = await now_ms(store.redis)
-    too_late = now + FAR_OFF * ms(max(store.limits.tend_after_s, 1))
+    too_late = now + ms(max(FAR_OFF_S, FAR_OFF_TIMES * store.limits.tend_after_s))
     rows = await redis.zrangebyscore(shard.open, "-inf", now, start=0, num=limit)
     rows += await redis.zrangebyscore(shard.open, too_late, "+inf", start=0, num=limit - len(rows))
     return [row.decode("utf-8", "surrogateescape") for row in rows]

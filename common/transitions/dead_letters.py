@@ -1,4 +1,4 @@
-"""The dead-letter command's transitions: replay and drop."""
+"""The dead-letter command's transitions: replay and drop_letter."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ from common.redis.store import Store, ms
 from common.transitions.publishing import Published, parse_published
 
 REPLAY: Final = Script("replay")
-DROP: Final = Script("drop")
+DROP_LETTER: Final = Script("drop_letter")
 
 
 async def replay(
@@ -36,6 +36,6 @@ async def replay(
     return None if answer[0] == b"gone" else parse_published(answer)
 
 
-async def drop(store: Store, shard: Shard, letter: str) -> bool:
+async def drop_letter(store: Store, shard: Shard, letter: str) -> bool:
     """Delete a dead letter for good; return False if there is none."""
-    return bool(await DROP(store.redis, {"dead": shard.dead}, letter_id=letter))
+    return bool(await DROP_LETTER(store.redis, {"dead": shard.dead}, letter_id=letter))

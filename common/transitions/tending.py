@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """Transitions on sessions that no worker holds: tend, set_aside, trim and forget."""
+=======
+"""The transitions of upkeep, which need no claim: tend, trim and forget."""
+>>>>>>> main
 
 from dataclasses import dataclass
 from typing import Final

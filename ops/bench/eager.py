@@ -1,8 +1,8 @@
-"""`earshot bench eager`: how much of the wait for silence STT gets done, and what that costs.
+"""`earshot bench eager`: how much sooner transcripts come with eager transcription, and its cost.
 
-Sentences of the bundled recording are played at the speed of speech, each with eager transcription
-on and off, one after the other. Some come in pairs with a pause between them that is no end: there
-a draft is made for nothing.
+It plays sentences of the bundled recording at the speed of speech, each with eager transcription on
+and off. Some clips are two sentences with a pause between them that does not end the utterance. The
+draft at such a pause is made for nothing.
 """
 
 import asyncio
@@ -28,7 +28,8 @@ from common.redis.store import Store
 from common.settings import Settings, SttSettings
 from common.settings.loading import load_settings
 from common.status.streams import has_work
-from ops.bench.eager_figures import MODES, Measured, Mode, Turn
+from ops.bench.eager_report import MODES, EagerReport, Mode, Turn
+from ops.bench.progress import Show, show_nothing
 from ops.demo.recording_file import ROOM_S, read_samples, read_sentences
 from ops.local.embedded_redis import EmbeddedRedis
 from ops.local.machine import wait_for_workers
@@ -60,14 +61,14 @@ LOOK_S: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """What is said in one turn. `pauses`: how often the speaker pauses and goes on."""
+    """The audio of one turn, in which the speaker makes a number of `pauses` and goes on."""
 
     samples: NDArray[np.int16]
     pauses: int
 
 
-def clips(*, pairs: bool = True) -> list[Clip]:
-    """The recording's sentences, each alone and (`pairs`) every second one with the next."""
+def make_clips(*, pairs: bool = True) -> list[Clip]:
+    """Return the sentences of the recording, each alone, and with `pairs` also two by two."""
     alone = [read_samples(sentence) for sentence in read_sentences()]
     turns = [Clip(samples, 0) for samples in alone]
     if pairs:
@@ -77,12 +78,12 @@ def clips(*, pairs: bool = True) -> list[Clip]:
     return turns
 
 
-def _quiet(seconds: float) -> NDArray[np.int16]:
+def _silence(seconds: float) -> NDArray[np.int16]:
     return np.zeros(round(seconds * SAMPLE_RATE), np.int16)
 
 
-class _Counting:
-    """An engine that counts what it does."""
+class _CountingEngine:
+    """An engine that counts its runs and their time."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -104,23 +105,23 @@ class _Counting:
 
 
 @dataclass(slots=True)
-class _Setting:
-    """What a turn is played on."""
+class _Player:
+    """Plays clips to a producer, and waits for what STT makes of them."""
 
     settings: Settings
     store: Store
     link: Link
     folder: Path
-    engines: list[_Counting]
-    seen: str = "-"
+    engine: _CountingEngine
+    last_seen: str = "-"
 
     async def play(self, clip: Clip, mode: Mode) -> Turn:
-        """Play one clip at the speed of speech and wait for its transcript."""
-        engine = self.engines[0]
+        """Play one clip at the speed of speech, and wait for its transcript."""
+        engine = self.engine
         runs, stt_s = engine.runs, engine.stt_s
         path = self.folder / "clip.wav"
         silence_s = endpointing_rules(self.settings.listen).silence_s
-        soundfile.write(path, np.concatenate([clip.samples, _quiet(silence_s + REST_S)]), 16_000)
+        soundfile.write(path, np.concatenate([clip.samples, _silence(silence_s + REST_S)]), 16_000)
         options = self.settings.listen.model_copy(update={"eager": mode})
         source = AudioFileSource(path, options.frame_ms, realtime=True)
         session = f"eager-{mode}"
@@ -138,8 +139,8 @@ class _Setting:
                 realtime=True,
             )
         async with asyncio.timeout(TRANSCRIPT_S):
-            transcript: Transcript = await _until(self._transcript)
-            await _until(self._all_done)
+            transcript: Transcript = await _wait_for(self._read_transcript)
+            await _wait_for(self._has_no_work)
         timings = transcript.data.timings
         assert timings.stt_started is not None
         assert timings.transcribed is not None
@@ -154,32 +155,33 @@ class _Setting:
             stt_s=engine.stt_s - stt_s,
         )
 
-    async def _transcript(self) -> Transcript | None:
+    async def _read_transcript(self) -> Transcript | None:
         redis: Any = self.store.redis
-        rows = await redis.xrange(self.store.all_shards()[0].results, min=self.seen)
+        rows = await redis.xrange(self.store.all_shards()[0].results, min=self.last_seen)
         for entry, fields in rows:
-            self.seen = f"({entry.decode()}"
+            self.last_seen = f"({entry.decode()}"
             event = parse_event(fields)
             if isinstance(event, Transcript):
                 return event
         return None
 
-    async def _all_done(self) -> bool:
-        """Whether STT has finished what it had begun, discarded drafts included."""
+    async def _has_no_work(self) -> bool:
+        """Return whether STT has finished, discarded drafts included."""
         stream = self.store.all_shards()[0].utterances
         return not await has_work(self.store.redis, stream, STT_GROUP)
 
 
-async def _until(look: Callable[[], Awaitable[Any]]) -> Any:
-    while not (found := await look()):  # noqa: ASYNC110  # Redis tells nobody
+async def _wait_for(look: Callable[[], Awaitable[Any]]) -> Any:
+    while not (found := await look()):  # noqa: ASYNC110  # Redis has no event for it
         await asyncio.sleep(LOOK_S)
     return found
 
 
-async def measure(
-    said: list[Clip], *, model: str, say: Callable[[str], None] = lambda _: None
-) -> Measured:
-    """Play each clip with eager transcription on and off, in turn, to one STT worker."""
+async def measure(clips: list[Clip], *, model: str, show: Show = show_nothing) -> EagerReport:
+    """Play each clip to one STT worker, with eager transcription on and off.
+
+    Raises NoModel if the model cannot be loaded, and NotReady if the worker does not start.
+    """
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="earshot-eager-")))
         redis = stack.enter_context(EmbeddedRedis(folder / "redis"))
@@ -187,44 +189,47 @@ async def measure(
         store = await stack.enter_async_context(open_store(settings))
         link = make_link(store, settings)
         await wait_for_redis(link, store, settings)
-        engines = await _worker(stack, settings, wait_for_workers(link, store, 1))
-        setting = _Setting(settings, store, link, folder, engines)
+        engine = await _start_worker(stack, settings, wait_for_workers(link, store, 1))
+        player = _Player(settings, store, link, folder, engine)
         silence_s = endpointing_rules(settings.listen).silence_s
-        measured = Measured(model, 1000 * silence_s, settings.listen.eager_pause_s)
-        for number, clip in enumerate(said):
+        report = EagerReport(model, 1000 * silence_s, settings.listen.eager_pause_s)
+        for number, clip in enumerate(clips):
             for mode in MODES[:: 1 if number % 2 else -1]:
-                turn = await setting.play(clip, mode)
-                measured.turns.append(turn)
-                beyond = turn.shown_ms - measured.silence_ms
-                say(f"  eager {mode}: {beyond:.0f} ms after the silence, STT ran {turn.runs} times")
-        return measured
+                turn = await player.play(clip, mode)
+                report.turns.append(turn)
+                wait_ms = turn.shown_ms - report.silence_ms
+                show(
+                    f"  eager {mode}: transcript {wait_ms:.0f} ms after the silence,"
+                    f" {turn.runs} runs of STT"
+                )
+        return report
 
 
-async def _worker(
+async def _start_worker(
     stack: AsyncExitStack, settings: Settings, ready: Coroutine[Any, Any, None]
-) -> list[_Counting]:
-    """An STT worker in this process, until the stack is left; its engine.
+) -> _CountingEngine:
+    """Run an STT worker in this process until the stack is closed; return its engine.
 
-    Raises what ends the worker before it is `ready`, NoModel above all, and NotReady.
+    Raises NotReady, or the error that ends the worker before it is `ready`, such as NoModel.
     """
-    engines: list[_Counting] = []
+    engines: list[_CountingEngine] = []
 
-    def counting(stt: SttSettings) -> Engine:
-        engines.append(_Counting(load_engine(stt)))
+    def load(stt: SttSettings) -> Engine:
+        engines.append(_CountingEngine(load_engine(stt)))
         return engines[0]
 
     store = await stack.enter_async_context(open_store(settings))
-    handler = SttHandler(store, settings.stt, load=counting)
+    handler = SttHandler(store, settings.stt, load=load)
     stop = asyncio.Event()
     running = asyncio.create_task(
         ConsumerLoop(store, settings, handler, consumer_name("stt")).run(stop)
     )
 
-    async def leave() -> None:
+    async def end_worker() -> None:
         stop.set()
         await running
 
-    stack.push_async_callback(leave)
+    stack.push_async_callback(end_worker)
     waiting = asyncio.create_task(ready)
     done, _ = await asyncio.wait(
         {running, waiting}, timeout=READY_S, return_when=asyncio.FIRST_COMPLETED
@@ -234,4 +239,4 @@ async def _worker(
         task.result()
     if not done:
         raise NotReady(f"the STT worker is not ready after {READY_S:g} s")
-    return engines
+    return engines[0]

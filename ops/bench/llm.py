@@ -1,10 +1,9 @@
-"""`earshot bench llm`: what an LLM worker adds to the server's own time, alone and with 64
-conversations at once.
+"""`earshot bench llm`: how much time an LLM worker adds to the time of the LLM server.
 
-A real worker process answers turns through the stand-in LLM, which keeps a settable pace and notes
-when each request came and when its first token left. Every session has a turn in work all the time:
-its next one is said when the reply to the last is there. Runs with one session and with many take
-turns, so that a busy machine is busy for both.
+A real worker process asks the stand-in LLM. The stand-in has a fixed speed, and notes when each
+request came and when its first token left. Every session has a turn in work all the time: the next
+turn is published when the reply to the one before has come. Runs with one session and with many
+alternate, so that other work on the machine slows both.
 """
 
 import asyncio
@@ -12,17 +11,19 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import Request, urlopen
+
+import numpy as np
 
 from common.events import Event, Heard, Reply, ReplyDelta, parse_event
 from common.redis.store import Store
 from common.settings.loading import environment_without_settings
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
+from ops.bench.progress import Show, show_nothing
 from ops.demo.standin import MODEL
 from ops.local.machine import Machine, find_free_port, run_machine
 
@@ -34,7 +35,7 @@ WORKER: Final = "llm-1"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is measured. Times in s; the stand-in's replies are `tokens` long."""
+    """What is measured. The stand-in's replies have `tokens` tokens."""
 
     sessions: int = 64
     repeats: int = 3
@@ -50,18 +51,19 @@ class Load:
 
 @dataclass(slots=True)
 class Run:
-    """One run: per turn, ms from publish to the first delta without the server's own time."""
+    """One run. `added_ms`: for each turn the time from `heard` to the first delta, minus the time
+    of the server."""
 
     sessions: int
     added_ms: list[float]
     in_flight: int
-    """Most requests that the server had at once."""
+    """The largest number of requests that the server had at once."""
     in_order: bool
 
 
 @dataclass(slots=True)
 class LlmReport:
-    """All runs, and what they add up to."""
+    """All runs, and their figures."""
 
     load: Load
     runs: list[Run] = field(default_factory=list)
@@ -72,12 +74,12 @@ class LlmReport:
 
     @property
     def ratio(self) -> float:
-        """Median added time with many sessions, in that of one."""
+        """The median added time with many sessions, divided by the one with a single session."""
         many, one = self.added_ms(self.load.sessions), self.added_ms(1)
         return statistics.median(many) / statistics.median(one)
 
     def as_dict(self) -> dict[str, Any]:
-        """The figures as the command prints them."""
+        """Return the figures as the command prints them."""
         pairs = zip(self.runs[::2], self.runs[1::2], strict=True)
         return {
             "sessions": self.load.sessions,
@@ -100,19 +102,13 @@ def _spread(times: list[float]) -> dict[str, float]:
     return {
         "turns": len(times),
         "median": round(statistics.median(times), 1),
-        "p95": round(_p95(times), 1),
+        "p95": round(float(np.percentile(times, 95)), 1),
     }
 
 
-def _p95(times: list[float]) -> float:
-    if len(times) == 1:
-        return times[0]
-    return statistics.quantiles(times, n=20, method="inclusive")[-1]
-
-
-async def measure(load: Load, *, say: Callable[[str], None] = lambda _: None) -> LlmReport:
-    """Runs with one session and with many, in turn."""
-    measured = LlmReport(load)
+async def measure(load: Load, *, show: Show = show_nothing) -> LlmReport:
+    """Measure with one session and with many, alternately."""
+    report = LlmReport(load)
     port = find_free_port()
     values = {"llm": {"base_url": f"http://127.0.0.1:{port}/v1", "model": MODEL}, "shards": 1}
     stop = asyncio.Event()
@@ -128,22 +124,23 @@ async def measure(load: Load, *, say: Callable[[str], None] = lambda _: None) ->
         await parts.wait_until_ready(READY_S)
         standin = StandInClient(port)
         await standin.control(reply="word " * load.tokens)
-        await _Run(parts, standin, load, 1, "warm-up").take(2 * load.reply_s)
+        await _Conversations(parts, standin, load, 1, "warm-up").run(2 * load.reply_s)
         for number in range(load.repeats):
             for sessions in (1, load.sessions):
-                run = _Run(parts, standin, load, sessions, f"{number}-{sessions}")
-                found = await run.take(load.seconds)
-                measured.runs.append(found)
-                measured.rss_mb = max(measured.rss_mb, run.rss_mb)
-                say(
-                    f"  {sessions} sessions, {len(found.added_ms)} turns:"
-                    f" {statistics.median(found.added_ms):.1f} ms added (median)"
+                name = f"{number}-{sessions}"
+                conversations = _Conversations(parts, standin, load, sessions, name)
+                run = await conversations.run(load.seconds)
+                report.runs.append(run)
+                report.rss_mb = max(report.rss_mb, conversations.rss_mb)
+                show(
+                    f"  {sessions} sessions, {len(run.added_ms)} turns:"
+                    f" {statistics.median(run.added_ms):.1f} ms added (median)"
                 )
-    return measured
+    return report
 
 
 class StandInClient:
-    """The stand-in's own account of its requests. Its calls block, so they run in a thread."""
+    """Changes what the stand-in does, and reads its notes on requests. It blocks in a thread."""
 
     def __init__(self, port: int) -> None:
         self._origin = f"http://127.0.0.1:{port}"
@@ -155,7 +152,7 @@ class StandInClient:
         await self._ask("DELETE", "/requests")
 
     async def times_ms(self) -> tuple[dict[str, float], int]:
-        """For each question the server's own time to the first token; most requests at once."""
+        """Return the server's times to the first token, by question, and its peak of requests."""
         listing = await self._ask("GET", "/requests")
         times = {
             request["messages"][-1]["content"]: request["first_token_ms"] - request["started_ms"]
@@ -178,8 +175,8 @@ class StandInClient:
         return await asyncio.to_thread(ask)
 
 
-class _Run:
-    """Sessions that talk for a while."""
+class _Conversations:
+    """Some sessions that all talk at the same time, for a while."""
 
     def __init__(
         self, parts: Machine, standin: StandInClient, load: Load, sessions: int, name: str
@@ -189,56 +186,57 @@ class _Run:
         self._load = load
         self._names = [f"bench-{name}-{number}" for number in range(sessions)]
         self._heard: dict[tuple[str, int], int] = {}
-        self._first: dict[tuple[str, int], int] = {}
+        self._first_delta: dict[tuple[str, int], int] = {}
         self._replied: dict[str, list[int]] = {name: [] for name in self._names}
-        self._news = asyncio.Condition()
-        self._over = False
+        self._changed = asyncio.Condition()
+        self._ended = False
         self.rss_mb = 0.0
 
-    async def take(self, seconds: float) -> Run:
-        """Talk for so long; what it took."""
+    async def run(self, seconds: float) -> Run:
+        """Talk for this long, and measure."""
         await self._standin.clear()
-        reading = asyncio.create_task(self._read(await _newest(self._parts.store)))
+        reading = asyncio.create_task(self._read(await _last_entries(self._parts.store)))
         try:
-            over = asyncio.get_running_loop().time() + seconds
+            end = asyncio.get_running_loop().time() + seconds
             gap_s = self._load.reply_s / len(self._names)
-            async with asyncio.TaskGroup() as talks:
+            async with asyncio.TaskGroup() as tasks:
                 for number, name in enumerate(self._names):
-                    talks.create_task(self._talk(name, number * gap_s, over))
+                    tasks.create_task(self._talk(name, number * gap_s, end))
         finally:
-            self._over = True  # a blocking read ends by itself; cancelled, it may not
+            self._ended = True  # the read that blocks ends by itself; a cancelled read may not
             await reading
         server_ms, in_flight = await self._standin.times_ms()
         added = [
             at - self._heard[turn] - server_ms[_question(*turn)]
-            for turn, at in self._first.items()
+            for turn, at in self._first_delta.items()
             if _question(*turn) in server_ms
         ]
         in_order = all(turns == sorted(turns) for turns in self._replied.values())
         return Run(len(self._names), added, in_flight, in_order)
 
-    async def _talk(self, session: str, delay_s: float, over: float) -> None:
+    async def _talk(self, session: str, delay_s: float, end: float) -> None:
         await asyncio.sleep(delay_s)
         turn = 0
-        while asyncio.get_running_loop().time() < over:
+        while asyncio.get_running_loop().time() < end:
             turn += 1
-            said = Utterance(id=f"{session}-{turn}", session=session, text=_question(session, turn))
-            published = await publish(self._parts.store, said)
-            assert published.verdict is Verdict.ACCEPTED, published
-            async with asyncio.timeout(ASK_S), self._news:
+            text = _question(session, turn)
+            utterance = Utterance(id=f"{session}-{turn}", session=session, text=text)
+            answer = await publish(self._parts.store, utterance)
+            assert answer.verdict is Verdict.ACCEPTED, answer
+            async with asyncio.timeout(ASK_S), self._changed:
                 while turn not in self._replied[session]:
-                    await self._news.wait()
+                    await self._changed.wait()
         self.rss_mb = max(self.rss_mb, resident_mb(self._parts.supervisor.pid(WORKER)))
 
     async def _read(self, cursors: dict[str, str]) -> None:
         redis: Any = self._parts.store.redis
-        while not self._over:
+        while not self._ended:
             for stream, rows in await redis.xread(cursors, block=BLOCK_MS, count=1_000):
                 cursors[stream.decode()] = rows[-1][0].decode()
                 for _, fields in rows:
                     self._note(parse_event(fields))
-                async with self._news:
-                    self._news.notify_all()
+                async with self._changed:
+                    self._changed.notify_all()
 
     def _note(self, event: Event) -> None:
         turn = (event.session, event.turn)
@@ -246,7 +244,7 @@ class _Run:
             case Heard():
                 self._heard[turn] = event.at
             case ReplyDelta():
-                self._first.setdefault(turn, event.at)
+                self._first_delta.setdefault(turn, event.at)
             case Reply():
                 self._replied[event.session].append(event.turn)
 
@@ -255,8 +253,8 @@ def _question(session: str, turn: int) -> str:
     return f"{session} {turn}"
 
 
-async def _newest(store: Store) -> dict[str, str]:
-    """The last entry of the streams of a machine with one shard."""
+async def _last_entries(store: Store) -> dict[str, str]:
+    """Return the last entry of each stream of events, of the only shard."""
     redis: Any = store.redis
     (shard,) = store.all_shards()
     cursors = {}
@@ -267,7 +265,7 @@ async def _newest(store: Store) -> dict[str, str]:
 
 
 def resident_mb(pid: int) -> float:
-    """Resident memory of a process in MB (10^6 bytes), as Linux tells it; 0 elsewhere."""
+    """Return the resident memory of a process in MB (10^6 bytes) from Linux; 0 elsewhere."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:

@@ -24,7 +24,7 @@ from common.results.subscriber import Subscriber
 from common.settings.loading import load_settings
 from common.transitions.publishing import publish
 from common.utterance import Utterance
-from ops.bench.eager import clips
+from ops.bench.eager import make_clips
 from ops.demo.recording_file import read_samples, read_sentences
 from ops.local.embedded_redis import EmbeddedRedis
 from ops.local.machine import wait_for_workers
@@ -42,7 +42,7 @@ HISS: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is measured. `workers` counts those that are `kept_for_live`, too."""
+    """What is measured. `workers` includes those that are `kept_for_live` speech."""
 
     hours: float = 3.0
     sentence_every_s: float = 60.0
@@ -53,8 +53,8 @@ class Options:
 
 
 @dataclass(slots=True)
-class Measured:
-    """One run: waits and decodes of live utterances in ms, the rest of the recording's."""
+class RecordingReport:
+    """One run. `waits_ms` and `decodes_ms` belong to live utterances, all else to the recording."""
 
     options: Options
     sentences: int = 0
@@ -68,7 +68,7 @@ class Measured:
 
     @property
     def passed(self) -> bool:
-        """Whether all came through, and live speech did not wait for the recording."""
+        """Whether all sentences arrived, and live speech did not wait for the recording."""
         return (
             self.status == 0
             and self.lines == self.sentences
@@ -77,8 +77,8 @@ class Measured:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """The figures as the command prints them."""
-        waits = sorted(self.waits_ms) or [0.0]
+        """Return the figures as the command prints them."""
+        waits = self.waits_ms or [0.0]
         return {
             "hours": self.options.hours,
             "sentences": self.sentences,
@@ -91,36 +91,42 @@ class Measured:
             "model": self.options.model,
             "live": len(self.waits_ms),
             "wait_ms": round(statistics.median(waits), 1),
-            "wait_p95_ms": round(waits[int(0.95 * (len(waits) - 1))], 1),
-            "wait_max_ms": round(waits[-1], 1),
+            "wait_p95_ms": round(float(np.percentile(waits, 95)), 1),
+            "wait_max_ms": round(max(waits), 1),
             "decode_ms": round(statistics.median(self.decodes_ms or [0.0]), 1),
             "passed": self.passed,
         }
 
 
 def make_recording(path: Path, hours: float, every_s: float) -> int:
-    """Write sentences in a quiet room, one every `every_s` seconds; how many."""
-    spoken = [read_samples(one, 0) for one in read_sentences()]
+    """Write a recording of a quiet room with a sentence every `every_s` seconds; return how many.
+
+    It is 16 kHz mono, `hours` long.
+    """
+    spoken = [read_samples(sentence, 0) for sentence in read_sentences()]
     size = round(every_s * SAMPLE_RATE)
     room = np.random.default_rng(SEED).normal(0, HISS, size).astype(np.int16)
     count = max(1, round(hours * 3600 / every_s))
     with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1) as file:
         for number in range(count):
-            said = spoken[number % len(spoken)]
+            sentence = spoken[number % len(spoken)]
             block = room.copy()
-            begin = (size - len(said)) // 2
-            block[begin : begin + len(said)] += said
+            begin = (size - len(sentence)) // 2
+            block[begin : begin + len(sentence)] += sentence
             file.write(block)
     return count
 
 
-async def measure(options: Options) -> Measured:
-    """One run on a Redis and with workers of its own."""
-    measured = Measured(options)
+async def measure(options: Options) -> RecordingReport:
+    """Start a Redis and workers, transcribe a recording, and publish live utterances meanwhile.
+
+    Raises NotReady if the workers do not start.
+    """
+    report = RecordingReport(options)
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="earshot-recording-")))
         redis = stack.enter_context(EmbeddedRedis(folder / "redis"))
-        # a thread each: two workers that each use all cores slow each other down
+        # one thread for each worker: two that use all cores would slow each other down
         values = {
             "redis": redis.settings,
             "shards": 1,
@@ -134,48 +140,48 @@ async def measure(options: Options) -> Measured:
         variables = role_environment(settings)
         supervisor = await stack.enter_async_context(Supervisor())
         for number in range(options.workers):
-            takes = "false" if number < options.kept_for_live else "true"
-            of_its_own = variables | {"EARSHOT_STT__RECORDINGS": takes}
-            await supervisor.spawn(f"stt-{number}", role_command("stt"), of_its_own)
+            recordings = "false" if number < options.kept_for_live else "true"
+            environment = variables | {"EARSHOT_STT__RECORDINGS": recordings}
+            await supervisor.spawn(f"stt-{number}", role_command("stt"), environment)
         serving = wait_for_workers(link, store, options.workers)
         await supervisor.until(serving, stop=asyncio.Event(), timeout_s=READY_S)
         recording, target = folder / "recording.flac", folder / "recording.txt"
-        measured.sentences = await asyncio.to_thread(
+        report.sentences = await asyncio.to_thread(
             make_recording, recording, options.hours, options.sentence_every_s
         )
-        beside = [
-            asyncio.create_task(_listen(store, link, measured)),
+        background = [
+            asyncio.create_task(_read_transcripts(store, link, report)),
             asyncio.create_task(_speak(store, link, options.live_every_s)),
-            asyncio.create_task(_look(store, measured)),
+            asyncio.create_task(_measure_backlog(store, report)),
         ]
         argv = role_command("transcribe", str(recording), "--here", "-o", str(target))
         began = time.monotonic()
-        await asyncio.to_thread(_run, argv, variables, measured)
-        measured.took_s = time.monotonic() - began
-        for task in beside:
+        await asyncio.to_thread(_run, argv, variables, report)
+        report.took_s = time.monotonic() - began
+        for task in background:
             task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
+        await asyncio.gather(*background, return_exceptions=True)
         if target.exists():
-            measured.lines = len(target.read_text().splitlines())
-    return measured
+            report.lines = len(target.read_text().splitlines())
+    return report
 
 
-def _run(argv: list[str], variables: dict[str, str], measured: Measured) -> None:
-    """Run the transcription to its end, and see how much memory it took at most."""
+def _run(argv: list[str], variables: dict[str, str], report: RecordingReport) -> None:
+    """Run the transcription to its end, and measure its memory."""
     process = subprocess.Popen(argv, env=variables, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = measured.status = os.waitstatus_to_exitcode(status)
-    measured.rss_mb = usage.ru_maxrss / 1024
+    process.returncode = report.status = os.waitstatus_to_exitcode(status)
+    report.rss_mb = usage.ru_maxrss / 1024
 
 
 async def _speak(store: Store, link: Link, every_s: float) -> None:
-    """Live utterances at random, as many speakers would bring them."""
+    """Publish live utterances at random times, as many independent speakers would."""
     chance = random.Random(SEED)
-    said = clips(pairs=False)
+    clips = make_clips(pairs=False)
     number = 0
     while True:
         await asyncio.sleep(chance.expovariate(1 / every_s))
-        samples = said[number % len(said)].samples
+        samples = clips[number % len(clips)].samples
         number += 1
         utterance = Utterance(
             id=new_utterance_id(),
@@ -187,7 +193,7 @@ async def _speak(store: Store, link: Link, every_s: float) -> None:
         await link.retry_until_answered(publish, store, utterance)
 
 
-async def _listen(store: Store, link: Link, measured: Measured) -> None:
+async def _read_transcripts(store: Store, link: Link, report: RecordingReport) -> None:
     subscriber = Subscriber(store, link, deltas=False, since="0-0")
     async with aclosing(subscriber.events()) as events:
         async for received in events:
@@ -197,13 +203,13 @@ async def _listen(store: Store, link: Link, measured: Measured) -> None:
             timings, decode_ms = event.data.timings, event.data.decode_ms
             if timings.stt_started is None or timings.published is None or decode_ms is None:
                 continue
-            measured.waits_ms.append(timings.stt_started - timings.published)
-            measured.decodes_ms.append(decode_ms)
+            report.waits_ms.append(timings.stt_started - timings.published)
+            report.decodes_ms.append(decode_ms)
 
 
-async def _look(store: Store, measured: Measured) -> None:
+async def _measure_backlog(store: Store, report: RecordingReport) -> None:
     redis: Any = store.redis
     while True:
         waiting = await redis.xlen(store.all_shards()[0].recordings)
-        measured.backlog_max = max(measured.backlog_max, waiting)
+        report.backlog_max = max(report.backlog_max, waiting)
         await asyncio.sleep(LOOK_S)

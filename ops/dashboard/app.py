@@ -1,6 +1,7 @@
 """The dashboard's ASGI app: routes, pages and error answers."""
 
 from collections.abc import Collection, Iterable
+from html import escape
 from pathlib import Path
 from typing import Final
 
@@ -13,30 +14,47 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from common.errors import BadEntry, BadInput, EarshotError, Refused
-from ops.dashboard.access import Access
+from ops.dashboard.access.middleware import Access
 
 STATIC: Final = Path(__file__).parent / "static"
 
 FRESH: Final = {"Cache-Control": "no-cache"}
-"""The browser asks each time, and gets an answer without content if nothing has changed."""
+"""The browser must ask each time whether the file has changed."""
 
 
 def dashboard_app(
-    routes: Iterable[BaseRoute], *, token: str, port: int, origins: Collection[str] = ()
+    routes: Iterable[BaseRoute],
+    *,
+    token: str,
+    port: int,
+    key_file: Path,
+    origins: Collection[str] = (),
 ) -> Starlette:
-    """Make the app: `routes` behind the token, and the page itself."""
-    return Starlette(
+    """Make the app: `routes` behind the token, and the page itself.
+
+    `key_file` is where the key of the login cookies is kept.
+    """
+    app = Starlette(
         routes=[
             Route("/", _page),
             Mount("/static", _Static(directory=STATIC)),
             *routes,
         ],
         middleware=[
-            Middleware(Access, token=token, port=port, origins=origins, login_page=_login_page),
+            Middleware(
+                Access,
+                token=token,
+                port=port,
+                origins=origins,
+                key_file=key_file,
+                login_page=_login_page,
+            ),
             Middleware(GZipMiddleware, compresslevel=5),
         ],
         exception_handlers={EarshotError: _answer_error},
     )
+    app.router.redirect_slashes = False  # the address of a redirect would be made of the Host
+    return app
 
 
 class _Static(StaticFiles):
@@ -50,10 +68,11 @@ async def _page(_request: Request) -> Response:
     return FileResponse(STATIC / "index.html", headers=FRESH)
 
 
-def _login_page(was_wrong: bool) -> Response:
+def _login_page(why: str) -> Response:
     page = (STATIC / "login.html").read_text(encoding="utf-8")
-    if was_wrong:
-        page = page.replace(" hidden>", ">").replace('aria-invalid="false"', 'aria-invalid="true"')
+    if why:
+        page = page.replace(" hidden></p>", f">{escape(why)}</p>")
+        page = page.replace('aria-invalid="false"', 'aria-invalid="true"')
     return HTMLResponse(page, 401, headers={"Cache-Control": "no-store"})
 
 

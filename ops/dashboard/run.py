@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute
 from common.errors import RedisUnusable
 from common.redis.failures import explain_failure
 from common.redis.opening import make_link, open_store, wait_for_redis
-from common.settings import DashboardSettings, Settings
+from common.settings import Settings
 from common.telemetry.monitoring import serve_monitoring
 from ops.dashboard.app import dashboard_app
 from ops.dashboard.routes.conversations import Conversations
@@ -30,14 +30,19 @@ from ops.dashboard.visitors.visitor_producers import MAX_SOURCES, VisitorProduce
 
 SPARE_THREADS: Final = 8
 
+COOKIE_KEY: Final = "dashboard.key"
+"""The file with the key of the login cookies. It is beside the outboxes, to outlive a restart."""
+
 
 def _make_app(
-    routes: Sequence[BaseRoute], options: DashboardSettings, listener: socket.socket
+    routes: Sequence[BaseRoute], settings: Settings, listener: socket.socket
 ) -> Starlette:
+    options = settings.dashboard
     return dashboard_app(
         routes,
         token=options.token.get_secret_value(),
         port=listener.getsockname()[1],
+        key_file=settings.listen.outbox_folder() / COOKIE_KEY,
         origins=[origin for origin in options.origins.split(",") if origin],
     )
 
@@ -66,13 +71,13 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
                 *Letters(store, settings).routes(),
                 *Sending(producers, max_mb=options.upload_max_mb).routes(),
             ]
-            app = _make_app(routes, options, listener)
+            app = _make_app(routes, settings, listener)
 
             async def follow() -> None:
                 await wait_for_redis(link, store, settings)
                 await feed.run()
 
-            # each source keeps one thread busy while it lasts, and another one sends
+            # each source needs a thread to hear it, and another one to send its speech
             threads = ThreadPoolExecutor(
                 2 * MAX_SOURCES + SPARE_THREADS, thread_name_prefix="dashboard"
             )
@@ -82,11 +87,11 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
             serving = asyncio.create_task(serve(app, listener, stop, feed.close))
             announce(page_url(listener))
 
-            async def unready() -> str:
+            async def explain_not_ready() -> str:
                 return link.unreachable
 
             try:
-                async with serve_monitoring(settings.metrics, ready=unready):
+                async with serve_monitoring(settings.metrics, ready=explain_not_ready):
                     await asyncio.wait({following, serving}, return_when=asyncio.FIRST_COMPLETED)
                 if following.done():
                     following.result()

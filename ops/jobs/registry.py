@@ -25,7 +25,7 @@ MODULES: Final[Mapping[str, str]] = {
 
 
 class EarshotJob(Job):
-    """An RQ job that is one of KNOWN."""
+    """An RQ job whose name is in MODULES."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **(kwargs | {"serializer": JSONSerializer}))

@@ -44,7 +44,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             planned = Schedule(settings, store, link, connect(settings))
             asking = connect(settings)
 
-            async def unready() -> str:
+            async def explain_not_ready() -> str:
                 return (
                     link.unreachable
                     or planned.trouble
@@ -52,9 +52,11 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
                 )
 
             schedule = asyncio.create_task(planned.run(), name="schedule")
-            telling = asyncio.create_task(_log_when_ready(unready, settings), name="ready")
+            telling = asyncio.create_task(
+                _log_when_ready(explain_not_ready, settings), name="ready"
+            )
             try:
-                async with serve_monitoring(settings.metrics, ready=unready):
+                async with serve_monitoring(settings.metrics, ready=explain_not_ready):
                     await run_until_stopped(stop, schedule)
             finally:
                 schedule.cancel()
@@ -68,8 +70,10 @@ def _check_redis(settings: Settings) -> None:
         pass
 
 
-async def _log_when_ready(unready: Callable[[], Awaitable[str]], settings: Settings) -> None:
-    while await unready():  # noqa: ASYNC110  # the workers are other processes
+async def _log_when_ready(
+    explain_not_ready: Callable[[], Awaitable[str]], settings: Settings
+) -> None:
+    while await explain_not_ready():  # noqa: ASYNC110  # the workers are other processes
         await asyncio.sleep(CHECK_S)
     log.info("ready", role="jobs", recordings=settings.jobs.recordings)
 

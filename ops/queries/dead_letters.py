@@ -3,7 +3,7 @@
 from common.errors import BadInput, Refused
 from common.redis.store import Store
 from common.status.dead_letters import DeadLetter
-from common.transitions.dead_letters import drop, replay
+from common.transitions import dead_letters
 from common.transitions.publishing import Published, Verdict
 from producer.shipping.identity import new_utterance_id
 
@@ -15,7 +15,7 @@ async def send_again(store: Store, letter: DeadLetter) -> Published | None:
     """
     if not letter.session:
         raise Refused("it names no usable session; it can only be saved or dropped")
-    return await replay(
+    return await dead_letters.replay(
         store, letter.shard, letter.entry, session=letter.session, utterance=new_utterance_id()
     )
 
@@ -32,6 +32,6 @@ async def replay_letter(store: Store, letter: DeadLetter) -> str:
 
 async def drop_letter(store: Store, letter: DeadLetter) -> str:
     """Delete it for good; raises BadInput if it is gone."""
-    if not await drop(store, letter.shard, letter.entry):
+    if not await dead_letters.drop_letter(store, letter.shard, letter.entry):
         raise BadInput("it is gone: somebody else replayed or dropped it")
     return "dropped"

@@ -29,9 +29,9 @@ class Microphone:
     """An input device by its index or a part of its name; the default one for None or "".
 
     Entering opens it and raises `NoMicrophone` when there is no such device, or PyAudio is missing.
-    After that a device that fails is opened again with backoff. Meanwhile the source delivers
-    silence, so that an open utterance ends and sample time keeps up with the wall clock. Audio that
-    is recorded while `mute` is on becomes silence as well.
+    After that `capture.py` opens a device that fails again, with backoff. Meanwhile the source
+    delivers silence, so that an open utterance ends and sample time keeps up with the wall clock.
+    Audio that is recorded while `mute` is on becomes silence as well.
     """
 
     is_live = True

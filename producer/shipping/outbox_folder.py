@@ -1,4 +1,7 @@
-"""The folder of outboxes on a host: opening one, sweeping all, deleting an empty one."""
+"""The folder of outboxes on a host: opening one, sweeping all, deleting an empty one.
+
+`outbox.py` keeps a second process out of an outbox.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +21,8 @@ _SUFFIXES: Final = (".sqlite3", ".sqlite3-wal", ".sqlite3-shm", ".lock", ".draft
 def open_outbox(settings: ListenSettings, session: str, folder: Path | None = None) -> Outbox:
     """Open a session's outbox with the limits of the settings, in `folder` or in their folder.
 
-    Raises BadInput when the folder cannot be used, or another process uses this outbox.
+    Raises BadInput when the folder cannot be used, or another process uses this outbox (`Outbox`
+    holds its lock).
     """
     return Outbox(
         settings.outbox_folder() if folder is None else folder,

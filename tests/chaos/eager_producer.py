@@ -21,7 +21,7 @@ from common.redis.opening import make_link, open_store, wait_for_redis
 from common.settings import Settings
 from common.telemetry import logs
 from common.utterance import Utterance
-from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.plan import Kind, PlannedUtterance
 from ops.bench.chaos.speech import InstantEngine, make_utterance
 from ops.local.signals import run_role
 from producer.shipping.drafts import Draft, Drafts, Name
@@ -159,7 +159,7 @@ class EagerProducer:
         self._shipper.added()
 
     def _utterance(self, number: int, ends: int, name: Name) -> Utterance:
-        planned = Planned(BLOCK * number + ends, self._session, 0.0, Kind.SPEECH)
+        planned = PlannedUtterance(BLOCK * number + ends, self._session, 0.0, Kind.SPEECH)
         return make_utterance(planned, InstantEngine.name).model_copy(
             update={"id": name.id, "revision": name.revision, "final": name.final}
         )

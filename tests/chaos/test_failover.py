@@ -7,7 +7,7 @@ from ops.bench.chaos.failover import Failover, measure
 
 async def test_a_killed_worker_s_work_is_done_by_another() -> None:
     """No promise about time here, on a machine that is busy with tests."""
-    measured = await measure(2, 1.0, say=print)
+    measured = await measure(2, 1.0, show=print)
     assert [len(times) for times in measured.times_s.values()] == [1, 1]
     assert measured.as_dict()["kills"] == 2
 
@@ -15,7 +15,7 @@ async def test_a_killed_worker_s_work_is_done_by_another() -> None:
 @pytest.mark.full
 @pytest.mark.timeout(600)
 async def test_twenty_kills_outside_of_a_storm() -> None:
-    measured = await measure(20, 10.0, say=print)
+    measured = await measure(20, 10.0, show=print)
     assert measured.passed, measured.as_dict()
 
 

@@ -28,7 +28,7 @@ async def test_after_deaths_errors_and_goodbyes_the_server_is_clean(
         llm=2,
         limits=TTL,
         listen=OUTBOX,
-        worker={"max_deliveries": 4, "claim_idle_s": 0.4},
+        worker={"max_deliveries": 4},
     ) as workers:
         pool = workers.stage.pool
         for number in range(24):
@@ -53,9 +53,9 @@ async def sweep(workers: WorkerProcesses) -> None:
     shard = store.all_shards()[0]
     await asyncio.sleep(0.1)
     caretaker = Caretaker(store, link, "test", claim_idle_s=0.001)
-    await caretaker.sweep(shard.turns, LLM_GROUP)
+    await caretaker.remove_dead_consumers(shard.turns, LLM_GROUP)
     for stream in (shard.utterances, shard.recordings):
-        await caretaker.sweep(stream, STT_GROUP)
+        await caretaker.remove_dead_consumers(stream, STT_GROUP)
 
 
 async def consumers(workers: WorkerProcesses) -> set[str]:

@@ -25,16 +25,14 @@ async def test_a_short_storm(tmp_path: Path) -> None:
         broken=2,
         cut_short=2,
     )
-    report = await run(
-        Options(plan, claim_idle_s=1.0, max_deliveries=6), folder=tmp_path, say=quiet
-    )
+    report = await run(Options(plan, max_deliveries=6), folder=tmp_path, show=quiet)
     assert report.findings.broken == []
     assert report.kept, report.as_dict()
     assert report.findings.accepted == 200
     assert report.findings.errors == report.planted == 4
-    assert report.dealt.kills >= 5
-    assert report.dealt.redis_restarts >= 2
-    assert report.dealt.producer_kills >= 2
+    assert report.faults.kills >= 5
+    assert report.faults.redis_restarts >= 2
+    assert report.faults.producer_kills >= 2
 
 
 @pytest.mark.full
@@ -51,18 +49,18 @@ async def test_a_long_storm(tmp_path: Path, seed: int) -> None:
         broken=10,
         cut_short=5,
     )
-    report = await run(Options(plan), folder=tmp_path, say=quiet)
+    report = await run(Options(plan), folder=tmp_path, show=quiet)
     assert report.kept, report.as_dict()
     assert report.findings.errors == report.planted == 13
-    assert report.dealt.kills >= 60
-    assert report.dealt.redis_restarts >= 2
+    assert report.faults.kills >= 60
+    assert report.faults.redis_restarts >= 2
 
 
 @pytest.mark.full
 async def test_a_storm_over_several_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EARSHOT_SHARDS", "5")
     plan = Plan(utterances=600, sessions=40, seconds=30, seed=4, stt_poison=1, broken=2)
-    report = await run(Options(plan, claim_idle_s=1.0), folder=tmp_path, say=quiet)
+    report = await run(Options(plan), folder=tmp_path, show=quiet)
     assert report.kept, report.as_dict()
 
 
@@ -72,7 +70,7 @@ async def test_a_storm_with_a_real_speech_model(tmp_path: Path) -> None:
     report = await run(
         Options(plan, engine="demo", claim_idle_s=3.0, stt_workers=2, faults=0.5),
         folder=tmp_path,
-        say=quiet,
+        show=quiet,
     )
     assert report.findings.lost == report.findings.duplicated == report.findings.out_of_order == 0
     assert report.findings.errors == report.planted == 2

@@ -37,7 +37,7 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
     without("bury_turn advances", "bury_turn", "advance()\n"),
     without(
         "publish and commit advance",
-        "publishing",
+        "acceptance",
         "  put_record(turn, record)\n  advance()\nend",
         "  put_record(turn, record)\nend",
     ),
@@ -189,8 +189,8 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
             Edit("bury_utterance", "remove_entry(stream, 'stt', entry)\n", ""),
             Edit(
                 "bury_utterance",
-                "if ID == '' then\n",
-                "remove_entry(stream, 'stt', entry)\nif ID == '' then\n",
+                "if ID == '' or foreign_key",
+                "remove_entry(stream, 'stt', entry)\nif ID == '' or foreign_key",
             ),
         ),
     ),

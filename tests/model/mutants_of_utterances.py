@@ -7,27 +7,27 @@ from tests.model.mutants_of_turns import CONCLUDE
 
 RECORD_OF: Final = (
     Edit(
-        "publishing", "if seen.epoch ~= redis.call('HGET', SESSION, 'epoch') then", "if false then"
+        "acceptance", "if seen.epoch ~= redis.call('HGET', SESSION, 'epoch') then", "if false then"
     ),
     Edit(
-        "publishing",
+        "acceptance",
         "if record and record.id == utterance and not record.final then",
         "if record then",
     ),
 )
-SPARES_FINAL: Final = Edit("publishing", " and not record.final then", " then")
+SPARES_FINAL: Final = Edit("acceptance", " and not record.final then", " then")
 REVEALED_ANYWAY: Final = "reveal(turn, record)\nput_record(turn, record)\nadvance()\n"
 
 OF_UTTERANCES: Final[tuple[Mutant, ...]] = (
     # trap 5: an older revision
     without(
         "revising removes the waiting entry",
-        "publishing",
+        "acceptance",
         "      remove_entry(stream, 'stt', record.entry)\n",
     ),
     without(
         "revising forgets what was transcribed",
-        "publishing",
+        "acceptance",
         "record.text, record.skip, record.error, record.detail = nil, nil, nil, nil",
     ),
     without(
@@ -45,7 +45,7 @@ OF_UTTERANCES: Final[tuple[Mutant, ...]] = (
     Mutant(
         "a revision does not change what is final",
         (
-            Edit("publishing", "if seen.final or not record then", "if not record then"),
+            Edit("acceptance", "if seen.final or not record then", "if not record then"),
             SPARES_FINAL,
         ),
     ),
@@ -81,28 +81,28 @@ OF_UTTERANCES: Final[tuple[Mutant, ...]] = (
     # publishing once
     without(
         "an utterance is accepted once",
-        "publishing",
+        "acceptance",
         "  if not raw then\n    return nil\n  end\n",
         "  if true then\n    return nil\n  end\n",
     ),
     without(
         "what was accepted is remembered",
-        "publishing",
+        "acceptance",
         "  write_seen(seen_key, turn, new.revision, new.final, new.seen_ttl)\n",
     ),
     without(
         "a final copy of an eager revision commits it",
-        "publishing",
+        "acceptance",
         "if new.final and not seen.final then",
         "if false then",
     ),
-    without("what was seen expires", "publishing", ", 'PX', ttl)", ")"),
+    without("what was seen expires", "acceptance", ", 'PX', ttl)", ")"),
     without(
-        "max_unanswered", "publishing", "if last - done >= new.max_unanswered then", "if false then"
+        "max_unanswered", "acceptance", "if last - done >= new.max_unanswered then", "if false then"
     ),
     without(
         "max_backlog",
-        "publishing",
+        "acceptance",
         "if not new.text and redis.call('XLEN', stream) >= new.max_backlog then",
         "if false then",
     ),
@@ -125,14 +125,14 @@ OF_UTTERANCES: Final[tuple[Mutant, ...]] = (
     without(
         "a tombstone among the merged has its ending",
         "settle_turn",
-        "if record and turn < taken and not is_tombstone(record) then",
-        "if record and turn < taken then",
+        "if turn < taken and not is_tombstone(record) then",
+        "if turn < taken then",
     ),
     without(
         "a tombstone among the buried has its ending",
         "bury_turn",
-        "if record and not is_tombstone(record) then",
-        "if record then",
+        "elseif not is_tombstone(record) then",
+        "else",
     ),
     without(
         "a reply takes its turns out of the inbox",
@@ -196,7 +196,8 @@ OF_UTTERANCES: Final[tuple[Mutant, ...]] = (
     without(
         "tend reads the cursor again",
         "tend",
-        "while number('done') < number('last') do\n  local turn = number('done') + 1\n",
+        "while number('done') < number('last') and #mended < MOST_LOST do\n"
+        "  local turn = number('done') + 1\n",
         "for turn = number('done') + 1, number('last') do\n",
     ),
     # dead letters, and the right to be forgotten

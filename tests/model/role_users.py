@@ -26,7 +26,7 @@ OWNERS: Final = {
     ),
     **_owned([transcribing.SETTLE, transcribing.BURY], "stt"),
     **_owned([answering.TAKE, answering.DELTA, answering.SETTLE, answering.BURY], "llm"),
-    **_owned([dead_letters.REPLAY, dead_letters.DROP, tending.FORGET], "admin"),
+    **_owned([dead_letters.REPLAY, dead_letters.DROP_LETTER, tending.FORGET], "admin"),
 }
 # A claim's script names the group that it is about.
 OF_GROUPS: Final = {

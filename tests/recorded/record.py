@@ -23,7 +23,7 @@ from common.transitions.claims import Claim
 from common.transitions.publishing import commit, publish
 from common.transitions.transcribing import bury_utterance, settle_utterance
 from common.utterance import SCHEMA, Utterance
-from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.plan import Kind, PlannedUtterance
 from ops.bench.chaos.speech import InstantEngine, make_utterance
 from tests.conftest import FAST
 from tests.support.redis_server import RedisServer
@@ -84,7 +84,7 @@ async def record(redis: Any) -> dict[str, Any]:
     """Everything that is written on the way of some turns, each with another end."""
     wire: Any = Wire(redis)
     store = Store(wire, 1, FAST)
-    spoken = make_utterance(Planned(7, SESSION, 0, Kind.SPEECH), InstantEngine.name)
+    spoken = make_utterance(PlannedUtterance(7, SESSION, 0, Kind.SPEECH), InstantEngine.name)
     extras = {"persona": "butler", "language": "en", "traceparent": f"00-{'1' * 32}-{'2' * 16}-01"}
     draft = spoken.model_copy(update={"final": False, "hold_ms": 250, **extras})
     await publish(store, draft)
@@ -130,7 +130,7 @@ async def _settle(store: Store, redis: Any) -> None:
     def claim(entry: str) -> Claim:
         return Claim(SHARD, SHARD.utterances, entry, "stt-1")
 
-    number = make_utterance(Planned(7, SESSION, 0, Kind.SPEECH), InstantEngine.name).id
+    number = make_utterance(PlannedUtterance(7, SESSION, 0, Kind.SPEECH), InstantEngine.name).id
     await settle_utterance(
         store,
         claim(said),

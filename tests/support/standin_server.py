@@ -33,6 +33,9 @@ START_S = 30
 STOP_S = 15
 """Patience for a clean stop, s."""
 
+TEN_WORDS = "one two three four five six seven eight nine ten"
+"""A reply of ten tokens: the stand-in counts one for each word."""
+
 
 class StandIn:
     """A stand-in LLM server; `options` are those of ``python -m ops.demo.standin``."""

@@ -24,7 +24,7 @@ from common.redis.store import Store
 from common.settings import Settings
 from common.settings.loading import load_settings
 from common.transitions.publishing import Verdict, publish
-from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.plan import Kind, PlannedUtterance
 from ops.bench.chaos.speech import InstantEngine, make_utterance, read_number, spoken_text
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
@@ -186,7 +186,7 @@ class WorkerTasks:
         self, number: int, *, session: str = "s", recording: bool = False, kind: Kind = Kind.SPEECH
     ) -> int:
         """Publish an utterance that carries a number; return its turn."""
-        utterance = make_utterance(Planned(number, session, 0.0, kind), InstantEngine.name)
+        utterance = make_utterance(PlannedUtterance(number, session, 0.0, kind), InstantEngine.name)
         published = await self.link.retry_until_answered(
             publish, self.store, utterance, recording=recording
         )

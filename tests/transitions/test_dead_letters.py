@@ -8,7 +8,7 @@ from common.errors import Refused
 from common.events import Heard
 from common.redis.store import Store
 from common.transitions.answering import bury_turn
-from common.transitions.dead_letters import drop, replay
+from common.transitions.dead_letters import drop_letter, replay
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
 from tests.transitions.steps import (
@@ -166,6 +166,6 @@ async def test_a_session_that_began_anew_takes_a_replay(clean_store: Store) -> N
 
 async def test_a_dropped_letter_is_gone(clean_store: Store) -> None:
     letter = await bury_text(clean_store)
-    assert await drop(clean_store, SHARD, letter) is True
+    assert await drop_letter(clean_store, SHARD, letter) is True
     assert await redis(clean_store).xlen(SHARD.dead) == 0
-    assert await drop(clean_store, SHARD, letter) is False
+    assert await drop_letter(clean_store, SHARD, letter) is False

@@ -1,4 +1,7 @@
-"""Publishing a reply while it is generated, and stopping it where newer speech came."""
+"""Publishing a reply while it is generated, and stopping it where newer speech came.
+
+Before the first word the handler then takes the turns again, to answer all of them as one.
+"""
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -52,7 +55,7 @@ class ReplyPublisher:
         may_grow: bool,
     ) -> None:
         self._store = store
-        self._desk = context
+        self._context = context
         self._attempt = attempt
         self._interval_s = interval_s
         self._interruptible = attempt.turns[-1].interrupt
@@ -98,7 +101,7 @@ class ReplyPublisher:
         convenience, and the reply is settled when Redis is back.
         """
         try:
-            answer = await self._desk.try_once(transition)
+            answer = await self._context.try_once(transition)
         except Exception as error:
             if not is_unusable(error):
                 raise

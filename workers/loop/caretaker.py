@@ -1,4 +1,4 @@
-"""What every worker does from time to time for all sessions: tend, trim, sweep."""
+"""What every worker does from time to time for all sessions: tend, trim, and remove dead consumers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,10 +19,13 @@ from common.transitions.claims import leave
 from common.transitions.tending import report_trimmed, set_aside, tend, trim
 
 TEND_EVERY_S: Final = 2.0
-TRIM_EVERY: Final = 10  # rounds of tending
-SWEEP_EVERY: Final = 30
+TRIM_EVERY: Final = 10
+"""In rounds of tending, like the next two."""
+
+RETRY_EVERY: Final = 30
+REMOVE_EVERY: Final = 30
 SESSIONS_AT_ONCE: Final = 32
-SWEEP_AFTER_CLAIMS: Final = 30
+DEAD_AFTER_CLAIMS: Final = 30
 """A consumer that has read nothing for this many `claim_idle_s` and has no entries belongs to a
 process that is gone: a live one reads every few seconds."""
 
@@ -43,7 +46,7 @@ class Caretaker:
         self._link = link
         self._redis: Any = store.redis
         self._consumer = consumer
-        self._sweep_idle_ms = SWEEP_AFTER_CLAIMS * claim_idle_s * 1000
+        self._dead_after_ms = DEAD_AFTER_CLAIMS * claim_idle_s * 1000
         self._troubles: dict[tuple[str, int], Latch[str]] = {}
 
     async def run(self) -> None:
@@ -56,8 +59,8 @@ class Caretaker:
         every: list[tuple[int, Step]] = [
             (1, self.tend),
             (TRIM_EVERY, self.trim),
-            (SWEEP_EVERY, self.retry),
-            (SWEEP_EVERY, self.sweep_all),
+            (RETRY_EVERY, self.retry),
+            (REMOVE_EVERY, self.remove_consumers),
         ]
         rounds = 0
         while True:
@@ -118,19 +121,19 @@ class Caretaker:
         """Delete what is too old or too much, and log what a limit on the count has cost."""
         report_trimmed(await self._link.call(trim, self._store, shard))
 
-    async def sweep_all(self, shard: Shard) -> None:
-        """Sweep the work streams of a shard."""
+    async def remove_consumers(self, shard: Shard) -> None:
+        """Remove the dead consumers of a shard's work streams."""
         failure: Exception | None = None
         groups = {shard.turns: LLM_GROUP, shard.utterances: STT_GROUP, shard.recordings: STT_GROUP}
         for stream, group in groups.items():
             try:
-                await self.sweep(stream, group)
+                await self.remove_dead_consumers(stream, group)
             except ResponseError as error:
                 failure = failure or error
         if failure is not None:
             raise failure
 
-    async def sweep(self, stream: str, group: str) -> None:
+    async def remove_dead_consumers(self, stream: str, group: str) -> None:
         """Remove the consumers of processes that are gone, but none with pending entries."""
         try:
             consumers = await self._link.call(self._redis.xinfo_consumers, stream, group)
@@ -142,5 +145,5 @@ class Caretaker:
             name = consumer["name"]
             if name in {self._consumer.encode(), HANDED_BACK.encode()} or consumer["pending"]:
                 continue
-            if consumer["idle"] > self._sweep_idle_ms:
+            if consumer["idle"] > self._dead_after_ms:
                 await self._link.call(leave, self._store, stream, group, name)

@@ -84,7 +84,7 @@ class ConsumerLoop:
         metrics.IN_HAND.labels(handler.role).set_function(lambda: len(self._in_hand))
         metrics.BREAKER.labels(handler.role).set_function(self._breaker_level)
 
-    async def unready(self) -> str:
+    async def explain_not_ready(self) -> str:
         """Return why this worker cannot work now, in a sentence; empty if it can."""
         if why := self._link.unreachable:
             return why
@@ -100,7 +100,7 @@ class ConsumerLoop:
         """
         async with serve_monitoring(
             self._settings.metrics,
-            ready=self.unready,
+            ready=self.explain_not_ready,
             collectors=[BacklogCollector(self._store, self._link)],
         ):
             await self._run(stop)

@@ -1,6 +1,7 @@
 """What the STT worker needs of an engine: the model that turns speech into text.
 
-`whisper.py` is the only engine so far; `handler.py` loads it. Another one is a module beside it.
+`whisper.py` is the only engine so far. Another one is a module beside it, with a function `load`.
+There is no setting for it yet: `handler.py` imports the `load` of the engine.
 """
 
 from dataclasses import dataclass

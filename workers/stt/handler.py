@@ -52,7 +52,7 @@ class SttHandler:
         self._clock = clock
         self._engine: Engine | None = None
         self.concurrency: int = settings.concurrency
-        self._threads = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="whisper")
+        self._threads = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="stt")
 
     def streams(self, shard: Shard) -> Sequence[str]:
         """Return the streams of live utterances and, unless switched off, of recordings."""

@@ -58,8 +58,8 @@ class ListenSettings(Section):
     )
     tail_s: Annotated[float, Field(ge=0, le=5)] = Field(
         0.3,
-        description="Silence that is kept after the last voiced frame, in seconds. A draft (see"
-        " eager) is not made before this silence is over, less 0.05 s.",
+        description="Silence that is kept after the last voiced frame, in seconds. A draft waits"
+        " for this silence minus 0.05 s, so keep it short if eager is on.",
     )
     max_utterance_s: Annotated[float, Field(ge=2, le=600)] = Field(
         30,
@@ -79,7 +79,7 @@ class ListenSettings(Section):
     )
     frame_ms: Annotated[int, AfterValidator(_webrtc_frame)] = Field(
         30,
-        description="Frame of webrtcvad, in ms.",
+        description="Length of one frame of audio, in ms: 10, 20 or 30.",
     )
     push_to_talk: bool = Field(
         False,

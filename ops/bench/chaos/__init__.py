@@ -1,4 +1,5 @@
-"""The chaos driver: processes of earshot that are killed, frozen and cut off, and then counted.
+"""The chaos benchmark: it kills and freezes processes of earshot and cuts their connections, then
+counts what became of every utterance.
 
-It belongs to `earshot bench` and the tests; nothing of it runs in production.
+`earshot bench` and the tests use it. Nothing of it runs in production.
 """

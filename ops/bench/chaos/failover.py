@@ -1,4 +1,4 @@
-"""`earshot bench failover`: how long it takes until another worker has done a dead one's work."""
+"""`earshot bench failover`: how soon another worker has done the work of a dead one."""
 
 import asyncio
 import os
@@ -14,10 +14,11 @@ from common.keys import LLM_GROUP, STT_GROUP
 from common.status.sessions import is_being_answered
 from common.status.streams import list_claims
 from common.transitions.publishing import publish
-from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.plan import Kind, PlannedUtterance
 from ops.bench.chaos.run import READY_S, open_stage
 from ops.bench.chaos.speech import InstantEngine, make_utterance
-from ops.bench.chaos.stage import Say, Stage, llm_settings, print_to_stderr, steer_llm_server
+from ops.bench.chaos.stage import Stage, llm_settings, steer_llm_server
+from ops.bench.progress import Show, show_on_stderr
 from ops.local.embedded_redis import EmbeddedRedis
 from ops.local.machine import find_free_port
 from ops.local.supervisor import NotReady
@@ -45,7 +46,7 @@ LOOK_S: Final = 0.01
 
 @dataclass(slots=True)
 class Failover:
-    """Seconds from SIGKILL to the reply, for kills of each role's worker."""
+    """The seconds from SIGKILL to the reply, for each kill, by the role of the worker."""
 
     claim_idle_s: float
     times_s: dict[str, list[float]] = field(default_factory=lambda: {"llm": [], "stt": []})
@@ -81,8 +82,11 @@ def _spread(times: list[float]) -> dict[str, float]:
     }
 
 
-async def measure(kills: int, claim_idle_s: float, *, say: Say = print_to_stderr) -> Failover:
-    """Kill the worker that holds the work, `kills` times, LLM and STT workers in turn."""
+async def measure(kills: int, claim_idle_s: float, *, show: Show = show_on_stderr) -> Failover:
+    """Kill the worker that has the work in hand, `kills` times, LLM and STT workers in turn.
+
+    Raises NotReady if the workers do not start, or no reply comes.
+    """
     result = Failover(claim_idle_s)
     port = find_free_port()
     async with AsyncExitStack() as stack:
@@ -95,46 +99,46 @@ async def measure(kills: int, claim_idle_s: float, *, say: Say = print_to_stderr
             "llm": llm_settings(port) | {"token_timeout_s": 30},
             "log": {"format": "json"},
         }
-        stage = await stack.enter_async_context(open_stage(values, redis.url, folder, say))
+        stage = await stack.enter_async_context(open_stage(values, redis.url, folder, show))
         stage.start_llm_server(port, first_token_ms=20, tokens_per_s=FAST_TOKENS_PER_S)
         stage.start_workers(stt=WORKERS, llm=WORKERS, slow_s=TRANSCRIPTION_S)
-        await stage.workers_ready(2 * WORKERS, READY_S)
-        stage.follow()
+        await stage.wait_for_workers(2 * WORKERS, READY_S)
+        stage.follow_results()
         for number in range(kills):
             role = ("llm", "stt")[number % 2]
-            time_s = await _one(stage, role, number, port)
+            time_s = await _kill_once(stage, role, number, port)
             result.times_s[role].append(time_s)
-            say(f"  {role} worker killed: the reply came after {time_s:.2f} s")
+            show(f"  {role} worker killed: the reply came after {time_s:.2f} s")
     return result
 
 
-async def _one(stage: Stage, role: str, number: int, port: int) -> float:
-    """Seconds from the kill to the reply; raises NotReady when none comes."""
+async def _kill_once(stage: Stage, role: str, number: int, port: int) -> float:
+    """Return the seconds from the kill to the reply. Raises NotReady if no reply comes."""
     loop = asyncio.get_running_loop()
-    planned = Planned(number, f"session-{number}", 0.0, Kind.SPEECH)
+    planned = PlannedUtterance(number, f"session-{number}", 0.0, Kind.SPEECH)
     patience_s = PATIENCE_CLAIMS * stage.settings.worker.claim_idle_s + READY_S
     slow = SLOW_TOKENS_PER_S if role == "llm" else FAST_TOKENS_PER_S
     await asyncio.to_thread(steer_llm_server, port, {"tokens_per_s": slow})
     try:
         async with asyncio.timeout(patience_s):
             await publish(stage.store, make_utterance(planned, InstantEngine.name))
-            victim = await _holder(stage, role, planned)
+            victim = await _find_process(stage, role, planned)
             os.kill(victim, signal.SIGKILL)
             killed_at = loop.time()
             await asyncio.to_thread(steer_llm_server, port, {"tokens_per_s": FAST_TOKENS_PER_S})
-            await stage.ended(planned.id)
+            await stage.wait_for_endings(planned.id)
             time_s = loop.time() - killed_at
     except TimeoutError:
         raise NotReady(
-            f"{role} worker killed: no reply within {patience_s:g} s ({stage.last_words()})"
+            f"{role} worker killed: no reply within {patience_s:g} s ({stage.last_log_lines()})"
         ) from None
-    # the next kill finds the pool at strength, and nobody in the middle of anything
-    await stage.workers_ready(2 * WORKERS, READY_S)
+    # the next kill begins with all workers, and none of them at work
+    await stage.wait_for_workers(2 * WORKERS, READY_S)
     return time_s
 
 
-async def _holder(stage: Stage, role: str, planned: Planned) -> int:
-    """The id of the process that works on it: one that streams a reply, or transcribes."""
+async def _find_process(stage: Stage, role: str, planned: PlannedUtterance) -> int:
+    """Wait until a worker streams the reply, or transcribes; return the id of its process."""
     redis: Any = stage.store.redis
     shard = stage.store.shard(planned.session)
     stream, group = (shard.turns, LLM_GROUP) if role == "llm" else (shard.utterances, STT_GROUP)

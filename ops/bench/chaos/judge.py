@@ -1,11 +1,11 @@
-"""What became of a run: counted from the results stream and from the keys that it left behind.
+"""The judge of a run: it counts from the results stream, and from the keys that the run left.
 
-It reads the raw keys, not by way of common/status, so that a mistake there cannot hide here.
+It reads the raw keys and does not use `common/status`, whose mistakes it would share.
 """
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -23,7 +23,7 @@ from common.events import (
 from common.keys import LLM_GROUP, SHARDS, STT_GROUP, Shard
 from common.redis.store import Store
 from common.settings import LlmSettings
-from ops.bench.chaos.plan import Kind, Planned, planted_ids
+from ops.bench.chaos.plan import Kind, PlannedUtterance, planted_ids
 from ops.bench.chaos.speech import InstantEngine, spoken_text
 from ops.demo.recording_file import normalise, read_sentences
 from ops.demo.standin.api.protocol import Message
@@ -32,13 +32,15 @@ from workers.llm.persona import Persona, Personas
 from workers.llm.prompt import build_prompt, join_texts, round_messages
 
 Conversation = tuple[str, int]
+"""Session and epoch."""
+
 PAGE: Final = 1_000
-SHOWN: Final = 20
+MOST_SENTENCES: Final = 20
 
 
 @dataclass(slots=True)
 class Findings:
-    """Counts, and in `broken` a sentence for each promise that was found broken."""
+    """The counts of a run, and in `broken` a sentence for each broken promise, up to a limit."""
 
     accepted: int = 0
     answered: int = 0
@@ -48,7 +50,7 @@ class Findings:
     errors: int = 0
     lost: int = 0
     unheard: int = 0
-    """Those of the lost that an outbox has let go of and no stream has ever held."""
+    """How many of the lost left their outbox, but never reached the results."""
     duplicated: int = 0
     out_of_order: int = 0
     misheard: int = 0
@@ -62,39 +64,45 @@ class Findings:
     leftover_keys_without_ttl: int = 0
     broken: list[str] = field(default_factory=list)
 
-    def blame(self, counter: str, sentence: str, by: int = 1) -> None:
+    def add(self, counter: str, sentence: str, by: int = 1) -> None:
+        """Count a broken promise, and keep the sentence about it."""
         setattr(self, counter, getattr(self, counter) + by)
-        if len(self.broken) < SHOWN:
+        if len(self.broken) < MOST_SENTENCES:
             self.broken.append(f"{counter}: {sentence}")
 
 
 async def judge(
-    store: Store, said: Sequence[Planned], llm: LlmSettings, model: str, *, foreign: int = 0
+    store: Store,
+    planned: Sequence[PlannedUtterance],
+    llm: LlmSettings,
+    model: str,
+    *,
+    malformed: int = 0,
 ) -> Findings:
-    """Count a run that has come to rest. `said` is everything that was to be heard.
+    """Count a run that has come to rest: every planned utterance should have ended as planned.
 
-    `foreign` malformed entries were added to the streams from outside: they end as dead letters.
+    `malformed` entries were added to the streams from outside; they should be dead letters.
     """
     findings = Findings()
     events: list[Event] = []
     for shard in store.all_shards():
-        of_shard = [event async for event in _results(store, shard)]
+        of_shard = [event async for event in _read_results(store, shard)]
         _check_order(findings, of_shard)
         events += of_shard
     turns: dict[TurnKey, list[Event]] = defaultdict(list)
     for event in events:
         turns[event.key].append(event)
     endings = _check_turns(findings, turns)
-    _check_utterances(findings, turns, said)
-    _check_words(findings, turns, endings, said, model)
-    _check_errors(findings, endings, said)
+    _check_utterances(findings, turns, planned)
+    _check_words(findings, turns, endings, planned, model)
+    _check_errors(findings, endings, planned)
     histories = _check_replies(findings, turns, endings, Personas(llm).default)
     await _check_histories(findings, store, histories)
-    await _check_rest(findings, store, expected_letters=findings.errors + foreign)
+    await _check_leftovers(findings, store, expected_letters=findings.errors + malformed)
     return findings
 
 
-async def _results(store: Store, shard: Shard) -> Any:
+async def _read_results(store: Store, shard: Shard) -> AsyncIterator[Event]:
     redis: Any = store.redis
     start = "-"
     while rows := await redis.xrange(shard.results, start, "+", count=PAGE):
@@ -109,24 +117,24 @@ def _check_order(findings: Findings, events: Iterable[Event]) -> None:
         if isinstance(event, Reply):
             before = latest.get((event.session, event.epoch), 0)
             if event.turn <= before:
-                findings.blame("out_of_order", f"{event.session} turn {event.turn} after {before}")
+                findings.add("out_of_order", f"{event.session} turn {event.turn} after {before}")
             latest[event.session, event.epoch] = event.turn
 
 
 def _check_turns(findings: Findings, turns: Mapping[TurnKey, list[Event]]) -> dict[TurnKey, Ending]:
-    """Each turn that was heard has one ending, and its other events once, in their order."""
+    """Check that each turn has one ending, and each of its other events once and in order."""
     endings: dict[TurnKey, Ending] = {}
     for turn, events in turns.items():
         kinds = [event.type for event in events]
         ends = [event for event in events if isinstance(event, Ending)]
         findings.accepted += kinds.count("heard")
         if kinds[0] != "heard" or kinds.count("heard") != 1 or kinds.count("transcript") > 1:
-            findings.blame("duplicated", f"{turn} went {' '.join(kinds)}")
+            findings.add("duplicated", f"{turn} went {' '.join(kinds)}")
         if not ends:
-            findings.blame("lost", f"{turn} never ended ({' '.join(kinds)})")
+            findings.add("lost", f"{turn} never ended ({' '.join(kinds)})")
             continue
         if len(ends) > 1 or kinds[-1] != ends[0].type:
-            findings.blame("duplicated", f"{turn} ended more than once: {' '.join(kinds)}")
+            findings.add("duplicated", f"{turn} ended more than once: {' '.join(kinds)}")
         ending = endings[turn] = ends[0]
         match ending:
             case Reply(data=reply):
@@ -143,68 +151,73 @@ def _check_turns(findings: Findings, turns: Mapping[TurnKey, list[Event]]) -> di
 
 
 def _check_utterances(
-    findings: Findings, turns: Mapping[TurnKey, list[Event]], said: Sequence[Planned]
+    findings: Findings, turns: Mapping[TurnKey, list[Event]], planned: Sequence[PlannedUtterance]
 ) -> None:
-    """Everything that was said was heard, once, in the session's order."""
+    """Check that each planned utterance was heard once, in the order of its session."""
     places: dict[str, list[TurnKey]] = defaultdict(list)
     for turn, events in turns.items():
         for event in events:
             if isinstance(event, Heard):
                 places[event.id].append(turn)
     before: dict[str, TurnKey] = {}
-    for one in said:
-        found = places.pop(one.id, [])
+    for utterance in planned:
+        found = places.pop(utterance.id, [])
         if not found:
             findings.unheard += 1
-            findings.blame("lost", f"{one.id} was said and never heard")
+            findings.add("lost", f"{utterance.id} was said and never heard")
             continue
         if len(found) > 1:
-            findings.blame("duplicated", f"{one.id} was heard as {found}")
-        if one.session in before and found[0] <= before[one.session]:
-            findings.blame("out_of_order", f"{one.id} was heard as {found[0]}")
-        before[one.session] = found[0]
-    for stranger in places:
-        findings.blame("duplicated", f"{stranger} was heard and nobody said it")
+            findings.add("duplicated", f"{utterance.id} was heard as {found}")
+        if utterance.session in before and found[0] <= before[utterance.session]:
+            findings.add("out_of_order", f"{utterance.id} was heard as {found[0]}")
+        before[utterance.session] = found[0]
+    for unplanned in places:
+        findings.add("duplicated", f"{unplanned} was heard, but nobody said it")
 
 
 def _check_words(
     findings: Findings,
     turns: Mapping[TurnKey, list[Event]],
     endings: Mapping[TurnKey, Ending],
-    said: Sequence[Planned],
+    planned: Sequence[PlannedUtterance],
     model: str,
 ) -> None:
-    """Transcripts say what was said; noise, and only noise, was skipped."""
-    by_id = {one.id: one for one in said}
+    """Check that transcripts hold the spoken words, and that noise and only noise was skipped."""
+    by_id = {utterance.id: utterance for utterance in planned}
     for turn, events in turns.items():
-        one = by_id.get(events[0].id)
-        if one is None:
+        utterance = by_id.get(events[0].id)
+        if utterance is None:
             continue
         for event in events:
-            if isinstance(event, Transcript) and not _is_right(event.data.text, one, model):
-                findings.blame("misheard", f"{one.id} was heard as {event.data.text!r}")
+            if isinstance(event, Transcript) and not _is_right(event.data.text, utterance, model):
+                findings.add("misheard", f"{utterance.id} was heard as {event.data.text!r}")
         ending = endings.get(turn)
         reason = ending.data.reason if isinstance(ending, Skipped) else ""
-        if model == InstantEngine.name and (reason == "noise") != (one.kind is Kind.NOISE):
-            findings.blame("misheard", f"{one.id}, {one.kind.name}, ended as {reason or 'speech'}")
+        kind = utterance.kind
+        if model == InstantEngine.name and (reason == "noise") != (kind is Kind.NOISE):
+            findings.add("misheard", f"{utterance.id}, {kind.name}, ended as {reason or 'speech'}")
 
 
-def _is_right(text: str, one: Planned, model: str) -> bool:
+def _is_right(text: str, utterance: PlannedUtterance, model: str) -> bool:
     if model == InstantEngine.name:
-        return text == spoken_text(one.number, one.kind)
-    sentence = read_sentences()[one.number % len(read_sentences())]
+        return text == spoken_text(utterance.number, utterance.kind)
+    sentence = read_sentences()[utterance.number % len(read_sentences())]
     return normalise(text) == normalise(sentence.text)
 
 
 def _check_errors(
-    findings: Findings, endings: Mapping[TurnKey, Ending], said: Sequence[Planned]
+    findings: Findings, endings: Mapping[TurnKey, Ending], planned: Sequence[PlannedUtterance]
 ) -> None:
-    """What was planted ended in an error, and nothing else."""
-    expected = planted_ids(said)
+    """Check that the planted utterances, and only they, ended in an error."""
+    expected = planted_ids(planned)
     wrong = {ending.id for ending in endings.values() if isinstance(ending, Error)} ^ expected
     for utterance in sorted(wrong):
-        how = "was planted and ended otherwise" if utterance in expected else "ended in an error"
-        findings.blame("wrong_errors", f"{utterance} {how}")
+        fault = (
+            "was planted, but did not end in an error"
+            if utterance in expected
+            else ("ended in an error, but was not planted")
+        )
+        findings.add("wrong_errors", f"{utterance} {fault}")
 
 
 def _check_replies(
@@ -213,9 +226,9 @@ def _check_replies(
     endings: Mapping[TurnKey, Ending],
     persona: Persona,
 ) -> dict[Conversation, list[dict[str, str]]]:
-    """Each reply is what the stand-in says to exactly these words after exactly this history.
+    """Check that each reply is what the stand-in answers to this question after this history.
 
-    Returns the history that each conversation (session, epoch) has earned.
+    Returns the history that each conversation should have.
     """
     texts = {
         turn: event.data.text
@@ -226,18 +239,21 @@ def _check_replies(
     histories: dict[Conversation, list[dict[str, str]]] = defaultdict(list)
     waiting: dict[Conversation, list[str]] = defaultdict(list)
     for turn, ending in sorted(endings.items()):
-        talk, text = turn[:2], texts.get(turn, "")
+        conversation, text = turn[:2], texts.get(turn, "")
         if isinstance(ending, Skipped) and ending.data.reason == "merged":
-            waiting[talk].append(text)
+            waiting[conversation].append(text)
         if not isinstance(ending, Reply):
             continue
-        question = join_texts([*waiting.pop(talk, []), text])
+        question = join_texts([*waiting.pop(conversation, []), text])
         reply = ending.data
-        expected = _expected_reply(persona, histories[talk], question)
+        expected = _expected_reply(persona, histories[conversation], question)
         if not (expected.startswith(reply.text) if reply.interrupted else expected == reply.text):
-            findings.blame("wrong_replies", f"{turn}: {reply.text!r} instead of {expected!r}")
-        histories[talk] += round_messages(question, reply.text)
-    return {talk: kept[-2 * persona.rounds :] for talk, kept in histories.items()}
+            findings.add("wrong_replies", f"{turn}: {reply.text!r} instead of {expected!r}")
+        histories[conversation] += round_messages(question, reply.text)
+    return {
+        conversation: messages[-2 * persona.rounds :]
+        for conversation, messages in histories.items()
+    }
 
 
 def _expected_reply(persona: Persona, history: list[dict[str, str]], question: str) -> str:
@@ -248,7 +264,7 @@ def _expected_reply(persona: Persona, history: list[dict[str, str]], question: s
 async def _check_histories(
     findings: Findings, store: Store, histories: Mapping[Conversation, list[dict[str, str]]]
 ) -> None:
-    """What is remembered of each conversation that has not expired is what was said in it."""
+    """Check that each conversation that has not expired has the history that it should have."""
     redis: Any = store.redis
     for (session, epoch), expected in histories.items():
         shard = store.shard(session)
@@ -256,32 +272,32 @@ async def _check_histories(
             continue
         kept = await redis.lrange(shard.history(session), 0, -1)
         if [json.loads(message) for message in kept] != expected:
-            findings.blame("wrong_histories", f"{session} remembers what was not said")
+            findings.add("wrong_histories", f"{session} has another history than it should have")
 
 
-async def _check_rest(findings: Findings, store: Store, *, expected_letters: int) -> None:
-    """Nothing waits, nothing is claimed, nothing stays for ever that should not."""
+async def _check_leftovers(findings: Findings, store: Store, *, expected_letters: int) -> None:
+    """Check that no work waits or is claimed, and that all other keys expire."""
     redis: Any = store.redis
-    lasting = {SHARDS}
+    permanent = {SHARDS}
     for shard in store.all_shards():
         streams = {
             shard.utterances: STT_GROUP,
             shard.recordings: STT_GROUP,
             shard.turns: LLM_GROUP,
         }
-        lasting |= {*streams, shard.results, shard.deltas, shard.dead}
+        permanent |= {*streams, shard.results, shard.deltas, shard.dead}
         for stream, group in streams.items():
             if length := await redis.xlen(stream):
-                findings.blame("waiting", f"{length} entries are left in {stream}", length)
+                findings.add("waiting", f"{length} entries are left in {stream}", length)
             if pending := (await redis.xpending(stream, group))["pending"]:
-                findings.blame("pending", f"{pending} entries of {stream} are claimed", pending)
+                findings.add("pending", f"{pending} entries of {stream} are claimed", pending)
         if left := await redis.zcard(shard.open):
-            findings.blame("open_sessions", f"{left} sessions are unfinished", left)
+            findings.add("open_sessions", f"{left} sessions are unfinished", left)
         findings.dead_letters += await redis.xlen(shard.dead)
     async for key in redis.scan_iter(count=PAGE):
-        if key.decode() not in lasting and await redis.pttl(key) == -1:
-            findings.blame("leftover_keys_without_ttl", f"{key.decode()} never expires")
+        if key.decode() not in permanent and await redis.pttl(key) == -1:
+            findings.add("leftover_keys_without_ttl", f"{key.decode()} never expires")
     if findings.dead_letters != expected_letters:
         findings.broken.append(
-            f"there are {findings.dead_letters} dead letters, and not {expected_letters}"
+            f"there are {findings.dead_letters} dead letters instead of {expected_letters}"
         )

@@ -1,4 +1,7 @@
-"""What is said in a run: who says what when, and what is wrong with it. Same seed, same plan."""
+"""The plan of a run: which utterance is said when and in which session, and what is wrong with it.
+
+The same seed gives the same plan.
+"""
 
 import random
 from collections.abc import Sequence
@@ -20,21 +23,25 @@ INTERRUPTING_EVERY: Final = 4
 
 
 class Kind(Enum):
-    """What an utterance is. The names travel inside its audio, as `value`."""
+    """What an utterance is. Its audio holds the number."""
 
     SPEECH = 1
     NOISE = 2
-    STT_POISON = 3  # every process that transcribes it dies
-    LLM_POISON = 4  # every process that answers it dies
-    BROKEN = 5  # announces FLAC and is none
+    STT_POISON = 3
+    """Every process that transcribes it dies."""
+    LLM_POISON = 4
+    """Every process that answers it dies."""
+    BROKEN = 5
+    """It announces FLAC, but its bytes are no FLAC."""
 
 
 PLANTED: Final = frozenset({Kind.STT_POISON, Kind.LLM_POISON, Kind.BROKEN})
+"""Utterances that can only end in `error`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """One utterance: number `number` of the run, said `at_s` seconds after its start."""
+class PlannedUtterance:
+    """Utterance number `number` of the run, said `at_s` seconds after the start."""
 
     number: int
     session: str
@@ -48,9 +55,10 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A run's utterances. `poison` and `broken` count what is planted of each kind.
+    """The utterances of a run. `stt_poison`, `llm_poison` and `broken` count the planted ones.
 
-    `cut_short` utterances have their producer killed between publish and forget.
+    `cut_short` counts the utterances whose producer is killed when Redis has acknowledged them, and
+    before the outbox has removed them.
     """
 
     utterances: int
@@ -63,15 +71,15 @@ class Plan:
     cut_short: int = 0
     noise_share: float = NOISE_SHARE
 
-    def said(self) -> list[Planned]:
-        """Every utterance in the order of its number, which is the order of time."""
+    def draw_utterances(self) -> list[PlannedUtterance]:
+        """Return all utterances in the order in which they are said, which is that of `number`."""
         rng = random.Random(self.seed)
         times = sorted(
             rng.uniform(0, SPEAKING_SHARE * self.seconds) for _ in range(self.utterances)
         )
         kinds = self._kinds(rng)
         return [
-            Planned(number, self.session(rng.randrange(self.sessions)), at_s, kind)
+            PlannedUtterance(number, self.session(rng.randrange(self.sessions)), at_s, kind)
             for number, (at_s, kind) in enumerate(zip(times, kinds, strict=True))
         ]
 
@@ -91,7 +99,7 @@ class Plan:
         return kinds
 
     def cut_short_numbers(self) -> frozenset[int]:
-        """Whose producer dies after the publish, before the outbox forgets it."""
+        """Return the numbers of the `cut_short` utterances."""
         rng = random.Random(f"{self.seed} cut short")
         return frozenset(rng.sample(range(self.utterances), self.cut_short))
 
@@ -101,10 +109,10 @@ class Plan:
 
     @staticmethod
     def interrupts(session: str) -> bool:
-        """Whether this session's newer speech stops a reply to its older speech."""
+        """Return whether newer speech of this session stops the reply to its older speech."""
         return crc32(session.encode()) % INTERRUPTING_EVERY == 0
 
 
-def planted_ids(said: Sequence[Planned]) -> set[str]:
-    """The ids of what can only end in `error`."""
-    return {one.id for one in said if one.kind in PLANTED}
+def planted_ids(planned: Sequence[PlannedUtterance]) -> set[str]:
+    """Return the ids of the utterances that can only end in `error`."""
+    return {utterance.id for utterance in planned if utterance.kind in PLANTED}

@@ -1,7 +1,7 @@
-"""The processes of a run: started cheaply, kept at strength, killed and frozen.
+"""The pool of a run's processes: it starts them, kills and freezes them, and replaces the dead.
 
-They are forked from a server process that has imported everything already, since a start from
-nothing takes longer than a storm leaves a worker to live.
+They are forked from a server process that has imported everything already. Otherwise a worker would
+take longer to start than it has to live in a storm.
 """
 
 import asyncio
@@ -26,20 +26,22 @@ END_S: Final = 10.0
 
 @dataclass(eq=False, slots=True)
 class Member:
-    """One place in the pool and the process that fills it."""
+    """One place in the pool, and its present process."""
 
     name: str
     target: Callable[..., None]
     args: tuple[Any, ...]
     process: ForkServerProcess
-    watching: "asyncio.Task[None] | None" = None
+    restarting: "asyncio.Task[None] | None" = None
+    """Starts the process again whenever it ends."""
     frozen: bool = False
-    down_s: float = RESTART_S  # before the next start
+    down_s: float = RESTART_S
+    """Time between the end of the process and its next start."""
 
 
 @dataclass(slots=True)
 class Deaths:
-    """How processes ended, as counted by the pool."""
+    """How many processes ended in which way."""
 
     poisoned: int = 0
     killed: int = 0
@@ -47,9 +49,9 @@ class Deaths:
 
 
 class Pool:
-    """Use it as an async context manager; at its end every process is gone.
+    """Keeps named processes running. It is an async context manager, which ends all of them.
 
-    Each process writes to NAME.log in `folder`. One that ends is started again.
+    Each process writes to NAME.log in `folder`. A process that ends is started again.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -74,7 +76,7 @@ class Pool:
         """Start `target(*args)` and keep it running."""
         member = Member(name, target, args, self._spawn(name, target, args))
         self._members[name] = member
-        member.watching = asyncio.create_task(self._keep(member), name=f"keep {name}")
+        member.restarting = asyncio.create_task(self._keep_running(member), name=f"keep {name}")
 
     def _spawn(
         self, name: str, target: Callable[..., None], args: tuple[Any, ...]
@@ -85,7 +87,7 @@ class Pool:
         process.start()
         return process
 
-    async def _keep(self, member: Member) -> None:
+    async def _keep_running(self, member: Member) -> None:
         while True:
             await _wait_for_exit(member.process)
             self._count(member)
@@ -106,18 +108,18 @@ class Pool:
         return sorted(name for name in self._members if name.startswith(prefix))
 
     def pid(self, name: str) -> int:
-        """The present process's id."""
+        """Return the id of the present process."""
         pid = self._members[name].process.pid
         assert pid is not None, "it was started"
         return pid
 
-    def running(self, name: str) -> bool:
-        """Whether it has a process that is neither frozen nor dead."""
+    def is_running(self, name: str) -> bool:
+        """Return whether its process is neither frozen nor dead."""
         member = self._members[name]
         return member.process.is_alive() and not member.frozen
 
     def kill(self, name: str, *, down_s: float = RESTART_S) -> bool:
-        """SIGKILL; it is started again after `down_s`. False if there is nobody to kill."""
+        """Send SIGKILL and start it again after `down_s`; return False if it is dead already."""
         member = self._members[name]
         if not member.process.is_alive():
             return False
@@ -126,21 +128,23 @@ class Pool:
         return True
 
     def freeze(self, name: str) -> bool:
-        """SIGSTOP; False if it is frozen already, or dead."""
-        if not self.running(name):
+        """Send SIGSTOP; return False if it is frozen already, or dead."""
+        if not self.is_running(name):
             return False
         self._members[name].frozen = True
         self._signal(name, signal.SIGSTOP)
         return True
 
     def thaw(self, name: str) -> None:
-        """SIGCONT."""
+        """Send SIGCONT."""
         self._members[name].frozen = False
         self._signal(name, signal.SIGCONT)
 
     def terminate(self, name: str) -> bool:
-        """SIGTERM, as an operator would; it is started again when it has ended. False while it
-        starts and cannot leave in an orderly way yet."""
+        """Send SIGTERM, as an operator would, and start it again when it has ended.
+
+        Returns False, and sends nothing, while the process starts and does not catch SIGTERM yet.
+        """
         if not _catches_sigterm(self.pid(name)):
             return False
         self._signal(name, signal.SIGTERM)
@@ -151,12 +155,12 @@ class Pool:
             os.kill(self.pid(name), number)
 
     async def stop(self, *names: str) -> None:
-        """End these processes: SIGTERM, and SIGKILL to those that do not go."""
+        """End these processes: with SIGTERM, and with SIGKILL those that do not end then."""
         members = [self._members.pop(name) for name in names]
-        watching = [member.watching for member in members if member.watching is not None]
-        for task in watching:
+        restarting = [member.restarting for member in members if member.restarting is not None]
+        for task in restarting:
             task.cancel()
-        await asyncio.gather(*watching, return_exceptions=True)
+        await asyncio.gather(*restarting, return_exceptions=True)
         for member in members:
             if member.process.is_alive():
                 os.kill(member.process.pid or 0, signal.SIGCONT)
@@ -171,7 +175,8 @@ class Pool:
 
 
 def _child(log: Path, target: Callable[..., None], args: tuple[Any, ...]) -> None:
-    Parent().when_gone(lambda: os._exit(1))  # the server ends with the process that began it
+    # the fork server ends with the process that started the run, and this process with the server
+    Parent().when_gone(lambda: os._exit(1))
     with log.open("ab") as stream:
         for descriptor in (1, 2):
             os.dup2(stream.fileno(), descriptor)
@@ -180,24 +185,24 @@ def _child(log: Path, target: Callable[..., None], args: tuple[Any, ...]) -> Non
 
 async def _wait_for_exit(process: ForkServerProcess) -> None:
     loop = asyncio.get_running_loop()
-    over = loop.create_future()
+    ended = loop.create_future()
 
-    def tell() -> None:
-        if not over.done():
-            over.set_result(None)
+    def note_end() -> None:
+        if not ended.done():
+            ended.set_result(None)
 
     if not process.is_alive():
         return
-    loop.add_reader(process.sentinel, tell)
+    loop.add_reader(process.sentinel, note_end)
     try:
-        await over
+        await ended
     finally:
         loop.remove_reader(process.sentinel)
     process.join()
 
 
 def _catches_sigterm(pid: int) -> bool:
-    """Whether a process catches SIGTERM by now; where the kernel does not tell, that it does."""
+    """Return whether a process catches SIGTERM by now; True where the kernel does not tell."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""One producer process of a chaos run: many sessions, each with the real outbox and shipper."""
+"""One producer process of a chaos run: many sessions, each with a real outbox and shipper."""
 
 import asyncio
 import os
@@ -10,30 +10,31 @@ from pathlib import Path
 from common.redis.opening import make_link, open_store, wait_for_redis
 from common.settings import Settings
 from common.telemetry import logs
-from ops.bench.chaos.plan import Plan, Planned
+from ops.bench.chaos.plan import Plan, PlannedUtterance
 from ops.bench.chaos.speech import make_utterance
 from ops.local.signals import run_role
 from producer.shipping.outbox import Outbox, Waiting
 from producer.shipping.shipper import Shipper
 
 
-class CutShort(Outbox):
-    """An outbox whose process is killed just before it forgets what was acknowledged.
+class FatalOutbox(Outbox):
+    """An outbox that kills its process just before it removes certain utterances.
 
-    Once for each of `fatal` (utterance ids); a file in `marks` remembers that it has happened.
+    Redis has acknowledged them by then. It does so once for each id in `fatal_ids`: a file in
+    `marks_folder` says that it has happened.
     """
 
-    fatal: frozenset[str] = frozenset()
-    marks: Path
-    _present: Waiting | None = None
+    fatal_ids: frozenset[str] = frozenset()
+    marks_folder: Path
+    _first: Waiting | None = None
 
     def first(self) -> Waiting | None:
-        self._present = super().first()
-        return self._present
+        self._first = super().first()
+        return self._first
 
     def forget(self, place: int) -> None:
-        if self._present is not None and self._present.utterance.id in self.fatal:
-            mark = self.marks / self._present.utterance.id
+        if self._first is not None and self._first.utterance.id in self.fatal_ids:
+            mark = self.marks_folder / self._first.utterance.id
             if not mark.exists():
                 mark.touch()
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -41,20 +42,21 @@ class CutShort(Outbox):
 
 
 class Progress:
-    """How far the plan was carried out, kept over deaths in a file.
+    """How much of the plan was carried out. A file keeps it when the process dies.
 
-    It is written after the outbox has the utterance: what was said just before a death is said
-    again, under the same id.
+    It is written when the outbox has the utterance. So an utterance that was said just before the
+    process died is said again, with the same id.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def next(self) -> int:
-        """The number of the first utterance that may not have been said."""
+        """Return the number of the first utterance that may not have been said."""
         return int(self._path.read_text()) if self._path.exists() else 0
 
-    def said(self, number: int) -> None:
+    def note(self, number: int) -> None:
+        """Note that an utterance is in its outbox."""
         fresh = self._path.with_suffix(".new")
         fresh.write_text(str(number + 1))
         fresh.replace(self._path)
@@ -63,9 +65,9 @@ class Progress:
 def run_producer(
     settings: Settings, plan: Plan, share: int, shares: int, folder: Path, started: float
 ) -> None:
-    """Say one share of the plan and ship it, until SIGTERM.
+    """Say and ship the sessions of one producer, number `share` of `shares`, until SIGTERM.
 
-    `started` is when the run began, by this machine's monotonic clock (s).
+    `started` is the start of the run by this machine's monotonic clock (s).
     """
     logs.set_up(settings.log, producer=share)
     run_role(lambda stop: _run(settings, plan, share, shares, folder, started, stop))
@@ -82,7 +84,11 @@ async def _run(
 ) -> None:
     sessions = [plan.session(index) for index in range(share, plan.sessions, shares)]
     progress = Progress(folder / f"progress-{share}")
-    said = [one for one in plan.said() if one.session in sessions and one.number >= progress.next()]
+    planned = [
+        utterance
+        for utterance in plan.draw_utterances()
+        if utterance.session in sessions and utterance.number >= progress.next()
+    ]
     async with open_store(settings) as store:
         link = make_link(store, settings)
         outboxes = {session: _outbox(settings, plan, folder, session) for session in sessions}
@@ -93,14 +99,14 @@ async def _run(
             await asyncio.gather(*(shipper.run() for shipper in shippers.values()))
 
         async def speak() -> None:
-            for one in said:
-                await asyncio.sleep(max(0.0, started + one.at_s - time.monotonic()))
-                await _say(outboxes[one.session], settings, one)
-                shippers[one.session].added()
-                progress.said(one.number)
+            for utterance in planned:
+                await asyncio.sleep(max(0.0, started + utterance.at_s - time.monotonic()))
+                await _say(outboxes[utterance.session], settings, utterance)
+                shippers[utterance.session].added()
+                progress.note(utterance.number)
             await asyncio.Event().wait()
 
-        tasks = [asyncio.create_task(work) for work in (ship(), speak(), _until(stop))]
+        tasks = [asyncio.create_task(work) for work in (ship(), speak(), _wait_for(stop))]
         done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in rest:
             task.cancel()
@@ -112,21 +118,21 @@ async def _run(
 
 
 def _outbox(settings: Settings, plan: Plan, folder: Path, session: str) -> Outbox:
-    outbox = CutShort(
+    outbox = FatalOutbox(
         folder / "outbox",
         session,
         max_bytes=round(settings.listen.outbox_max_mb * 2**20),
         max_age_s=settings.listen.outbox_max_age_s,
     )
-    outbox.marks = folder
-    outbox.fatal = frozenset(f"chaos-{number}" for number in plan.cut_short_numbers())
+    outbox.marks_folder = folder
+    outbox.fatal_ids = frozenset(f"chaos-{number}" for number in plan.cut_short_numbers())
     return outbox
 
 
-async def _say(outbox: Outbox, settings: Settings, planned: Planned) -> None:
+async def _say(outbox: Outbox, settings: Settings, planned: PlannedUtterance) -> None:
     utterance = make_utterance(planned, settings.stt.model)
     await asyncio.to_thread(partial(outbox.add, utterance, age_s=0.0))
 
 
-async def _until(stop: asyncio.Event) -> None:
+async def _wait_for(stop: asyncio.Event) -> None:
     await stop.wait()

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of Redis's Unix socket, to cut connections and to swallow bytes."""
+"""A TCP proxy in front of Redis's Unix socket. It cuts connections, and it holds bytes back."""
 
 import asyncio
 import random
@@ -10,7 +10,10 @@ CHUNK: Final = 65_536
 
 
 class Proxy:
-    """Use it as an async context manager; clients connect to `port` on 127.0.0.1."""
+    """Passes bytes on between clients and Redis. Clients connect to `port` on 127.0.0.1.
+
+    It is an async context manager, which closes the port.
+    """
 
     def __init__(self, socket: Path) -> None:
         self._socket = socket
@@ -25,7 +28,7 @@ class Proxy:
         return f"redis://127.0.0.1:{self.port}/0"
 
     def __len__(self) -> int:
-        """How many clients are connected."""
+        """Return how many clients are connected."""
         return len(self._clients)
 
     async def __aenter__(self) -> Self:
@@ -45,7 +48,7 @@ class Proxy:
         self.thaw()
 
     def cut(self, share: float = 1.0, rng: random.Random | None = None) -> int:
-        """Reset this share of the connections, in mid-command where it happens so."""
+        """Reset this share of the connections, even in the middle of a command; return how many."""
         clients = sorted(self._clients, key=id)
         chosen = clients if rng is None else rng.sample(clients, round(share * len(clients)))
         for client in chosen:
@@ -53,11 +56,11 @@ class Proxy:
         return len(chosen)
 
     def freeze(self) -> None:
-        """Swallow: connections stay open (new ones too), no byte passes."""
+        """Hold all bytes back. Connections stay open, and new ones are accepted."""
         self._passing.clear()
 
     def thaw(self) -> None:
-        """Let everything that came meanwhile pass on, commands that were given up on included."""
+        """Pass on all bytes that were held back, even commands whose clients no longer wait."""
         self._passing.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -73,7 +76,7 @@ class Proxy:
             finally:
                 to_server.transport.abort()
         except* OSError:
-            pass  # the server is away, or one side was cut: the other is, too
+            pass  # the server is away, or one side was cut, and then the other is cut as well
         finally:
             self._clients.discard(writer)
             writer.transport.abort()

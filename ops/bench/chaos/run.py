@@ -18,8 +18,9 @@ from ops.bench.chaos.plan import Plan
 from ops.bench.chaos.pool import Deaths, Pool
 from ops.bench.chaos.proxy import Proxy
 from ops.bench.chaos.speech import InstantEngine
-from ops.bench.chaos.stage import Say, Stage, llm_settings, print_to_stderr
+from ops.bench.chaos.stage import Stage, llm_settings
 from ops.bench.chaos.storm import FaultCounts, Storm, plan_faults
+from ops.bench.progress import Show, show_on_stderr
 from ops.local.embedded_redis import EmbeddedRedis
 from ops.local.machine import find_free_port
 
@@ -36,7 +37,7 @@ CLAIM_IDLE_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a run is made of."""
+    """What happens in a run: the plan, how many processes there are, and how many faults."""
 
     plan: Plan
     engine: str = InstantEngine.name
@@ -46,18 +47,18 @@ class Options:
     claim_idle_s: float = CLAIM_IDLE_S
     max_deliveries: int = MAX_DELIVERIES
     faults: float = 1.0
-    """Scales how many faults there are."""
+    """How many faults there are, as a multiple of PER_MINUTE."""
     patience_s: float = 90.0
-    """How long nothing may happen after the storm before the rest is given up."""
+    """The run ends without having come to rest if nothing happens for this long after the storm."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What was done and what came of it."""
+    """The faults of a run, and what became of its utterances."""
 
     options: Options
     findings: Findings
-    dealt: FaultCounts
+    faults: FaultCounts
     deaths: Deaths
     planted: int
     came_to_rest: bool
@@ -65,7 +66,7 @@ class Report:
 
     @property
     def kept(self) -> bool:
-        """Whether every promise was kept."""
+        """Whether all promises were kept."""
         return self.came_to_rest and not self.findings.broken and not self.deaths.crashed
 
     def as_dict(self) -> dict[str, Any]:
@@ -78,7 +79,7 @@ class Report:
             "errors": found.pop("errors"),
             "planted": self.planted,
             **found,
-            **self.dealt.as_dict(),
+            **self.faults.as_dict(),
             "poisoned_workers": self.deaths.poisoned,
             "crashed_processes": self.deaths.crashed,
             "came_to_rest": self.came_to_rest,
@@ -96,7 +97,7 @@ class Report:
 
 
 def build_settings(options: Options, redis: dict[str, str], llm_port: int) -> dict[str, Any]:
-    """The settings of a run's processes."""
+    """Return the settings of a run's processes."""
     return {
         "redis": redis,
         "worker": {
@@ -114,13 +115,13 @@ def build_settings(options: Options, redis: dict[str, str], llm_port: int) -> di
 
 @asynccontextmanager
 async def open_stage(
-    values: dict[str, Any], own_url: str, folder: Path, say: Say
+    values: dict[str, Any], own_url: str, folder: Path, show: Show
 ) -> AsyncIterator[Stage]:
-    """A stage whose driver reaches Redis at `own_url`, with nothing started on it."""
+    """Open a stage without processes. `own_url` is where the driver itself reaches Redis."""
     settings = load_settings(values)
     own = settings.model_copy(update={"redis": settings.redis.model_copy(update={"url": own_url})})
     async with open_store(own) as store, Pool(folder) as pool:
-        stage = Stage(settings, store, make_link(store, own), pool, folder, say)
+        stage = Stage(settings, store, make_link(store, own), pool, folder, show)
         try:
             yield stage
         finally:
@@ -128,15 +129,15 @@ async def open_stage(
 
 
 async def run(
-    options: Options, *, folder: Path | None = None, say: Say = print_to_stderr
+    options: Options, *, folder: Path | None = None, show: Show = show_on_stderr
 ) -> Report:
-    """Bring everything up, let the storm rage, wait for rest, count.
+    """Start everything, let the faults happen, wait until all is at rest, and count.
 
-    `folder` keeps the logs of the processes and Redis's data; None means a temporary one.
+    The logs of the processes and Redis's data are kept in `folder`; without it they are deleted.
+    Raises BadInput if the folder cannot be used, and NotReady if the workers do not start.
     """
     began = time.monotonic()
     plan = options.plan
-    said = plan.said()
     rng = random.Random(f"{plan.seed} storm")
     port = find_free_port()
     async with AsyncExitStack() as stack:
@@ -149,34 +150,34 @@ async def run(
         redis = stack.enter_context(EmbeddedRedis(folder / "redis", fsync="always"))
         proxy = await stack.enter_async_context(Proxy(redis.socket))
         values = build_settings(options, redis.settings | {"url": proxy.url}, port)
-        stage = await stack.enter_async_context(open_stage(values, redis.url, folder, say))
+        stage = await stack.enter_async_context(open_stage(values, redis.url, folder, show))
         stage.start_llm_server(port, first_token_ms=FIRST_TOKEN_MS, tokens_per_s=TOKENS_PER_S)
         stage.start_workers(stt=options.stt_workers, llm=options.llm_workers)
-        await stage.workers_ready(options.stt_workers + options.llm_workers, READY_S)
-        stage.follow()
-        say(f"{plan.utterances} utterances in {plan.seconds:g} s, seed {plan.seed}")
+        await stage.wait_for_workers(options.stt_workers + options.llm_workers, READY_S)
+        stage.follow_results()
+        show(f"{plan.utterances} utterances in {plan.seconds:g} s, seed {plan.seed}")
         storm = Storm(stage, redis, proxy, port, rng)
         stage.start_producers(plan, options.producers)
-        planned = plan_faults(rng, plan.seconds, options.faults)
-        watching = asyncio.create_task(_report_progress(stage, say))
+        faults = plan_faults(rng, plan.seconds, options.faults)
+        showing = asyncio.create_task(_show_progress(stage, show))
         try:
-            await asyncio.gather(storm.rage(planned), asyncio.sleep(plan.seconds))
+            await asyncio.gather(storm.run(faults), asyncio.sleep(plan.seconds))
         finally:
-            watching.cancel()
-        came_to_rest = await stage.rest(plan.utterances, options.patience_s)
+            showing.cancel()
+        came_to_rest = await stage.wait_for_rest(plan.utterances, options.patience_s)
         findings = await judge(
             stage.store,
-            said,
+            plan.draw_utterances(),
             stage.settings.llm,
             options.engine,
-            foreign=storm.dealt.malformed,
+            malformed=storm.faults.malformed,
         )
         deaths = stage.pool.deaths
-        storm.dealt.producer_kills += _cut_short(folder)
+        storm.faults.producer_kills += _count_cut_short(folder)
     return Report(
         options,
         findings,
-        storm.dealt,
+        storm.faults,
         deaths,
         plan.stt_poison + plan.llm_poison + plan.broken,
         came_to_rest,
@@ -184,12 +185,12 @@ async def run(
     )
 
 
-async def _report_progress(stage: Stage, say: Say) -> None:
+async def _show_progress(stage: Stage, show: Show) -> None:
     while True:
         await asyncio.sleep(10)
-        say(f"  {stage.progress}")
+        show(f"  {stage.progress}")
 
 
-def _cut_short(folder: Path) -> int:
-    """How many producers were killed between publish and forget."""
+def _count_cut_short(folder: Path) -> int:
+    """Return how many producers their outboxes have killed."""
     return len(list(folder.glob("chaos-*")))

@@ -1,4 +1,4 @@
-"""Audio that carries a number, and engines that hear it: content is checked from end to end."""
+"""Audio that holds a number, and an STT engine that reads it. So a run can check what arrives."""
 
 import os
 import time
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from common.audio import SAMPLE_RATE, encode
 from common.settings import SttSettings
 from common.utterance import Utterance
-from ops.bench.chaos.plan import Kind, Plan, Planned
+from ops.bench.chaos.plan import Kind, Plan, PlannedUtterance
 from ops.demo.recording_file import read_samples, read_sentences
 from workers.stt.engine import Engine, Transcription
 from workers.stt.whisper import load
@@ -30,17 +30,17 @@ DEADLY_WORD: Final = "arsenic"
 
 
 def spoken_text(number: int, kind: Kind = Kind.SPEECH) -> str:
-    """What the instant engine hears in utterance `number`.
+    """Return what the instant engine hears in utterance `number`.
 
-    The stand-in LLM answers it with this number and with those of the rounds before that were in
-    the request, so a right reply shows that question and history arrived.
+    The stand-in LLM answers it with this number, and with the numbers of the earlier rounds that
+    the request held. So a right reply shows that the question and the history arrived.
     """
     word = f"{DEADLY_WORD} " if kind is Kind.LLM_POISON else ""
     return f"Remind me to pass {word}gate {number}. What are my reminders?"
 
 
-def make_utterance(planned: Planned, model: str) -> Utterance:
-    """The utterance as a producer hands it to its outbox; `model` is the STT model it is for."""
+def make_utterance(planned: PlannedUtterance, model: str) -> Utterance:
+    """Return the utterance as a producer gives it to its outbox, for the STT model `model`."""
     samples = (
         _numbered_samples(planned)
         if model == InstantEngine.name
@@ -60,7 +60,7 @@ def make_utterance(planned: Planned, model: str) -> Utterance:
     )
 
 
-def _numbered_samples(planned: Planned) -> NDArray[np.int16]:
+def _numbered_samples(planned: PlannedUtterance) -> NDArray[np.int16]:
     samples = np.zeros(SAMPLES, np.int16)
     high, low = divmod(planned.number, BASE)
     samples[:4] = MARK, high, low, planned.kind.value
@@ -68,12 +68,12 @@ def _numbered_samples(planned: Planned) -> NDArray[np.int16]:
 
 
 def recorded_samples(number: int) -> NDArray[np.int16]:
-    """A sentence of the bundled recording, for real models."""
+    """Return a sentence of the bundled recording, for real models."""
     return read_samples(read_sentences()[number % len(read_sentences())])
 
 
 def read_number(samples: NDArray[np.int16]) -> tuple[int, Kind]:
-    """The number and kind inside; raises ValueError for any other sound."""
+    """Return the number and the kind in the audio. Raises ValueError for any other audio."""
     mark, high, low, kind = (int(sample) for sample in samples[:4])
     if mark != MARK:
         raise ValueError("this is not the audio of a chaos run")
@@ -81,7 +81,7 @@ def read_number(samples: NDArray[np.int16]) -> tuple[int, Kind]:
 
 
 class InstantEngine:
-    """Hears the number inside, after `slow_s` seconds; dies of poison."""
+    """An engine that reads the number in the audio, after `slow_s` seconds; poison kills it."""
 
     name = "instant"
     device = "none"
@@ -110,5 +110,5 @@ class InstantEngine:
 
 
 def make_engine(settings: SttSettings, *, slow_s: float = 0.0) -> Engine:
-    """The model `instant` is made here, every other is loaded as a worker does."""
+    """Make the engine `instant`, or load a real model as a worker does."""
     return InstantEngine(slow_s) if settings.model == InstantEngine.name else load(settings)

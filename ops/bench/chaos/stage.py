@@ -1,10 +1,8 @@
-"""Where a run takes place: the processes, the feed, and the wait for rest."""
+"""The stage of a run: its processes, and what its results say so far."""
 
 import asyncio
 import json
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 from urllib.request import Request, urlopen
@@ -19,6 +17,7 @@ from ops.bench.chaos.plan import Plan
 from ops.bench.chaos.pool import Pool
 from ops.bench.chaos.producer import run_producer
 from ops.bench.chaos.worker import run_worker
+from ops.bench.progress import Show
 from ops.demo.standin import MODEL
 from ops.demo.standin.faults import Control
 from ops.demo.standin.server import open_listener, serve
@@ -26,19 +25,13 @@ from ops.local.machine import wait_for_workers
 from ops.local.supervisor import NotReady
 
 LOOK_EVERY_S: Final = 0.25
-SAY_EVERY_S: Final = 5.0
+SHOW_EVERY_S: Final = 5.0
 STEER_S: Final = 5.0
 LLM_SERVER: Final = "stand-in"
 
-Say = Callable[[str], None]
-
-
-def print_to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
-
 
 def run_stand_in(port: int, first_token_ms: float, tokens_per_s: float) -> None:
-    """The stand-in LLM as a process of the pool."""
+    """Run the stand-in LLM as a process of the pool."""
     control = Control(
         first_token_ms=first_token_ms, tokens_per_s=tokens_per_s, max_model_len=100_000
     )
@@ -46,7 +39,7 @@ def run_stand_in(port: int, first_token_ms: float, tokens_per_s: float) -> None:
 
 
 def steer_llm_server(port: int, knobs: dict[str, Any]) -> bool:
-    """Set knobs of the stand-in; False if it is away. Blocks."""
+    """Change what the stand-in does; return False if it is away. It blocks."""
     request = Request(
         f"http://127.0.0.1:{port}/control",
         data=json.dumps(knobs).encode(),
@@ -62,18 +55,18 @@ def steer_llm_server(port: int, knobs: dict[str, Any]) -> bool:
 class Stage:
     """The processes of one run, and what its results say so far.
 
-    `settings` are those of the processes; `store` and `link` are the driver's own way to Redis.
+    `settings` are those of the processes. The driver itself uses `store` and `link`.
     """
 
     def __init__(
-        self, settings: Settings, store: Store, link: Link, pool: Pool, folder: Path, say: Say
+        self, settings: Settings, store: Store, link: Link, pool: Pool, folder: Path, show: Show
     ) -> None:
         self.settings = settings
         self.store = store
         self.link = link
         self.pool = pool
         self._folder = folder
-        self._say = say
+        self._show = show
         self._heard: set[str] = set()
         self._ended: set[str] = set()
         self._following: asyncio.Task[None] | None = None
@@ -89,7 +82,7 @@ class Stage:
             self.pool.start(f"llm-{number}", run_worker, "llm", self.settings)
 
     def start_producers(self, plan: Plan, count: int) -> None:
-        """From now on the plan is carried out."""
+        """Start the producers, which carry out the plan from now on."""
         started = time.monotonic()
         (self._folder / "outbox").mkdir(parents=True, exist_ok=True)
         for share in range(count):
@@ -104,24 +97,24 @@ class Stage:
                 started,
             )
 
-    async def workers_ready(self, count: int, timeout_s: float) -> None:
-        """Wait until this many workers read; raises NotReady."""
+    async def wait_for_workers(self, count: int, timeout_s: float) -> None:
+        """Wait until this many workers read. Raises NotReady after `timeout_s`."""
         try:
             async with asyncio.timeout(timeout_s):
                 await wait_for_workers(self.link, self.store, count)
         except TimeoutError:
-            raise NotReady(f"not ready after {timeout_s:g} s: {self.last_words()}") from None
+            raise NotReady(f"not ready after {timeout_s:g} s: {self.last_log_lines()}") from None
 
-    def last_words(self) -> str:
-        """The last line that each process has written."""
-        said = []
+    def last_log_lines(self) -> str:
+        """Return the last line that each process has written."""
+        found = []
         for name in self.pool.names():
             log = self._folder / f"{name}.log"
             lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-            said += [f"{name} said {line!r}" for line in lines[-1:]]
-        return "; ".join(said) or "no process has said anything"
+            found += [f"{name}: {line!r}" for line in lines[-1:]]
+        return "; ".join(found) or "no process has written anything"
 
-    def follow(self) -> None:
+    def follow_results(self) -> None:
         """Begin to read the results."""
         self._following = asyncio.create_task(self._follow(), name="follow")
 
@@ -136,8 +129,8 @@ class Stage:
             async with self._changed:
                 self._changed.notify_all()
 
-    async def ended(self, *utterances: str) -> None:
-        """Wait until these have ended."""
+    async def wait_for_endings(self, *utterances: str) -> None:
+        """Wait until the turns of these utterances have ended."""
         async with self._changed:
             await self._changed.wait_for(lambda: self._ended.issuperset(utterances))
 
@@ -145,28 +138,28 @@ class Stage:
     def progress(self) -> str:
         return f"{len(self._heard)} heard, {len(self._ended)} ended"
 
-    async def rest(self, expected: int, patience_s: float) -> bool:
-        """Wait until `expected` utterances were heard, all have ended and nothing is claimed.
+    async def wait_for_rest(self, expected: int, patience_s: float) -> bool:
+        """Wait until `expected` utterances were heard, all have ended and no work is left.
 
-        Whether that came to pass; given up when nothing has happened for `patience_s`.
+        Returns False if nothing has happened for `patience_s` before that.
         """
         loop = asyncio.get_running_loop()
-        next_word, last_change, before = loop.time(), loop.time(), ""
+        next_show, last_change, before = loop.time(), loop.time(), ""
         while loop.time() < last_change + patience_s:
             if self._following is not None and self._following.done():
                 self._following.result()
-            if loop.time() >= next_word:
-                self._say(f"  waiting for rest: {self.progress} of {expected}")
-                next_word = loop.time() + SAY_EVERY_S
+            if loop.time() >= next_show:
+                self._show(f"  waiting for the rest: {self.progress} of {expected}")
+                next_show = loop.time() + SHOW_EVERY_S
             if self.progress != before:
                 last_change, before = loop.time(), self.progress
-            everything = len(self._heard) >= expected and self._heard <= self._ended
-            if everything and await self.link.retry_until_answered(self._is_quiet):
+            all_ended = len(self._heard) >= expected and self._heard <= self._ended
+            if all_ended and await self.link.retry_until_answered(self._has_no_work):
                 return True
             await asyncio.sleep(LOOK_EVERY_S)
         return False
 
-    async def _is_quiet(self) -> bool:
+    async def _has_no_work(self) -> bool:
         for shard in self.store.all_shards():
             for name, group in GROUPS.items():
                 if await has_work(self.store.redis, getattr(shard, name), group):
@@ -180,7 +173,7 @@ class Stage:
 
 
 def llm_settings(port: int) -> dict[str, Any]:
-    """Settings of a worker that asks the stand-in at `port`."""
+    """Return the settings of a worker that uses the stand-in at `port`."""
     return {
         "base_url": f"http://127.0.0.1:{port}/v1",
         "model": MODEL,

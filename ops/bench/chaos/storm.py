@@ -1,4 +1,4 @@
-"""What goes wrong in a run, and when: drawn from the seed, dealt out by the clock."""
+"""The storm of a run: the faults that happen, and when. The seed decides both."""
 
 import asyncio
 import os
@@ -50,7 +50,7 @@ REDIS_DOWN_S: Final = (0.1, 1.5)
 
 @dataclass(slots=True)
 class FaultCounts:
-    """How often each thing was done."""
+    """How often each fault happened."""
 
     kills: int = 0
     stops: int = 0
@@ -68,7 +68,7 @@ class FaultCounts:
 
 
 def plan_faults(rng: random.Random, seconds: float, share: float = 1.0) -> list[tuple[float, str]]:
-    """(seconds after the start, fault) in order; `share` scales how many there are."""
+    """Return (seconds after the start, fault) in order; `share` scales how many there are."""
     begin, end = (edge * seconds for edge in CALM_EDGES)
     planned = []
     for fault, often in PER_MINUTE.items():
@@ -80,7 +80,7 @@ def plan_faults(rng: random.Random, seconds: float, share: float = 1.0) -> list[
 
 
 class Storm:
-    """Deals the faults to a stage, to its Redis and to the connections between them."""
+    """Makes the faults happen to a stage, to its Redis and to the connections between them."""
 
     def __init__(
         self, stage: Stage, redis: EmbeddedRedis, proxy: Proxy, llm_port: int, rng: random.Random
@@ -91,9 +91,9 @@ class Storm:
         self._llm_port = llm_port
         self._rng = rng
         self._redis_lock = asyncio.Lock()
-        self._lasting: set[asyncio.Task[None]] = set()
-        self.dealt = FaultCounts()
-        self._faults: dict[str, Callable[[], Awaitable[None]]] = {
+        self._running: set[asyncio.Task[None]] = set()
+        self.faults = FaultCounts()
+        self._actions: dict[str, Callable[[], Awaitable[None]]] = {
             "kill_worker": self._kill_worker,
             "freeze_worker": self._freeze_worker,
             "kill_producer": self._kill_producer,
@@ -108,62 +108,62 @@ class Storm:
             "malformed": self._malformed,
         }
 
-    async def rage(self, planned: list[tuple[float, str]]) -> None:
-        """Until the last fault is over and everything is mended."""
+    async def run(self, planned: list[tuple[float, str]]) -> None:
+        """Make each fault happen at its time; return when the last is over and mended."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         for at_s, fault in planned:
             await asyncio.sleep(max(0.0, started + at_s - loop.time()))
-            # faults that last overlap with those that follow
-            task = asyncio.ensure_future(self._faults[fault]())
-            self._lasting.add(task)
-        for outcome in await asyncio.gather(*self._lasting, return_exceptions=True):
+            # a fault that lasts overlaps with those that follow
+            task = asyncio.ensure_future(self._actions[fault]())
+            self._running.add(task)
+        for outcome in await asyncio.gather(*self._running, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
 
-    def _worker(self) -> str:
+    def _choose_worker(self) -> str:
         pool = self._stage.pool
         return self._rng.choice([*pool.names("stt-"), *pool.names("llm-")])
 
     async def _kill_worker(self) -> None:
         pool = self._stage.pool
-        name = self._worker()
+        name = self._choose_worker()
         while not pool.kill(name):  # it is dead at this moment
             await asyncio.sleep(0.02)
-            name = self._worker()
-        self.dealt.kills += 1
+            name = self._choose_worker()
+        self.faults.kills += 1
 
     async def _freeze_worker(self) -> None:
-        name = self._worker()
+        name = self._choose_worker()
         if not self._stage.pool.freeze(name):
             return
-        self.dealt.stops += 1
+        self.faults.stops += 1
         claims = self._rng.uniform(*FROZEN_CLAIMS)
         await asyncio.sleep(claims * self._stage.settings.worker.claim_idle_s)
         self._stage.pool.thaw(name)
 
     async def _kill_producer(self) -> None:
         name = self._rng.choice(self._stage.pool.names("producer-"))
-        self.dealt.producer_kills += self._stage.pool.kill(name)
+        self.faults.producer_kills += self._stage.pool.kill(name)
 
     async def _terminate_worker(self) -> None:
-        self.dealt.terminations += self._stage.pool.terminate(self._worker())
+        self.faults.terminations += self._stage.pool.terminate(self._choose_worker())
 
     async def _cut_connections(self) -> None:
-        self.dealt.connection_cuts += self._proxy.cut(CUT_SHARE, self._rng) > 0
+        self.faults.connection_cuts += self._proxy.cut(CUT_SHARE, self._rng) > 0
 
     async def _kill_clients(self) -> None:
-        """As an operator's CLIENT KILL does it: every connection at once, the driver's too."""
+        """Cut every connection at once, the driver's too, as CLIENT KILL of an operator does."""
         async with Redis.from_url(self._redis.url, protocol=2) as client:
             try:
                 await client.client_kill_filter(_type="normal", skipme=True)
             except (RedisError, OSError):
                 return  # it is away just now
-        self.dealt.connection_cuts += 1
+        self.faults.connection_cuts += 1
 
     async def _swallow(self) -> None:
         self._proxy.freeze()
-        self.dealt.swallowed += 1
+        self.faults.swallowed += 1
         await asyncio.sleep(self._rng.uniform(*SWALLOW_S))
         if self._rng.random() < 0.5:
             self._proxy.cut()
@@ -174,39 +174,39 @@ class Storm:
             os.kill(self._redis.pid, signal.SIGKILL)
             while self._redis.running:  # noqa: ASYNC110  # only the kernel can tell
                 await asyncio.sleep(0.01)
-            self.dealt.redis_kills += 1
-            self.dealt.redis_restarts += 1
+            self.faults.redis_kills += 1
+            self.faults.redis_restarts += 1
             await asyncio.sleep(self._rng.uniform(*REDIS_DOWN_S))
-            # the server dies with the thread that starts it: this one lasts as long as the loop
+            # the server dies with the thread that starts it: this thread lives as long as the loop
             await asyncio.to_thread(self._redis.start)
 
     async def _restart_redis(self) -> None:
         async with self._redis_lock:
             await asyncio.to_thread(self._redis.close)
-            self.dealt.redis_restarts += 1
+            self.faults.redis_restarts += 1
             await asyncio.to_thread(self._redis.start)
 
     async def _kill_llm_server(self) -> None:
         down_s = self._rng.uniform(*LLM_OUTAGE_S)
-        self.dealt.llm_outages += self._stage.pool.kill(LLM_SERVER, down_s=down_s)
+        self.faults.llm_outages += self._stage.pool.kill(LLM_SERVER, down_s=down_s)
 
     async def _refuse_llm(self) -> None:
-        """The server answers 503, its health check too."""
+        """Let the server answer 503 for a while, to health checks too."""
         refusing = {"fail": {"status": 503, "everywhere": True}}
         if not await asyncio.to_thread(steer_llm_server, self._llm_port, refusing):
-            return  # it is away: it comes back with all knobs at rest
-        self.dealt.llm_outages += 1
+            return  # it is away, and comes back without faults
+        self.faults.llm_outages += 1
         await asyncio.sleep(self._rng.uniform(*LLM_OUTAGE_S))
         await asyncio.to_thread(steer_llm_server, self._llm_port, {"fail": None})
 
     async def _malformed(self) -> None:
-        """What a foreign client might add, past `publish`."""
+        """Add an entry that `publish` would refuse, as a foreign client might."""
         shard = self._rng.choice(self._stage.store.all_shards())
         entry = self._rng.choice(MALFORMED)
         await self._stage.link.retry_until_answered(
             self._stage.store.redis.xadd, shard.utterances, entry
         )
-        self.dealt.malformed += 1
+        self.faults.malformed += 1
 
 
 MALFORMED: Final[list[dict[Any, Any]]] = [

@@ -1,4 +1,4 @@
-"""One worker process of a chaos run: the real loop and the real handlers, and work that kills.
+"""One worker process of a chaos run: the real loop and handlers, which certain utterances kill.
 
 `python -m ops.bench.chaos.worker stt|llm` starts one with the settings of the environment.
 """
@@ -27,7 +27,7 @@ ROLES: Final = ("stt", "llm")
 
 
 class MortalLlmHandler(LlmHandler):
-    """Dies of certain questions."""
+    """A handler whose process dies of questions with DEADLY_WORD."""
 
     async def _answer(
         self, delivery: Delivery, context: HandlerContext, attempt: Attempt, *, may_grow: bool
@@ -38,7 +38,7 @@ class MortalLlmHandler(LlmHandler):
 
 
 def run_worker(role: str, settings: Settings, slow_s: float = 0.0) -> None:
-    """Work until SIGTERM. `slow_s`: how long the instant STT engine takes over an utterance."""
+    """Work until SIGTERM. The instant STT engine takes `slow_s` seconds for an utterance."""
     name = consumer_name(role)
     logs.set_up(settings.log, worker=name)
 
@@ -58,9 +58,9 @@ def run_worker(role: str, settings: Settings, slow_s: float = 0.0) -> None:
 
 @click.command()
 @click.argument("role", type=click.Choice(ROLES))
-@click.option("--slow-s", default=0.0, help="Seconds that the instant engine takes.")
+@click.option("--slow-s", default=0.0, help="How long the instant engine takes (s).")
 def main(role: str, slow_s: float) -> None:
-    """Run one worker; EARSHOT_STT__MODEL=instant hears the numbers inside of chaos audio."""
+    """Run one worker. EARSHOT_STT__MODEL=instant reads the numbers in the audio of chaos runs."""
     run_worker(role, load_settings(), slow_s)
     exit_without_threads()
 

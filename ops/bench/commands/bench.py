@@ -12,7 +12,11 @@ from ops.bench.commands.bench_recording import recording
 
 @click.group("bench")
 def command() -> None:
-    """Measure earshot on this machine, and prove what it promises."""
+    """Measure earshot on this machine, and test its promises.
+
+    Each benchmark starts the processes that it needs, with a Redis of its own. Nothing that runs
+    already is touched.
+    """
 
 
 for bench in (hearing, llm, recording, chaos, failover, eager):

@@ -1,7 +1,6 @@
-"""`earshot bench chaos`: the promises, while everything is killed and cut off at random."""
+"""`earshot bench chaos`: tests the promises while processes are killed and connections are cut."""
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,32 +8,47 @@ import click
 
 from common.settings import LogSettings
 from common.telemetry import logs
+from ops.bench.commands.output import json_option, print_result
 
 
-@click.command("chaos")
-@click.option("--utterances", default=5000, show_default=True, type=click.IntRange(min=20))
-@click.option("--sessions", default=50, show_default=True, type=click.IntRange(min=1))
+@click.command("chaos", short_help="Test the promises while processes are killed.")
+@click.option(
+    "--utterances",
+    default=5000,
+    show_default=True,
+    type=click.IntRange(min=20),
+    help="How many utterances are published.",
+)
+@click.option(
+    "--sessions",
+    default=50,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many sessions they belong to.",
+)
 @click.option(
     "--seconds",
     default=120.0,
     show_default=True,
     type=click.FloatRange(min=1),
-    help="How long the storm rages.",
+    help="How long the run takes, without the time to finish all work.",
 )
-@click.option("--seed", default=1, show_default=True, help="The same faults for the same seed.")
+@click.option(
+    "--seed", default=1, show_default=True, help="The same seed gives the same faults again."
+)
 @click.option(
     "--stt-engine",
     type=click.Choice(["instant", "demo"]),
     default="instant",
     show_default=True,
-    help="instant hears a number inside the audio; demo is the bundled model.",
+    help="instant reads a number in the audio; demo is the small model that comes with earshot.",
 )
 @click.option(
     "--folder",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Keep the processes' logs and Redis's data here.",
+    help="Keep the logs of the processes and the data of Redis in this folder.",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 @click.pass_context
 def chaos(
     ctx: click.Context,
@@ -46,10 +60,13 @@ def chaos(
     folder: Path | None,
     as_json: bool,
 ) -> None:
-    """Kill, freeze and cut off everything at random, then count what was promised.
+    """Kill, freeze and disconnect processes at random, and count what becomes of utterances.
 
-    Exits 1 when an utterance was lost, ended twice or came out of order, when anything but what
-    was planted ended in an error, or when anything is left behind.
+    Some utterances are planted: they kill every worker that takes them, or cannot be decoded. They
+    must end in an error.
+
+    The exit status is 1 if an utterance was lost, ended twice or came out of order, if an utterance
+    ended in an error that was not planted, or if anything was left behind in Redis.
     """
     from ops.bench.chaos.plan import Plan
     from ops.bench.chaos.run import Options, run
@@ -68,21 +85,20 @@ def chaos(
         noise_share=0.02 if instant else 0.0,
     )
     report = asyncio.run(run(Options(plan, engine=stt_engine), folder=folder))
-    result = report.as_dict()
-    click.echo(json.dumps(result) if as_json else _summary(result))
+    print_result(report.as_dict(), _summarise, as_json=as_json)
     ctx.exit(0 if report.kept else 1)
 
 
-def _summary(result: dict[str, Any]) -> str:
-    text = (
-        "{accepted} utterances accepted, {answered} answered ({merged} together with the next),"
-        " {skipped} skipped, {errors} errors ({planted} were planted).\n"
+def _summarise(result: dict[str, Any]) -> str:
+    counts = (
+        "{accepted} utterances accepted: {answered} answered ({merged} of them together with the"
+        " next one), {skipped} skipped, {errors} errors ({planted} were planted).\n"
         "{lost} lost, {duplicated} duplicated, {out_of_order} out of order.\n"
-        "{kills} workers killed, {poisoned_workers} killed by their work, {stops} frozen,"
-        " {producer_kills} producers killed, {redis_restarts} Redis restarts ({redis_kills} by"
-        " SIGKILL), {connection_cuts} connection cuts, {llm_outages} LLM outages.\n"
-        "An entry was buried after {max_deliveries} deliveries (5 outside of such a storm)."
+        "Workers: {kills} killed, {stops} frozen, {poisoned_workers} dead of a planted utterance."
+        " Producers: {producer_kills} killed.\n"
+        "Redis: {redis_restarts} times restarted ({redis_kills} times after a SIGKILL),"
+        " {connection_cuts} times disconnected. LLM: {llm_outages} times away.\n"
+        "An utterance was given up after {max_deliveries} deliveries (by default it is 5)."
     ).format(**result)
-    return "\n".join(
-        [text, *result["broken"], "All promises kept." if result["kept"] else "BROKEN"]
-    )
+    verdict = "All promises were kept." if result["kept"] else "PROMISES WERE BROKEN."
+    return "\n".join([counts, *result["broken"], verdict])

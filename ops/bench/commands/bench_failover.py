@@ -1,41 +1,47 @@
-"""`earshot bench failover`: how soon another worker has done a dead one's work."""
+"""`earshot bench failover`: how soon another worker has done the work of a dead one."""
 
 import asyncio
-import json
 from typing import Final
 
 import click
 
 from common.settings import LogSettings
 from common.telemetry import logs
+from ops.bench.commands.output import json_option, print_result
 
 
-@click.command("failover")
-@click.option("--kills", default=20, show_default=True, type=click.IntRange(min=1))
+@click.command("failover", short_help="Measure how soon a dead worker is replaced.")
+@click.option(
+    "--kills",
+    default=20,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many workers are killed.",
+)
 @click.option(
     "--claim-idle",
     default=10.0,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Seconds.",
+    help="EARSHOT_WORKER__CLAIM_IDLE_S of the workers (s).",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@json_option
 @click.pass_context
 def failover(ctx: click.Context, kills: int, claim_idle: float, as_json: bool) -> None:
-    """Kill the worker that holds the work, and time the reply by another.
+    """Kill workers in the middle of their work, and measure how soon the reply comes.
 
-    LLM workers are killed while they stream a reply, STT workers while they transcribe, in turn.
-    Exits 1 when a reply came later than --claim-idle and 2 seconds after the kill.
+    The killed workers are alternately LLM workers that stream a reply, and STT workers that
+    transcribe. The exit status is 1 if a reply came later than --claim-idle and 2 seconds after
+    its kill.
     """
     from ops.bench.chaos.failover import measure
 
     logs.set_up(LogSettings(level="error"))
-    measured = asyncio.run(measure(kills, claim_idle))
-    result = measured.as_dict()
-    click.echo(json.dumps(result) if as_json else FAILOVER.format(**result))
-    ctx.exit(0 if measured.passed else 1)
+    report = asyncio.run(measure(kills, claim_idle))
+    print_result(report.as_dict(), lambda result: SUMMARY.format(**result), as_json=as_json)
+    ctx.exit(0 if report.passed else 1)
 
 
-FAILOVER: Final = """\
-{kills} kills of the worker that held the work: the reply by another came after
-{min_s} s at least, {median_s} s in the middle, {max_s} s at most ({limit_s} s are promised)."""
+SUMMARY: Final = """\
+{kills} workers were killed in the middle of their work. The reply came {median_s} s after the kill
+(median; {min_s} to {max_s} s). The promise is {limit_s} s at most."""

@@ -1,6 +1,5 @@
-"""`earshot bench hearing`: how well it hears."""
+"""`earshot bench hearing`: how well earshot hears."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +10,8 @@ from common.extras import how_to_install
 from common.settings import LogSettings
 from common.settings.loading import load_settings
 from common.telemetry import logs
+from ops.bench.commands.output import json_option, print_result
+from ops.bench.progress import show_on_stderr
 
 if TYPE_CHECKING:
     from ops.bench.hearing.whole_path import Transcribe
@@ -18,55 +19,85 @@ if TYPE_CHECKING:
 DETECTORS: Final = ("webrtc", "silero", "cascade")
 PRESETS: Final = ("command", "conversation", "dictation")
 NOISES: Final = ("white", "pink", "hum", "clicks", "babble")
+"""The names of `ops.bench.hearing.plan`, whose import takes too long for `--help`."""
 
 
-@click.command("hearing")
+@click.command("hearing", short_help="Measure how well speech is heard in noise.")
 @click.option(
     "--folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Recordings of your own: NAME.wav or .flac, NAME.txt (what is said), optionally"
-    " NAME.json (turns: [[start_s, end_s], ...]; [] for noise).",
+    help="Measure your own recordings: NAME.wav or NAME.flac, NAME.txt with the spoken text, and"
+    " NAME.json with the turns, [[start_s, end_s], ...]. For noise the list is empty. The last two"
+    " may be missing.",
 )
-@click.option("--detector", "detectors", multiple=True, type=click.Choice(DETECTORS))
-@click.option("--preset", "presets", multiple=True, type=click.Choice(PRESETS))
-@click.option("--noise", "noises", multiple=True, type=click.Choice(NOISES))
+@click.option(
+    "--detector",
+    "detectors",
+    multiple=True,
+    type=click.Choice(DETECTORS),
+    help="Measure this detector. May be repeated.  [default: all]",
+)
+@click.option(
+    "--preset",
+    "presets",
+    multiple=True,
+    type=click.Choice(PRESETS),
+    help="Measure this preset. May be repeated.  [default: all]",
+)
+@click.option(
+    "--noise",
+    "noises",
+    multiple=True,
+    type=click.Choice(NOISES),
+    help="Mix in this kind of noise. May be repeated.  [default: all]",
+)
 @click.option(
     "--snr",
     "snrs",
     multiple=True,
     type=click.FloatRange(-20, 60),
-    help="dB; default 20, 10, 5 and 0.",
+    help="How much louder than the noise the speech is (dB). May be repeated."
+    "  [default: 20, 10, 5, 0]",
 )
-@click.option("--sentences", default=29, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--sentences",
+    default=29,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many sentences are said.",
+)
 @click.option(
     "--word-sentences",
     default=209,
     show_default=True,
     type=click.IntRange(min=1),
-    help="Sentences to count words in, clean and at 20 dB.",
+    help="In how many sentences words are counted, clean and at 20 dB. More than 29 need espeak-ng"
+    " or flite.",
 )
 @click.option(
     "--word-draws",
     default=1,
     show_default=True,
     type=click.IntRange(min=1),
-    help="How often to say them, each time in other noise: narrows the interval of the difference.",
+    help="How often these are said, each time in other noise. More give a narrower interval.",
 )
 @click.option(
     "--noise-minutes",
     default=10.0,
     show_default=True,
     type=click.FloatRange(0, 10_000),
-    help="Alone.",
+    help="How long noise without speech is played, all kinds together.",
 )
 @click.option(
     "--model",
-    help="Count words with this STT model. Default: demo, which knows the sentences of the mixes;"
-    " none for --folder.",
+    metavar="NAME|FOLDER|demo",
+    help="Count words with this STT model.  [default: demo; with --folder none]",
 )
-@click.option("--no-words", is_flag=True, help="Count no words: much faster.")
-@click.option("--seed", default=1, show_default=True, help="The same mixes for the same seed.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--no-words", is_flag=True, help="Count no words, which is much faster.")
+@click.option(
+    "--seed", default=1, show_default=True, help="The same seed gives the same sound again."
+)
+@json_option
 def hearing(
     folder: Path | None,
     detectors: tuple[str, ...],
@@ -82,18 +113,20 @@ def hearing(
     seed: int,
     as_json: bool,
 ) -> None:
-    """Mix known sentences with pauses and noise, and count what the ear makes of them.
+    """Mix known sentences with pauses and noise, and count what earshot hears.
 
-    For each detector and preset: missed turns and false utterances, milliseconds clipped of the
-    first and the last sound, turns that were cut off in a pause, the delay from the end of speech
-    to the end of turn, CPU time, and the word error rate against perfectly cut sentences. Detector
-    and segmenter are the real ones; time is that of the samples, so it runs faster than speech.
+    For each detector and preset it counts missed turns, false utterances, turns that were cut off
+    in a pause, and how much of the first and last sound is missing. It measures the delay from the
+    end of speech to the end of the turn, and CPU time. Word errors are compared with those of the
+    same sentences, perfectly cut.
+
+    Detector and segmenter are the real ones. They need no clock, so this runs faster than speech.
     """
     logs.set_up(LogSettings(level="warning"))
-    transcribe = None if no_words else _transcriber(model or ("" if folder else "demo"))
+    transcribe = None if no_words else _load_model(model or ("" if folder else "demo"))
     from ops.bench.hearing.plan import Plan
     from ops.bench.hearing.run import run, run_folder
-    from ops.bench.hearing.summary import folder_totals, table, totals
+    from ops.bench.hearing.summary import sum_up, sum_up_folder
 
     plan = Plan(
         detectors=detectors or DETECTORS,
@@ -107,28 +140,32 @@ def hearing(
         wer_preset=(presets or ("conversation",))[-1],
         seed=seed,
     )
-
-    def say(text: str) -> None:
-        click.echo(f"{text} ...", err=True)
-
-    result: dict[str, Any] = (
-        run(plan, transcribe, say) if folder is None else run_folder(plan, folder, transcribe, say)
-    )
-    result["totals"] = totals(result) if folder is None else folder_totals(result)
-    if as_json:
-        click.echo(json.dumps(result))
-        return
-    click.echo(table(result["totals"]))
-    for name, cpu_ms in result["cpu_ms_per_s"].items():
-        click.echo(f"{name}: {cpu_ms} ms of CPU per second of audio")
+    result: dict[str, Any]
+    if folder is None:
+        result = run(plan, transcribe, show_on_stderr)
+        result["totals"] = sum_up(result)
+    else:
+        result = run_folder(plan, folder, transcribe, show_on_stderr)
+        result["totals"] = sum_up_folder(result)
+    print_result(result, _summarise, as_json=as_json)
 
 
-def _transcriber(model: str) -> "Transcribe | None":
+def _summarise(result: dict[str, Any]) -> str:
+    from ops.bench.hearing.summary import format_table
+
+    cpu = [
+        f"{name}: {cpu_ms} ms of CPU time per second of audio"
+        for name, cpu_ms in result["cpu_ms_per_s"].items()
+    ]
+    return "\n".join([format_table(result["totals"]), *cpu])
+
+
+def _load_model(model: str) -> "Transcribe | None":
     if not model:
         return None
     try:
-        from workers.stt.whisper import load as load_model
+        from workers.stt.whisper import load
     except ModuleNotFoundError as error:
-        raise BadInput(f"{how_to_install(error) or error}, or give --no-words") from None
-    whisper = load_model(load_settings({"stt": {"model": model}}).stt)
+        raise BadInput(f"{how_to_install(error) or error}, or use --no-words") from None
+    whisper = load(load_settings({"stt": {"model": model}}).stt)
     return lambda samples: whisper.transcribe(samples).text

@@ -1,37 +1,53 @@
-"""`earshot bench recording`: a long recording behind live speech."""
+"""`earshot bench recording`: how long live speech waits while a long recording is transcribed."""
 
 import asyncio
-import json
 from typing import Final
 
 import click
 
 from common.settings import LogSettings
 from common.telemetry import logs
+from ops.bench.commands.output import json_option, model_option, print_result
 
 
-@click.command("recording")
-@click.option("--hours", default=3.0, show_default=True, type=click.FloatRange(min=0.01))
+@click.command("recording", short_help="Measure how long live speech waits.")
+@click.option(
+    "--hours",
+    default=3.0,
+    show_default=True,
+    type=click.FloatRange(min=0.01),
+    help="How long the recording is.",
+)
 @click.option(
     "--sentence-every",
     default=60.0,
     show_default=True,
     type=click.FloatRange(min=5),
-    help="Seconds between its sentences.",
+    help="Seconds from one sentence of the recording to the next.",
 )
 @click.option(
     "--live-every",
     default=5.0,
     show_default=True,
     type=click.FloatRange(min=0, min_open=True),
-    help="Seconds, the mean.",
+    help="Mean time from one live utterance to the next (s).",
 )
-@click.option("--stt", default=2, show_default=True, type=click.IntRange(min=1), help="Workers.")
 @click.option(
-    "--kept-for-live", default=1, show_default=True, type=click.IntRange(min=0), help="Of them."
+    "--stt",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many STT workers there are.",
 )
-@click.option("--model", default="demo", show_default=True, metavar="NAME|FOLDER|demo")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option(
+    "--kept-for-live",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="How many of them take live speech only.",
+)
+@model_option
+@json_option
 @click.pass_context
 def recording(
     ctx: click.Context,
@@ -43,16 +59,16 @@ def recording(
     model: str,
     as_json: bool,
 ) -> None:
-    """Transcribe a made-up recording of hours while live utterances come in, and time both.
+    """Transcribe a long recording while live utterances come in, and measure both.
 
-    The recording is the bundled sentences in a quiet room: all of it is read and judged, and what
-    is speech goes through the STT workers. Exits 1 when something is missing from the transcript,
-    or when live utterances waited longer for a worker (median) than one takes to decode.
+    The recording is made of the sentences that come with earshot, in a quiet room. The exit status
+    is 1 if a sentence is missing from the transcript, or if live utterances waited longer for a
+    worker than a worker takes to decode one (medians).
     """
     from ops.bench.recording import Options, measure
 
     if kept_for_live >= stt:
-        raise click.UsageError("one of the workers has to take the recording")
+        raise click.UsageError("at least one worker must take the recording")
     logs.set_up(LogSettings(level="error"))
     options = Options(
         hours=hours,
@@ -62,15 +78,14 @@ def recording(
         kept_for_live=kept_for_live,
         model=model,
     )
-    measured = asyncio.run(measure(options))
-    result = measured.as_dict()
-    click.echo(json.dumps(result) if as_json else SUMMARY.format(**result))
-    ctx.exit(0 if measured.passed else 1)
+    report = asyncio.run(measure(options))
+    print_result(report.as_dict(), lambda result: SUMMARY.format(**result), as_json=as_json)
+    ctx.exit(0 if report.passed else 1)
 
 
 SUMMARY: Final = """\
-{hours} h of recording in {took_s} s: {lines} of {sentences} sentences in the transcript, at most \
-{backlog_max} utterances waiting, {rss_mb} MB of memory at most.
-Meanwhile {live} live utterances waited {wait_ms} ms for a worker (median; 95 %: {wait_p95_ms} ms, \
-at most {wait_max_ms} ms), of {workers} workers of which {kept_for_live} take live speech only; \
-decoding one took {decode_ms} ms (median)."""
+A recording of {hours} h was transcribed in {took_s} s, with {rss_mb} MB of memory or less.
+{lines} of {sentences} sentences are in the transcript. At most {backlog_max} utterances waited.
+Meanwhile {live} live utterances waited {wait_ms} ms for a worker (median; 95 % waited at most
+{wait_p95_ms} ms, the longest {wait_max_ms} ms). Decoding one took {decode_ms} ms (median).
+There were {workers} workers, and {kept_for_live} of them took live speech only."""

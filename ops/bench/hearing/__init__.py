@@ -1,1 +1,1 @@
-"""How well earshot hears: mixes with known timing, and what the ear makes of them."""
+"""How well earshot hears: sound of known content goes through the detector and the segmenter."""

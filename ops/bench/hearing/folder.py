@@ -1,4 +1,4 @@
-"""A user's own recordings: NAME.wav or NAME.flac, NAME.txt (what is said), NAME.json (turns)."""
+"""Recordings of a user: NAME.wav or NAME.flac, NAME.txt (what is said), NAME.json (its turns)."""
 
 import json
 from dataclasses import dataclass
@@ -16,36 +16,38 @@ from ops.bench.hearing.scenes import Scene, Turn
 
 BEFORE_S: Final = 1.0
 AFTER_S: Final = 3.0
-"""Silence put around each recording: many are cut so close that nothing tells where they end."""
+"""BEFORE_S and AFTER_S of silence are put around each recording: many recordings begin and end with
+the speech, and then it could not be told where the speech ends."""
+
 _ROUNDING_S: Final = 0.05
-"""So much beyond the recording's end may a turn end: people round."""
+"""A turn may end this much after the recording, because people round."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recording:
-    """One file, with silence around it."""
+    """One file, with silence before and after it."""
 
     name: str
     scene: Scene
     text: str | None
-    """What is said in it; None: not known; "": nothing."""
+    """What is said in it. None means that this is unknown; an empty text, that nothing is said."""
     has_turns: bool
-    """Whether its turns are known; otherwise the scene has none."""
+    """Whether its turns are known. If not, the scene has no turns."""
 
 
-def recordings(folder: Path) -> list[Recording]:
-    """All recordings of a folder, by name.
+def read_recordings(folder: Path) -> list[Recording]:
+    """Return all recordings of a folder, by name.
 
-    Raises BadInput where there is none, or where one cannot be read.
+    Raises BadInput if there is none, or if one cannot be read.
     """
     suffixes = {".wav", ".flac"}
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in suffixes)
     if not paths:
         raise BadInput(f"{folder} holds no .wav and no .flac file")
-    return [_recording(path) for path in paths]
+    return [_read_recording(path) for path in paths]
 
 
-def _recording(path: Path) -> Recording:
+def _read_recording(path: Path) -> Recording:
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
     except (OSError, RuntimeError) as error:
@@ -54,8 +56,8 @@ def _recording(path: Path) -> Recording:
     whole = to_int16(mono)
     before = round(BEFORE_S * SAMPLE_RATE)
     audio: NDArray[np.int16] = np.pad(whole, (before, round(AFTER_S * SAMPLE_RATE)))
-    turns = _turns(path.with_suffix(".json"), before, len(whole) / SAMPLE_RATE)
-    text = _beside(path.with_suffix(".txt"))
+    turns = _read_turns(path.with_suffix(".json"), before, len(whole) / SAMPLE_RATE)
+    text = _read_text(path.with_suffix(".txt"))
     return Recording(
         path.name,
         Scene(audio, turns or ()),
@@ -64,7 +66,7 @@ def _recording(path: Path) -> Recording:
     )
 
 
-def _beside(path: Path) -> str | None:
+def _read_text(path: Path) -> str | None:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -75,8 +77,8 @@ def _beside(path: Path) -> str | None:
         raise BadInput(f"{path.name} is not text in UTF-8") from None
 
 
-def _turns(path: Path, offset: int, length_s: float) -> tuple[Turn, ...] | None:
-    text = _beside(path)
+def _read_turns(path: Path, offset: int, length_s: float) -> tuple[Turn, ...] | None:
+    text = _read_text(path)
     if text is None:
         return None
     try:

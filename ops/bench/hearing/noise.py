@@ -1,4 +1,4 @@
-"""Noise of the kinds that a room has, by rule and seed; 16 kHz mono float32 at an RMS of 1."""
+"""Noise as rooms have it, made by rule and seed: 16 kHz mono float32 with an RMS of 1."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -14,23 +14,23 @@ _MAINS_HZ: Final = 50.0
 _CLICKS_A_SECOND: Final = 4.0
 _CLICK_S: Final = 0.012
 _BABBLE_VOICES: Final = 12
-"""So many talk at once that no word can be made out."""
+"""With this many voices at once no word can be understood."""
 
 
 def white(count: int, rng: np.random.Generator) -> Samples:
-    """Equal power at all frequencies: a hiss."""
+    """Make noise with equal power at all frequencies: a hiss."""
     return _unit(rng.standard_normal(count))
 
 
 def pink(count: int, rng: np.random.Generator) -> Samples:
-    """Power falling by 3 dB an octave from 20 Hz on: wind, a street, a fan."""
+    """Make noise whose power falls by 3 dB per octave above 20 Hz: wind, a street, a fan."""
     spectrum = np.fft.rfft(rng.standard_normal(count))
     frequencies = np.fft.rfftfreq(count, 1 / SAMPLE_RATE)
     return _unit(np.fft.irfft(spectrum / np.sqrt(np.maximum(frequencies, 20.0)), count))
 
 
 def hum(count: int, rng: np.random.Generator) -> Samples:
-    """The mains and its harmonics, slowly swelling: a bad cable, a transformer, a refrigerator."""
+    """Make the hum of the mains, slowly louder and softer: a bad cable, a refrigerator."""
     time = np.arange(count) / SAMPLE_RATE
     tones = sum(
         np.sin(2 * np.pi * _MAINS_HZ * n * time + rng.uniform(0, 2 * np.pi)) / n
@@ -40,7 +40,7 @@ def hum(count: int, rng: np.random.Generator) -> Samples:
 
 
 def clicks(count: int, rng: np.random.Generator) -> Samples:
-    """Short bursts at random: a keyboard, a mouse."""
+    """Make short bursts at random times: a keyboard, a mouse."""
     samples = 0.01 * rng.standard_normal(count)
     length = round(_CLICK_S * SAMPLE_RATE)
     shape = np.exp(-np.arange(length) / (length / 4))
@@ -52,17 +52,17 @@ def clicks(count: int, rng: np.random.Generator) -> Samples:
 
 
 def babble(voices: Sequence[Samples]) -> Callable[[int, np.random.Generator], Samples]:
-    """Many of these voices at once, from everywhere: a canteen."""
+    """Return what makes noise of many of these voices at once: a canteen."""
 
     def make(count: int, rng: np.random.Generator) -> Samples:
         samples = np.zeros(count)
         for _ in range(_BABBLE_VOICES):
-            talk: list[Samples] = []
-            while sum(map(len, talk)) < 2 * count:
-                talk += [voices[number] for number in rng.permutation(len(voices))]
-            one = np.concatenate(talk)
-            start = int(rng.integers(0, len(one) - count))
-            samples += rng.uniform(0.5, 1) * one[start : start + count]
+            sentences: list[Samples] = []
+            while sum(map(len, sentences)) < 2 * count:
+                sentences += [voices[number] for number in rng.permutation(len(voices))]
+            speaker = np.concatenate(sentences)
+            start = int(rng.integers(0, len(speaker) - count))
+            samples += rng.uniform(0.5, 1) * speaker[start : start + count]
         return _unit(samples)
 
     return make

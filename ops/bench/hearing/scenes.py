@@ -1,4 +1,4 @@
-"""Sound of which is known who says what when: spoken sentences, pauses, and noise under them."""
+"""Scenes: sound of which it is known when which sentence is said, with pauses and noise."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,33 +13,38 @@ from ops.bench.hearing.voices import Clip, Samples
 Noise = Callable[[int, np.random.Generator], Samples]
 
 PAUSES_S: Final = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2)
-"""Pauses inside sentences: a speaker thinks."""
+"""Pauses inside sentences, in which a speaker thinks."""
+
 GAPS_S: Final = (2.4, 3.2)
-"""Between two turns, least and most: longer than the most patient preset waits."""
+"""The least and the most time between two turns: more than any preset waits."""
+
 LEAD_S: Final = 3.5
-"""Room before the first sentence: detectors that follow the noise have learned it by then."""
+"""Time before the first sentence, in which detectors learn the level of the noise."""
+
 ROOM_RMS: Final = 0.0002
 """Level of a quiet room, of full scale: -74 dBFS."""
+
 NOISE_LEVELS_DBFS: Final = (-60.0, -50.0, -40.0, -30.0)
-"""Levels between which noise alone changes, from a quiet fan to a machine beside the microphone."""
+"""Levels of noise without speech, from a quiet fan to a machine beside the microphone."""
+
 LEVEL_S: Final = 10.0
-"""How long noise alone keeps a level."""
+"""How long noise without speech keeps one level."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One sentence; positions in samples."""
+    """One sentence. Positions are in samples."""
 
     start: int
     end: int
     text: str
     pause_s: float = 0.0
-    """Length of the pause inside it; 0: none."""
+    """Length of the pause inside it; 0 if there is none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scene:
-    """16 kHz mono int16 and all that is said in it."""
+    """16 kHz mono int16, and the sentences in it."""
 
     samples: NDArray[np.int16]
     turns: tuple[Turn, ...]
@@ -51,21 +56,21 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Talk:
-    """Speech alone, before any noise: float32 and all that is said in it."""
+    """Speech without noise, 16 kHz mono float32, and the sentences in it."""
 
     samples: Samples
     turns: tuple[Turn, ...]
 
 
-def talk(clips: Sequence[Clip], rng: np.random.Generator) -> Talk:
-    """The clips one after the other; those in parts get a pause of PAUSES_S, in turn."""
+def make_talk(clips: Sequence[Clip], rng: np.random.Generator) -> Talk:
+    """Put the clips one after the other. Between the parts of a clip comes one of PAUSES_S."""
     pieces = [_silence(LEAD_S)]
     turns = []
     at = len(pieces[0])
-    paused = 0
+    pauses = 0
     for clip in clips:
-        pause_s = PAUSES_S[paused % len(PAUSES_S)] if len(clip.parts) > 1 else 0.0
-        paused += len(clip.parts) > 1
+        pause_s = PAUSES_S[pauses % len(PAUSES_S)] if len(clip.parts) > 1 else 0.0
+        pauses += len(clip.parts) > 1
         spoken = clip.parts[0]
         for part in clip.parts[1:]:
             spoken = np.concatenate((spoken, _silence(pause_s), part))
@@ -75,20 +80,22 @@ def talk(clips: Sequence[Clip], rng: np.random.Generator) -> Talk:
     return Talk(np.concatenate(pieces), tuple(turns))
 
 
-def mixed(talk: Talk, noise: Noise | None, snr_db: float | None, rng: np.random.Generator) -> Scene:
-    """The talk in a quiet room, or in noise: the SNR is the speech's mean power, pauses left out,
-    over the noise's."""
+def mix(talk: Talk, noise: Noise | None, snr_db: float | None, rng: np.random.Generator) -> Scene:
+    """Put the talk into a quiet room, and into noise if there is any.
+
+    The SNR is the mean power of the speech, without pauses, over that of the noise.
+    """
     count = len(talk.samples)
-    under: Samples = np.float32(ROOM_RMS) * rng.standard_normal(count).astype(np.float32)
+    background: Samples = np.float32(ROOM_RMS) * rng.standard_normal(count).astype(np.float32)
     if noise is not None and snr_db is not None:
         speech = np.concatenate([talk.samples[turn.start : turn.end] for turn in talk.turns])
         power = float(np.mean(speech[speech != 0] ** 2))
-        under += noise(count, rng) * np.float32(np.sqrt(power / 10 ** (snr_db / 10)))
-    return Scene(to_int16(talk.samples + under), talk.turns)
+        background += noise(count, rng) * np.float32(np.sqrt(power / 10 ** (snr_db / 10)))
+    return Scene(to_int16(talk.samples + background), talk.turns)
 
 
-def alone(noise: Noise, seconds: float, rng: np.random.Generator) -> Scene:
-    """Noise that changes its level every LEVEL_S, and nobody in it."""
+def make_noise(noise: Noise, seconds: float, rng: np.random.Generator) -> Scene:
+    """Make noise without speech, with another level every LEVEL_S."""
     samples = noise(round(seconds * SAMPLE_RATE), rng)
     step = round(LEVEL_S * SAMPLE_RATE)
     for number, start in enumerate(range(0, len(samples), step)):

@@ -1,4 +1,4 @@
-"""The figures of a run in a table for people."""
+"""The figures of a run, as a table for people."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -7,14 +7,11 @@ from typing import Any
 Row = dict[str, Any]
 
 
-def totals(result: dict[str, Any]) -> list[Row]:
-    """One row per detector and preset over all noises and SNRs, and one over the noise alone."""
-    grouped: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in result["rows"]:
-        grouped[row["detector"], row["preset"]].append(row)
-    alone: dict[tuple[str, str], int] = defaultdict(int)
+def sum_up(result: dict[str, Any]) -> list[Row]:
+    """Return one row for each detector and preset, over all noises and SNRs."""
+    from_noise: dict[tuple[str, str], int] = defaultdict(int)
     for row in result["noise_alone"]:
-        alone[row["detector"], row["preset"]] += row["false_utterances"]
+        from_noise[row["detector"], row["preset"]] += row["false_utterances"]
     return [
         {
             "detector": detector,
@@ -23,24 +20,21 @@ def totals(result: dict[str, Any]) -> list[Row]:
             "missed": _sum(rows, "missed"),
             "of them too short": _sum(rows, "too_short"),
             "false": _sum(rows, "false_utterances"),
-            "from noise alone": alone[detector, preset],
+            "from noise alone": from_noise[detector, preset],
             "clipped onsets": sum(row["clipped_onset_ms"]["clipped"] for row in rows),
             "clipped tails": sum(row["clipped_tail_ms"]["clipped"] for row in rows),
-            "lack a short part": _sum(rows, "parts_too_short"),
+            "without a short part": _sum(rows, "parts_too_short"),
             "cut off": _sum(rows, "false_cut_offs"),
             "run together": _sum(rows, "run_together"),
             "delay ms": _median(row["delay_ms"]["p50"] for row in rows),
-            **_wer(rows),
+            **_sum_up_words(rows),
         }
-        for (detector, preset), rows in grouped.items()
+        for (detector, preset), rows in _group(result["rows"]).items()
     ]
 
 
-def folder_totals(result: dict[str, Any]) -> list[Row]:
-    """One row per detector and preset over a folder's files."""
-    grouped: dict[tuple[str, str], list[Row]] = defaultdict(list)
-    for row in result["rows"]:
-        grouped[row["detector"], row["preset"]].append(row)
+def sum_up_folder(result: dict[str, Any]) -> list[Row]:
+    """Return one row for each detector and preset, over the files of a folder."""
     return [
         {
             "detector": detector,
@@ -51,26 +45,36 @@ def folder_totals(result: dict[str, Any]) -> list[Row]:
             "skipped": _sum(rows, "skipped"),
             "missed turns": _sum(rows, "missed"),
             "false": _sum(rows, "false_utterances"),
-            **_folder_words(rows),
+            **_sum_up_folder_words(rows),
         }
-        for (detector, preset), rows in grouped.items()
+        for (detector, preset), rows in _group(result["rows"]).items()
     ]
 
 
-def _folder_words(rows: list[Row]) -> Row:
-    counted = {"words": "words", "word errors": "word_errors"}
-    counted["perfectly cut"] = "word_errors_perfectly_cut"
+def _group(rows: list[Row]) -> dict[tuple[str, str], list[Row]]:
+    grouped: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        grouped[row["detector"], row["preset"]].append(row)
+    return grouped
+
+
+def _sum_up_folder_words(rows: list[Row]) -> Row:
+    columns = {
+        "words": "words",
+        "word errors": "word_errors",
+        "perfectly cut": "word_errors_perfectly_cut",
+    }
     return {
-        shown: _sum(rows, name)
-        for shown, name in counted.items()
+        column: _sum(rows, name)
+        for column, name in columns.items()
         if any(name in row for row in rows)
     }
 
 
-def table(rows: list[Row]) -> str:
-    """Columns as wide as they need to be; empty where nothing was measured."""
+def format_table(rows: list[Row]) -> str:
+    """Format the rows with their names as the first line; a cell without a value stays empty."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    cells = [names, *([_shown(row.get(name)) for name in names] for row in rows)]
+    cells = [names, *([_format_cell(row.get(name)) for name in names] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(names))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
@@ -78,7 +82,7 @@ def table(rows: list[Row]) -> str:
     )
 
 
-def _wer(rows: list[Row]) -> Row:
+def _sum_up_words(rows: list[Row]) -> Row:
     counted = [row for row in rows if "wer" in row]
     clean = [row for row in counted if row["snr_db"] is None]
     noisy = [row for row in counted if row["snr_db"] is not None]
@@ -104,5 +108,5 @@ def _median(values: Iterable[float | None]) -> float | None:
     return known[len(known) // 2] if known else None
 
 
-def _shown(value: object) -> str:
+def _format_cell(value: object) -> str:
     return "" if value is None else str(value)

@@ -1,5 +1,7 @@
-"""Spoken sentences with known text: those of the bundled recording, those that are bundled beside
-it, and more of espeak-ng's and flite's where they are installed."""
+"""Spoken sentences with known text: the bundled ones, and more from espeak-ng and flite.
+
+The engines are used where they are installed.
+"""
 
 import json
 import shutil
@@ -28,7 +30,7 @@ SPEECH_RMS: Final = 0.09
 """Level of every sentence, of full scale: -21 dBFS, an ordinary recording."""
 
 _EDGE: Final = 0.01
-"""A sentence begins and ends where it is this much of its peak (40 dB below it)."""
+"""A sentence begins and ends where its level is this part of its peak (40 dB below it)."""
 
 ENGINES: Final = (
     ("espeak-ng", "en-us+m5"),
@@ -42,9 +44,10 @@ ENGINES: Final = (
     ("espeak-ng", "en-us+travis"),
     ("espeak-ng", "en-us+steph"),
 )
-"""Engine and voice, in the order in which sentences take turns with them."""
+"""Engine and voice, in the order in which they take turns."""
+
 _FIRST_ROUND: Final = 6
-"""So many of them speak when each sentence is said once."""
+"""How many of them take turns while each sentence is said for the first time."""
 
 PAUSE: Final = "/"
 TEXTS: Final = (
@@ -69,35 +72,37 @@ TEXTS: Final = (
     "Hello, / how are you?",
     "Continue.",
 )
-"""Sentences that the bundled model knows; a slash is where a speaker may hesitate."""
+"""Sentences that the bundled model knows. At a slash a speaker may make a pause."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Clip:
-    """One sentence, in the parts between which a pause may be put; 16 kHz mono at SPEECH_RMS."""
+    """One sentence, 16 kHz mono at SPEECH_RMS. Between its parts a pause may be put."""
 
     text: str
     parts: tuple[Samples, ...]
     voice: str
 
 
-def clips(count: int) -> list[Clip]:
-    """The first `count` sentences that can be had here (fewer, where there are no more). Those of
-    the recording and each of TEXTS once are the same everywhere; more depend on the engines."""
-    more = islice(synthesised(), len(TEXTS), None)
-    return list(islice(chain(recorded(), bundled(), more), count))
+def load_clips(count: int) -> list[Clip]:
+    """Return the first `count` sentences, or fewer if this machine has no more.
+
+    The first are the bundled ones, which are the same everywhere. More come from the engines.
+    """
+    more = islice(synthesise_clips(), len(TEXTS), None)
+    return list(islice(chain(load_recording(), load_texts(), more), count))
 
 
-def recorded() -> Iterator[Clip]:
-    """The sentences of the bundled recording."""
+def load_recording() -> Iterator[Clip]:
+    """Yield the sentences of the bundled recording."""
     audio, rate = soundfile.read(AUDIO, dtype="float32")
     for sentence in read_sentences():
         part = audio[round(sentence.start_s * rate) : round(sentence.end_s * rate)]
-        yield Clip(sentence.text, (_levelled([part])[0],), sentence.voice)
+        yield Clip(sentence.text, (set_level([part])[0],), sentence.voice)
 
 
-def bundled() -> Iterator[Clip]:
-    """TEXTS once, as `make_voices.py` kept them."""
+def load_texts() -> Iterator[Clip]:
+    """Yield TEXTS, each once, as `make_voices.py` has stored them."""
     audio, _ = soundfile.read(BUNDLED, dtype="float32")
     at = 0
     for clip in json.loads(DESCRIPTION.read_text(encoding="utf-8"))["clips"]:
@@ -108,25 +113,24 @@ def bundled() -> Iterator[Clip]:
         yield Clip(clip["text"], tuple(parts), clip["voice"])
 
 
-def synthesised() -> Iterator[Clip]:
-    """TEXTS once, each in one of the voices of the engines that are installed; then again, until
-    every voice has said each of them."""
+def synthesise_clips() -> Iterator[Clip]:
+    """Yield TEXTS again and again, until every voice of the installed engines has said each."""
     voices = [(engine, voice) for engine, voice in ENGINES if shutil.which(engine)]
     first = min(_FIRST_ROUND, len(voices))
     for turn in range(len(voices)):
         for number, text in enumerate(TEXTS):
-            yield _clip(text, *voices[(number % first + turn) % len(voices)])
+            yield _synthesise_clip(text, *voices[(number % first + turn) % len(voices)])
 
 
-def _clip(text: str, engine: str, voice: str) -> Clip:
-    parts = [_trimmed(speak(part.strip(), engine, voice)) for part in text.split(PAUSE)]
-    return Clip(text.replace(f" {PAUSE}", ""), tuple(_levelled(parts)), f"{engine}:{voice}")
+def _synthesise_clip(text: str, engine: str, voice: str) -> Clip:
+    parts = [trim(speak(part.strip(), engine, voice)) for part in text.split(PAUSE)]
+    return Clip(text.replace(f" {PAUSE}", ""), tuple(set_level(parts)), f"{engine}:{voice}")
 
 
 def speak(text: str, engine: str, voice: str) -> Samples:
-    """`text` as the engine speaks it, 16 kHz mono, with the silence that it puts around.
+    """Let an engine speak `text`; return 16 kHz mono, with the silence before and after it.
 
-    Raises CalledProcessError where the engine lacks the voice.
+    Raises CalledProcessError if the engine lacks the voice.
     """
     with tempfile.TemporaryDirectory(prefix="earshot-voice-") as folder:
         path = Path(folder) / "spoken.wav"
@@ -140,12 +144,13 @@ def speak(text: str, engine: str, voice: str) -> Samples:
     return spoken
 
 
-def _trimmed(samples: Samples) -> Samples:
+def trim(samples: Samples) -> Samples:
+    """Remove the silence before and after a sentence."""
     heard = np.flatnonzero(np.abs(samples) > _EDGE * np.abs(samples).max())
     return samples[heard[0] : heard[-1] + 1]
 
 
-def _levelled(parts: list[Samples]) -> list[Samples]:
-    """At SPEECH_RMS all together, so that no part is louder than the engine made it."""
+def set_level(parts: list[Samples]) -> list[Samples]:
+    """Bring the parts of a sentence to SPEECH_RMS together: their differences in level stay."""
     rms = float(np.sqrt(np.mean(np.concatenate(parts) ** 2)))
     return [part * np.float32(SPEECH_RMS / rms) for part in parts]

@@ -1,5 +1,4 @@
-"""Word errors of the whole path, from the sound to the text: cut by the ear, against cut at the
-known edges."""
+"""Word errors of the whole path from sound to text: as earshot cuts it, and cut at known edges."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -11,40 +10,44 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.audio import SAMPLE_RATE
-from ops.bench.hearing.judge import Shipped
 from ops.bench.hearing.scenes import Scene, Turn
+from ops.bench.hearing.score import CutSegment
 from ops.bench.hearing.words import word_errors
 from producer.speech.endpointing import Endpointing
 
 MARGIN_S: Final = 0.3
-"""What is kept around a perfectly cut sentence: the pre-roll's and the tail's default."""
+"""Sound that is kept before and after a perfectly cut sentence: the default pre-roll and tail."""
+
 CONFIDENCE_95: Final = 1.96
-"""Standard errors to either side that hold a mean in 95 of 100 cases (normal distribution)."""
+"""Standard errors to each side of a mean that hold it in 95 of 100 cases (normal distribution)."""
 
 Transcribe = Callable[[NDArray[np.int16]], str]
 
 
 @dataclass(slots=True)
 class Comparison:
-    """Word errors of the same sentences, cut both ways; scenes add up."""
+    """Word errors of the same sentences, cut in both ways. It can hold several scenes."""
 
     words: int = 0
     turns: int = 0
     left_out: int = 0
     path: list[int] = field(default_factory=list)
-    """Errors by sentence, or by sentences that share an utterance; then those of what was shipped
-    besides."""
+    """Errors of the whole path: of each sentence (or of several that share a segment), and then of
+    each segment that holds no sentence."""
     perfect: list[int] = field(default_factory=list)
+    """Errors at the same places, with the sentences perfectly cut."""
 
     def as_dict(self) -> dict[str, Any]:
-        """Both rates as shares; the difference in points with its 95 % interval, from how much it
-        spreads over the sentences: a small model's errors are whole sentences, so chance alone
-        makes some points."""
+        """Return both rates as shares, and their difference in points with its 95 % interval.
+
+        The interval comes from the spread of the difference over the sentences. A small model
+        often mishears whole sentences, so chance alone makes a difference of some points.
+        """
         words = max(self.words, 1)
-        paired = [one - other for one, other in zip(self.path, self.perfect, strict=True)]
-        excess = 100 * sum(paired) / words
-        spread = float(np.std(paired, ddof=1)) if len(paired) > 1 else 0.0
-        margin = 100 * CONFIDENCE_95 * spread * math.sqrt(len(paired)) / words
+        differences = [one - other for one, other in zip(self.path, self.perfect, strict=True)]
+        excess = 100 * sum(differences) / words
+        spread = float(np.std(differences, ddof=1)) if len(differences) > 1 else 0.0
+        margin = 100 * CONFIDENCE_95 * spread * math.sqrt(len(differences)) / words
         return {
             "words": self.words,
             "word_turns": self.turns,
@@ -57,40 +60,40 @@ class Comparison:
 
 
 class WholePath:
-    """Both word error rates of one scene, whichever detector and preset cut it.
+    """Compares the word errors of one scene, for any detector and preset that cut it.
 
-    A turn with a pause as long as the silence that ends an utterance is two utterances by right,
-    and a model may well understand two halves otherwise than the whole: such turns are left out
-    on both sides. All else counts: what is missed, what is shipped besides, what ran together.
+    A turn whose pause is as long as the silence that ends an utterance is rightly cut in two. A
+    model may understand two halves otherwise than the whole. So such turns are left out on both
+    sides. All else counts: missed turns, false utterances, and turns that ran together.
     """
 
     def __init__(self, scene: Scene, transcribe: Transcribe) -> None:
         self._turns = scene.turns
-        self._text = cache(
-            lambda start, end: transcribe(scene.samples[max(start, 0) : end])
-        )  # detectors and presets often cut alike
+        # detectors and presets often cut at the same places
+        self._transcribe = cache(lambda start, end: transcribe(scene.samples[max(start, 0) : end]))
 
-    def compare(self, shipped: list[Shipped], rules: Endpointing, into: Comparison) -> None:
-        """Adds this scene to `into`."""
+    def compare(self, segments: list[CutSegment], rules: Endpointing, into: Comparison) -> None:
+        """Add this scene to `into`."""
         counted = [turn for turn in self._turns if turn.pause_s < rules.silence_s]
-        halved = [turn for turn in self._turns if turn.pause_s >= rules.silence_s]
         into.turns += len(counted)
-        into.left_out += len(halved)
-        for turns, own in _together(counted, shipped):
-            said = " ".join(turn.text for turn in turns)
-            perfect = " ".join(self._text(*_edges(turn)) for turn in turns)
-            errors = word_errors(said, " ".join(self._text(one.start, one.end) for one in own))
+        into.left_out += len(self._turns) - len(counted)
+        for turns, own in _group_turns(counted, segments):
+            spoken = " ".join(turn.text for turn in turns)
+            heard = " ".join(self._transcribe(segment.start, segment.end) for segment in own)
+            perfect = " ".join(self._transcribe(*_edges(turn)) for turn in turns)
+            errors = word_errors(spoken, heard)
             into.words += errors.words
             into.path.append(errors.errors)
-            into.perfect.append(word_errors(said, perfect).errors)
-        for one in shipped:
-            if not any(map(one.overlaps, self._turns)):
-                into.path.append(word_errors("", self._text(one.start, one.end)).errors)
+            into.perfect.append(word_errors(spoken, perfect).errors)
+        for segment in segments:
+            if not any(map(segment.overlaps, self._turns)):
+                heard = self._transcribe(segment.start, segment.end)
+                into.path.append(word_errors("", heard).errors)
                 into.perfect.append(0)
 
 
-def perfectly_cut(scene: Scene, turns: Sequence[Turn], transcribe: Transcribe) -> str:
-    """What the model makes of these turns of the scene, each cut at its known edges."""
+def transcribe_perfectly_cut(scene: Scene, turns: Sequence[Turn], transcribe: Transcribe) -> str:
+    """Transcribe these turns of the scene, each cut at its known edges."""
     edges = map(_edges, turns)
     return " ".join(transcribe(scene.samples[max(start, 0) : end]) for start, end in edges)
 
@@ -100,18 +103,18 @@ def _edges(turn: Turn) -> tuple[int, int]:
     return turn.start - margin, turn.end + margin
 
 
-def _together(
-    turns: Sequence[Turn], shipped: list[Shipped]
-) -> Iterator[tuple[list[Turn], list[Shipped]]]:
-    """Turns in their order with the utterances that hold them; those that ran together as one."""
+def _group_turns(
+    turns: Sequence[Turn], segments: list[CutSegment]
+) -> Iterator[tuple[list[Turn], list[CutSegment]]]:
+    """Yield turns with the segments that hold them; turns that share a segment come together."""
     group: list[Turn] = []
-    of: list[Shipped] = []
+    of_group: list[CutSegment] = []
     for turn in turns:
-        own = [one for one in shipped if one.overlaps(turn)]
-        if group and not any(one in of for one in own):
-            yield group, of
-            group, of = [], []
+        own = [segment for segment in segments if segment.overlaps(turn)]
+        if group and not any(segment in of_group for segment in own):
+            yield group, of_group
+            group, of_group = [], []
         group.append(turn)
-        of += [one for one in own if one not in of]
+        of_group += [segment for segment in own if segment not in of_group]
     if group:
-        yield group, of
+        yield group, of_group

@@ -1,4 +1,4 @@
-"""Word errors, as everyone counts them."""
+"""Word errors, counted as usual."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ class WordErrors:
 
     @property
     def rate(self) -> float:
-        """Word error rate; above 1 where more was heard than said. 0 when nothing was spoken."""
+        """The word error rate: above 1 if there are more errors than words; 0 without words."""
         return self.errors / self.words if self.words else 0.0
 
 
 def word_errors(spoken: str, heard: str) -> WordErrors:
-    """Levenshtein's distance between the words, whatever their case and punctuation."""
+    """Count the word errors (Levenshtein's distance of the words), without case and punctuation."""
     reference, hypothesis = normalise(spoken).split(), normalise(heard).split()
     row = list(range(len(hypothesis) + 1))
     for number, word in enumerate(reference, start=1):

@@ -42,7 +42,9 @@ class ProgressBars(Closeable):
         )
         total_s, done_s = progress.get("duration_s") or None, progress.get("done_s", 0.0)
         heard = (
-            f"{progress['done']}/{progress['pieces']} segments, " if "pieces" in progress else ""
+            f"{progress['done']}/{progress['segments']} segments, "
+            if "segments" in progress
+            else ""
         )
         self._progress.update(
             self._tasks[key], total=total_s, completed=done_s, state=f"{heard}{said}"

@@ -1,4 +1,4 @@
-"""`earshot dashboard`."""
+"""`earshot dashboard`: the web page."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""`earshot llm`."""
+"""`earshot llm`: one LLM worker."""
 
 import asyncio
 

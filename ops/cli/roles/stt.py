@@ -1,4 +1,4 @@
-"""`earshot stt`."""
+"""`earshot stt`: one STT worker."""
 
 import asyncio
 

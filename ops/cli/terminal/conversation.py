@@ -69,7 +69,7 @@ class Conversation:
             case Heard() | ReplyDelta():
                 return
 
-    def draft(self, event: ReplyDelta, text: str) -> Line:
+    def make_line_so_far(self, event: ReplyDelta, text: str) -> Line:
         """Return the line of an unfinished reply with `text` so far."""
         return self._line(event, "ai", text)
 

@@ -9,14 +9,14 @@ from rich.live import Live
 from rich.text import Text
 
 from common.events import Ending, Event, ReplyDelta, TurnKey
-from common.results.reply_draft import extend_draft
+from common.results.reply_so_far import extend_reply
 from ops.cli.terminal.conversation import LABELS, Conversation, Line
 
 REDRAWN_HZ: Final = 10
-DRAFTS: Final = 8
+SHOWN_AT_ONCE: Final = 8
 """Unfinished replies that are shown; nobody can read more."""
 
-DRAFT_LINES: Final = 4
+LINES_OF_ONE: Final = 4
 """Lines of an unfinished reply; of a long one, the end."""
 
 STYLES: Final = {"user": "bold cyan", "ai": "bold magenta", "note": "dim", "error": "red"}
@@ -50,7 +50,7 @@ class LiveTail:
     def __init__(self, console: Console, conversation: Conversation) -> None:
         self._console = console
         self._conversation = conversation
-        self._drafts: dict[TurnKey, ReplyDelta] = {}
+        self._replies: dict[TurnKey, ReplyDelta] = {}
 
     @contextmanager
     def show(self) -> Iterator[None]:
@@ -62,7 +62,7 @@ class LiveTail:
             # logs go above, if they go to the same terminal
             redirect_stderr=Console(stderr=True).is_terminal,
             redirect_stdout=False,
-            get_renderable=self.drafts,
+            get_renderable=self.render_replies,
         ):
             yield
 
@@ -70,19 +70,19 @@ class LiveTail:
         """Show an event."""
         turn = event.key
         if isinstance(event, ReplyDelta):
-            self._drafts[turn] = extend_draft(self._drafts.get(turn), event)
+            self._replies[turn] = extend_reply(self._replies.get(turn), event)
             return
         if isinstance(event, Ending):
-            self._drafts.pop(turn, None)
+            self._replies.pop(turn, None)
         for line in self._conversation.make_lines(event):
             self._console.print(add_colours(line), soft_wrap=True)
 
-    def drafts(self) -> Group:
+    def render_replies(self) -> Group:
         """Render the unfinished replies, the newest last."""
         shown = []
-        for draft in list(self._drafts.values())[-DRAFTS:]:
-            text = draft.data.text[-self._room :]
-            line = add_colours(self._conversation.draft(draft, text))
+        for reply in list(self._replies.values())[-SHOWN_AT_ONCE:]:
+            text = reply.data.text[-self._room :]
+            line = add_colours(self._conversation.make_line_so_far(reply, text))
             line.append("▍", style=STYLES["ai"])
             shown.append(line)
         return Group(*shown)
@@ -90,4 +90,4 @@ class LiveTail:
     @property
     def _room(self) -> int:
         """How many characters of an unfinished reply fit."""
-        return DRAFT_LINES * max(20, self._console.width - 40)
+        return LINES_OF_ONE * max(20, self._console.width - 40)

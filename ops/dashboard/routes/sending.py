@@ -21,7 +21,7 @@ from producer.shipping.identity import clean_source_name
 from producer.sources.audio_file import AudioFileSource
 
 NAME_MAX: Final = 200
-"""Bytes of a file's name; file systems take 255."""
+"""Longest name of a file, in bytes. File systems allow 255."""
 
 
 class Sending:
@@ -33,12 +33,12 @@ class Sending:
 
     def routes(self) -> Sequence[BaseRoute]:
         return [
-            Route("/api/recordings", self.record, methods=["POST"]),
+            Route("/api/recordings", self.upload, methods=["POST"]),
             Route("/api/recordings/{session}", self.progress),
             WebSocketRoute("/api/speak", self.speak),
         ]
 
-    async def record(self, request: Request) -> Response:
+    async def upload(self, request: Request) -> Response:
         """Take an audio file as the body and `?name=` as its name; answer with its session."""
         self._producers.check_room()
         with ExitStack() as stack:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from common.events import Ending, Event, Reply, ReplyDelta, Transcript, TurnKey
-from common.results.reply_draft import extend_draft
+from common.results.reply_so_far import extend_reply
 
 OVERVIEW_TURNS: Final = 60
 """Newest turns of all sessions in an overview: about three screens."""
@@ -21,15 +21,15 @@ class Turn:
     lines: list[str] = field(default_factory=list)
     words: str = ""
     """Speech and reply, case folded, for the search."""
-    draft: ReplyDelta | None = None
+    reply_so_far: ReplyDelta | None = None
     """The unfinished reply: all of its pieces as one."""
     is_over: bool = False
 
     def all_lines(self) -> Iterator[str]:
         """Yield its events; the pieces of an unfinished reply become one `reply.delta`."""
         yield from self.lines
-        if self.draft is not None:
-            yield self.draft.as_line()
+        if self.reply_so_far is not None:
+            yield self.reply_so_far.as_line()
 
 
 class Chronicle:
@@ -51,7 +51,7 @@ class Chronicle:
         turn = self._turns.get(key)
         if isinstance(event, ReplyDelta):
             if turn is not None and not turn.is_over:
-                turn.draft = extend_draft(turn.draft, event)
+                turn.reply_so_far = extend_reply(turn.reply_so_far, event)
             return
         if turn is None:
             turn = self._begin(key, event.at)
@@ -59,7 +59,7 @@ class Chronicle:
         if isinstance(event, (Transcript, Reply)):
             turn.words += f"\n{event.data.text}".casefold()
         if isinstance(event, Ending):
-            turn.is_over, turn.draft = True, None
+            turn.is_over, turn.reply_so_far = True, None
             self._open.pop(key, None)
 
     def _begin(self, key: TurnKey, at: int) -> Turn:

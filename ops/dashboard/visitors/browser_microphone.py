@@ -1,4 +1,7 @@
-"""A visitor's microphone as a source of the blocks of samples that a page sends."""
+"""A visitor's microphone as a source of the blocks of samples that a page sends.
+
+`begin` in `visitor_producers.py` listens to it.
+"""
 
 import queue
 import threading
@@ -14,7 +17,7 @@ from common.closeable import Closeable
 from producer.sources.source import DEFAULT_FRAME_MS, Framer, frame_samples
 
 WAITING_S: Final = 60
-"""Audio that may wait to be heard: when so much waits, the machine is too slow."""
+"""How much audio may wait for the detector. If more waits, the machine is too slow."""
 
 POLL_S: Final = 0.5
 """How soon `close` is noticed while nothing comes."""

@@ -1,7 +1,7 @@
-"""Producers for visitors: what they send goes through detector, segmenter, outbox and publish.
+"""Producers for visitors: their audio goes through detector, segmenter, outbox and publish.
 
-Each recording and each microphone has a session and an outbox of its own on this host's disk. The
-next process sends what an earlier one left in its outboxes.
+Each recording and each microphone has a session of its own, and an outbox on the disk of this host.
+A process ships what an earlier process left in its outboxes.
 """
 
 import asyncio
@@ -130,7 +130,7 @@ class VisitorProducers:
             try:
                 close_outbox(outbox)
             except EarshotError as error:
-                log.error("outbox_not_put_away", session=session, why=str(error))
+                log.error("outbox_not_closed", session=session, why=str(error))
             finally:
                 on_end()
 

@@ -16,11 +16,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ops.demo.standin import bodies
-from ops.demo.standin.answer import StreamedAnswer, WholeAnswer
 from ops.demo.standin.api import errors, tokens
 from ops.demo.standin.api.protocol import ChatRequest, TokenizeRequest
 from ops.demo.standin.completion import check_roles, plan
 from ops.demo.standin.faults import Control, Failure
+from ops.demo.standin.http_answer import StreamedAnswer, WholeAnswer
 from ops.demo.standin.ledger import KEPT, Entry, Ledger
 from ops.demo.standin.pacing import Pace
 

@@ -68,7 +68,7 @@ async def transcribe(
     return {
         "output": str(paths.output),
         "duration_s": transcript.duration_s,
-        "pieces": transcriber.progress.pieces,
+        "segments": transcriber.progress.segments,
         "holes": [asdict(hole) for hole in transcript.holes],
         "damage": transcript.damage,
     }

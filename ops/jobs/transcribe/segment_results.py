@@ -1,4 +1,7 @@
-"""The outcomes of a recording's segments, read from the results."""
+"""The outcomes of a recording's segments, read from the results.
+
+`transcriber.py` leaves out the segments that have one.
+"""
 
 from collections.abc import Mapping
 from typing import Final

@@ -65,7 +65,7 @@ class Progress:
     duration_s: float = 0.0
     cut_s: float = 0.0
     done_s: float = 0.0
-    pieces: int = 0
+    segments: int = 0
     done: int = 0
     held_up: str = ""
     waits_for: str = ""
@@ -164,7 +164,7 @@ class Transcriber:
             while (segment := await self._next(segments, cutting, source)) is not None:
                 span = Span(segment.start, len(segment.samples))
                 spans.append(span)
-                self.progress.pieces = len(spans)
+                self.progress.segments = len(spans)
                 if span not in self._results:
                     await self._send(segment, span, source.name)
                 self._raise_failure()
@@ -237,7 +237,7 @@ class Transcriber:
         missing = self._waiting.spans.keys() - known
         if outages == self._link.outages:
             for utterance in missing & self._waiting.missing:
-                log.warning("piece_sent_anew", utterance=utterance)
+                log.warning("segment_sent_again", utterance=utterance)
                 self._send_again(utterance)
         self._waiting.missing = missing
 

@@ -9,10 +9,10 @@ import pytest
 import soundfile
 
 from common.settings import ListenSettings
-from ops.bench.hearing.judge import cut, judged
 from ops.bench.hearing.plan import noises
-from ops.bench.hearing.scenes import alone
-from ops.bench.hearing.voices import recorded
+from ops.bench.hearing.scenes import make_noise
+from ops.bench.hearing.score import cut, detect
+from ops.bench.hearing.voices import load_recording
 from ops.demo.recording_file import AUDIO, read_sentences
 from producer.sources.source import frame_samples
 from producer.speech.detector_choice import choose_detector
@@ -62,10 +62,11 @@ def test_ten_minutes_of_noise_ship_nothing(earshot: InProcessCommand) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_two_minutes_of_a_crowd_of_three_voices_ship_nothing(seed: int) -> None:
-    crowd = noises(list(recorded()))["babble"]  # each voice four times: now and then it stands out
+    # each voice speaks four times at once, and now and then one of them stands out
+    crowd = noises(list(load_recording()))["babble"]
     settings = ListenSettings(vad="cascade")
-    scene = alone(crowd, 120, np.random.default_rng(seed))
-    heard = judged(scene, choose_detector(settings), frame_samples(settings.frame_ms))
+    scene = make_noise(crowd, 120, np.random.default_rng(seed))
+    heard = detect(scene, choose_detector(settings), frame_samples(settings.frame_ms))
     for preset in PRESETS:
         rules = endpointing_rules(ListenSettings(vad="cascade", preset=preset))
         assert cut(heard, rules)[0] == []
@@ -110,4 +111,4 @@ def test_the_table_is_for_people(earshot: InProcessCommand, tmp_path: Path) -> N
     assert status == 0
     assert "files without an utterance" in out
     assert "webrtc    command" in out
-    assert "ms of CPU per second of audio" in out
+    assert "ms of CPU time per second of audio" in out

@@ -29,7 +29,7 @@ from common.settings import LimitSettings
 from common.status.snapshot import take_snapshot
 from common.status.worker_record import WorkerRecord
 from common.transitions.publishing import Verdict, publish
-from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.plan import Kind, PlannedUtterance
 from ops.bench.chaos.speech import make_utterance
 from ops.demo.recording_file import AUDIO, read_sentences
 from tests.integration.deploy.compose_processes import ComposeProcesses
@@ -189,7 +189,7 @@ class Load:
             await self.one()
 
     async def one(self) -> None:
-        planned = Planned(self.sent, f"load-{self.sent % SESSIONS}", 0, Kind.SPEECH)
+        planned = PlannedUtterance(self.sent, f"load-{self.sent % SESSIONS}", 0, Kind.SPEECH)
         answer = await self._link.retry_until_answered(
             publish, self._store, make_utterance(planned, "demo")
         )

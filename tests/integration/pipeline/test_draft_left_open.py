@@ -11,7 +11,7 @@ import numpy as np
 
 from common.audio import SAMPLE_RATE
 from common.keys import Shard
-from ops.bench.eager import clips
+from ops.bench.eager import make_clips
 from tests.support.command_line import CommandProcesses, finish
 from tests.support.pipeline import endings, running_pipeline
 from tests.support.waiting import until_sync
@@ -28,7 +28,7 @@ def _say(process: subprocess.Popen[str], samples: np.ndarray[Any, np.dtype[np.in
 
 
 def test_after_a_restart_the_next_sentence_is_answered_at_once(tmp_path: Path) -> None:
-    sentence, silence = clips(pairs=False)[0].samples, np.zeros(2 * SAMPLE_RATE, np.int16)
+    sentence, silence = make_clips(pairs=False)[0].samples, np.zeros(2 * SAMPLE_RATE, np.int16)
     turn = np.concatenate([sentence, silence])
     listen = ("listen", "--input", "-", "--session", "s1", "--eager", "on")
     with running_pipeline(tmp_path, stt=0, llm=0) as parts:

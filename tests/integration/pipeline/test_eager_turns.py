@@ -12,9 +12,9 @@ from common.events import Heard, Transcript
 from common.redis.store import Store
 from common.transitions.publishing import Commitment, Verdict, commit, publish
 from common.utterance import Utterance
-from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.plan import Kind, PlannedUtterance
 from ops.bench.chaos.speech import make_utterance, spoken_text
-from ops.bench.eager import clips, measure
+from ops.bench.eager import make_clips, measure
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tests.support.worker_tasks import WorkerTasks, running_worker_tasks
@@ -26,7 +26,7 @@ def said(
     number: int, name: str, *, revision: int = 1, final: bool = False, **more: Any
 ) -> Utterance:
     """A number as an utterance, whose workers hear it."""
-    whole = make_utterance(Planned(number, "s", 0.0, Kind.SPEECH), MODEL)
+    whole = make_utterance(PlannedUtterance(number, "s", 0.0, Kind.SPEECH), MODEL)
     return whole.model_copy(update={"id": name, "revision": revision, "final": final, **more})
 
 
@@ -119,7 +119,7 @@ async def test_a_commit_may_come_twice(workers: WorkerTasks) -> None:
 
 @pytest.mark.full  # in real time, and a busy machine is late for it
 async def test_with_eager_transcription_little_is_left_of_the_wait_beyond_the_silence() -> None:
-    measured = await measure(clips()[:3] + clips()[-1:], model="demo")
+    measured = await measure(make_clips()[:3] + make_clips()[-1:], model="demo")
     on = [turn for turn in measured.turns if turn.mode == "on"]
     assert len(on) == 4
     assert [turn.runs for turn in on] == [1, 1, 1, 2], "a pause inside costs one more run"
@@ -132,6 +132,6 @@ async def test_with_eager_transcription_little_is_left_of_the_wait_beyond_the_si
 
 
 def test_the_clips_are_sentences_and_pairs_with_a_pause() -> None:
-    turns = clips()
+    turns = make_clips()
     assert {clip.pauses for clip in turns} == {0, 1}
     assert all(SAMPLE_RATE < len(clip.samples) < 8 * SAMPLE_RATE for clip in turns)

@@ -11,9 +11,7 @@ from common.audio import SAMPLE_RATE
 from common.settings import SttSettings
 from ops.bench.hearing.noise import white
 from ops.bench.hearing.scenes import ROOM_RMS
-from ops.bench.hearing.voices import Clip, recorded, speak
-from ops.bench.hearing.voices import _levelled as levelled
-from ops.bench.hearing.voices import _trimmed as trimmed
+from ops.bench.hearing.voices import Clip, load_recording, set_level, speak, trim
 from ops.demo.recording_file import normalise
 from tests.support.pipeline import running_pipeline
 from tests.support.virtual_microphone import VirtualMicrophone
@@ -53,10 +51,10 @@ def quiet(seconds: float) -> NDArray[np.float32]:
 def heard_when_cut_perfectly(model: Whisper) -> list[Clip]:
     """Sentences that the model gets right, however much silence is around them: those it does not
     would tell nothing about the ear."""
-    spoken = [clip for clip in recorded() if clip.text[0] in "HTSR"]
+    spoken = [clip for clip in load_recording() if clip.text[0] in "HTSR"]
     for text in TEXTS:
         for engine, voice in VOICES:
-            (part,) = levelled([trimmed(speak(text, engine, voice))])
+            (part,) = set_level([trim(speak(text, engine, voice))])
             spoken.append(Clip(text, (part,), f"{engine}:{voice}"))
     chosen: list[Clip] = []
     for clip in spoken:

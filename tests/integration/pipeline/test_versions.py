@@ -25,7 +25,7 @@ from common.transitions.claims import Claim
 from common.transitions.dead_letters import replay
 from common.transitions.publishing import Verdict, publish
 from common.utterance import SCHEMA, Utterance
-from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.plan import Kind, PlannedUtterance
 from ops.bench.chaos.speech import InstantEngine, make_utterance, spoken_text
 from tests.recorded.record import SESSION, file_of, raw
 from tests.support.llm_handler import RetryingContext
@@ -151,7 +151,7 @@ def test_fields_that_are_added_to_events_are_ignored(stream: str) -> None:
 
 
 def _spoken() -> Utterance:
-    return make_utterance(Planned(7, SESSION, 0, Kind.SPEECH), InstantEngine.name)
+    return make_utterance(PlannedUtterance(7, SESSION, 0, Kind.SPEECH), InstantEngine.name)
 
 
 async def test_an_utterance_of_a_newer_schema_waits_among_the_dead_letters_for_the_upgrade(

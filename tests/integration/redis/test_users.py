@@ -27,7 +27,7 @@ from common.status.entries_in_hand import read_entries_in_hand
 from common.status.sessions import due_sessions
 from common.status.snapshot import take_snapshot
 from common.transitions.claims import drop_vanished, hand_back, heartbeat
-from common.transitions.dead_letters import DROP, drop, replay
+from common.transitions.dead_letters import DROP_LETTER, drop_letter, replay
 from common.transitions.publishing import KEEP_OPEN, Verdict, keep_open, publish
 from common.transitions.tending import forget, trim
 from common.utterance import Utterance
@@ -47,7 +47,7 @@ from workers.loop.registration import Registration
 
 SHARD: Final = Shard(0)
 SEEDS: Final = range(20)
-NOT_IN_THE_MODEL: Final = {KEEP_OPEN.digest, DROP.digest}
+NOT_IN_THE_MODEL: Final = {KEEP_OPEN.digest, DROP_LETTER.digest}
 GROUPS: Final = {
     SHARD.utterances: STT_GROUP,
     SHARD.recordings: STT_GROUP,
@@ -181,7 +181,7 @@ async def test_a_worker_takes_over_tends_and_sweeps(role: str, secured: SecuredR
         await caretaker.tend(SHARD)
         await caretaker.trim(SHARD)
         for other, its_group in GROUPS.items():
-            await caretaker.sweep(other, its_group)
+            await caretaker.remove_dead_consumers(other, its_group)
         snapshot = await take_snapshot(store)  # which its metrics tell
         assert [worker.name for worker in snapshot.workers] == ["first"]
         await register.remove()
@@ -238,7 +238,7 @@ async def test_an_operator_and_the_jobs_replay_drop_forget_and_sweep(
         ]
     async with _store(secured, role) as store:
         assert await replay(store, SHARD, letters[0], session="kitchen", utterance="n1")
-        assert await drop(store, SHARD, letters[1])
+        assert await drop_letter(store, SHARD, letters[1])
         assert await forget(store, "kitchen") == 1
         await trim(store, SHARD)
         await due_sessions(store, SHARD, 1)

@@ -8,5 +8,5 @@ from common.redis.script import read_file
 
 
 def test_the_scripts_know_every_reason_to_skip_a_turn() -> None:
-    (table,) = re.findall(r"local SKIP_REASONS = \{(.*?)\}", read_file("session"), re.DOTALL)
+    (table,) = re.findall(r"local SKIP_REASONS = \{(.*?)\}", read_file("records"), re.DOTALL)
     assert set(re.findall(r"\w+(?= = 1)", table)) == set(get_args(SkipReason))

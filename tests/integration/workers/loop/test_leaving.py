@@ -17,7 +17,7 @@ from common.keys import HANDED_BACK, STT_GROUP, WORKERS, Shard
 from common.redis.store import Store
 from common.settings import LimitSettings
 from common.transitions.publishing import publish
-from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.plan import Kind, PlannedUtterance
 from ops.bench.chaos.speech import InstantEngine, make_utterance
 from tests.support.redis_server import RedisServer
 from tests.support.repository import ROOT
@@ -69,7 +69,9 @@ class Workers:
         return " ".join(one for one in found if f'"state": "{state}"' in one)
 
     def publish(self, number: int) -> None:
-        utterance = make_utterance(Planned(number, "s", 0.0, Kind.SPEECH), InstantEngine.name)
+        utterance = make_utterance(
+            PlannedUtterance(number, "s", 0.0, Kind.SPEECH), InstantEngine.name
+        )
 
         async def send() -> None:
             async with self.server.client() as client:

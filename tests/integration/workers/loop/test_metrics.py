@@ -130,7 +130,7 @@ async def test_a_worker_says_why_it_is_not_ready(workers: WorkerTasks) -> None:
     engine = HookedEngine()
     handler = SttHandler(workers.store, workers.settings.stt, load=lambda _: engine)
     idle = ConsumerLoop(workers.store, workers.settings, handler, "idle")
-    assert await idle.unready() == "Redis has not been reached yet"
+    assert await idle.explain_not_ready() == "Redis has not been reached yet"
 
 
 async def test_an_outage_of_redis_is_counted_when_it_is_over(workers: WorkerTasks) -> None:

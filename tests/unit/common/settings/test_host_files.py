@@ -12,7 +12,7 @@ from common.redis.address import parse
 from common.redis.tls import client_options
 from common.settings import LlmSettings, RedisSettings
 from common.settings.host_files import is_file
-from ops.bench.hearing.folder import recordings
+from ops.bench.hearing.folder import read_recordings
 from workers.llm.persona import Personas
 from workers.stt.model_folder import locate
 
@@ -54,4 +54,4 @@ def test_a_newer_python_gives_the_same_reason(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(100), 16_000)
     (tmp_path / "a.txt").symlink_to("a.txt")
     with pytest.raises(BadInput, match=r"a\.txt cannot be read"):
-        recordings(tmp_path)
+        read_recordings(tmp_path)

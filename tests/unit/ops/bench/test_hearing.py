@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from common.audio import SAMPLE_RATE
 from common.errors import BadInput
 from ops.bench.hearing import noise, scenes, voices
-from ops.bench.hearing.folder import BEFORE_S, recordings
-from ops.bench.hearing.judge import Score, Shipped, cut, judged, score
+from ops.bench.hearing.folder import BEFORE_S, read_recordings
 from ops.bench.hearing.plan import KINDS, SENTENCES, noises
-from ops.bench.hearing.scenes import PAUSES_S, Scene, Turn, alone, mixed, talk
-from ops.bench.hearing.voices import SPEECH_RMS, TEXTS, Clip, recorded
+from ops.bench.hearing.scenes import PAUSES_S, Scene, Turn, make_noise, make_talk, mix
+from ops.bench.hearing.score import CutSegment, Score, cut, detect, score
+from ops.bench.hearing.voices import SPEECH_RMS, TEXTS, Clip, load_recording
 from ops.bench.hearing.whole_path import Comparison, WholePath
 from ops.bench.hearing.words import word_errors
 from producer.speech.endpointing import PRESETS
@@ -38,7 +38,7 @@ def turn(start_s: float, end_s: float, pause_s: float = 0.0) -> Turn:
 
 
 def scored(heard: Scene, *turns: Turn) -> Score:
-    shipped, skipped = cut(judged(heard, LoudnessDetector(), FRAME), COMMAND)
+    shipped, skipped = cut(detect(heard, LoudnessDetector(), FRAME), COMMAND)
     return score(turns, shipped, skipped, COMMAND)
 
 
@@ -70,7 +70,7 @@ def test_what_was_heard_with_doubt_is_missed_and_doubtful() -> None:
         def is_sure(self) -> bool:
             return False
 
-    shipped, skipped = cut(judged(scene((1, 3)), Doubtful(), FRAME), COMMAND)
+    shipped, skipped = cut(detect(scene((1, 3)), Doubtful(), FRAME), COMMAND)
     result = score([turn(1, 3)], shipped, skipped, COMMAND)
     assert (result.missed, result.too_short, result.doubtful) == (1, 0, 1)
 
@@ -130,13 +130,13 @@ def test_the_whole_path_counts_what_it_lost_and_made_up_but_no_halves() -> None:
         Turn(*_samples(4, 7.8), "three four five six", pause_s=0.8),
     )
     path = WholePath(Scene(whole.samples, turns), transcribe)
-    shipped, _ = cut(judged(whole, LoudnessDetector(), FRAME), COMMAND)
+    shipped, _ = cut(detect(whole, LoudnessDetector(), FRAME), COMMAND)
     assert len(shipped) == 3
     assert compared(path, shipped) == Comparison(2, 1, 1, path=[0], perfect=[0])
     missed = compared(path, shipped[1:])
     assert missed == Comparison(2, 1, 1, path=[2], perfect=[0])
     assert (missed.as_dict()["wer"], missed.as_dict()["wer_excess_points"]) == (1.0, 100.0)
-    besides = cut(judged(scene((1, 2), (7, 10)), LoudnessDetector(), FRAME), COMMAND)[0]
+    besides = cut(detect(scene((1, 2), (7, 10)), LoudnessDetector(), FRAME), COMMAND)[0]
     path = WholePath(Scene(scene((1, 2), (7, 10)).samples, turns[:1]), transcribe)
     made_up = Comparison(2, 1, 0, path=[0, 2], perfect=[0, 0])
     assert compared(path, besides) == made_up, "two words that nobody said"
@@ -150,7 +150,7 @@ def test_sentences_that_ran_together_are_compared_as_one() -> None:
         Scene(whole.samples, turns),
         lambda samples: texts[round(np.count_nonzero(samples) / SAMPLE_RATE)],
     )
-    shipped, _ = cut(judged(whole, LoudnessDetector(), FRAME), COMMAND)
+    shipped, _ = cut(detect(whole, LoudnessDetector(), FRAME), COMMAND)
     assert compared(path, shipped).path == [0, 0]
 
 
@@ -163,7 +163,7 @@ def test_the_difference_has_an_interval_that_more_sentences_narrow() -> None:
     assert 10 < more["wer_excess_interval_points"][1] < high / 2
 
 
-def compared(path: WholePath, shipped: list[Shipped]) -> Comparison:
+def compared(path: WholePath, shipped: list[CutSegment]) -> Comparison:
     result = Comparison()
     path.compare(shipped, COMMAND, result)
     return result
@@ -175,13 +175,13 @@ def _samples(start_s: float, end_s: float) -> tuple[int, int]:
 
 @pytest.fixture(scope="module")
 def clips() -> list[Clip]:
-    return list(recorded())[:4]
+    return list(load_recording())[:4]
 
 
 def test_every_turn_lies_where_its_voice_is(clips: list[Clip]) -> None:
     parts = tuple(np.array_split(clips[0].parts[0], 2))
     paused = [Clip("a b", parts, "x"), *clips[1:], Clip("c d", parts, "x")]
-    whole = talk(paused, np.random.default_rng(1))
+    whole = make_talk(paused, np.random.default_rng(1))
     assert [one.pause_s for one in whole.turns] == [PAUSES_S[0], 0, 0, 0, PAUSES_S[1]]
     for one, clip in zip(whole.turns, paused, strict=True):
         pause = round(one.pause_s * SAMPLE_RATE)
@@ -196,16 +196,16 @@ def test_every_turn_lies_where_its_voice_is(clips: list[Clip]) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("snr_db", [20.0, 0.0])
 def test_the_noise_is_as_loud_as_asked(kind: str, snr_db: float, clips: list[Clip]) -> None:
-    whole = talk(clips, np.random.default_rng(1))
-    mix = mixed(whole, noises(clips)[kind], snr_db, np.random.default_rng(2))
-    before = rms(mix.samples[: whole.turns[0].start])
+    whole = make_talk(clips, np.random.default_rng(1))
+    noisy = mix(whole, noises(clips)[kind], snr_db, np.random.default_rng(2))
+    before = rms(noisy.samples[: whole.turns[0].start])
     assert 20 * np.log10(SPEECH_RMS / before) == pytest.approx(snr_db, abs=2.5)
 
 
 def test_the_same_seed_gives_the_same_mix(clips: list[Clip]) -> None:
-    whole = talk(clips, np.random.default_rng(1))
+    whole = make_talk(clips, np.random.default_rng(1))
     one, other, third = (
-        mixed(whole, noise.white, 10, np.random.default_rng(seed)).samples for seed in (1, 1, 2)
+        mix(whole, noise.white, 10, np.random.default_rng(seed)).samples for seed in (1, 1, 2)
     )
     assert np.array_equal(one, other)
     assert not np.array_equal(one, third)
@@ -214,9 +214,9 @@ def test_the_same_seed_gives_the_same_mix(clips: list[Clip]) -> None:
 def test_who_has_no_engines_gets_the_same_talk_and_the_same_babble(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    here = voices.clips(SENTENCES)
+    here = voices.load_clips(SENTENCES)
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    bare = voices.clips(SENTENCES)
+    bare = voices.load_clips(SENTENCES)
     assert [clip.text for clip in bare][-len(TEXTS) :] == [one.replace(" /", "") for one in TEXTS]
     assert len({clip.voice for clip in bare}) == 8
     for clip, other in zip(here, bare, strict=True):
@@ -229,7 +229,7 @@ def test_who_has_no_engines_gets_the_same_talk_and_the_same_babble(
 
 
 def test_noise_alone_changes_its_level() -> None:
-    samples = alone(noise.white, 20, np.random.default_rng(1)).samples
+    samples = make_noise(noise.white, 20, np.random.default_rng(1)).samples
     half = len(samples) // 2
     levels = [20 * np.log10(rms(part)) for part in (samples[:half], samples[half:])]
     assert levels == pytest.approx(scenes.NOISE_LEVELS_DBFS[:2], abs=0.5)
@@ -245,7 +245,7 @@ def test_a_folder_is_read_with_its_texts_and_turns(tmp_path: Path) -> None:
         soundfile.write(tmp_path / name, tone, 44_100, format="WAV" if "b" not in name else "FLAC")
     (tmp_path / "a.txt").write_text("hello there\n")
     (tmp_path / "a.json").write_text(json.dumps([[0.25, 0.75]]))
-    one, other = recordings(tmp_path)
+    one, other = read_recordings(tmp_path)
     assert (one.name, one.text, one.has_turns) == ("a.wav", "hello there", True)
     assert (other.name, other.text, other.has_turns) == ("b.flac", None, False)
     assert one.scene.turns == (turn(BEFORE_S + 0.25, BEFORE_S + 0.75),)
@@ -254,7 +254,7 @@ def test_a_folder_is_read_with_its_texts_and_turns(tmp_path: Path) -> None:
 
 def test_a_folder_without_recordings_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"holds no \.wav and no \.flac file"):
-        recordings(tmp_path)
+        read_recordings(tmp_path)
 
 
 @pytest.mark.parametrize("turns", ["{", "[1, 2]", "[[1]]", '[["a", 2]]'])
@@ -262,7 +262,7 @@ def test_turns_of_another_form_are_refused(turns: str, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(100), 16_000)
     (tmp_path / "a.json").write_text(turns)
     with pytest.raises(BadInput, match=r"a\.json must be a list of turns in seconds"):
-        recordings(tmp_path)
+        read_recordings(tmp_path)
 
 
 @pytest.mark.parametrize("turns", ["[[NaN, 1]]", "[[0.5, 0.2]]", "[[0.5, 7]]", "[[-1, 0.5]]"])
@@ -270,21 +270,21 @@ def test_turns_that_cannot_be_are_refused(turns: str, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(16_000), 16_000)
     (tmp_path / "a.json").write_text(turns)
     with pytest.raises(BadInput, match=r"a\.json has a turn from .* the recording lasts 1\.0 s"):
-        recordings(tmp_path)
+        read_recordings(tmp_path)
 
 
 def test_a_text_that_is_none_is_refused(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.zeros(100), 16_000)
     (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(BadInput, match=r"a\.txt is not text in UTF-8"):
-        recordings(tmp_path)
+        read_recordings(tmp_path)
     (tmp_path / "a.txt").unlink()
     (tmp_path / "a.txt").mkdir()
     with pytest.raises(BadInput, match=r"a\.txt cannot be read: Is a directory"):
-        recordings(tmp_path)
+        read_recordings(tmp_path)
 
 
 def test_a_damaged_recording_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"RIFFnothing")
     with pytest.raises(BadInput, match=r"a\.wav cannot be read"):
-        recordings(tmp_path)
+        read_recordings(tmp_path)

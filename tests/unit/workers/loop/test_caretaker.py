@@ -55,13 +55,13 @@ async def test_the_dead_are_swept_and_nobody_else(store: Store, redis: Any) -> N
     for name in names:
         await redis.xgroup_createconsumer(SHARD.utterances, STT_GROUP, name)
     await grown_old(redis, names)
-    await caretaker_for(store).sweep(SHARD.utterances, STT_GROUP)
+    await caretaker_for(store).remove_dead_consumers(SHARD.utterances, STT_GROUP)
     assert await consumers(redis) == sorted([ME, HANDED_BACK])
 
 
 async def test_who_read_lately_stays(store: Store, redis: Any) -> None:
     await redis.xgroup_createconsumer(SHARD.utterances, STT_GROUP, "stt-idle")
-    await caretaker_for(store, claim_idle_s=60).sweep(SHARD.utterances, STT_GROUP)
+    await caretaker_for(store, claim_idle_s=60).remove_dead_consumers(SHARD.utterances, STT_GROUP)
     assert await consumers(redis) == ["stt-idle"]
 
 
@@ -71,12 +71,12 @@ async def test_who_died_with_work_in_hand_stays_until_it_is_taken_over(
     await redis.xadd(SHARD.utterances, {"v": "1"})
     await redis.xreadgroup(STT_GROUP, "stt-dead", {SHARD.utterances: ">"})
     await grown_old(redis, ["stt-dead"])
-    await caretaker_for(store).sweep(SHARD.utterances, STT_GROUP)
+    await caretaker_for(store).remove_dead_consumers(SHARD.utterances, STT_GROUP)
     assert await consumers(redis) == ["stt-dead"]
 
 
-async def test_a_stream_that_is_not_there_needs_no_sweeping(store: Store) -> None:
-    await caretaker_for(store).sweep(SHARD.recordings, STT_GROUP)
+async def test_a_stream_that_is_not_there_has_no_dead_consumers(store: Store) -> None:
+    await caretaker_for(store).remove_dead_consumers(SHARD.recordings, STT_GROUP)
 
 
 async def test_a_session_whose_audio_vanished_goes_on_and_that_is_said(

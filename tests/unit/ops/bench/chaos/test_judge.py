@@ -10,7 +10,7 @@ from common.keys import LLM_GROUP, STT_GROUP, Shard
 from common.redis.store import Store
 from common.settings import LlmSettings
 from ops.bench.chaos.judge import Findings, judge
-from ops.bench.chaos.plan import Kind, Planned
+from ops.bench.chaos.plan import Kind, PlannedUtterance
 from ops.bench.chaos.speech import InstantEngine, spoken_text
 from ops.demo.standin.api.protocol import Message
 from ops.demo.standin.wit.replies import reply_to
@@ -31,10 +31,10 @@ class Scene:
         self.store = store
         self.redis: Any = store.redis
         self.said = [
-            Planned(0, SESSION, 0.0, Kind.SPEECH),
-            Planned(1, SESSION, 0.1, Kind.NOISE),
-            Planned(2, SESSION, 0.2, Kind.BROKEN),
-            Planned(3, SESSION, 0.3, Kind.SPEECH),
+            PlannedUtterance(0, SESSION, 0.0, Kind.SPEECH),
+            PlannedUtterance(1, SESSION, 0.1, Kind.NOISE),
+            PlannedUtterance(2, SESSION, 0.2, Kind.BROKEN),
+            PlannedUtterance(3, SESSION, 0.3, Kind.SPEECH),
         ]
         self.history: list[dict[str, str]] = []
 
@@ -219,4 +219,4 @@ async def test_what_was_broken_is_found(scene: Scene, change: Change, counter: s
 
 async def test_a_dead_letter_that_nobody_planted_is_found(scene: Scene) -> None:
     await scene.redis.xadd(SHARD.dead, {"id": "what is this"})
-    assert (await scene.judged()).broken == ["there are 2 dead letters, and not 1"]
+    assert (await scene.judged()).broken == ["there are 2 dead letters instead of 1"]

@@ -25,14 +25,14 @@ PLAN = Plan(
 
 def test_the_same_seed_makes_the_same_plan_and_another_one_does_not() -> None:
     again = Plan(**{name: getattr(PLAN, name) for name in PLAN.__slots__})
-    assert again.said() == PLAN.said()
+    assert again.draw_utterances() == PLAN.draw_utterances()
     assert again.cut_short_numbers() == PLAN.cut_short_numbers()
     other = Plan(utterances=500, sessions=20, seconds=60, seed=8)
-    assert other.said() != PLAN.said()
+    assert other.draw_utterances() != PLAN.draw_utterances()
 
 
 def test_everything_is_said_in_time_and_in_order() -> None:
-    said = PLAN.said()
+    said = PLAN.draw_utterances()
     times = [one.at_s for one in said]
     assert [one.number for one in said] == list(range(500))
     assert times == sorted(times)
@@ -41,7 +41,7 @@ def test_everything_is_said_in_time_and_in_order() -> None:
 
 
 def test_as_much_is_planted_as_was_asked_for_and_early() -> None:
-    said = PLAN.said()
+    said = PLAN.draw_utterances()
     kinds = Counter(one.kind for one in said)
     assert (kinds[Kind.STT_POISON], kinds[Kind.LLM_POISON], kinds[Kind.BROKEN]) == (2, 1, 3)
     assert 0 < kinds[Kind.NOISE] < 50
@@ -52,7 +52,7 @@ def test_as_much_is_planted_as_was_asked_for_and_early() -> None:
 @pytest.mark.parametrize("number", [0, 1, 29_999, 30_000, 1_234_567])
 @pytest.mark.parametrize("kind", [Kind.SPEECH, Kind.NOISE, Kind.LLM_POISON])
 def test_what_is_said_is_heard(number: int, kind: Kind) -> None:
-    planned = PLAN.said()[0].__class__(number, "s", 0.0, kind)
+    planned = PLAN.draw_utterances()[0].__class__(number, "s", 0.0, kind)
     said = make_utterance(planned, InstantEngine.name)
     samples = decode(said.audio, said.codec, said.rate, said.samples, max_samples=SAMPLE_RATE)
     assert read_number(samples) == (number, kind)
@@ -61,7 +61,7 @@ def test_what_is_said_is_heard(number: int, kind: Kind) -> None:
 
 
 def test_what_is_broken_cannot_be_decoded() -> None:
-    planned = next(one for one in PLAN.said() if one.kind is Kind.BROKEN)
+    planned = next(one for one in PLAN.draw_utterances() if one.kind is Kind.BROKEN)
     said = make_utterance(planned, InstantEngine.name)
     with pytest.raises(BadAudio):
         decode(said.audio, said.codec, said.rate, said.samples, max_samples=SAMPLE_RATE)

@@ -134,7 +134,7 @@ async def test_all_that_was_said_comes_out_in_order_with_its_times(
         assert line.end_s == pytest.approx(began_s + 0.7, abs=0.35)
     assert (transcript.language, transcript.model, transcript.holes) == ("en", "m", ())
     assert transcript.duration_s == pytest.approx(1.3 * SEGMENTS, abs=0.1)
-    assert one.progress.done == one.progress.pieces == SEGMENTS
+    assert one.progress.done == one.progress.segments == SEGMENTS
     assert one.progress.done_s == one.progress.cut_s
 
 
