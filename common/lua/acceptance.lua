@@ -73,7 +73,6 @@ local function fill(record, stream, turn, new)
   return record
 end
 
-<<<<<<< HEAD:common/lua/publishing.lua
 -- Fields of one entry. The schema has 22; the rest is for later versions. Lua's unpack, by which
 -- they get into XADD, takes some 8,000 values.
 local MOST_FIELDS = 128
@@ -100,17 +99,11 @@ local function wrong_utterance(new)
   return nil
 end
 
-local function publish(stream, seen_key, new)
+local function accept(stream, seen_key, new)
   local wrong = foreign_key(session_keys({ [stream] = 'stream', [seen_key] = 'string' }))
     or wrong_utterance(new)
   if wrong then
     return { 'refused', wrong }
-=======
-local function accept(stream, seen_key, new)
-  local foreign = foreign_key(session_keys({ [stream] = 'stream', [seen_key] = 'string' }))
-  if foreign then
-    return { 'refused', foreign }
->>>>>>> main:common/lua/acceptance.lua
   end
   local seen = read_seen(seen_key)
   if seen then

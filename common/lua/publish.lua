@@ -13,7 +13,6 @@
 -- audio. `fields` are the fields and values of the stream entry.
 -- Answers {accepted | revised | duplicate, turn}, {closed}, {full, sentence},
 -- {refused, sentence}.
-<<<<<<< HEAD
 local is_json, kept = pcall(cjson.decode, meta)
 if not is_json or type(kept) ~= 'table' then
   return { 'refused', 'what later stages need is no JSON object' }
@@ -23,10 +22,7 @@ local fields = {}
 for i = fields_at, #ARGV do
   fields[#fields + 1] = ARGV[i]
 end
-return publish(stream, seen_key, {
-=======
 return accept(stream, seen_key, {
->>>>>>> main
   id = utterance, revision = revision, final = final, hold = hold_ms, seen_ttl = seen_ttl_ms,
   max_backlog = max_backlog, max_unanswered = max_unanswered, meta = kept,
   stream_name = stream_name, text = has_text and text or nil, fields = fields,

@@ -125,7 +125,7 @@ class Script:
 
 
 def _files(name: str, read: Reader) -> list[str]:
-    """Return the texts of a file and of all that it includes, each once, the included ones first."""
+    """Return the texts of a file and of all that it includes: each once, included ones first."""
     names: dict[str, str] = {}
 
     def add(name: str) -> None:

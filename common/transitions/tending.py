@@ -1,8 +1,4 @@
-<<<<<<< HEAD
-"""Transitions on sessions that no worker holds: tend, set_aside, trim and forget."""
-=======
-"""The transitions of upkeep, which need no claim: tend, trim and forget."""
->>>>>>> main
+"""The transitions of upkeep, which need no claim: tend, set_aside, trim and forget."""
 
 from dataclasses import dataclass
 from typing import Final

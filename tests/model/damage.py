@@ -45,7 +45,7 @@ class Damage:
         """Damage something of this session; say what."""
         return f"{session}: {self.rng.choice(self.kinds)(session)}"
 
-    def bytes(self) -> bytes:
+    def some_bytes(self) -> bytes:
         rng = self.rng
         return rng.choice((rng.randbytes(rng.randint(1, 60)), rng.choice(TEXTS)))
 
@@ -90,7 +90,7 @@ class Damage:
     def replace_record(self, session: str) -> str:
         if (found := self.record(session)) is None:
             return "no record"
-        return self.put(session, found[0], self.bytes())
+        return self.put(session, found[0], self.some_bytes())
 
     def remove_record(self, session: str) -> str:
         if (found := self.record(session)) is None:
@@ -105,7 +105,7 @@ class Damage:
         if self.rng.random() < 0.2:
             self.do("HDEL", SHARD.session(session), field)
             return f"{field} is gone"
-        value = self.rng.choice((self.bytes(), str(self.rng.randint(0, 9)).encode()))
+        value = self.rng.choice((self.some_bytes(), str(self.rng.randint(0, 9)).encode()))
         self.do("HSET", SHARD.session(session), field, value)
         return f"{field} is {value[:40]!r}"
 
@@ -121,7 +121,7 @@ class Damage:
     def change_message(self, session: str) -> str:
         if self.do("TYPE", SHARD.history(session)) not in (b"list", b"none"):
             return "no history"
-        self.do("RPUSH", SHARD.history(session), message := self.bytes())
+        self.do("RPUSH", SHARD.history(session), message := self.some_bytes())
         return f"message {message[:40]!r}"
 
     def change_time(self, session: str) -> str:
@@ -134,15 +134,15 @@ class Damage:
     def forget_turn_numbers(self, session: str) -> str:
         if self.do("TYPE", SHARD.inbox(session)) not in (b"hash", b"none"):
             return "no inbox"
-        self.do("HSET", SHARD.inbox(session), self.bytes() or b"0", self.bytes())
+        self.do("HSET", SHARD.inbox(session), self.some_bytes() or b"0", self.some_bytes())
         return "a record without a turn"
 
     def change_seen(self, session: str) -> str:
-        self.do("SET", SHARD.seen(f"{session}.1"), self.bytes())
+        self.do("SET", SHARD.seen(f"{session}.1"), self.some_bytes())
         return "seen"
 
     def add_member(self, session: str) -> str:
-        member = self.bytes()
+        member = self.some_bytes()
         self.do("ZADD", SHARD.open, self.rng.choice(("0", "-inf", "inf")), member)
         return f"{member[:40]!r} is open"
 
@@ -151,11 +151,13 @@ class Damage:
         fields: list[bytes] = []
         for name in ("v", "id", "session", "turn", "audio"):
             if self.rng.random() < 0.7:
-                value = session.encode() if name == "session" else self.bytes()
+                value = session.encode() if name == "session" else self.some_bytes()
                 fields += [name.encode(), value]
         self.do("XADD", stream, "*", *(fields or [b"a", b"b"]))
         return f"an entry in {stream}"
 
     def note_in_quarantine(self, session: str) -> str:
-        self.do("HSET", SHARD.quarantine, self.rng.choice((session.encode(), self.bytes())), "why")
+        self.do(
+            "HSET", SHARD.quarantine, self.rng.choice((session.encode(), self.some_bytes())), "why"
+        )
         return "in quarantine"

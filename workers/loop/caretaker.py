@@ -1,4 +1,4 @@
-"""What every worker does from time to time for all sessions: tend, trim, and remove dead consumers."""
+"""What every worker does from time to time for all sessions: tend, trim, remove dead consumers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

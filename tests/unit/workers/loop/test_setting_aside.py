@@ -182,7 +182,7 @@ async def test_each_step_goes_its_own_way(
     store: Store, redis: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tending and trimming fail, and the consumers of dead processes go all the same."""
-    for name in ("TEND_EVERY_S", "TRIM_EVERY", "SWEEP_EVERY"):
+    for name in ("TEND_EVERY_S", "TRIM_EVERY", "RETRY_EVERY", "REMOVE_EVERY"):
         monkeypatch.setattr(module, name, 0.001 if name.endswith("_S") else 1)
     for key in (SHARD.open, SHARD.results, SHARD.dead):
         await redis.set(key, "not ours")
