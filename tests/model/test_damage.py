@@ -37,7 +37,7 @@ from common.utterance import Utterance
 from tests.model.damage import Damage
 from tests.model.direct_redis import DirectRedis
 from tests.model.simulation import GROUPS, SHARD
-from tests.model.workers import paired
+from tests.model.workers import Fields, paired
 from tests.support.redis_server import EXECUTABLES
 from workers.loop.caretaker import Caretaker
 
@@ -104,7 +104,7 @@ class DamagedRun:
             self.drafts[session] = name
             await self.guarded(f"keep {name}", keep_open(self.store, session, name))
 
-    async def take_entry(self, stream: str) -> tuple[Claim, dict[bytes, bytes]] | None:
+    async def take_entry(self, stream: str) -> tuple[Claim, Fields] | None:
         """A new entry, or one that somebody holds."""
         do, group = self.redis.do, GROUPS[stream]
         if do("EXISTS", stream) == 0:

@@ -1,43 +1,34 @@
 """A record that cannot be read ends its own turn, as lost, and nothing else: the other turns of its
-session are answered. A session whose counters cannot be right is refused, and can be forgotten.
+session are answered.
 """
 
-import json
 from typing import Any, Final
 
 import pytest
 
-from common.errors import Refused
 from common.redis.store import Store
-from common.transitions.answering import Attempt, bury_turn, delta, newer_speech, take_turn
-from common.transitions.claims import Claim, Settled
-from common.transitions.publishing import PUBLISH, Verdict, abandon, commit, keep_open, publish
-from common.transitions.tending import forget, tend
+from common.transitions.answering import bury_turn, delta, newer_speech
+from common.transitions.claims import Settled
+from common.transitions.publishing import Verdict, abandon, commit, keep_open, publish
+from common.transitions.tending import tend
+from tests.transitions.damage import answer_all, corrupt
 from tests.transitions.steps import (
     ADA,
     LLM,
     ON_BOTH_SERVERS,
     SHARD,
     assert_at_rest,
-    bury,
     events,
-    everything,
     hear,
     hear_eager,
     hear_text,
-    make_group,
     next_ms,
-    pending,
-    read,
-    record,
     redis,
     reply,
-    settle,
     spoken,
     state,
     story,
     take,
-    take_again,
 )
 
 pytestmark = ON_BOTH_SERVERS
@@ -86,36 +77,6 @@ CORRUPTIONS: Final = [
     *(pytest.param(change, id=name) for name, change in CHANGES.items()),
     *(pytest.param(raw, id=name) for name, raw in RAW.items()),
 ]
-
-
-async def corrupt(store: Store, corruption: bytes | dict[str, Any], turn: int = 1) -> None:
-    """Change the record of a turn as no script would; a value of None removes a field."""
-    if not isinstance(corruption, bytes):
-        changed = (await record(store, turn) or {}) | corruption
-        changed = {name: value for name, value in changed.items() if value is not None}
-        corruption = json.dumps(changed).encode()
-    await redis(store).hset(SHARD.inbox(ADA), turn, corruption)
-
-
-async def answer_all(store: Store) -> None:
-    """Tend, then transcribe and answer what there is, until nothing is unfinished."""
-    for number in range(4):
-        await next_ms(store)
-        await tend(store, ADA)
-        while await waits(store, SHARD.utterances):
-            await settle(store, *await read(store))
-        while await waits(store, SHARD.turns):
-            claim, _ = await read(store, SHARD.turns, LLM)
-            attempt = await take_turn(store, claim, ADA, token=f"a{number}", max_merge=1, history=0)
-            if isinstance(attempt, Attempt):
-                await reply(store, attempt)
-    await assert_at_rest(store)
-
-
-async def waits(store: Store, stream: str) -> bool:
-    """Whether a work stream has an entry that nobody holds."""
-    await make_group(store, stream)
-    return bool(await redis(store).xlen(stream) > len(await pending(store, stream)))
 
 
 @pytest.mark.parametrize("corruption", CORRUPTIONS)
@@ -236,192 +197,3 @@ async def test_an_epoch_that_is_lost_breaks_no_event(clean_store: Store) -> None
     await redis(clean_store).hdel(SHARD.session(ADA), "epoch")
     await reply(clean_store, await take(clean_store))
     assert [event.epoch > 0 for event in await events(clean_store)] == [True, True, False]
-
-
-IMPOSSIBLE: Final[dict[str, dict[str, str | bytes]]] = {
-    "turns in words": {"last": "many"},
-    "no Unicode": {"done": b"\xff\xff"},
-    "a negative number": {"done": "-4"},
-    "a fraction": {"last": "2.5"},
-    "infinity": {"last": "inf"},
-    "not a number": {"done": "nan"},
-    "more turns than can be counted": {"last": "9" * 300},
-    "far more unfinished turns than a session can have": {"last": "900000000"},
-    "more ended than begun": {"done": "900"},
-    "taken in words": {"taken": "all"},
-    "an attempt in words": {"attempt": "first"},
-    "an epoch in words": {"epoch": "now"},
-    "begun in words": {"started": "now"},
-    "reached in words": {"reached": "far"},
-}
-
-
-@pytest.mark.parametrize("fields", IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
-async def test_counters_that_cannot_be_right_are_refused_and_nothing_changed(
-    clean_store: Store, fields: dict[str, str]
-) -> None:
-    await hear_text(clean_store, "u1")
-    await hear(clean_store, "u2")
-    attempt = await take(clean_store, max_merge=1)
-    audio, entry = await read(clean_store)
-    await redis(clean_store).hset(SHARD.session(ADA), mapping=fields)
-    before = await everything(clean_store)
-    wake = (await pending(clean_store, SHARD.turns))[0]["message_id"].decode()
-    for transition in (
-        lambda: tend(clean_store, ADA),
-        lambda: publish(clean_store, spoken("u3")),
-        lambda: commit(clean_store, ADA, "u2", 1),
-        lambda: abandon(clean_store, ADA, "u2"),
-        lambda: settle(clean_store, audio, entry),
-        lambda: reply(clean_store, attempt),
-        lambda: bury_turn(clean_store, attempt, reason="r", error="e", deliveries=1, worker=LLM),
-        lambda: take_again(clean_store, claim_of(wake), "t2"),
-    ):
-        with pytest.raises(Refused, match=r"the key earshot:\{0\}:session:ada"):
-            await transition()
-    assert await everything(clean_store) == before
-
-
-def claim_of(entry: str) -> Claim:
-    return Claim(SHARD, SHARD.turns, entry, LLM)
-
-
-@pytest.mark.parametrize("fields", IMPOSSIBLE.values(), ids=IMPOSSIBLE.keys())
-async def test_counters_that_cannot_be_right_can_be_forgotten(
-    clean_store: Store, fields: dict[str, str]
-) -> None:
-    await hear_text(clean_store, "u1")
-    await hear(clean_store, "u2")
-    await redis(clean_store).hset(SHARD.session(ADA), mapping=fields)
-    assert await forget(clean_store, ADA) == 2
-    assert (await story(clean_store))[-2:] == ["skipped 1 forgotten", "skipped 2 forgotten"]
-    for key in (SHARD.session(ADA), SHARD.inbox(ADA), SHARD.open, SHARD.turns):
-        assert not await redis(clean_store).exists(key) or not await redis(clean_store).xlen(key)
-    await hear_text(clean_store, "u3")
-    await reply(clean_store, await take(clean_store))
-    assert (await story(clean_store))[-1] == "reply 1 reply"
-
-
-async def test_a_record_that_cannot_be_read_is_forgotten_with_its_session(
-    clean_store: Store,
-) -> None:
-    await hear_text(clean_store, "u1", "u2")
-    await corrupt(clean_store, b"garbage")
-    await redis(clean_store).hset(SHARD.inbox(ADA), "no turn", "garbage")
-    assert await forget(clean_store, ADA) == 2
-    assert (await story(clean_store))[-2:] == ["skipped 1 forgotten", "skipped 2 forgotten"]
-
-
-async def test_audio_for_a_session_that_cannot_be_read_is_a_dead_letter(
-    clean_store: Store,
-) -> None:
-    """It must not come back to the workers again and again."""
-    await hear(clean_store, "u1")
-    await redis(clean_store).hset(SHARD.session(ADA), "last", "many")
-    claim, fields = await read(clean_store)
-    assert await bury(clean_store, claim, fields) is Settled.STALE
-    assert await redis(clean_store).xlen(SHARD.utterances) == 0
-    assert await redis(clean_store).xlen(SHARD.dead) == 1
-    await redis(clean_store).hset(SHARD.session(ADA), "last", 1)
-    await next_ms(clean_store)
-    assert await tend(clean_store, ADA) == ["lost"]
-    await assert_at_rest(clean_store)
-
-
-async def test_no_delta_looks_through_turns_without_end(clean_store: Store) -> None:
-    await hear_text(clean_store, "u1")
-    attempt = await take(clean_store)
-    await redis(clean_store).hset(SHARD.session(ADA), "last", "900000000000000")
-    assert (await newer_speech(clean_store, attempt)).held
-
-
-async def test_turns_without_records_end_in_bounded_steps(clean_store: Store) -> None:
-    """No script may run for long: Redis does nothing else meanwhile."""
-    await hear_text(clean_store, "u1")
-    await reply(clean_store, await take(clean_store))
-    await redis(clean_store).hset(SHARD.session(ADA), "last", 90_000)
-    await next_ms(clean_store)
-    with pytest.raises(Refused, match="turns in a row have no record"):
-        await tend(clean_store, ADA)
-
-
-@pytest.mark.parametrize("key", [SHARD.session(ADA), SHARD.inbox(ADA), SHARD.history(ADA)])
-async def test_audio_for_a_session_with_a_foreign_key_is_a_dead_letter(
-    clean_store: Store, key: str
-) -> None:
-    await hear(clean_store, "u1")
-    await redis(clean_store).delete(key)
-    await redis(clean_store).sadd(key, "foreign")
-    claim, fields = await read(clean_store)
-    with pytest.raises(Refused):
-        await settle(clean_store, claim, fields)
-    assert await bury(clean_store, claim, fields) is Settled.STALE
-    assert await redis(clean_store).xlen(SHARD.utterances) == 0
-    assert await redis(clean_store).xlen(SHARD.dead) == 1
-
-
-META: Final[dict[str, Any]] = {
-    "speech in words": {"speech_ms": "long"},
-    "a sentence": "hello",
-    "a persona that is a number": {"persona": 3},
-    "an answer in words": {"answer": "no"},
-    "null": {"source": None},
-    "details in a sentence": {"detail": "x"},
-}
-
-
-@pytest.mark.parametrize("meta", META.values(), ids=META.keys())
-async def test_what_makes_no_record_is_refused_before_anything_changes(
-    clean_store: Store, meta: Any
-) -> None:
-    """A client in another language may send anything to the script."""
-    before = await everything(clean_store)
-    with pytest.raises(Refused):
-        await publish_raw(clean_store, meta=json.dumps(meta))
-    assert await everything(clean_store) == before
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"meta": "garbage"},
-        {"meta": '{"source": "\xff"}'.encode("latin-1")},
-        {"meta": "[" * 5_000},
-        {"has_text": "1", "text": b"\xff\xfe"},
-        {"revision": "second"},
-        {"hold_ms": "long"},
-        {"hold_ms": "1.5"},
-        {"seen_ttl_ms": "0"},
-        {"seen_ttl_ms": "for ever"},
-        {"fields": ["v"]},
-        {"fields": ["v", "1"] * 129},
-        {"fields": ["v", "1"] * 5_000},
-    ],
-)
-async def test_arguments_that_make_no_entry_are_refused_before_anything_changes(
-    clean_store: Store, change: dict[str, Any]
-) -> None:
-    before = await everything(clean_store)
-    with pytest.raises(Refused):
-        await publish_raw(clean_store, **change)
-    assert await everything(clean_store) == before
-
-
-async def publish_raw(store: Store, **change: Any) -> Any:
-    """Publish as any client may that holds the script."""
-    args: dict[str, Any] = {
-        "utterance": "u1",
-        "revision": 1,
-        "final": 1,
-        "hold_ms": 0,
-        "seen_ttl_ms": 1_000,
-        "max_backlog": 10,
-        "max_unanswered": 10,
-        "meta": "{}",
-        "stream_name": "utterances",
-        "has_text": "0",
-        "text": "",
-        "fields": ["v", "1"],
-    }
-    keys = {"stream": SHARD.utterances, "seen_key": SHARD.seen("u1")}
-    return await store.run(PUBLISH, ADA, keys=keys, **(args | change))
