@@ -66,6 +66,7 @@ def llm(
 
 def _summarise(result: dict[str, Any]) -> str:
     one, many = result["added_first_token_ms"].values()
+    one_cpu, many_cpu = result["worker_cpu_ms_per_turn"].values()
     order = (
         "All replies came in order." if result["in_order"] else "SOME REPLIES CAME OUT OF ORDER."
     )
@@ -75,5 +76,7 @@ def _summarise(result: dict[str, Any]) -> str:
         f"and {many['median']} ms with {result['sessions']} sessions ({many['turns']} turns, at"
         f" most {result['in_flight']} requests at once): {result['ratio']} times as much"
         f" (medians).\n"
+        f"A turn took {one_cpu} ms of the worker's CPU time with one session, and {many_cpu} ms"
+        f" with {result['sessions']}.\n"
         f"The worker took at most {result['worker_rss_mb']} MB of memory. {order}"
     )
