@@ -8,7 +8,7 @@ ids. What Redis knows is not sent again, and what has a transcript is not transc
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager, ExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -157,7 +157,9 @@ class Transcriber:
     async def _send_all(self, open_source: Open) -> tuple[list[Span], str]:
         """Send every segment that has no outcome; return all segments, and the damage."""
         spans: list[Span] = []
-        with open_source() as source:
+        with ExitStack() as stack:
+            opening = stack.push(open_source())  # before it is open: this may be cancelled
+            source = await asyncio.to_thread(opening.__enter__)
             self.progress.duration_s = source.duration_s
             cutting = RecordingCutter(source, self._settings)
             segments = iter(cutting)
