@@ -1,6 +1,6 @@
 """STT workers of the model: they transcribe by reading the words from the audio."""
 
-from typing import Final
+from typing import Any, Final
 
 from common.transitions.claims import Claim, Failed, Settled
 from common.transitions.transcribing import bury_utterance, fail_utterance, settle_utterance
@@ -54,9 +54,7 @@ class SttWorker(Worker):
             failed = await fail_utterance(
                 self.simulation.store,
                 claim,
-                session=utterance.session,
-                turn=utterance.turn,
-                utterance=utterance.id,
+                **identity(utterance),
                 rule=self.retry_rule(),
             )
             self.check_failed("fail_utterance", claim, held, failed)
@@ -69,9 +67,7 @@ class SttWorker(Worker):
         return await settle_utterance(
             self.simulation.store,
             claim,
-            session=utterance.session,
-            turn=utterance.turn,
-            utterance=utterance.id,
+            **identity(utterance),
             text=utterance.audio.decode(),
             stt_ms=0,
             detail={"worker": claim.consumer},
@@ -81,9 +77,7 @@ class SttWorker(Worker):
         return await settle_utterance(
             self.simulation.store,
             claim,
-            session=utterance.session,
-            turn=utterance.turn,
-            utterance=utterance.id,
+            **identity(utterance),
             skip="noise",
             stt_ms=0,
             detail={},
@@ -93,11 +87,18 @@ class SttWorker(Worker):
         return await bury_utterance(
             self.simulation.store,
             claim,
-            session=utterance.session,
-            turn=utterance.turn,
-            utterance=utterance.id,
+            **identity(utterance),
             reason="poison",
             error="it cannot be transcribed",
             deliveries=1,
             worker=claim.consumer,
         )
+
+
+def identity(utterance: Utterance) -> dict[str, Any]:
+    """The arguments by which a transition checks that an entry is still the one of its turn."""
+    return {
+        "session": utterance.session,
+        "turn": utterance.turn,
+        "utterance": utterance.id,
+    }

@@ -4,12 +4,11 @@ request decides whether it is unusable: the failures of one session never do."""
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 
 import pytest
 
-from common.backoff import Backoff
 from common.errors import Busy, Transient
+from tests.unit.workers.loop.noted_pauses import note_pauses
 from workers.loop import breaker as module
 from workers.loop.breaker import LONGEST_PAUSE_S, Breaker, BreakerState
 
@@ -40,14 +39,7 @@ class Clock:
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The pauses between questions, which take no time."""
-    noted: list[float] = []
-
-    def note(pause_s: float) -> float:
-        noted.append(pause_s)
-        return 0.0
-
-    monkeypatch.setattr(module, "Backoff", partial(Backoff, spread=note))
-    return noted
+    return note_pauses(monkeypatch, module)
 
 
 def breaker_for(server: Server, **options: int) -> tuple[Breaker, list[str | None]]:
