@@ -142,7 +142,6 @@ async def run(
     """
     began = time.monotonic()
     plan = options.plan
-    rng = random.Random(f"{plan.seed} storm")
     port = find_free_port()
     async with AsyncExitStack() as stack:
         if folder is None:
@@ -160,8 +159,9 @@ async def run(
         await stage.wait_for_workers(options.stt_workers + options.llm_workers, READY_S)
         stage.follow_results()
         show(f"{plan.utterances} utterances in {plan.seconds:g} s, seed {plan.seed}")
-        storm = Storm(stage, redis, proxy, port, rng)
+        storm = Storm(stage, redis, proxy, port, plan.seed)
         stage.start_producers(plan, options.producers)
+        rng = random.Random(f"{plan.seed} storm")
         faults = plan_faults(rng, plan.seconds, options.faults)
         showing = asyncio.create_task(_show_progress(stage, show))
         try:
