@@ -82,6 +82,10 @@ class Shard:
     def open(self) -> str:
         return self._key("open")
 
+    @property
+    def quarantine(self) -> str:
+        return self._key("quarantine")
+
     def session(self, session: str) -> str:
         return self._key(f"session:{session}")
 

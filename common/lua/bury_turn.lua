@@ -14,11 +14,19 @@ if void then
   return void
 end
 local taken = number('taken')
+local done, records = number('done'), unfinished_up_to(taken)
+taken = done + #records
 remove_entry(TURNS, 'llm', redis.call('HGET', SESSION, 'wake'))
 end_attempt()
-for turn = number('done') + 1, taken do
-  local record = get_record(turn)
-  if record and not is_tombstone(record) then
+if #records == 0 then
+  advance() -- `tend` has ended them all, as lost
+  return { 'stale' }
+end
+for offset, record in ipairs(records) do
+  local turn = done + offset
+  if not is_ready(record) then
+    emit('error', turn, record, lost('the record of this turn vanished or is unreadable'))
+  elseif not is_tombstone(record) then
     redis.call('XADD', dead, '*', 'v', '1', 'id', record.id, 'session', ID, 'turn', turn,
       'text', record.text, 'source', record.source or '', 'persona', record.persona or '',
       'language', record.language or '', 'speech_ms', record.speech_ms or 0,

@@ -5,10 +5,11 @@
 -- args: entry consumer turn utterance reason error_text deliveries:number worker
 --
 -- `stream` is the one that the entry is in. With an empty session id (ID) the entry names no usable
--- session, and no session is touched. `turn` may be empty.
+-- session, and no session is touched; nor is one that cannot be read: the entry must go all the
+-- same, or it would come back to the workers for ever. `turn` may be empty.
 -- Answers {ok}, {lost}, {stale} (buried, but no turn waited for it), {refused, sentence}.
 local expected = { [stream] = 'stream', [dead] = 'stream' }
-local foreign = foreign_key(ID == '' and expected or session_keys(expected))
+local foreign = foreign_type(ID == '' and expected or shard_keys(expected))
 if foreign then
   return { 'refused', foreign }
 end
@@ -25,7 +26,7 @@ if found[1] then
   end
   redis.call('XADD', dead, '*', unpack(letter))
 end
-if ID == '' then
+if ID == '' or foreign_key(session_keys()) then
   return { 'stale' }
 end
 local record = turn ~= '' and get_record(turn)

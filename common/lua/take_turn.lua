@@ -62,5 +62,5 @@ if history_wanted > 0 then
   history = redis.call('LRANGE', HISTORY, -history_wanted, -1)
 end
 advance()
-return with_changes({ 'ok', redis.call('HGET', SESSION, 'epoch'), attempt, answered, history, NOW,
+return with_changes({ 'ok', number('epoch'), attempt, answered, history, NOW,
   redis.call('HGET', SESSION, 'persona') or '' })

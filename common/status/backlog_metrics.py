@@ -108,6 +108,9 @@ def families(snapshot: Snapshot | None = None) -> list[GaugeMetricFamily]:
         "earshot_dead_letter_entries", "Dead letters that nobody has replayed or dropped."
     )
     sessions = GaugeMetricFamily("earshot_open_sessions", "Sessions with unfinished turns.")
+    set_aside = GaugeMetricFamily(
+        "earshot_set_aside_sessions", "Sessions that cannot be tended, because of what is in them."
+    )
     if snapshot is not None:
         for stream, stage in snapshot.stages.items():
             waiting.add_metric([stream], stage.waiting)
@@ -118,4 +121,5 @@ def families(snapshot: Snapshot | None = None) -> list[GaugeMetricFamily]:
             workers.add_metric([role], sum(worker.role == role for worker in snapshot.workers))
         dead.add_metric([], snapshot.dead_letters)
         sessions.add_metric([], snapshot.open_sessions)
-    return [waiting, in_hand, oldest, workers, dead, sessions]
+        set_aside.add_metric([], snapshot.set_aside_count)
+    return [waiting, in_hand, oldest, workers, dead, sessions, set_aside]

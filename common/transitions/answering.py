@@ -1,10 +1,12 @@
 """The LLM worker's transitions: take_turn, delta, settle_turn, bury_turn."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
+
+import structlog
 
 from common.redis.script import Script
 from common.redis.store import Store, ms
@@ -17,6 +19,8 @@ SETTLE: Final = Script("settle_turn")
 BURY: Final = Script("bury_turn")
 
 Message = dict[str, str]
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +106,33 @@ async def take_turn(
             _parse_turn(int(turn), json.loads(record))
             for turn, record in zip(turns[::2], turns[1::2], strict=True)
         ),
-        history=tuple(json.loads(message) for message in messages),
+        history=tuple(_parse_history(messages)),
         started_at=now,
-        own_persona=persona.decode(),
+        own_persona=persona.decode("utf-8", "replace"),
     )
+
+
+def _parse_history(lines: Sequence[bytes]) -> Iterator[Message]:
+    for line in lines:
+        message = parse_message(line)
+        if message is None:
+            log.warning("message_unreadable", note="left out of the history")
+        else:
+            yield message
+
+
+def parse_message(line: bytes) -> Message | None:
+    """Return a message of a session's history; None for one that earshot did not write."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(message, dict):
+        return None
+    role, content = message.get("role"), message.get("content")
+    if not isinstance(role, str) or not isinstance(content, str):
+        return None
+    return {"role": role, "content": content}
 
 
 def _parse_turn(turn: int, record: Mapping[str, Any]) -> TakenTurn:

@@ -64,7 +64,7 @@ async def hand_back(
     )
 
 
-async def leave(store: Store, stream: str, group: str, consumer: str) -> bool:
+async def leave(store: Store, stream: str, group: str, consumer: str | bytes) -> bool:
     """Remove a consumer; return False, with nothing changed, if entries are pending for it."""
     return bool(await LEAVE(store.redis, {"stream": stream}, group=group, consumer=consumer))
 

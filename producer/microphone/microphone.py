@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.audio import FULL_SCALE, SAMPLE_RATE
+from producer.decoding.resample import Resampler
 from producer.microphone.capture import Block, Capture, Format
 from producer.microphone.level_watch import SILENT_PEAK, LevelWatch
 from producer.sources.mute import Mute
-from producer.sources.resample import Resampler
 from producer.sources.source import DEFAULT_FRAME_MS, FramedSource
 
 _POLL_S: Final = 0.1

@@ -189,8 +189,8 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
             Edit("bury_utterance", "remove_entry(stream, 'stt', entry)\n", ""),
             Edit(
                 "bury_utterance",
-                "if ID == '' then\n",
-                "remove_entry(stream, 'stt', entry)\nif ID == '' then\n",
+                "if ID == '' or foreign_key",
+                "remove_entry(stream, 'stt', entry)\nif ID == '' or foreign_key",
             ),
         ),
     ),

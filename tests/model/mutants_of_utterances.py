@@ -125,14 +125,14 @@ OF_UTTERANCES: Final[tuple[Mutant, ...]] = (
     without(
         "a tombstone among the merged has its ending",
         "settle_turn",
-        "if record and turn < taken and not is_tombstone(record) then",
-        "if record and turn < taken then",
+        "if turn < taken and not is_tombstone(record) then",
+        "if turn < taken then",
     ),
     without(
         "a tombstone among the buried has its ending",
         "bury_turn",
-        "if record and not is_tombstone(record) then",
-        "if record then",
+        "elseif not is_tombstone(record) then",
+        "else",
     ),
     without(
         "a reply takes its turns out of the inbox",
@@ -196,7 +196,8 @@ OF_UTTERANCES: Final[tuple[Mutant, ...]] = (
     without(
         "tend reads the cursor again",
         "tend",
-        "while number('done') < number('last') do\n  local turn = number('done') + 1\n",
+        "while number('done') < number('last') and #mended < MOST_LOST do\n"
+        "  local turn = number('done') + 1\n",
         "for turn = number('done') + 1, number('last') do\n",
     ),
     # dead letters, and the right to be forgotten

@@ -212,9 +212,7 @@ class SttWorker(Worker):
         return await settle_utterance(
             self.simulation.store,
             claim,
-            session=utterance.session,
-            turn=utterance.turn,
-            utterance=utterance.id,
+            **identity(utterance),
             text=utterance.audio.decode(),
             stt_ms=0,
             detail={"worker": claim.consumer},
@@ -224,9 +222,7 @@ class SttWorker(Worker):
         return await settle_utterance(
             self.simulation.store,
             claim,
-            session=utterance.session,
-            turn=utterance.turn,
-            utterance=utterance.id,
+            **identity(utterance),
             skip="noise",
             stt_ms=0,
             detail={},
@@ -236,14 +232,21 @@ class SttWorker(Worker):
         return await bury_utterance(
             self.simulation.store,
             claim,
-            session=utterance.session,
-            turn=utterance.turn,
-            utterance=utterance.id,
+            **identity(utterance),
             reason="poison",
             error="it cannot be transcribed",
             deliveries=1,
             worker=claim.consumer,
         )
+
+
+def identity(utterance: Utterance) -> dict[str, Any]:
+    """The arguments by which a transition checks that an entry is still the one of its turn."""
+    return {
+        "session": utterance.session,
+        "turn": utterance.turn,
+        "utterance": utterance.id,
+    }
 
 
 def paired(flat: Sequence[bytes]) -> Fields:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import structlog
 
-from common.errors import BadEntry, Permanent
+from common.errors import BadEntry, Permanent, Refused
 from common.keys import LLM_GROUP, Shard, check_session_id
 from common.redis.store import Store, ms
 from common.settings import LlmSettings
@@ -151,16 +151,16 @@ class LlmHandler:
     ) -> Settled | None:
         """Give up the session's next turn: only that one, whatever else is ready by now.
 
-        Deletes a wake-up that names no session: there is no turn in it, and `tend` wakes the
-        session that was meant.
+        Deletes a wake-up that names no session, or one whose keys cannot be read: `tend` wakes the
+        session that was meant, or wakes it when its keys are in order again.
         """
         try:
             session = named_session(delivery.fields)
-        except BadEntry:
+            attempt = await self._take(delivery, context, session, Scope(1, 0), expiring=False)
+        except (BadEntry, Refused):
             return await context.retry_until_answered(
                 lambda: drop_wake_up(self._store, delivery.claim)
             )
-        attempt = await self._take(delivery, context, session, Scope(1, 0), expiring=False)
         if isinstance(attempt, NotTaken):
             return Settled.LOST if attempt is NotTaken.LOST else None
         buried = await context.retry_until_answered(

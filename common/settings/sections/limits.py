@@ -26,7 +26,7 @@ class LimitSettings(Section):
         " utterances in their outboxes. The default is about an hour of work for one"
         " worker on a CPU.",
     )
-    max_unanswered: Count = Field(
+    max_unanswered: Annotated[int, Field(ge=1, le=100_000)] = Field(
         100,
         description="Unanswered turns that one session may have. Beyond it, its producer keeps new"
         " utterances in its outbox.",

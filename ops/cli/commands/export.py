@@ -57,10 +57,12 @@ def command(
     if session:
         check_session_id(session)
     age_s = parse_age(since, now=False)
+    from ops.jobs.atomic_file import is_taken
+
     if output is None:
         asyncio.run(_print(settings, age_s, kind, session))
         return
-    if output.exists() and not overwrite:
+    if is_taken(output) and not overwrite:
         raise BadInput(f"{output} exists already: --overwrite replaces it")
     begin = asyncio.run(_find_start(settings, age_s))
     ctx.exit(_by_job(settings, since, begin, kind, session, output))

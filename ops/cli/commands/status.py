@@ -95,10 +95,14 @@ def render(snapshot: Snapshot) -> RenderableType:
     for name, stage in snapshot.stages.items():
         oldest = "hidden" if stage.oldest_s is None else f"{stage.oldest_s:.1f} s"
         table.add_row(STAGES[name], str(stage.waiting), str(stage.in_hand), oldest)
-    counts = f"\nopen sessions  {snapshot.open_sessions}\ndead letters   {snapshot.dead_letters}\n"
+    counts = Text(
+        f"\nopen sessions  {snapshot.open_sessions}\ndead letters   {snapshot.dead_letters}\n"
+    )
+    if snapshot.set_aside_count:
+        counts.append(_render_set_aside(snapshot))
     if not snapshot.workers:
         nobody = "No worker is running: start `earshot stt` and `earshot llm`."
-        return Group(table, Text(counts), Text(nobody))
+        return Group(table, counts, Text(nobody))
     workers = Table(
         Column("worker", no_wrap=True),
         "role",
@@ -118,4 +122,11 @@ def render(snapshot: Snapshot) -> RenderableType:
         )
         # Text: square brackets in a worker's sentence are no markup
         workers.add_row(*(Text(to_one_line(str(cell))) for cell in cells))
-    return Group(table, Text(counts), workers)
+    return Group(table, counts, workers)
+
+
+def _render_set_aside(snapshot: Snapshot) -> str:
+    named = [to_one_line(f"  {name}: {why}") for name, why in snapshot.set_aside.items()]
+    if more := snapshot.set_aside_count - len(named):
+        named.append(f"  and {more} more")
+    return "\n".join([f"set aside      {snapshot.set_aside_count}", *named, ""])

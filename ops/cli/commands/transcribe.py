@@ -88,6 +88,7 @@ async def _make_requests(
     output: Path | None,
     overwrite: bool,
 ) -> list["Request"]:
+    from ops.jobs.atomic_file import is_taken
     from ops.jobs.transcribe.request import make_request
 
     targets = [_choose_target(file, kind, output, len(files)) for file in files]
@@ -99,7 +100,7 @@ async def _make_requests(
             raise BadInput(
                 f"{target} is one of the recordings: give the transcript another name with --output"
             )
-        if target.exists() and not overwrite:
+        if is_taken(target) and not overwrite:
             raise BadInput(f"{target} exists already: --overwrite replaces it")
         if not target.parent.is_dir():
             raise BadInput(f"{target} cannot be written: there is no folder {target.parent}")

@@ -1,33 +1,20 @@
 """A worker counts what it takes, tries again, settles and gives up; it says whether it is ready."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
-
-import pytest
 
 from common.errors import Transient
 from ops.bench.chaos.plan import Kind
 from tests.support.metric_samples import Growth, growth, sample
-from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tests.support.worker_tasks import (
     CLAIM_S,
     HookedEngine,
     WorkerTasks,
     failing,
-    running_worker_tasks,
 )
 from workers.loop.consumer_loop import ConsumerLoop
 from workers.stt.handler import SttHandler
-
-
-@pytest.fixture
-async def workers(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[WorkerTasks]:
-    async with running_worker_tasks(redis_server, monkeypatch) as workers:
-        yield workers
 
 
 @dataclass

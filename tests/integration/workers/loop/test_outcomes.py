@@ -4,7 +4,6 @@ waits for a server never: not buried, not counted, and done when the server is b
 
 import math
 import threading
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -31,14 +30,6 @@ from tests.support.worker_tasks import (
 )
 from workers.loop import delivery_runner
 from workers.stt import handler as stt
-
-
-@pytest.fixture
-async def workers(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[WorkerTasks]:
-    async with running_worker_tasks(redis_server, monkeypatch) as workers:
-        yield workers
 
 
 async def test_broken_audio_is_buried_at_once_and_the_next_is_heard(workers: WorkerTasks) -> None:

@@ -3,12 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
 
 import pytest
 
-from common.backoff import Backoff
 from common.errors import Transient
+from tests.unit.workers.loop.noted_pauses import note_pauses
 from workers.loop import breaker as module
 from workers.loop.breaker import Breaker, BreakerState
 
@@ -28,15 +27,8 @@ class Server:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses between probes, which take no time."""
-    noted: list[float] = []
-
-    def note(pause_s: float) -> float:
-        noted.append(pause_s)
-        return 0.0
-
-    monkeypatch.setattr(module, "Backoff", partial(Backoff, spread=note))
-    return noted
+    """The pauses between probes."""
+    return note_pauses(monkeypatch, module)
 
 
 def breaker_for(server: Server) -> tuple[Breaker, list[str | None]]:
