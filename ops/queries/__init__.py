@@ -1,1 +1,1 @@
-"""Reading and changing what Redis keeps: exporting events, counting turns, dead letters."""
+"""Exporting events, counting how turns ended, replaying and dropping dead letters."""

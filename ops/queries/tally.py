@@ -11,7 +11,6 @@ class Tally:
         self._endings: dict[TurnKey, str] = {}
 
     def add(self, event: Event) -> None:
-        """Note an event of the run."""
         turn = event.key
         match event:
             case Heard():

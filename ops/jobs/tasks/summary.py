@@ -24,7 +24,7 @@ INSTRUCTION: Final = (
 
 
 class Request(BaseModel):
-    """Which conversation to summarise, up to which turn."""
+    """A conversation up to a turn."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,7 +34,7 @@ class Request(BaseModel):
 
 
 def collect_lines(events: Sequence[Event], request: Request) -> list[str]:
-    """Return the conversation as lines in order: each question, then its reply."""
+    """Collect what was said, in order: each question, then its reply."""
     said: list[tuple[int, int, str]] = []
     for event in events:
         if event.epoch != request.epoch or event.turn > request.turn:
@@ -47,12 +47,11 @@ def collect_lines(events: Sequence[Event], request: Request) -> list[str]:
 
 
 def build_messages(lines: Sequence[str]) -> list[Message]:
-    """Return the only message of the request, since some chat templates refuse the system role."""
+    """Build the one message of the request: some chat templates refuse the system role."""
     return [{"role": "user", "content": "\n".join([INSTRUCTION, "", *lines])}]
 
 
 async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the summary of a conversation. Raises BadInput if its results have expired."""
     try:
         request = Request.model_validate(arguments)
     except ValidationError as error:
@@ -77,9 +76,9 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
 
 
 async def _summarise(context: JobContext, lines: list[str]) -> tuple[str, str]:
-    """Return the summary and the name of the model.
+    """Return the summary and the model's name.
 
-    If the conversation is too long for the model, its older half is left out, again and again.
+    A conversation that is too long for the model loses its older half, as often as needed.
     """
     server = LlmServer(context.settings.llm)
     try:

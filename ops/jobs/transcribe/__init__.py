@@ -1,1 +1,1 @@
-"""Transcribing long recordings: the STT workers make their text, and a job writes the file."""
+"""Long recordings: through the STT pool, and into a file."""
