@@ -166,8 +166,8 @@ async def _play(parts: Machine, show: DemoOutput) -> None:
         await parts.start("listen", "listen", *arguments, restart=False)
         following = asyncio.create_task(_follow(parts, show))
         try:
-            over = _wait_for_all_turns(parts.supervisor.ended("listen"), show.tally)
-            await parts.supervisor.until(over, stop=parts.stop)
+            over = _wait_for_all_turns(parts.supervisor.wait_for_end("listen"), show.tally)
+            await parts.supervisor.wait_for(over, stop=parts.stop)
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)

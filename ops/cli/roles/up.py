@@ -124,7 +124,7 @@ async def _up(
             if listen is not None:
                 await parts.start("listen", "listen", *listen, restart=not listen)
             click.echo("Ready. Ctrl+C stops everything.\n", err=True)
-            await parts.supervisor.until(_print(parts), stop=stop)
+            await parts.supervisor.wait_for(_print(parts), stop=stop)
     except StopRequested:
         click.echo("Stopped.", err=True)
 
