@@ -1,4 +1,4 @@
-"""File names that both hosts of a job understand: the one that asks and the one that works."""
+"""Names of files that mean the same on the host that asks for a job and the one that runs it."""
 
 import os
 from pathlib import Path
@@ -8,9 +8,9 @@ from common.settings import JobSettings
 
 
 def shared_name(path: Path, settings: JobSettings) -> str:
-    """Return the name of a local file for a jobs worker.
+    """Return the name of a local file for a job.
 
-    In the shared folder that is its path within the folder, elsewhere its whole path.
+    It is the path within the shared folder, or the whole path if the file lies elsewhere.
     """
     whole = _plain(path)
     if settings.folder and whole.is_relative_to(folder := _plain(Path(settings.folder))):
@@ -19,29 +19,30 @@ def shared_name(path: Path, settings: JobSettings) -> str:
 
 
 def local_path(name: str, settings: JobSettings) -> Path:
-    """Return the path on this host of a file with that shared name.
+    """Return the path of such a file on this host.
 
-    Raises BadInput if the name needs a shared folder and this host has none. On a host with a
-    shared folder, raises it for every file outside: somebody who can write into a shared Redis must
-    not reach all files of this host.
+    Raises BadInput if the name needs a shared folder, and this host has none. Also raises it for a
+    file outside of the shared folder, if there is one: somebody who can write into a shared Redis
+    must not reach all files of this host.
     """
     if not settings.folder:
         if Path(name).is_absolute():
             return _plain(Path(name))
         raise BadInput(
-            f"{name} is a file in the shared folder of another host: set EARSHOT_JOBS__FOLDER"
-            " where `earshot jobs` runs to where that folder is there"
+            f"{name} is in the shared folder of another host: set EARSHOT_JOBS__FOLDER on the host"
+            " of `earshot jobs` to the path that this folder has there"
         )
     folder = _plain(Path(settings.folder))
     path = _plain(folder / name)
     if not path.is_relative_to(folder):
         raise BadInput(
-            f"{name} lies outside of {folder}, to which EARSHOT_JOBS__FOLDER confines the jobs: put"
-            " it there (and set that folder where you ask, if it has another path there)"
+            f"{name} is outside of {folder}, and jobs may only use files in that folder"
+            " (EARSHOT_JOBS__FOLDER): put the file there. If the folder has another path on the"
+            " host where you give the command, set EARSHOT_JOBS__FOLDER there to that path"
         )
     return path
 
 
 def _plain(path: Path) -> Path:
-    """Return the path whole and without `..`; links stay: a link in the folder counts as inside."""
+    """Return the absolute path without `..`. Links stay: a link in the folder counts as inside."""
     return Path(os.path.abspath(path))  # noqa: PTH100  # resolve() would follow links

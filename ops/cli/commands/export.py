@@ -11,7 +11,7 @@ from common.errors import BadInput
 from common.keys import check_session_id
 from common.redis.opening import make_link, open_reachable_store
 from common.settings import Settings
-from ops.cli.options import load_settings_and_logs, redis_options, setting
+from ops.cli.options import jobs_options, load_settings_and_logs, setting
 from ops.queries.since import find_start, parse_age
 
 
@@ -38,9 +38,8 @@ from ops.queries.since import find_start, parse_age
     help="Let `earshot jobs` write this file instead of printing.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
-@setting("--folder", "jobs.folder", metavar="FOLDER")
-@redis_options
+@setting("--folder", "jobs.folder")
+@jobs_options
 @click.pass_context
 def command(
     ctx: click.Context,

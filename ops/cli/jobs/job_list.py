@@ -54,7 +54,7 @@ class JobRow:
     def cells(self) -> list[str]:
         """Return the cells of the table: job, of what, state, how far, asked."""
         done, total = self.progress.get("done_s", 0.0), self.progress.get("duration_s")
-        far = f"{min(done / total, 1):.0%}" if total else str(self.progress.get("said", ""))
+        far = f"{min(done / total, 1):.0%}" if total else str(self.progress.get("text", ""))
         waits_for = self.progress.get("waits_for")
         wait = f"waits: {waits_for}" if waits_for else explain_held_up(self.progress)
         far = ", ".join(text for text in (far, wait) if text)

@@ -38,7 +38,7 @@ class ProgressBars(Closeable):
         """Show a job's state; `progress` has `said` or the fields of the transcriber's Progress."""
         held_up = "" if progress.get("waits_for") else to_one_line(explain_held_up(progress))
         said = held_up or to_one_line(
-            str(progress.get("waits_for") or progress.get("said") or state)
+            str(progress.get("waits_for") or progress.get("text") or state)
         )
         total_s, done_s = progress.get("duration_s") or None, progress.get("done_s", 0.0)
         heard = (

@@ -16,6 +16,7 @@ from common.settings import LogSettings
 from common.settings.loading import load_settings
 from common.settings.masking import mask_password
 from common.telemetry import logs
+from ops.cli.options import verbose_option
 from ops.cli.terminal.conversation import Conversation
 from ops.demo.recording_file import AUDIO, normalise, read_sentences
 from ops.local.embedded_redis import WITHOUT_CREDENTIALS
@@ -41,7 +42,7 @@ LINES_KEPT: Final = 30
     is_flag=True,
     help="Print each result as one JSON object per line, then a summary.",
 )
-@click.option("--verbose", is_flag=True, help="Print the logs of the processes too.")
+@verbose_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, verbose: bool) -> None:
     """Play a bundled recording at the speed of speech through the whole pipeline.
@@ -165,8 +166,8 @@ async def _play(parts: Machine, show: DemoOutput) -> None:
         await parts.start("listen", "listen", *arguments, restart=False)
         following = asyncio.create_task(_follow(parts, show))
         try:
-            over = _wait_for_all_turns(parts.supervisor.ended("listen"), show.tally)
-            await parts.supervisor.until(over, stop=parts.stop)
+            over = _wait_for_all_turns(parts.supervisor.wait_for_end("listen"), show.tally)
+            await parts.supervisor.wait_for(over, stop=parts.stop)
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)

@@ -17,11 +17,11 @@ from ops.jobs.execution import JobContext
 from ops.jobs.shared_folder import local_path
 from ops.queries.event_formats import FORMATS
 
-TELL_EVERY: Final = 1_000
+REPORT_EVERY: Final = 1_000
 
 
 class Request(BaseModel):
-    """Which results go into which file; `since` is the entry id to begin after."""
+    """Which results go into which file. `since` is the id of the entry after which to begin."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,6 +47,7 @@ def read_kept_events(
 
 
 async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the file; return its path and how many events it holds."""
     try:
         request = Request.model_validate(arguments)
     except ValidationError as error:
@@ -61,6 +62,6 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
             async for received in events:
                 file.write(row(received.event))
                 count += 1
-                if count % TELL_EVERY == 0:
-                    context.tell(said=f"{count} events")
+                if count % REPORT_EVERY == 0:
+                    context.report(text=f"{count} events")
     return {"output": str(output), "events": count}

@@ -1,4 +1,4 @@
-"""The job `sweep`: drops what is too old or too much, whether workers run or not."""
+"""The job `sweep`: delete what is kept beyond its limits, even if no other worker runs."""
 
 import asyncio
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from producer.shipping.outbox_folder import sweep_outboxes
 
 
 async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Trim results, deltas and dead letters by age and count, and this host's outboxes by age."""
+    """Delete old results, deltas and dead letters, and old utterances in this host's outboxes."""
     for shard in context.store.all_shards():
         report_trimmed(await context.link.retry_until_answered(trim, context.store, shard))
     dropped = await asyncio.to_thread(sweep_outboxes, context.settings.listen)

@@ -86,7 +86,7 @@ async def test_what_nobody_expected_does_not_end_the_schedule(
         await until(lambda: open_queue(UPKEEP, client).get_job_ids() == ["sweep-3"])
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-    assert logged[0]["event"] == "schedule_stumbled"
+    assert logged[0]["event"] == "schedule_failed"
 
 
 async def test_a_conversation_that_ended_is_summarised(store: Store, client: "Redis") -> None:

@@ -79,8 +79,8 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"file": "../../etc/passwd"}, "lies outside of"),
-        ({"output": "/etc/passwd"}, "lies outside of"),
+        ({"file": "../../etc/passwd"}, "is outside of"),
+        ({"output": "/etc/passwd"}, "is outside of"),
         ({"run": "x"}, "run is not usable"),
         ({"since": "$"}, "since is not usable"),
         ({"session": "a b"}, "session is not usable"),
