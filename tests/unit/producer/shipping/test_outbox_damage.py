@@ -211,6 +211,7 @@ def test_what_the_disk_cannot_read_is_not_in_the_way_for_ever(
             clocks.pass_(100)
             add(outbox, f"new{number}")
         monkeypatch.setattr(OutboxFile, "first", real)  # the new file lies on other sectors
+        clocks.pass_(100)
         assert take_all(outbox) == [*NAMES, "new0", "new1", "new2", "new3"]
     assert [line["event"] for line in logs] == [
         *("outbox_disk_failed", "outbox_damaged", "outbox_disk_works_again")
