@@ -20,6 +20,10 @@ HANDED_BACK: Final = "handed-back"
 """The consumer that holds entries which a worker gave back.
 
 Any worker may take them from it at once, without waiting for `claim_idle_s`."""
+DEFERRED: Final = "deferred"
+"""The consumer that holds entries which failed, until they may be tried again."""
+NOBODY: Final = frozenset({HANDED_BACK, DEFERRED})
+"""The consumers that are no workers."""
 
 WORKERS: Final = "earshot:workers"
 SHARDS: Final = "earshot:shards"

@@ -1,4 +1,4 @@
-"""The STT worker's transitions: settle_utterance and bury_utterance."""
+"""The STT worker's transitions: settle_utterance, fail_utterance and bury_utterance."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from common.redis.script import Script
 from common.redis.store import Store
-from common.transitions.claims import Claim, Settled
+from common.transitions.claims import Claim, Failed, RetryRule, Settled, parse_failed
 from common.transitions.letter_limits import (
     largest_letter,
     limits_on_letters,
@@ -14,6 +14,7 @@ from common.transitions.letter_limits import (
 )
 
 SETTLE: Final = Script("settle_utterance")
+FAIL: Final = Script("fail_utterance")
 BURY: Final = Script("bury_utterance")
 
 
@@ -52,6 +53,33 @@ async def settle_utterance(
         shard=claim.shard,
     )
     return Settled(answer[0].decode())
+
+
+async def fail_utterance(
+    store: Store,
+    claim: Claim,
+    *,
+    session: str,
+    turn: int | None,
+    utterance: str,
+    rule: RetryRule,
+) -> Failed | Settled:
+    """End a try that failed: count it, and defer the entry until it may be tried again.
+
+    LOST: another worker has the claim. STALE: no turn waits for the entry, and it is gone.
+    """
+    answer = await store.run(
+        FAIL,
+        session,
+        entry=claim.entry,
+        consumer=claim.consumer,
+        turn="" if turn is None else turn,
+        utterance=utterance,
+        keys={"stream": claim.stream},
+        shard=claim.shard,
+        **rule.to_args(),
+    )
+    return parse_failed(answer)
 
 
 async def bury_utterance(

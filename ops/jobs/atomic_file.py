@@ -1,5 +1,6 @@
 """Files that appear complete or not at all."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,12 +14,13 @@ from common.errors import BadInput
 def open_atomically(target: Path, job: str) -> Iterator[IO[str]]:
     """Open a UTF-8 file that appears at `target` when the context ends without an error.
 
-    Until then it lies beside it, hidden, under a name that is the same at every try of a job.
-    Raises BadInput where the place cannot be written.
+    Until then it lies beside it, at `temporary_path`. Raises BadInput where the place cannot be
+    written.
     """
-    part = target.with_name(f".{target.name}.{job}.part")
+    part = temporary_path(target, job)
     try:
-        with part.open("w", encoding="utf-8", newline="") as file:
+        part.unlink(missing_ok=True)  # of a try that was killed
+        with part.open("x", encoding="utf-8", newline="") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -30,8 +32,30 @@ def open_atomically(target: Path, job: str) -> Iterator[IO[str]]:
         part.unlink(missing_ok=True)
 
 
+def temporary_path(target: Path, job: str) -> Path:
+    """Return a hidden place beside `target`, the same at every try of a job.
+
+    Its name is short, however long the name of `target` is: a file system takes 255 bytes, some
+    take 143.
+    """
+    digest = hashlib.sha256(os.fsencode(f"{job}/{target.name}")).hexdigest()
+    return target.with_name(f".earshot-{digest[:16]}.part")
+
+
+def is_taken(target: Path) -> bool:
+    """Return whether there is a file; raises BadInput where no file of this name can be."""
+    try:
+        target.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise BadInput(f"{target} cannot be written: {error.strerror}") from None
+    return True
+
+
 def check_writable(target: Path) -> None:
     """Raise BadInput where `open_atomically` would: before long work starts."""
+    is_taken(target)
     folder = target.parent
     if not folder.is_dir():
         raise BadInput(f"{target} cannot be written: there is no folder {folder}")

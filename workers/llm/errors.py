@@ -13,7 +13,7 @@ from typing import Final
 
 import openai
 
-from common.errors import Permanent, Transient
+from common.errors import Busy, Permanent, Transient
 
 MAX_QUOTE: Final = 300
 """Characters of the server's own words that a message quotes."""
@@ -79,7 +79,7 @@ class Explainer:
         status = _status(error)
         said = self.quote(error)
         match status:
-            case 401 | 403:
+            case 401:
                 return Transient(
                     f"the LLM server at {self.address} refuses the API key ({said}):"
                     " set EARSHOT_LLM__API_KEY"
@@ -87,14 +87,21 @@ class Explainer:
                     else f"the LLM server at {self.address} asks for an API key ({said}):"
                     " set EARSHOT_LLM__API_KEY"
                 )
+            case 403:
+                return Transient(
+                    f"the LLM server at {self.address} forbids the request ({said}): check what"
+                    " EARSHOT_LLM__API_KEY is allowed to do, and filters in front of the server"
+                )
             case 400 | 413 | 422:
                 return self._explain_request(error, said)
-            case 429:
-                # a little later the server takes requests again, unless the account is empty
+            case 429 if error.code == "insufficient_quota":
                 return Transient(
+                    f"the account at the LLM server at {self.address} is used up ({said})"
+                )
+            case 429:
+                return Busy(
                     f"the LLM server at {self.address} takes no more requests now ({said})",
                     retry_after=retry_after(error),
-                    opens_breaker=error.code == "insufficient_quota",
                 )
             case 404:
                 return Transient(
@@ -116,8 +123,8 @@ class Explainer:
                     else f"the LLM server at {self.address} answers {status} ({said}): check"
                     " EARSHOT_LLM__BASE_URL and the account behind EARSHOT_LLM__API_KEY",
                     retry_after=retry_after(error),
-                    # after an error inside a stream the next request will show
-                    opens_breaker=isinstance(error, openai.APIStatusError),
+                    # a server may fail for one request only, with 5xx or inside a stream
+                    opens_breaker=isinstance(error, openai.APIStatusError) and status < 500,
                 )
 
     def explain_missing_model(

@@ -24,10 +24,11 @@ from common.transitions.answering import (
     NotTaken,
     bury_turn,
     drop_wake_up,
+    fail_turn,
     settle_turn,
     take_turn,
 )
-from common.transitions.claims import Settled
+from common.transitions.claims import Failed, RetryRule, Settled
 from common.validation import check_version
 from workers.llm.attempt_traces import AttemptTraces
 from workers.llm.errors import WindowFull
@@ -37,6 +38,7 @@ from workers.llm.publisher import NewerSpeech, ReplyPublisher
 from workers.llm.reply import Finished
 from workers.llm.request import Requests
 from workers.llm.server import LlmServer
+from workers.loop.breaker import SESSIONS_IN_A_ROW
 from workers.loop.handler import Delivery, HandlerContext
 
 WAKE_UP_SCHEMA: Final = 1
@@ -84,6 +86,8 @@ class LlmHandler:
 
     role = "llm"
     group = LLM_GROUP
+    sessions_in_a_row = SESSIONS_IN_A_ROW
+    grace_s = 0.0  # all workers have the same server
 
     def __init__(
         self,
@@ -111,6 +115,10 @@ class LlmHandler:
     async def probe(self) -> None:
         """Raise Transient with the reason while the LLM server is unusable."""
         await self._server.probe()
+
+    async def ask_smallest(self) -> None:
+        """Ask for a reply of one token; raises Transient with the reason if there is none."""
+        await self._server.ask_smallest()
 
     async def close(self) -> None:
         """Close the connections to the LLM server."""
@@ -145,6 +153,18 @@ class LlmHandler:
                 )
                 scope = narrower
         return UNTAKEN[attempt]
+
+    async def fail(
+        self, delivery: Delivery, context: HandlerContext, rule: RetryRule
+    ) -> Failed | Settled:
+        """Count a failed attempt at the session's next turn, and defer the wake-up.
+
+        Raises BadEntry if it names no session.
+        """
+        session = named_session(delivery.fields)
+        return await context.retry_until_answered(
+            lambda: fail_turn(self._store, delivery.claim, session, rule=rule)
+        )
 
     async def bury(
         self, delivery: Delivery, context: HandlerContext, *, reason: str, error: str

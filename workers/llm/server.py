@@ -22,12 +22,8 @@ from workers.llm.errors import Explainer, SystemRoleRefused, join_names
 from workers.llm.reply import ChunkReader, Finished
 from workers.llm.tokens import Tokenizer
 
-TIMEOUTS_THAT_OPEN: Final = 3
-"""One request may be unlucky. So many timeouts in a row, without a reply between them, show that
-the server is unusable."""
-
-TRIAL: Final[Sequence[Message]] = ({"role": "user", "content": "hello"},)
-"""The question to ask where only an answer shows whether a model is served."""
+SMALLEST: Final[Sequence[Message]] = ({"role": "user", "content": "hello"},)
+"""The question to ask where only an answer shows whether the server answers anybody."""
 
 EVENT_STREAM: Final = "text/event-stream"
 
@@ -53,7 +49,6 @@ class LlmServer:
         self._headers: Headers = {} if key else {"Authorization": openai.omit}
         self._only_model = ""
         self._windows: dict[str, int] = {}
-        self._timeouts = 0
         self.takes_system_role = settings.system_role != "first_user"
         """Whether the model's chat template takes one; the first refusal tells."""
         try:
@@ -109,10 +104,18 @@ class LlmServer:
         """
         names = await self.list_models()
         if names is None or (self._settings.model and self._settings.model not in names):
-            await self._try_model()
+            await self._ask_for_one_token()
         else:
             self._only_model = ""
             await self._model(names)
+
+    async def ask_smallest(self) -> None:
+        """Ask for a reply of one token; raises Transient with the reason if there is none."""
+        names = await self.list_models()
+        if names is not None and not self._settings.model:
+            self._only_model = ""
+            await self._model(names)
+        await self._ask_for_one_token()
 
     async def list_models(self) -> list[str] | None:
         """Return the served names; None if the server has no such list. Raises Transient."""
@@ -179,12 +182,11 @@ class LlmServer:
         if not reader.begun:
             self._check_is_stream(stream)
         finish_reason = self._explainer.check_end(reader.finish_reason)
-        self._timeouts = 0
         yield Finished(finish_reason, reader.model, reader.usage)
 
-    async def _try_model(self) -> None:
+    async def _ask_for_one_token(self) -> None:
         try:
-            async with aclosing(self.generate(TRIAL, 1)) as pieces:
+            async with aclosing(self.generate(SMALLEST, 1)) as pieces:
                 async for _ in pieces:
                     pass
         except Permanent as error:
@@ -227,14 +229,13 @@ class LlmServer:
         )
 
     def _timed_out(self, limit_s: float, *, begun: bool) -> Transient:
-        self._timeouts += 1
         what, setting = (
             ("further token", "TOKEN_TIMEOUT_S") if begun else ("token", "FIRST_TOKEN_TIMEOUT_S")
         )
         return Transient(
             f"the LLM server at {self.address} sent no {what} for {limit_s:g} s: it hangs or has"
             f" too much to do (the limit is EARSHOT_LLM__{setting})",
-            opens_breaker=self._timeouts >= TIMEOUTS_THAT_OPEN,
+            opens_breaker=False,
         )
 
     async def _explain(self, error: openai.APIError, model: str) -> Transient | Permanent:

@@ -9,7 +9,7 @@ from redis.exceptions import ResponseError
 
 from common.backoff import jitter
 from common.errors import Refused
-from common.keys import HANDED_BACK, LLM_GROUP, SESSION_ID, STT_GROUP, Shard
+from common.keys import LLM_GROUP, NOBODY, SESSION_ID, STT_GROUP, Shard
 from common.latch import Latch
 from common.redis.failures import is_hopeless, is_unusable
 from common.redis.link import Link
@@ -153,9 +153,10 @@ class Caretaker:
             if is_unusable(error) or str(error).startswith("WRONGTYPE"):
                 raise
             return  # no such stream or group yet
+        spared = {name.encode() for name in (self._consumer, *NOBODY)}
         for consumer in consumers:
             name = consumer["name"]
-            if name in {self._consumer.encode(), HANDED_BACK.encode()} or consumer["pending"]:
+            if name in spared or consumer["pending"]:
                 continue
             if consumer["idle"] > self._dead_after_ms:
                 await self._link.call(leave, self._store, stream, group, name)

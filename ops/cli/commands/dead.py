@@ -14,7 +14,7 @@ from common.errors import BadInput, Refused
 from common.redis.opening import open_reachable_store
 from common.redis.store import Store
 from common.settings import Settings
-from ops.cli.options import load_settings_and_logs, redis_options, setting
+from ops.cli.options import jobs_options, json_lines_option, load_settings_and_logs, redis_options
 from ops.cli.terminal.conversation import to_one_line
 
 # importing it loads NumPy and libsndfile, which --help must not wait for
@@ -34,7 +34,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@json_lines_option
 @click.option("--reason", metavar="REASON", help="List only dead letters with this reason.")
 @redis_options
 @click.pass_context
@@ -129,8 +129,7 @@ async def _show(settings: Settings, entry: str, save: Path | None) -> None:
     is_flag=True,
     help="With --all: let `earshot jobs` do it; it waits while the backlog is full.",
 )
-@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
-@redis_options
+@jobs_options
 @click.pass_context
 def replay_(
     ctx: click.Context, letters: Sequence[str], everything: bool, reason: str | None, job: bool

@@ -11,7 +11,7 @@ from common.errors import BadInput
 from common.keys import check_session_id
 from common.redis.opening import make_link, open_reachable_store
 from common.settings import Settings
-from ops.cli.options import load_settings_and_logs, redis_options, setting
+from ops.cli.options import jobs_options, load_settings_and_logs, setting
 from ops.queries.since import find_start, parse_age
 
 
@@ -38,9 +38,8 @@ from ops.queries.since import find_start, parse_age
     help="Let `earshot jobs` write this file instead of printing.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
-@setting("--folder", "jobs.folder", metavar="FOLDER")
-@redis_options
+@setting("--folder", "jobs.folder")
+@jobs_options
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -58,10 +57,12 @@ def command(
     if session:
         check_session_id(session)
     age_s = parse_age(since, now=False)
+    from ops.jobs.atomic_file import is_taken
+
     if output is None:
         asyncio.run(_print(settings, age_s, kind, session))
         return
-    if output.exists() and not overwrite:
+    if is_taken(output) and not overwrite:
         raise BadInput(f"{output} exists already: --overwrite replaces it")
     begin = asyncio.run(_find_start(settings, age_s))
     ctx.exit(_by_job(settings, since, begin, kind, session, output))

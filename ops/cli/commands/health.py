@@ -28,11 +28,10 @@ class Unhealthy(EarshotError):
 @click.option(
     "--ready", is_flag=True, help="Ask whether it can work now, not only whether it is alive."
 )
-@setting("--host", "metrics.host", metavar="ADDRESS", help_text="Address of the process.")
+@setting("--host", "metrics.host", help_text="Address of the process.")
 @setting(
     "--port",
     "metrics.port",
-    metavar="PORT",
     help_text="Port of the process's health pages (EARSHOT_METRICS__PORT).",
 )
 @click.pass_context

@@ -15,7 +15,7 @@ from common.settings import Settings
 from common.transitions.personas import set_persona
 from common.transitions.tending import forget
 from common.utterance import NAME
-from ops.cli.options import load_settings_and_logs, redis_options
+from ops.cli.options import json_lines_option, json_option, load_settings_and_logs, redis_options
 from ops.cli.terminal.conversation import to_one_line
 
 # importing it takes time, and --help must not wait for it
@@ -31,7 +31,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+@json_lines_option
 @redis_options
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
@@ -89,7 +89,7 @@ def _print(found: Sequence["Session"]) -> None:
 
 @command.command("show")
 @click.argument("session")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 @redis_options
 @click.pass_context
 def show(ctx: click.Context, session: str, as_json: bool) -> None:

@@ -18,7 +18,7 @@ from common.redis.store import Store
 from common.settings import Settings
 from common.status.snapshot import Snapshot, take_snapshot
 from common.telemetry import logs
-from ops.cli.options import load_settings_and_logs, redis_options
+from ops.cli.options import json_option, load_settings_and_logs, redis_options
 from ops.cli.terminal.conversation import to_one_line
 
 LOOK_EVERY_S: Final = 1.0
@@ -31,7 +31,7 @@ STAGES: Final = {
 
 
 @click.command("status")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 @click.option("--watch", is_flag=True, help="Refresh every second, until Ctrl+C.")
 @redis_options
 @click.pass_context

@@ -9,13 +9,12 @@ from common.keys import check_session_id
 from common.redis.opening import open_reachable_store
 from common.settings import Settings
 from common.status.sessions import read_extent
-from ops.cli.options import load_settings_and_logs, redis_options, setting
+from ops.cli.options import jobs_options, load_settings_and_logs
 
 
 @click.command("summary")
 @click.argument("session")
-@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
-@redis_options
+@jobs_options
 @click.pass_context
 def command(ctx: click.Context, session: str) -> None:
     """Print a summary of SESSION; `earshot jobs` must be running and makes it.

@@ -13,7 +13,7 @@ from common.redis.opening import make_link, open_reachable_store
 from common.redis.server import now_ms
 from common.settings import Settings
 from common.stopping import run_until_stopped
-from ops.cli.options import load_settings_and_logs, log_options, redis_options, setting
+from ops.cli.options import jobs_options, load_settings_and_logs, log_options, setting
 from ops.local.process_exit import INTERRUPTED
 from ops.local.signals import run_role
 
@@ -42,11 +42,10 @@ KIND: Final = "transcribe"
 @click.option("--here", is_flag=True, help="Work in this process, without `earshot jobs`.")
 @click.option("--detach", is_flag=True, help="Do not wait for the transcript.")
 @click.option("--attach", metavar="JOB", help="Watch a job that was started before.")
-@setting("--language", "listen.language", metavar="CODE")
-@setting("--preset", "listen.preset", metavar="command|conversation|dictation")
-@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
-@setting("--folder", "jobs.folder", metavar="FOLDER")
-@redis_options
+@setting("--language", "listen.language")
+@setting("--preset", "listen.preset")
+@setting("--folder", "jobs.folder")
+@jobs_options
 @log_options
 @click.pass_context
 def command(
@@ -89,6 +88,7 @@ async def _make_requests(
     output: Path | None,
     overwrite: bool,
 ) -> list["Request"]:
+    from ops.jobs.atomic_file import is_taken
     from ops.jobs.transcribe.request import make_request
 
     targets = [_choose_target(file, kind, output, len(files)) for file in files]
@@ -100,7 +100,7 @@ async def _make_requests(
             raise BadInput(
                 f"{target} is one of the recordings: give the transcript another name with --output"
             )
-        if target.exists() and not overwrite:
+        if is_taken(target) and not overwrite:
             raise BadInput(f"{target} exists already: --overwrite replaces it")
         if not target.parent.is_dir():
             raise BadInput(f"{target} cannot be written: there is no folder {target.parent}")

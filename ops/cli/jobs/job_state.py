@@ -10,7 +10,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from rq.job import JobStatus
 
-from common.redis.failures import is_hopeless
+from common.redis.failures import is_away
 from ops.jobs.queues import ENDED, find_job, has_worker
 from ops.jobs.registry import EarshotJob
 
@@ -96,7 +96,7 @@ def watch(
             try:
                 seen = read_state(connection, identity, kind)
             except (RedisConnectionError, RedisTimeoutError, OSError) as error:
-                if is_hopeless(error):
+                if not is_away(error):
                     raise
                 before = last.get(identity, JobState(AWAY))
                 seen = JobState(AWAY, progress=before.progress)

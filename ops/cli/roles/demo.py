@@ -16,6 +16,7 @@ from common.settings import LogSettings
 from common.settings.loading import load_settings
 from common.settings.masking import mask_password
 from common.telemetry import logs
+from ops.cli.options import verbose_option
 from ops.cli.terminal.conversation import Conversation
 from ops.demo.recording_file import AUDIO, normalise, read_sentences
 from ops.local.embedded_redis import WITHOUT_CREDENTIALS
@@ -41,7 +42,7 @@ LINES_KEPT: Final = 30
     is_flag=True,
     help="Print each result as one JSON object per line, then a summary.",
 )
-@click.option("--verbose", is_flag=True, help="Print the logs of the processes too.")
+@verbose_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, verbose: bool) -> None:
     """Play a bundled recording at the speed of speech through the whole pipeline.

@@ -12,7 +12,7 @@ from common.errors import BadSetting
 from common.results.subscriber import Subscriber
 from common.settings import Settings
 from common.settings.masking import mask_password
-from ops.cli.options import load_settings_and_logs, log_options, overrides, setting
+from ops.cli.options import load_settings_and_logs, log_options, overrides, setting, verbose_option
 from ops.cli.terminal.conversation import Conversation
 from ops.local.machine import Machine, chosen_settings, run_machine
 from ops.local.signals import run_role
@@ -54,13 +54,13 @@ LOUD: Final = re.compile(r'"level": "(warning|error|critical)"|\[(warning|error|
     help="Do not listen: run only Redis, the workers and the dashboard.",
 )
 @click.option("--no-dashboard", is_flag=True, help="Do not serve the web page.")
-@click.option("--verbose", is_flag=True, help="Print the logs of the processes too.")
-@setting("--model", "stt.model", metavar="NAME|FOLDER|demo")
-@setting("--base-url", "llm.base_url", metavar="URL", help_text=SERVER_HELP)
-@setting("--persona", "llm.persona", metavar="NAME|FILE")
-@setting("--session", "listen.session", metavar="ID")
-@setting("--device", "listen.device", metavar="INDEX|NAME")
-@setting("--redis-url", "redis.url", metavar="URL", help_text=REDIS_HELP)
+@verbose_option
+@setting("--model", "stt.model")
+@setting("--base-url", "llm.base_url", help_text=SERVER_HELP)
+@setting("--persona", "llm.persona")
+@setting("--session", "listen.session")
+@setting("--device", "listen.device")
+@setting("--redis-url", "redis.url", help_text=REDIS_HELP)
 @log_options
 @click.pass_context
 def command(

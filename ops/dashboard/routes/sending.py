@@ -48,14 +48,11 @@ class Sending:
                 await self._receive(request, path)
             except ClientDisconnect:
                 return Response(status_code=400)  # nobody reads it any more
-            source = AudioFileSource(path, self._producers.frame_ms)
-            try:
-                with source:
-                    pass  # refuses a file that is no audio while the visitor waits
-            except BadInput as error:
-                raise BadInput(str(error).replace(f"{folder}/", "")) from None
+            source = AudioFileSource(path, self._producers.frame_ms, called=path.name)
+            stack.push(source)  # before it is open: this task may be cancelled meanwhile
+            # refuses a file that is no audio while the visitor waits
+            await asyncio.to_thread(source.__enter__)
             session = new_session()
-            source = AudioFileSource(path, self._producers.frame_ms)
             self._producers.begin(source, session, on_end=stack.pop_all().close)
         return JSONResponse({"session": session}, 202)
 

@@ -9,7 +9,7 @@ So Redis does not accept a segment twice, and no segment with a transcript is tr
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, aclosing
+from contextlib import AbstractContextManager, ExitStack, aclosing
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -159,7 +159,9 @@ class Transcriber:
     async def _send_all(self, open_source: OpenSource) -> tuple[list[Span], str]:
         """Send every segment without an outcome; return all segments, and the damage."""
         spans: list[Span] = []
-        with open_source() as source:
+        with ExitStack() as stack:
+            opening = stack.push(open_source())  # before it is open: this may be cancelled
+            source = await asyncio.to_thread(opening.__enter__)
             self.progress.duration_s = source.duration_s
             cutter = RecordingCutter(source, self._settings)
             segments = iter(cutter)

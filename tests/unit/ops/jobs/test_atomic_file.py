@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import BadInput
-from ops.jobs.atomic_file import open_atomically
+from ops.jobs.atomic_file import open_atomically, temporary_path
 
 
 def test_it_takes_its_place_at_the_end(tmp_path: Path) -> None:
@@ -29,7 +29,7 @@ def test_an_error_leaves_what_was_there(tmp_path: Path) -> None:
 
 
 def test_what_a_killed_try_left_is_overwritten(tmp_path: Path) -> None:
-    (tmp_path / ".talk.txt.job.part").write_text("of a killed one, and longer")
+    temporary_path(tmp_path / "talk.txt", "job").write_text("of a killed one, and longer")
     with open_atomically(tmp_path / "talk.txt", "job") as file:
         file.write("new")
     assert (tmp_path / "talk.txt").read_text() == "new"
