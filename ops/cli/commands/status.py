@@ -97,7 +97,7 @@ def render(snapshot: Snapshot) -> RenderableType:
         oldest = "unknown" if stage.oldest_s is None else f"{stage.oldest_s:.1f} s"
         table.add_row(STAGES[name], str(stage.waiting), str(stage.in_hand), oldest)
     counts = Text(
-        f"\nopen sessions  {snapshot.open_sessions}\ndead letters   {snapshot.dead_letters}\n"
+        f"\nopen sessions  {snapshot.open_sessions}\ndead letters   {_render_letters(snapshot)}\n"
     )
     if snapshot.set_aside_count:
         counts.append(_render_set_aside(snapshot))
@@ -124,6 +124,12 @@ def render(snapshot: Snapshot) -> RenderableType:
         # as Text, so that square brackets in a worker's sentence are no markup
         workers.add_row(*(Text(to_one_line(str(cell))) for cell in cells))
     return Group(table, counts, workers)
+
+
+def _render_letters(snapshot: Snapshot) -> str:
+    if not snapshot.dead_letters:
+        return "0"
+    return f"{snapshot.dead_letters} ({snapshot.dead_letter_bytes / 2**20:.1f} MiB)"
 
 
 def _render_set_aside(snapshot: Snapshot) -> str:
