@@ -20,6 +20,10 @@ HANDED_BACK: Final = "handed-back"
 """The consumer that holds entries which a worker gave back.
 
 Any worker may take them from it at once, without waiting for `claim_idle_s`."""
+DEFERRED: Final = "deferred"
+"""The consumer that holds entries which failed, until they may be tried again."""
+NOBODY: Final = frozenset({HANDED_BACK, DEFERRED})
+"""The consumers that are no workers."""
 
 WORKERS: Final = "earshot:workers"
 SHARDS: Final = "earshot:shards"
@@ -77,6 +81,16 @@ class Shard:
     @property
     def dead(self) -> str:
         return self._key("dead")
+
+    @property
+    def letters(self) -> dict[str, str]:
+        """The keys of scripts that write or delete dead letters, by their names in
+        `lua/letters.lua`."""
+        return {
+            "dead": self.dead,
+            "dead_sizes": self._key("dead:sizes"),
+            "dead_bytes": self._key("dead:bytes"),
+        }
 
     @property
     def open(self) -> str:

@@ -1,4 +1,4 @@
-"""The LLM worker's transitions: take_turn, delta, settle_turn, bury_turn."""
+"""The LLM worker's transitions: take_turn, delta, settle_turn, fail_turn, bury_turn."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,12 +10,14 @@ import structlog
 
 from common.redis.script import Script
 from common.redis.store import Store, ms
-from common.transitions.claims import Claim, Settled
+from common.transitions.claims import Claim, Failed, RetryRule, Settled, parse_failed
+from common.transitions.letter_limits import limits_on_letters, report_dropped_letters
 
 TAKE: Final = Script("take_turn")
 DROP_WAKE_UP: Final = Script("drop_wake_up")
 DELTA: Final = Script("delta")
 SETTLE: Final = Script("settle_turn")
+FAIL: Final = Script("fail_turn")
 BURY: Final = Script("bury_turn")
 
 Message = dict[str, str]
@@ -25,7 +27,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class TakenTurn:
-    """One turn of an attempt: what was said, and what its record keeps for this stage."""
+    """One turn of an attempt: what was said, and what its record keeps for this stage.
+
+    `failures`: so many attempts at it have failed already.
+    """
 
     turn: int
     utterance: str
@@ -33,6 +38,7 @@ class TakenTurn:
     persona: str = ""
     interrupt: bool = False
     traceparent: str = ""
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +149,7 @@ def _parse_turn(turn: int, record: Mapping[str, Any]) -> TakenTurn:
         persona=record.get("persona", ""),
         interrupt=bool(record.get("interrupt")),
         traceparent=record.get("traceparent", ""),
+        failures=record.get("failures", 0),
     )
 
 
@@ -220,6 +227,26 @@ async def settle_turn(
     return Settled(answer[0].decode())
 
 
+async def fail_turn(
+    store: Store, claim: Claim, session: str, *, rule: RetryRule
+) -> Failed | Settled:
+    """End an attempt that failed: count it, and defer the wake-up until it may be tried again.
+
+    The token of the attempt becomes void. The failure counts for the first turn that has not
+    ended, which `take_turn` takes alone from now on. LOST: another worker has the claim. STALE:
+    nothing is to be tried again, and the wake-up is gone.
+    """
+    answer = await store.run(
+        FAIL,
+        session,
+        entry=claim.entry,
+        consumer=claim.consumer,
+        shard=claim.shard,
+        **rule.to_args(),
+    )
+    return parse_failed(answer)
+
+
 async def bury_turn(
     store: Store, attempt: Attempt, *, reason: str, error: str, deliveries: int, worker: str
 ) -> Settled:
@@ -232,6 +259,10 @@ async def bury_turn(
         error_text=error,
         deliveries=deliveries,
         worker=worker,
-        keys={"dead": store.shard(attempt.session).dead},
+        keys=store.shard(attempt.session).letters,
+        **limits_on_letters(store),
     )
-    return Settled(answer[0].decode())
+    settled = Settled(answer[0].decode())
+    if settled is Settled.OK:
+        report_dropped_letters(*answer[1:3])
+    return settled

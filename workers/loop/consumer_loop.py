@@ -54,7 +54,9 @@ class ConsumerLoop:
         self._in_hand = EntriesInHand(store, self._link, handler.group, name)
         self._gate = Gate()
         self._breaker = Breaker(
-            handler.probe, self._server_changed, max_pause_s=worker.backoff_max_s
+            handler.ask_smallest,
+            self._server_changed,
+            sessions_in_a_row=handler.sessions_in_a_row,
         )
         self._readers = [
             Reader(
@@ -65,6 +67,7 @@ class ConsumerLoop:
                 handler.group,
                 name,
                 claim_idle_s=worker.claim_idle_s,
+                grace_s=handler.grace_s,
             )
             for shard in store.all_shards()
         ]
@@ -133,12 +136,13 @@ class ConsumerLoop:
         await try_redis(*redis)
         await self._handler.start(LoopContext(self._link, self._registration))
         await wait_for_redis(*redis)
-        self._registration.update(state="ready")
         try:
             # tell at once, not only at the first turn, that the server is unusable
             await self._handler.probe()
         except Transient as error:
-            self._breaker.report_failure(str(error))
+            self._breaker.open(str(error))
+        else:
+            self._registration.update(state="ready")
 
     async def _prepare_redis(self) -> None:
         for reader in self._readers:
@@ -178,7 +182,8 @@ class ConsumerLoop:
         )
 
     def _server_changed(self, why: str | None) -> None:
-        self._registration.update(state="waiting" if why else "ready", waits_for=why)
+        if self._registration.record.state != "draining":
+            self._registration.update(state="waiting" if why else "ready", waits_for=why)
         self._intake.recheck_room()
 
     # -- heartbeats and leaving

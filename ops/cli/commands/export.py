@@ -11,7 +11,7 @@ from common.errors import BadInput
 from common.keys import check_session_id
 from common.redis.opening import make_link, open_reachable_store
 from common.settings import Settings
-from ops.cli.options import load_settings_and_logs, redis_options, setting
+from ops.cli.options import jobs_options, load_settings_and_logs, setting
 from ops.queries.since import find_start, parse_age
 
 
@@ -38,9 +38,8 @@ from ops.queries.since import find_start, parse_age
     help="Let `earshot jobs` write this file instead of printing.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
-@setting("--folder", "jobs.folder", metavar="FOLDER")
-@redis_options
+@setting("--folder", "jobs.folder")
+@jobs_options
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -66,7 +65,7 @@ def command(
     if is_taken(output) and not overwrite:
         raise BadInput(f"{output} exists already: --overwrite replaces it")
     begin = asyncio.run(_find_start(settings, age_s))
-    ctx.exit(_by_job(settings, since, begin, kind, session, output))
+    ctx.exit(_export_by_job(settings, since, begin, kind, session, output))
 
 
 async def _find_start(settings: Settings, age_s: float | None) -> str:
@@ -82,14 +81,14 @@ async def _print(settings: Settings, age_s: float | None, kind: str, session: st
     async with open_reachable_store(settings) as store:
         link = make_link(store, settings)
         since = await find_start(store, link, age_s)
-        reading = read_kept_events(store, link, since, session, patient=False)
+        subscriber = read_kept_events(store, link, since, session, patient=False)
         click.echo(header, nl=False)
-        async with aclosing(reading.events()) as events:
+        async with aclosing(subscriber.events()) as events:
             async for received in events:
                 click.echo(row(received.event), nl=False)
 
 
-def _by_job(
+def _export_by_job(
     settings: Settings, since: str, begin: str, kind: str, session: str, output: Path
 ) -> int:
     from ops.cli.jobs.job_request import request_and_wait
@@ -101,10 +100,10 @@ def _by_job(
         "since": begin,
         "session": session,
     }
-    # --since as written: the entry where it begins is another one each time
-    what = [arguments["output"], kind, session, since]
-    seen = request_and_wait(settings, "export", output.name, what, arguments)
-    if not seen.done:
+    # --since as it was written: the entry where the export begins differs each time
+    work = [arguments["output"], kind, session, since]
+    job = request_and_wait(settings, "export", output.name, work, arguments)
+    if not job.done:
         return 1
-    click.echo(seen.result["output"])
+    click.echo(job.result["output"])
     return 0
