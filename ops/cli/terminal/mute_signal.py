@@ -1,4 +1,4 @@
-"""SIGUSR1 mutes, from the first moment: unhandled, it would end the process."""
+"""SIGUSR1 mutes and unmutes. It is handled from the start, or it would end the process."""
 
 import asyncio
 import signal
@@ -12,7 +12,7 @@ _NUMBER: Final = getattr(signal, "SIGUSR1", None)
 
 
 class MuteSignal:
-    """Remembers when signals came, until `forward_to` says what they toggle."""
+    """Remembers when signals came, until `forward_to` is called."""
 
     def __init__(self) -> None:
         self._moments: list[float] = []
@@ -21,7 +21,7 @@ class MuteSignal:
 
     @contextmanager
     def forward_to(self, toggle: Callable[[float | None], None]) -> Iterator[None]:
-        """Call `toggle` in the event loop for each signal, earlier ones included.
+        """Call `toggle` in the event loop for each signal, also for earlier ones.
 
         It gets the moment when an earlier one came (monotonic, s), and None for one that comes now.
         """
@@ -36,7 +36,7 @@ class MuteSignal:
             yield
         finally:
             loop.remove_signal_handler(_NUMBER)
-            signal.signal(_NUMBER, signal.SIG_IGN)  # nothing listens any more
+            signal.signal(_NUMBER, signal.SIG_IGN)  # there is nothing to mute any more
 
     def _remember(self, _number: int, _frame: Any) -> None:
         self._moments.append(time.monotonic())
