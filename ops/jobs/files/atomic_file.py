@@ -1,5 +1,6 @@
 """Files that appear complete or not at all."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,21 +8,26 @@ from pathlib import Path
 from typing import IO
 
 from common.errors import BadInput
+from ops.jobs.files.job_folder import JobFolder
 
 
 @contextmanager
-def open_atomically(target: Path, job: str) -> Iterator[IO[str]]:
+def open_atomically(target: Path, job: str, folder: JobFolder | None = None) -> Iterator[IO[str]]:
     """Open a UTF-8 file that appears at `target` when the context ends without an error.
 
-    Until then it lies beside it, hidden, under a name that is the same at every try of a job.
-    Raises BadInput where the place cannot be written.
+    Until then it lies beside it, hidden, under a name that is the same at every try of a job. In
+    the `folder` of the jobs it replaces only what earshot wrote. Raises BadInput where the place
+    cannot be written.
     """
-    part = target.with_name(f".{target.name}.{job}.part")
+    part = target.with_name(f".earshot-{_digest(f'{job} {target.name}')}.part")
     try:
-        with part.open("w", encoding="utf-8", newline="") as file:
+        part.unlink(missing_ok=True)  # left by a try that was killed
+        with part.open("x", encoding="utf-8", newline="") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if folder is not None:
+            _allow_replacing(target, part, folder)
         part.replace(target)
         _sync(target.parent)
     except OSError as error:
@@ -37,6 +43,16 @@ def check_writable(target: Path) -> None:
         raise BadInput(f"{target} cannot be written: there is no folder {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise BadInput(f"{target} cannot be written: {folder} is not writable")
+
+
+def _allow_replacing(target: Path, part: Path, folder: JobFolder) -> None:
+    """Mark the new file as earshot's, and the old one until it is replaced: a try may be killed."""
+    folder.check_replaceable(target)
+    folder.marks.allow(target, part, *([target] if target.exists() else []))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def _sync(folder: Path) -> None:
