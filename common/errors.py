@@ -46,10 +46,10 @@ class RedisUnusable(EarshotError):
 
 
 class Transient(EarshotError):
-    """The server is away or misconfigured. Time or a person can repair it: wait, then try again.
+    """A try failed, and a later one may succeed.
 
-    `retry_after` is how long the server asked to wait, in s, if it did. With `opens_breaker` no
-    request at all can succeed now; without it only this one failed.
+    `retry_after` is how long the server asked to wait, in s, if it did. With `opens_breaker` the
+    error is not about the request: the server is away or misconfigured for everybody.
     """
 
     def __init__(
@@ -58,6 +58,20 @@ class Transient(EarshotError):
         super().__init__(message)
         self.retry_after = retry_after
         self.opens_breaker = opens_breaker
+
+
+class Busy(Transient):
+    """The server works, and takes no more requests now. The request is not to blame."""
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message, retry_after=retry_after, opens_breaker=False)
+
+
+class Misconfigured(Transient):
+    """A setting is at fault, for some requests only. The request waits until it is mended."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, opens_breaker=False)
 
 
 class Permanent(EarshotError):

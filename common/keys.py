@@ -20,13 +20,17 @@ HANDED_BACK: Final = "handed-back"
 """The consumer that holds entries which a worker gave back.
 
 Any worker may take them from it at once, without waiting for `claim_idle_s`."""
+DEFERRED: Final = "deferred"
+"""The consumer that holds entries which failed, until they may be tried again."""
+NOBODY: Final = frozenset({HANDED_BACK, DEFERRED})
+"""The consumers that are no workers."""
 
 WORKERS: Final = "earshot:workers"
 SHARDS: Final = "earshot:shards"
 
 
 def worker_key(name: str) -> str:
-    """Return the key of a worker's report."""
+    """Return the key of a worker's record."""
     return f"earshot:worker:{name}"
 
 
@@ -79,8 +83,22 @@ class Shard:
         return self._key("dead")
 
     @property
+    def letters(self) -> dict[str, str]:
+        """The keys of scripts that write or delete dead letters, by their names in
+        `lua/letters.lua`."""
+        return {
+            "dead": self.dead,
+            "dead_sizes": self._key("dead:sizes"),
+            "dead_bytes": self._key("dead:bytes"),
+        }
+
+    @property
     def open(self) -> str:
         return self._key("open")
+
+    @property
+    def quarantine(self) -> str:
+        return self._key("quarantine")
 
     def session(self, session: str) -> str:
         return self._key(f"session:{session}")

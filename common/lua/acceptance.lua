@@ -63,6 +63,7 @@ local function fill(record, stream, turn, new)
   record.spoken = NOW - new.hold
   record.text, record.skip, record.error, record.detail = nil, nil, nil, nil
   record.stt_started, record.transcribed = nil, nil
+  record.failures, record.failing_since = nil, nil
   if new.text then
     record.entry = nil
     record.text = new.text
@@ -73,10 +74,37 @@ local function fill(record, stream, turn, new)
   return record
 end
 
+-- Fields of one entry. The schema has 22; the rest is for later versions. Lua's unpack, by which
+-- they get into XADD, takes some 8,000 values.
+local MOST_FIELDS = 128
+
+-- A sentence about an utterance of which no entry and no record can be made, or nil.
+local function wrong_utterance(new)
+  if #new.fields % 2 > 0 or #new.fields > 2 * MOST_FIELDS then
+    return 'an utterance has at most ' .. MOST_FIELDS .. ' fields, each with a value'
+  end
+  if not (is_whole(new.revision) and is_whole(new.hold) and is_whole(new.seen_ttl)
+    and new.seen_ttl > 0) then
+    return 'the revision, the age or the time to remember it is no whole number'
+  end
+  local record = {}
+  for name, value in pairs(new.meta) do
+    record[name] = value
+  end
+  record.id, record.spoken, record.published, record.touched = new.id, NOW, NOW, NOW
+  record.entry, record.text = nil, new.text or ''
+  local ok, raw = pcall(cjson.encode, record)
+  if not ok or not is_utf8(raw) or not is_record(record) then
+    return 'what later stages need of the utterance has a value of a wrong type, or no UTF-8'
+  end
+  return nil
+end
+
 local function accept(stream, seen_key, new)
-  local foreign = foreign_key(session_keys({ [stream] = 'stream', [seen_key] = 'string' }))
-  if foreign then
-    return { 'refused', foreign }
+  local wrong = foreign_key(session_keys({ [stream] = 'stream', [seen_key] = 'string' }))
+    or wrong_utterance(new)
+  if wrong then
+    return { 'refused', wrong }
   end
   local seen = read_seen(seen_key)
   if seen then

@@ -13,9 +13,17 @@
 -- audio. `fields` are the fields and values of the stream entry.
 -- Answers {accepted | revised | duplicate, turn}, {closed}, {full, sentence},
 -- {refused, sentence}.
+local is_json, kept = pcall(cjson.decode, meta)
+if not is_json or type(kept) ~= 'table' then
+  return { 'refused', 'what later stages need is no JSON object' }
+end
+-- not by unpack: it fails at some 8,000 values
+local fields = {}
+for i = fields_at, #ARGV do
+  fields[#fields + 1] = ARGV[i]
+end
 return accept(stream, seen_key, {
   id = utterance, revision = revision, final = final, hold = hold_ms, seen_ttl = seen_ttl_ms,
-  max_backlog = max_backlog, max_unanswered = max_unanswered, meta = cjson.decode(meta),
-  stream_name = stream_name,
-  text = has_text and text or nil, fields = { unpack(ARGV, fields_at) },
+  max_backlog = max_backlog, max_unanswered = max_unanswered, meta = kept,
+  stream_name = stream_name, text = has_text and text or nil, fields = fields,
 })

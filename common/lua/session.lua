@@ -1,3 +1,4 @@
+-- include: records
 -- Shared by every script that touches a session; common/redis/script.py puts it in front of them.
 --
 -- keys: SESSION INBOX HISTORY OPEN TURNS RESULTS
@@ -22,12 +23,12 @@
 --            `attempt` goes on counting, so that no turn's deltas ever repeat a number
 --   persona  who answers in this conversation, if somebody chose (set_persona)
 --
--- A record: id, rev, final, entry + stream (while it waits for STT), text or a tombstone
--- (skip = reason, or error), spoken / published / touched / stt_started / transcribed / committed
--- (ms of this server's clock; `committed` only if it was a draft), and what later stages need:
--- speech_ms, length_ms, silence_ms, source, persona, language, answer, interrupt, replay_of,
--- traceparent. llm_started, first_token and last_token are there for turn changes only.
--- It is *ready* when it is final and has a text or a tombstone.
+-- records.lua describes the records.
+--
+-- Another program, a bug or a worn disk may have written anything into any key. A record that no
+-- script can have written counts as missing: its turn ends as lost, and the session goes on. A
+-- session whose counters cannot be right is refused with a sentence, and the caretaker sets it
+-- aside. No content stops a script half way, or makes it run for long.
 --
 -- Order inside a script: first read and check everything, since a foreign key of the wrong type
 -- must not stop it half way; then XACK / XDEL / HDEL; then what needs memory. Under `maxmemory`
@@ -37,8 +38,11 @@
 local clock = redis.call('TIME')
 local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 
+-- Unfinished turns that no session has: EARSHOT_LIMITS__MAX_UNANSWERED is at most this.
+local MOST_UNFINISHED = 100000
+
 -- A sentence about the first key that holds something of a wrong type, or nil.
-local function foreign_key(expected)
+local function foreign_type(expected)
   for key, kind in pairs(expected) do
     local found = redis.call('TYPE', key)['ok']
     if found ~= 'none' and found ~= kind then
@@ -49,31 +53,65 @@ local function foreign_key(expected)
   return nil
 end
 
-local function session_keys(more)
-  local expected = {
-    [SESSION] = 'hash', [INBOX] = 'hash', [HISTORY] = 'list', [OPEN] = 'zset',
-    [TURNS] = 'stream', [RESULTS] = 'stream',
-  }
+local function number(field)
+  return tonumber(redis.call('HGET', SESSION, field) or '0') or 0
+end
+
+-- A sentence about counters of the session that no script can have written, or nil.
+local function wrong_counters()
+  local wrong
+  for _, field in ipairs({ 'epoch', 'last', 'done', 'taken', 'attempt', 'started', 'reached' }) do
+    local raw = redis.call('HGET', SESSION, field)
+    if raw and not (#raw < 16 and string.match(raw, '^%d+$')) then
+      wrong = field .. ' is no number'
+    end
+  end
+  if not wrong and number('done') > number('last') then
+    wrong = 'more turns have ended than begun'
+  end
+  if not wrong and number('last') - number('done') > MOST_UNFINISHED then
+    wrong = 'more turns are unfinished than a session can have'
+  end
+  return wrong and 'the key ' .. SESSION .. ' cannot be right (' .. wrong
+    .. '): something else than earshot wrote it; forget the session'
+end
+
+-- A sentence about the first thing in these keys that no script can have written, or nil.
+local function foreign_key(expected)
+  return foreign_type(expected) or (expected[SESSION] and wrong_counters() or nil)
+end
+
+-- The keys of the shard that every session uses, and `more`, each with its type.
+local function shard_keys(more)
+  local expected = { [OPEN] = 'zset', [TURNS] = 'stream', [RESULTS] = 'stream' }
   for key, kind in pairs(more or {}) do
     expected[key] = kind
   end
   return expected
 end
 
-local function number(field)
-  return tonumber(redis.call('HGET', SESSION, field) or '0') or 0
+local function session_keys(more)
+  local expected = shard_keys(more)
+  expected[SESSION], expected[INBOX], expected[HISTORY] = 'hash', 'hash', 'list'
+  return expected
 end
 
+-- The record of a turn; nil if there is none that can be read and written again.
 local function get_record(turn)
   local raw = redis.call('HGET', INBOX, turn)
-  if not raw then
+  if not raw or not is_utf8(raw) then
     return nil
   end
   local ok, record = pcall(cjson.decode, raw)
-  if ok and type(record) == 'table' and record.id then
+  if ok and is_record(record) and pcall(cjson.encode, record) then
     return record
   end
   return nil
+end
+
+-- Stands for the record of a turn that has none, so that the turn can end.
+local function lost_record()
+  return { id = '', rev = 0, spoken = NOW, published = NOW, touched = NOW }
 end
 
 local function put_record(turn, record)
@@ -110,7 +148,7 @@ end
 
 local function emit(kind, turn, record, data)
   redis.call('XADD', RESULTS, '*', 'v', '1', 'type', kind, 'session', ID,
-    'epoch', redis.call('HGET', SESSION, 'epoch') or '0', 'turn', turn, 'id', record.id,
+    'epoch', string.format('%.0f', number('epoch')), 'turn', turn, 'id', record.id,
     'at', NOW, 'data', cjson.encode(data))
   note_change(kind, turn, record, data)
 end
@@ -133,6 +171,11 @@ local function timings(record)
     end
   end
   return since
+end
+
+-- What the event of a turn says whose record or audio is gone.
+local function lost(why)
+  return { stage = 'tend', reason = 'lost', error = why, deliveries = 0 }
 end
 
 local function emit_skipped(turn, record, reason, into)
@@ -169,7 +212,7 @@ local function owned(stream, group, consumer, entry)
 end
 
 local function remove_entry(stream, group, entry)
-  if not entry then
+  if not is_entry_id(entry) then
     return
   end
   pcall(redis.call, 'XACK', stream, group, entry) -- the group may have been lost
@@ -177,7 +220,7 @@ local function remove_entry(stream, group, entry)
 end
 
 local function exists(stream, entry)
-  return #redis.call('XRANGE', stream, entry, entry, 'COUNT', 1) > 0
+  return is_entry_id(entry) and #redis.call('XRANGE', stream, entry, entry, 'COUNT', 1) > 0
 end
 
 -- Ends the present attempt: its token becomes void, and the session forgets its wake-up.
@@ -196,6 +239,21 @@ local function voided(token)
     return { 'lost' }
   end
   return nil
+end
+
+-- The records of the turns up to `taken` that have not ended, in order. A turn whose record is gone
+-- since it was taken ends as well; one that is not ready was never taken, whatever `taken` says.
+local function unfinished_up_to(taken)
+  local records = {}
+  local done = number('done')
+  for turn = done + 1, math.min(taken, number('last')) do
+    local record = get_record(turn)
+    if record and not is_ready(record) then
+      break
+    end
+    records[turn - done] = record or lost_record()
+  end
+  return records
 end
 
 -- Goes on to the next turn: moves the cursor over tombstones, wakes an LLM worker if the next turn

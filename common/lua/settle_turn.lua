@@ -17,14 +17,20 @@ if void then
   return void
 end
 local taken = number('taken')
+local done, records = number('done'), unfinished_up_to(taken)
+taken = done + #records
 local attempt, started = number('attempt'), number('started')
 remove_entry(TURNS, 'llm', redis.call('HGET', SESSION, 'wake'))
 end_attempt()
-for turn = number('done') + 1, taken do
-  local record = get_record(turn)
-  if record and turn < taken and not is_tombstone(record) then
+if #records == 0 then
+  advance() -- `tend` has ended them all, as lost
+  return { 'stale' }
+end
+for offset, record in ipairs(records) do
+  local turn = done + offset
+  if turn < taken and not is_tombstone(record) then
     emit_skipped(turn, record, 'merged', taken)
-  elseif record and turn == taken then
+  elseif turn == taken then
     record.llm_started = started
     if first_token_ms >= 0 then
       record.first_token = NOW - first_token_ms
@@ -38,8 +44,10 @@ for turn = number('done') + 1, taken do
   redis.call('HDEL', INBOX, turn)
 end
 redis.call('HSET', SESSION, 'done', taken)
+for i = messages_at, #ARGV do
+  redis.call('RPUSH', HISTORY, ARGV[i])
+end
 if #ARGV >= messages_at then
-  redis.call('RPUSH', HISTORY, unpack(ARGV, messages_at))
   redis.call('LTRIM', HISTORY, -keep, -1)
 end
 advance()

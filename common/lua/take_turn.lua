@@ -4,8 +4,8 @@
 -- args: entry consumer token max_merge:number history_wanted:number max_age_ms:number
 --
 -- `entry` is the wake-up, `token` a fresh one: an earlier attempt can no longer settle. At most
--- `max_merge` turns are taken, and the newest `history_wanted` messages returned. Turns older than
--- `max_age_ms` are skipped (0: no limit).
+-- `max_merge` turns are taken, and the newest `history_wanted` messages returned; a turn that has
+-- failed is taken alone. Turns older than `max_age_ms` are skipped (0: no limit).
 -- Answers {ok, epoch, attempt, {turn, record, ...}, {message, ...}, now, persona}; {nothing}: no
 -- turn is ready; {stale}: the session names another wake-up; {lost}: another worker has the claim.
 local foreign = foreign_key(session_keys())
@@ -36,10 +36,13 @@ for turn = first, last do
     put_record(turn, record)
   end
   if not is_tombstone(record) then
+    if record.failures and taken then
+      break
+    end
     taken = turn
     answered[#answered + 1] = turn
     answered[#answered + 1] = cjson.encode(record)
-    if #answered / 2 >= max_merge then
+    if record.failures or #answered / 2 >= max_merge then
       break
     end
   end
@@ -62,5 +65,5 @@ if history_wanted > 0 then
   history = redis.call('LRANGE', HISTORY, -history_wanted, -1)
 end
 advance()
-return with_changes({ 'ok', redis.call('HGET', SESSION, 'epoch'), attempt, answered, history, NOW,
+return with_changes({ 'ok', number('epoch'), attempt, answered, history, NOW,
   redis.call('HGET', SESSION, 'persona') or '' })

@@ -125,8 +125,18 @@ class Script:
 
 
 def _files(name: str, read: Reader) -> list[str]:
-    own = read(name)
-    return [*(read(part) for part in INCLUDE.findall(own)), own]
+    """Return the texts of a file and of all that it includes: each once, included ones first."""
+    names: dict[str, str] = {}
+
+    def add(name: str) -> None:
+        own = read(name)
+        for part in INCLUDE.findall(own):
+            if part not in names:
+                add(part)
+        names[name] = own
+
+    add(name)
+    return list(names.values())
 
 
 def _check(what: str, known: Sequence[str], given: Mapping[str, Any]) -> None:

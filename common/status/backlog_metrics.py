@@ -64,7 +64,7 @@ class BacklogCollector(Collector):
             return run_in_loop(self._loop, self._ask, SNAPSHOT_S)
         except Exception as error:  # no answer in time looks like a Redis that is away, too
             if not is_unusable(error):
-                log.exception("census_failed")
+                log.exception("snapshot_failed")
             return None
 
     async def _ask(self) -> Snapshot | None:
@@ -107,7 +107,13 @@ def families(snapshot: Snapshot | None = None) -> list[GaugeMetricFamily]:
     dead = GaugeMetricFamily(
         "earshot_dead_letter_entries", "Dead letters that nobody has replayed or dropped."
     )
+    dead_bytes = GaugeMetricFamily(
+        "earshot_dead_letter_bytes", "Bytes that the dead letters take, by their fields and values."
+    )
     sessions = GaugeMetricFamily("earshot_open_sessions", "Sessions with unfinished turns.")
+    set_aside = GaugeMetricFamily(
+        "earshot_set_aside_sessions", "Sessions that cannot be tended, because of what is in them."
+    )
     if snapshot is not None:
         for stream, stage in snapshot.stages.items():
             waiting.add_metric([stream], stage.waiting)
@@ -117,5 +123,7 @@ def families(snapshot: Snapshot | None = None) -> list[GaugeMetricFamily]:
         for role in ROLES:
             workers.add_metric([role], sum(worker.role == role for worker in snapshot.workers))
         dead.add_metric([], snapshot.dead_letters)
+        dead_bytes.add_metric([], snapshot.dead_letter_bytes)
         sessions.add_metric([], snapshot.open_sessions)
-    return [waiting, in_hand, oldest, workers, dead, sessions]
+        set_aside.add_metric([], snapshot.set_aside_count)
+    return [waiting, in_hand, oldest, workers, dead, dead_bytes, sessions, set_aside]

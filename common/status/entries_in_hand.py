@@ -6,7 +6,7 @@ from typing import Any, Final
 from redis.exceptions import NoPermissionError
 
 from common.entry_id import added_at_ms
-from common.keys import HANDED_BACK, LLM_GROUP
+from common.keys import LLM_GROUP, NOBODY
 from common.redis.server import now_ms
 from common.redis.store import Store
 from common.status.streams import GROUPS, list_claims
@@ -39,7 +39,7 @@ async def read_entries_in_hand(store: Store) -> dict[str, InHandSummary]:
         for name, group in GROUPS.items():
             stream = getattr(shard, name)
             for entry, worker in await list_claims(redis, stream, group, MAX_CLAIMS):
-                if worker == HANDED_BACK:
+                if worker in NOBODY:
                     continue
                 entries = workers.setdefault(worker, InHandSummary())
                 entries.count += 1

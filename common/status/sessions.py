@@ -2,17 +2,26 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+from redis.exceptions import ResponseError
 
 from common.errors import BadInput
 from common.keys import Shard, check_session_id
 from common.redis.server import now_ms
-from common.redis.store import Store
-from common.transitions.answering import Message
+from common.redis.store import Store, ms
+from common.transitions.answering import Message, parse_message
+
+Answer = TypeVar("Answer")
 
 PAGE: Final = 1_000
+FAR_OFF_S: Final = 120.0
+"""A session is due after `tend_after_s`. Another host may have a larger setting, but no script
+writes a time that is both this far off (s) and `FAR_OFF_TIMES` as far off."""
+
+FAR_OFF_TIMES: Final = 4
 SESSION_KEY: Final = re.compile(r"earshot:\{([0-9]+)\}:session:(.+)", re.DOTALL)
 EVERY_SESSION: Final = "earshot:{*}:session:*"
 
@@ -87,15 +96,17 @@ async def read_session(store: Store, name: str) -> SessionContents:
         raise BadInput(
             f"there is no session {name!r}: `earshot session list` shows which there are"
         )
-    records = await redis.hgetall(shard.inbox(name))
-    taken = int(await redis.hget(shard.session(name), "taken") or 0)
+    records = await _unless_foreign(redis.hgetall(shard.inbox(name)), {})
+    taken = _number(await redis.hget(shard.session(name), "taken"))
+    lines = await _unless_foreign(redis.lrange(shard.history(name), 0, -1), [])
     return SessionContents(
         found,
-        [json.loads(line) for line in await redis.lrange(shard.history(name), 0, -1)],
+        [message for line in lines if (message := parse_message(line)) is not None],
         [
-            OpenTurn(turn, _state(record, answering=turn <= taken), record.get("text", ""))
+            OpenTurn(turn, _state(record, answering=turn <= taken), str(record.get("text", "")))
             for turn, record in sorted(
-                (int(turn), json.loads(record)) for turn, record in records.items()
+                ((_number(turn), _parse_record(raw)) for turn, raw in records.items()),
+                key=lambda item: item[0],
             )
         ],
     )
@@ -107,7 +118,7 @@ async def read_extent(store: Store, name: str) -> tuple[int, int] | None:
     key = store.shard(name).session(name)
     # two HGET: nobody else needs a permission for HMGET
     epoch, last = await redis.hget(key, "epoch"), await redis.hget(key, "last")
-    return None if epoch is None or last is None else (int(epoch), int(last))
+    return None if epoch is None or last is None else (_number(epoch), _number(last))
 
 
 async def is_being_answered(store: Store, name: str) -> bool:
@@ -117,41 +128,81 @@ async def is_being_answered(store: Store, name: str) -> bool:
 
 
 async def due_sessions(store: Store, shard: Shard, limit: int) -> list[str]:
-    """Return sessions with unfinished turns that nobody has touched for `tend_after_s`."""
+    """Return sessions with unfinished turns that nobody has touched for `tend_after_s`.
+
+    Those that are due much later than any script writes come last: the server's clock stepped
+    back, or something else wrote them. What is no UTF-8 has escapes (`surrogateescape`).
+    """
+    redis: Any = store.redis
     now = await now_ms(store.redis)
-    rows = await store.redis.zrangebyscore(shard.open, 0, now, start=0, num=limit)
-    return [row.decode() for row in rows if isinstance(row, bytes)]
+    too_late = now + ms(max(FAR_OFF_S, FAR_OFF_TIMES * store.limits.tend_after_s))
+    rows = await redis.zrangebyscore(shard.open, "-inf", now, start=0, num=limit)
+    rows += await redis.zrangebyscore(shard.open, too_late, "+inf", start=0, num=limit - len(rows))
+    return [row.decode("utf-8", "surrogateescape") for row in rows]
+
+
+async def read_quarantine(store: Store, shard: Shard, limit: int) -> dict[str, str]:
+    """Return sessions that were set aside, each with the reason: any `limit` of them."""
+    redis: Any = store.redis
+    flat = await redis.hrandfield(shard.quarantine, limit, True)
+    texts = [value.decode("utf-8", "replace") for value in flat or []]
+    return dict(zip(texts[::2], texts[1::2], strict=True))
 
 
 async def unfinished_utterances(store: Store, session: str) -> set[str]:
     """Return the utterances of turns that have not ended, or that wait behind such a turn."""
     redis: Any = store.redis
     records = await redis.hvals(store.shard(session).inbox(session))
-    return {record["id"] for raw in records if "id" in (record := json.loads(raw))}
+    return {str(record["id"]) for raw in records if "id" in (record := _parse_record(raw))}
 
 
 async def _session(store: Store, shard: Shard, name: str) -> Session | None:
     redis: Any = store.redis
-    raw: Mapping[bytes, bytes] = await redis.hgetall(shard.session(name))
-    if not raw:
+    fields: Mapping[bytes, bytes] = await _unless_foreign(redis.hgetall(shard.session(name)), {})
+    if not fields:
         return None
-    fields = {key.decode(): value.decode() for key, value in raw.items()}
     seconds, micros = await redis.time()
     left_ms = await redis.pttl(shard.session(name))
-    epoch, last, done = (int(fields.get(key, 0)) for key in ("epoch", "last", "done"))
+    epoch, last, done = (_number(fields.get(key)) for key in (b"epoch", b"last", b"done"))
     return Session(
         session=name,
         epoch=epoch,
         began_s=max(0.0, seconds + micros / 1e6 - epoch / 1000),
         turns=last,
         unanswered=last - done,
-        persona=fields.get("persona", ""),
-        messages=await redis.llen(shard.history(name)),
+        persona=fields.get(b"persona", b"").decode("utf-8", "replace"),
+        messages=await _unless_foreign(redis.llen(shard.history(name)), 0),
         expires_in_s=None if left_ms < 0 else left_ms / 1000,
     )
 
 
+async def _unless_foreign(reading: Awaitable[Answer], otherwise: Answer) -> Answer:
+    """Await a read; return `otherwise` if the key holds something of another type."""
+    try:
+        return await reading
+    except ResponseError as error:
+        if "WRONGTYPE" not in str(error):
+            raise
+        return otherwise
+
+
+def _number(raw: bytes | None) -> int:
+    """Return a counter of a session; 0 for one that is missing or that no script has written."""
+    return int(raw) if raw is not None and re.fullmatch(rb"[0-9]{1,15}", raw) else 0
+
+
+def _parse_record(raw: bytes) -> dict[str, Any]:
+    """Return a record; empty if it cannot be read, and then `tend` ends its turn as lost."""
+    try:
+        record = json.loads(raw)
+    except (ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
 def _state(record: Mapping[str, Any], *, answering: bool) -> str:
+    if not record:
+        return "cannot be read"
     if "skip" in record or "error" in record:
         return "ended"
     if "text" in record and record.get("final"):

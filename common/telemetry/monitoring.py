@@ -2,7 +2,7 @@
 
 A role on asyncio wraps its work:
 
-    async with serve_monitoring(settings.metrics, ready=loop.unready):
+    async with serve_monitoring(settings.metrics, ready=loop.explain_not_ready):
         ...
 
 `ready` is a coroutine function that returns why the role cannot work now, or "" if it can. It runs

@@ -1,27 +1,36 @@
-"""The LLM worker's transitions: take_turn, delta, settle_turn, bury_turn."""
+"""The LLM worker's transitions: take_turn, delta, settle_turn, fail_turn, bury_turn."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+import structlog
+
 from common.redis.script import Script
 from common.redis.store import Store, ms
-from common.transitions.claims import Claim, Settled
+from common.transitions.claims import Claim, Failed, RetryRule, Settled, parse_failed
+from common.transitions.letter_limits import limits_on_letters, report_dropped_letters
 
 TAKE: Final = Script("take_turn")
 DROP_WAKE_UP: Final = Script("drop_wake_up")
 DELTA: Final = Script("delta")
 SETTLE: Final = Script("settle_turn")
+FAIL: Final = Script("fail_turn")
 BURY: Final = Script("bury_turn")
 
 Message = dict[str, str]
 
+log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class TakenTurn:
-    """One turn of an attempt: what was said, and what its record keeps for this stage."""
+    """One turn of an attempt: what was said, and what its record keeps for this stage.
+
+    `failures`: so many attempts at it have failed already.
+    """
 
     turn: int
     utterance: str
@@ -29,6 +38,7 @@ class TakenTurn:
     persona: str = ""
     interrupt: bool = False
     traceparent: str = ""
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +112,33 @@ async def take_turn(
             _parse_turn(int(turn), json.loads(record))
             for turn, record in zip(turns[::2], turns[1::2], strict=True)
         ),
-        history=tuple(json.loads(message) for message in messages),
+        history=tuple(_parse_history(messages)),
         started_at=now,
-        own_persona=persona.decode(),
+        own_persona=persona.decode("utf-8", "replace"),
     )
+
+
+def _parse_history(lines: Sequence[bytes]) -> Iterator[Message]:
+    for line in lines:
+        message = parse_message(line)
+        if message is None:
+            log.warning("message_unreadable", note="left out of the history")
+        else:
+            yield message
+
+
+def parse_message(line: bytes) -> Message | None:
+    """Return a message of a session's history; None for one that earshot did not write."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(message, dict):
+        return None
+    role, content = message.get("role"), message.get("content")
+    if not isinstance(role, str) or not isinstance(content, str):
+        return None
+    return {"role": role, "content": content}
 
 
 def _parse_turn(turn: int, record: Mapping[str, Any]) -> TakenTurn:
@@ -116,6 +149,7 @@ def _parse_turn(turn: int, record: Mapping[str, Any]) -> TakenTurn:
         persona=record.get("persona", ""),
         interrupt=bool(record.get("interrupt")),
         traceparent=record.get("traceparent", ""),
+        failures=record.get("failures", 0),
     )
 
 
@@ -193,6 +227,26 @@ async def settle_turn(
     return Settled(answer[0].decode())
 
 
+async def fail_turn(
+    store: Store, claim: Claim, session: str, *, rule: RetryRule
+) -> Failed | Settled:
+    """End an attempt that failed: count it, and defer the wake-up until it may be tried again.
+
+    The token of the attempt becomes void. The failure counts for the first turn that has not
+    ended, which `take_turn` takes alone from now on. LOST: another worker has the claim. STALE:
+    nothing is to be tried again, and the wake-up is gone.
+    """
+    answer = await store.run(
+        FAIL,
+        session,
+        entry=claim.entry,
+        consumer=claim.consumer,
+        shard=claim.shard,
+        **rule.to_args(),
+    )
+    return parse_failed(answer)
+
+
 async def bury_turn(
     store: Store, attempt: Attempt, *, reason: str, error: str, deliveries: int, worker: str
 ) -> Settled:
@@ -205,6 +259,10 @@ async def bury_turn(
         error_text=error,
         deliveries=deliveries,
         worker=worker,
-        keys={"dead": store.shard(attempt.session).dead},
+        keys=store.shard(attempt.session).letters,
+        **limits_on_letters(store),
     )
-    return Settled(answer[0].decode())
+    settled = Settled(answer[0].decode())
+    if settled is Settled.OK:
+        report_dropped_letters(*answer[1:3])
+    return settled

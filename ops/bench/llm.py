@@ -8,6 +8,7 @@ alternate, so that other work on the machine slows both.
 
 import asyncio
 import json
+import os
 import re
 import statistics
 import sys
@@ -59,6 +60,8 @@ class Run:
     in_flight: int
     """The largest number of requests that the server had at once."""
     in_order: bool
+    cpu_ms: float
+    """The CPU time that the worker used. Other work on the machine hardly changes it."""
 
 
 @dataclass(slots=True)
@@ -71,6 +74,11 @@ class LlmReport:
 
     def added_ms(self, sessions: int) -> list[float]:
         return [ms for run in self.runs if run.sessions == sessions for ms in run.added_ms]
+
+    def cpu_ms_per_turn(self, sessions: int) -> float:
+        """Return the CPU time of the worker for one turn, in the runs with so many sessions."""
+        runs = [run for run in self.runs if run.sessions == sessions]
+        return sum(run.cpu_ms for run in runs) / sum(len(run.added_ms) for run in runs)
 
     @property
     def ratio(self) -> float:
@@ -93,6 +101,10 @@ class LlmReport:
                 round(statistics.median(many.added_ms) / statistics.median(one.added_ms), 2)
                 for one, many in pairs
             ],
+            "worker_cpu_ms_per_turn": {
+                str(sessions): round(self.cpu_ms_per_turn(sessions), 1)
+                for sessions in (1, self.load.sessions)
+            },
             "in_order": all(run.in_order for run in self.runs),
             "worker_rss_mb": round(self.rss_mb, 1),
         }
@@ -190,11 +202,13 @@ class _Conversations:
         self._replied: dict[str, list[int]] = {name: [] for name in self._names}
         self._changed = asyncio.Condition()
         self._ended = False
+        self._worker = parts.supervisor.pid(WORKER)
         self.rss_mb = 0.0
 
     async def run(self, seconds: float) -> Run:
         """Talk for this long, and measure."""
         await self._standin.clear()
+        cpu_before_ms = cpu_ms(self._worker)
         reading = asyncio.create_task(self._read(await _last_entries(self._parts.store)))
         try:
             end = asyncio.get_running_loop().time() + seconds
@@ -212,7 +226,8 @@ class _Conversations:
             if _question(*turn) in server_ms
         ]
         in_order = all(turns == sorted(turns) for turns in self._replied.values())
-        return Run(len(self._names), added, in_flight, in_order)
+        used_ms = cpu_ms(self._worker) - cpu_before_ms
+        return Run(len(self._names), added, in_flight, in_order, used_ms)
 
     async def _talk(self, session: str, delay_s: float, end: float) -> None:
         await asyncio.sleep(delay_s)
@@ -226,7 +241,7 @@ class _Conversations:
             async with asyncio.timeout(ASK_S), self._changed:
                 while turn not in self._replied[session]:
                     await self._changed.wait()
-        self.rss_mb = max(self.rss_mb, resident_mb(self._parts.supervisor.pid(WORKER)))
+        self.rss_mb = max(self.rss_mb, resident_mb(self._worker))
 
     async def _read(self, cursors: dict[str, str]) -> None:
         redis: Any = self._parts.store.redis
@@ -272,3 +287,16 @@ def resident_mb(pid: int) -> float:
         return 0.0
     found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
     return int(found[1]) * 1024 / 1e6 if found else 0.0
+
+
+def cpu_ms(pid: int) -> float:
+    """Return the CPU time of a process so far, in ms, from Linux (in steps of 10 ms); 0 elsewhere.
+
+    The fields utime and stime of `/proc/PID/stat`: see proc_pid_stat(5).
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return 0.0
+    fields = stat.rpartition(")")[2].split()  # a command's name may contain spaces
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") * 1000

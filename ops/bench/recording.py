@@ -50,6 +50,9 @@ class Options:
     workers: int = 2
     kept_for_live: int = 1
     model: str = "demo"
+    live_alone: bool = False
+    """Whether each live utterance comes after the transcript of the one before. Then none waits for
+    another, however slow the machine is: what is left of the wait is due to the recording."""
 
 
 @dataclass(slots=True)
@@ -144,14 +147,15 @@ async def measure(options: Options) -> RecordingReport:
             environment = variables | {"EARSHOT_STT__RECORDINGS": recordings}
             await supervisor.spawn(f"stt-{number}", role_command("stt"), environment)
         serving = wait_for_workers(link, store, options.workers)
-        await supervisor.until(serving, stop=asyncio.Event(), timeout_s=READY_S)
+        await supervisor.wait_for(serving, stop=asyncio.Event(), timeout_s=READY_S)
         recording, target = folder / "recording.flac", folder / "recording.txt"
         report.sentences = await asyncio.to_thread(
             make_recording, recording, options.hours, options.sentence_every_s
         )
+        transcribed = asyncio.Event()
         background = [
-            asyncio.create_task(_read_transcripts(store, link, report)),
-            asyncio.create_task(_speak(store, link, options.live_every_s)),
+            asyncio.create_task(_read_transcripts(store, link, report, transcribed)),
+            asyncio.create_task(_speak(store, link, options, transcribed)),
             asyncio.create_task(_measure_backlog(store, report)),
         ]
         argv = role_command("transcribe", str(recording), "--here", "-o", str(target))
@@ -174,13 +178,16 @@ def _run(argv: list[str], variables: dict[str, str], report: RecordingReport) ->
     report.rss_mb = usage.ru_maxrss / 1024
 
 
-async def _speak(store: Store, link: Link, every_s: float) -> None:
-    """Publish live utterances at random times, as many independent speakers would."""
+async def _speak(store: Store, link: Link, options: Options, transcribed: asyncio.Event) -> None:
+    """Publish live utterances at random times, as many independent speakers would.
+
+    Where they are to be alone, the next one waits until `transcribed` is set.
+    """
     chance = random.Random(SEED)
     clips = make_clips(pairs=False)
     number = 0
     while True:
-        await asyncio.sleep(chance.expovariate(1 / every_s))
+        await asyncio.sleep(chance.expovariate(1 / options.live_every_s))
         samples = clips[number % len(clips)].samples
         number += 1
         utterance = Utterance(
@@ -190,16 +197,23 @@ async def _speak(store: Store, link: Link, every_s: float) -> None:
             audio=encode(samples),
             answer=False,
         )
+        transcribed.clear()
         await link.retry_until_answered(publish, store, utterance)
+        if options.live_alone:
+            await transcribed.wait()
 
 
-async def _read_transcripts(store: Store, link: Link, report: RecordingReport) -> None:
+async def _read_transcripts(
+    store: Store, link: Link, report: RecordingReport, transcribed: asyncio.Event
+) -> None:
+    """Note the times of live utterances, and set `transcribed` at each of their transcripts."""
     subscriber = Subscriber(store, link, deltas=False, since="0-0")
     async with aclosing(subscriber.events()) as events:
         async for received in events:
             event = received.event
             if not isinstance(event, Transcript) or not event.session.startswith("live-"):
                 continue
+            transcribed.set()
             timings, decode_ms = event.data.timings, event.data.decode_ms
             if timings.stt_started is None or timings.published is None or decode_ms is None:
                 continue

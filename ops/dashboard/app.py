@@ -19,7 +19,7 @@ from ops.dashboard.access.middleware import Access
 STATIC: Final = Path(__file__).parent / "static"
 
 FRESH: Final = {"Cache-Control": "no-cache"}
-"""The browser asks each time, and gets an answer without content if nothing has changed."""
+"""The browser must ask each time whether the file has changed."""
 
 
 def dashboard_app(

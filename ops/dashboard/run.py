@@ -77,7 +77,7 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
                 await wait_for_redis(link, store, settings)
                 await feed.run()
 
-            # each source keeps one thread busy while it lasts, and another one sends
+            # each source needs a thread to hear it, and another one to send its speech
             threads = ThreadPoolExecutor(
                 2 * MAX_SOURCES + SPARE_THREADS, thread_name_prefix="dashboard"
             )
@@ -87,11 +87,11 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
             serving = asyncio.create_task(serve(app, listener, stop, feed.close))
             announce(page_url(listener))
 
-            async def unready() -> str:
+            async def explain_not_ready() -> str:
                 return link.unreachable
 
             try:
-                async with serve_monitoring(settings.metrics, ready=unready):
+                async with serve_monitoring(settings.metrics, ready=explain_not_ready):
                     await asyncio.wait({following, serving}, return_when=asyncio.FIRST_COMPLETED)
                 if following.done():
                     following.result()

@@ -1,1 +1,1 @@
-"""The demo's own speech model and recording, and the scripts that made them."""
+"""The bundled recording, and the stand-in for the LLM. `ops/cli/roles/demo.py` plays the demo."""

@@ -1,7 +1,8 @@
-"""The table of jobs. Nothing else runs, whatever somebody writes into a shared Redis.
+"""The registry of jobs. Nothing else runs, whatever somebody writes into a shared Redis.
 
-RQ would import and call any function that a job names, such as `os.system`, and unpickle what it
-finds. Here a job must be in this table, arguments are JSON, and callbacks and webhooks are ignored.
+By itself RQ would call any function that a job names, such as `os.system`, and unpickle its
+arguments. Here a job must be in this registry, and arguments are JSON. Callbacks and webhooks are
+ignored.
 """
 
 from collections.abc import Callable, Iterable, Mapping

@@ -26,11 +26,11 @@ log = structlog.get_logger(__name__)
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Run jobs until `stop`; unfinished jobs then go back into their queues.
+    """Run jobs until `stop` is set. Unfinished jobs then go back into their queues.
 
     Raises RedisUnusable or BadSetting if waiting cannot help.
     """
-    connect(settings)  # first: it raises BadSetting for a Cluster
+    connect(settings)  # raises BadSetting for a Cluster, before anything is started
     _make_default_folder(settings)
     async with open_store(settings) as store:
         link = make_link(store, settings)
@@ -44,25 +44,27 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             for number, queue in enumerate(names):
                 argv = [sys.executable, "-P", "-m", "ops.jobs.worker", queue]
                 await supervisor.spawn(f"{queue}-{number}", argv, variables)
-            planned = Schedule(settings, store, link, connect(settings))
-            asking = connect(settings)
+            schedule = Schedule(settings, store, link, connect(settings))
+            connection = connect(settings)
 
-            async def unready() -> str:
+            async def explain_not_ready() -> str:
                 return (
                     link.unreachable
-                    or planned.trouble
-                    or await asyncio.to_thread(_find_unattended_queue, asking, settings)
+                    or schedule.trouble
+                    or await asyncio.to_thread(_find_queue_without_worker, connection, settings)
                 )
 
-            schedule = asyncio.create_task(planned.run(), name="schedule")
-            telling = asyncio.create_task(_log_when_ready(unready, settings), name="ready")
+            running = asyncio.create_task(schedule.run(), name="schedule")
+            logging = asyncio.create_task(
+                _log_when_ready(explain_not_ready, settings), name="ready"
+            )
             try:
-                async with serve_monitoring(settings.metrics, ready=unready):
-                    await run_until_stopped(stop, schedule)
+                async with serve_monitoring(settings.metrics, ready=explain_not_ready):
+                    await run_until_stopped(stop, running)
             finally:
-                schedule.cancel()
-                telling.cancel()
-                await asyncio.gather(schedule, telling, return_exceptions=True)
+                running.cancel()
+                logging.cancel()
+                await asyncio.gather(running, logging, return_exceptions=True)
     log.info("left")
 
 
@@ -88,8 +90,10 @@ def _check_redis(settings: Settings) -> None:
         pass
 
 
-async def _log_when_ready(unready: Callable[[], Awaitable[str]], settings: Settings) -> None:
-    while await unready():  # noqa: ASYNC110  # the workers are other processes
+async def _log_when_ready(
+    explain_not_ready: Callable[[], Awaitable[str]], settings: Settings
+) -> None:
+    while await explain_not_ready():  # noqa: ASYNC110  # the workers are other processes
         await asyncio.sleep(CHECK_S)
     log.info(
         "ready",
@@ -99,8 +103,8 @@ async def _log_when_ready(unready: Callable[[], Awaitable[str]], settings: Setti
     )
 
 
-def _find_unattended_queue(connection: "Redis", settings: Settings) -> str:
-    """Name a queue without a live worker, in a sentence; empty if each queue has one."""
+def _find_queue_without_worker(connection: "Redis", settings: Settings) -> str:
+    """Name a queue without a live worker, in a sentence; return nothing if each has one."""
     queues = {"sweep": UPKEEP} | ({"transcribe": RECORDINGS} if settings.jobs.recordings else {})
     try:
         for kind, name in queues.items():

@@ -2,18 +2,17 @@
 
 import time
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from common.audio import FULL_SCALE, SAMPLE_RATE
+from producer.decoding.resample import Resampler
 from producer.microphone.capture import Block, Capture, Format
 from producer.microphone.level_watch import SILENT_PEAK, LevelWatch
 from producer.sources.mute import Mute
-from producer.sources.resample import Resampler
-from producer.sources.source import DEFAULT_FRAME_MS, Framer, frame_samples
+from producer.sources.source import DEFAULT_FRAME_MS, FramedSource
 
 _POLL_S: Final = 0.1
 """How often a reader that waits for audio checks whether the device is away."""
@@ -25,7 +24,7 @@ _CLOSE_S: Final = 3.0
 """How long leaving the context waits for the device to be closed."""
 
 
-class Microphone:
+class Microphone(FramedSource):
     """An input device by its index or a part of its name; the default one for None or "".
 
     Entering opens it and raises `NoMicrophone` when there is no such device, or PyAudio is missing.
@@ -43,9 +42,8 @@ class Microphone:
         *,
         mute: Mute | None = None,
     ) -> None:
-        self.frame_samples = frame_samples(frame_ms)
+        super().__init__(frame_ms)
         self.name = "default" if device is None or device == "" else str(device)
-        self._framer = Framer(self.frame_samples)
         self._mute = mute or Mute()
         self._capture = Capture(device, self._mute)
         self._watch = LevelWatch()
@@ -53,10 +51,6 @@ class Microphone:
         self._format: Format | None = None
         self._sounding: NDArray[np.bool_] = np.zeros(1, bool)
         """The channels that have been more than digital silence in this stream."""
-
-    @property
-    def samples(self) -> int:
-        return self._framer.samples
 
     @property
     def is_away(self) -> bool:
@@ -67,13 +61,8 @@ class Microphone:
         self.name = self._capture.start().name
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+    def release(self) -> None:
+        """Wait until the device is closed, which may take some time."""
         self._capture.join(_CLOSE_S)
 
     def close(self) -> None:

@@ -12,10 +12,9 @@ import structlog
 from numpy.typing import NDArray
 
 from common.audio import SAMPLE_RATE
-from common.closeable import Closeable
 from common.errors import BadInput
 from producer.sources.pacing import pace_frames
-from producer.sources.source import DEFAULT_FRAME_MS, Framer, frame_samples
+from producer.sources.source import DEFAULT_FRAME_MS, FramedSource
 
 log = structlog.get_logger(__name__)
 
@@ -28,7 +27,7 @@ _POLL_S: Final = 0.2
 _HEADERS: Final = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg", b"caff": "CAF", b"FORM": "AIFF"}
 
 
-class RawPcmSource(Closeable):
+class RawPcmSource(FramedSource):
     """Raw s16le at 16 kHz mono from a binary stream; with `realtime` at the speed of speech.
 
     Entering raises `BadInput` for a terminal. Iterating raises it for a stream that is empty, or
@@ -45,16 +44,11 @@ class RawPcmSource(Closeable):
         *,
         realtime: bool = False,
     ) -> None:
+        super().__init__(frame_ms)
         self._stream = stream
-        self._framer = Framer(frame_samples(frame_ms))
         self._realtime = realtime
         self._closed = threading.Event()
         self.name = "stdin"
-        self.frame_samples = frame_samples(frame_ms)
-
-    @property
-    def samples(self) -> int:
-        return self._framer.samples
 
     def __enter__(self) -> Self:
         if self._stream.isatty():

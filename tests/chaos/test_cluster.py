@@ -76,10 +76,4 @@ async def test_a_master_killed_under_load(nodes: list[RedisNode], tmp_path: Path
         )
         await asyncio.sleep(SECONDS / 3)
         victim.start()  # it comes back as a replica, with a past of its own
-        findings = await workers.wait_until_at_rest_after(plan, patience_s=40)
-        # what was acknowledged in the very moment of the kill may not have reached the replica
-        assert findings.unheard <= 3
-        assert findings.lost == findings.unheard
-        assert findings.duplicated == findings.out_of_order == 0
-        assert findings.wrong_replies == findings.wrong_histories == 0
-        assert findings.pending == findings.waiting == findings.open_sessions == 0
+        await workers.check_after_failover(plan)

@@ -52,7 +52,8 @@ async def test_every_turn_ends_once_and_nothing_unconfirmed_is_shown(
         redis_server.url,
         stt=2,
         slow_s=0.1,
-        worker={"claim_idle_s": 0.6, "max_deliveries": 50, "backoff_max_s": 0.5},
+        # A claim that passes by mistake does no harm here: no delivery is one too many.
+        worker={"claim_idle_s": 0.6, "max_deliveries": 50},
         limits={"turn_timeout_s": 1.5, "tend_after_s": 0.5},
     ) as workers:
         for share, session in enumerate(sessions):

@@ -28,7 +28,7 @@ async def test_after_deaths_errors_and_goodbyes_the_server_is_clean(
         llm=2,
         limits=TTL,
         listen=OUTBOX,
-        worker={"max_deliveries": 4, "claim_idle_s": 0.4},
+        worker={"max_deliveries": 4},
     ) as workers:
         pool = workers.stage.pool
         for number in range(24):

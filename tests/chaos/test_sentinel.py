@@ -67,10 +67,4 @@ async def test_a_failover_under_load(watched: Watched, tmp_path: Path) -> None:
         await asyncio.to_thread(until_sync, lambda: watched.has_new_master)
         await asyncio.sleep(SECONDS / 3)
         watched.master.start()  # it comes back as a replica, with a past of its own
-        findings = await workers.wait_until_at_rest_after(plan, patience_s=40)
-        # what was acknowledged in the very moment of the kill may not have reached a replica
-        assert findings.unheard <= 3
-        assert findings.lost == findings.unheard
-        assert findings.duplicated == findings.out_of_order == 0
-        assert findings.wrong_replies == findings.wrong_histories == 0
-        assert findings.pending == findings.waiting == findings.open_sessions == 0
+        await workers.check_after_failover(plan)

@@ -25,9 +25,7 @@ async def test_a_short_storm(tmp_path: Path) -> None:
         broken=2,
         cut_short=2,
     )
-    report = await run(
-        Options(plan, claim_idle_s=1.0, max_deliveries=6), folder=tmp_path, show=quiet
-    )
+    report = await run(Options(plan, max_deliveries=6), folder=tmp_path, show=quiet)
     assert report.findings.broken == []
     assert report.kept, report.as_dict()
     assert report.findings.accepted == 200
@@ -62,7 +60,7 @@ async def test_a_long_storm(tmp_path: Path, seed: int) -> None:
 async def test_a_storm_over_several_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EARSHOT_SHARDS", "5")
     plan = Plan(utterances=600, sessions=40, seconds=30, seed=4, stt_poison=1, broken=2)
-    report = await run(Options(plan, claim_idle_s=1.0), folder=tmp_path, show=quiet)
+    report = await run(Options(plan), folder=tmp_path, show=quiet)
     assert report.kept, report.as_dict()
 
 

@@ -12,6 +12,7 @@ from common.redis.store import Store
 from common.settings import LimitSettings
 from tests.support.command_line import InProcessCommand
 from tests.support.environments import clear_environment, restored_logging
+from tests.support.listening import write_silence
 from tests.support.redis_server import RedisServer
 from tests.support.secured_redis import SecuredRedis
 
@@ -53,6 +54,12 @@ def earshot(
         client.flushall()
     with restored_logging():
         yield InProcessCommand(monkeypatch, capsys)
+
+
+@pytest.fixture
+def silence(tmp_path: Path) -> Path:
+    """A recording of a minute of silence."""
+    return write_silence(tmp_path / "silence.wav")
 
 
 def with_store(

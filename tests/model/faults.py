@@ -16,7 +16,8 @@ from common.transitions.tending import forget, tend
 from common.utterance import Utterance
 from tests.model.actors import Actor, ReplyLost
 from tests.model.simulation import GROUPS, SESSIONS, SHARD, Simulation, Spoken
-from tests.model.workers import MAX_AUDIO, paired
+from tests.model.stt_workers import MAX_AUDIO
+from tests.model.workers import paired
 
 Answer = TypeVar("Answer")
 

@@ -12,11 +12,12 @@ from common.transitions.answering import (
     NotTaken,
     bury_turn,
     delta,
+    fail_turn,
     newer_speech,
     settle_turn,
     take_turn,
 )
-from common.transitions.claims import Claim, Settled
+from common.transitions.claims import Claim, Failed, Settled
 from tests.model.actors import ReplyLost
 from tests.model.simulation import SHARD
 from tests.model.workers import Fields, Worker
@@ -48,6 +49,9 @@ class LlmWorker(Worker):
             await self.delta(attempt, claim, index)
         if simulation.likely(simulation.chances.abandon):
             return
+        if simulation.fails_now():
+            await self.fail(claim, attempt)
+            return
         if simulation.likely(simulation.chances.bury):
             simulation.truth.buried.update(turn.utterance for turn in attempt.turns)
             await self.end(attempt, self.bury)
@@ -74,6 +78,10 @@ class LlmWorker(Worker):
                 simulation.answered("take_turn", taken.value, about)
             else:
                 about += f" {token}: {[turn.turn for turn in taken.turns]}"
+                simulation.check(
+                    len(taken.turns) == 1 or not any(turn.failures for turn in taken.turns),
+                    f"a turn that failed was taken together with others: {taken.turns}",
+                )
                 simulation.answered("take_turn", "ok", about)
             simulation.check(
                 (taken is NotTaken.LOST) == (not held)
@@ -85,6 +93,28 @@ class LlmWorker(Worker):
 
         taken = await self.call_fenced(claim, fenced)
         return None if isinstance(taken, NotTaken) else taken
+
+    async def fail(self, claim: Claim, attempt: Attempt) -> None:
+        """End a failed attempt; bury the turn if it was the last one."""
+
+        async def fenced(claim: Claim, held: bool) -> Failed | Settled:
+            failed = await fail_turn(
+                self.simulation.store, claim, attempt.session, rule=self.retry_rule()
+            )
+            self.check_failed("fail_turn", claim, held, failed)
+            self.simulation.check(
+                failed is Settled.LOST or not self.has_token(attempt),
+                f"fail_turn answered {failed} and left the token of {attempt} in force",
+            )
+            return failed
+
+        failed = await self.call_fenced(claim, fenced)
+        if not (isinstance(failed, Failed) and failed.pause_s is None):
+            return
+        again = await self.take(claim, attempt.session)
+        if again is not None:
+            self.simulation.truth.buried.update(turn.utterance for turn in again.turns)
+            await self.end(again, self.bury)
 
     def has_token(self, attempt: Attempt) -> bool:
         token = self.simulation.do("HGET", SHARD.session(attempt.session), "token")

@@ -165,8 +165,8 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
     without(
         "hand_back gives what is ours only",
         "hand_back",
-        "if ok and #rows > 0 then\n    local deliveries = math.max(tonumber(rows[1][4]) - 1, 0)",
-        "if true then\n    local deliveries = 0",
+        "if ok and #rows > 0 then\n    local deliveries = tonumber(rows[1][4])",
+        "if true then\n    local deliveries = 1",
     ),
     without("leave keeps a consumer with entries", "leave", "if #rows > 0 then", "if false then"),
     without(
@@ -189,8 +189,8 @@ OF_TURNS: Final[tuple[Mutant, ...]] = (
             Edit("bury_utterance", "remove_entry(stream, 'stt', entry)\n", ""),
             Edit(
                 "bury_utterance",
-                "if ID == '' then\n",
-                "remove_entry(stream, 'stt', entry)\nif ID == '' then\n",
+                "if ID == '' or foreign_key",
+                "remove_entry(stream, 'stt', entry)\nif ID == '' or foreign_key",
             ),
         ),
     ),

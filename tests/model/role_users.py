@@ -24,8 +24,10 @@ OWNERS: Final = {
         [publishing.PUBLISH, publishing.COMMIT, publishing.KEEP_OPEN, publishing.ABANDON],
         "producer",
     ),
-    **_owned([transcribing.SETTLE, transcribing.BURY], "stt"),
-    **_owned([answering.TAKE, answering.DELTA, answering.SETTLE, answering.BURY], "llm"),
+    **_owned([transcribing.SETTLE, transcribing.FAIL, transcribing.BURY], "stt"),
+    **_owned(
+        [answering.TAKE, answering.DELTA, answering.SETTLE, answering.FAIL, answering.BURY], "llm"
+    ),
     **_owned([dead_letters.REPLAY, dead_letters.DROP_LETTER, tending.FORGET], "admin"),
 }
 # A claim's script names the group that it is about.
@@ -36,7 +38,7 @@ OF_GROUPS: Final = {
         claims.HAND_BACK,
         claims.LEAVE,
         claims.MAKE_GROUP,
-        claims.DROP_VANISHED,
+        claims.TAKE_OVER,
     )
 }
 OF_ANY_WORKER: Final = {tending.TEND.digest, tending.TRIM.digest}

@@ -26,7 +26,8 @@ from tests.model.llm_workers import LlmWorker
 from tests.model.producers import Producer
 from tests.model.simulation import CALM, GROUPS, SESSIONS, SHARD, Simulation
 from tests.model.step_invariants import StepInvariants
-from tests.model.workers import SttWorker, Worker
+from tests.model.stt_workers import SttWorker
+from tests.model.workers import Worker
 
 STEPS: Final = (60, 240)
 # Of the calm; far more than any run needs.

@@ -100,6 +100,8 @@ class Simulation:
         # chance of its own, so that runs without it stay as they were
         self.abandoning = random.Random(f"abandon {seed}")
         self.abandons = self.abandoning.random() < 0.5
+        self.failing = random.Random(f"fail {seed}")
+        self.fails = self.failing.random() < 0.4
         self._names = 0
 
     def fresh(self, prefix: str) -> str:
@@ -108,6 +110,10 @@ class Simulation:
 
     def likely(self, chance: float) -> bool:
         return self.rng.random() < chance
+
+    def fails_now(self) -> bool:
+        """Whether this try fails, in a run in which tries fail."""
+        return self.fails and self.chances is not CALM and self.failing.random() < 0.25
 
     def note(self, line: str) -> None:
         self.journal.append(line)

@@ -12,18 +12,22 @@ from typing import Any, TypeVar
 
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from common.transitions.claims import Claim, Settled, hand_back, heartbeat, leave
-from common.transitions.transcribing import (
-    bury_utterance,
-    settle_utterance,
+from common.keys import DEFERRED
+from common.transitions.claims import (
+    Claim,
+    Failed,
+    RetryRule,
+    Settled,
+    hand_back,
+    heartbeat,
+    leave,
+    take_over,
 )
-from common.utterance import Utterance
 from tests.model.actors import Actor, ReplyLost
 from tests.model.simulation import GROUPS, SHARD, Simulation
 
 Answer = TypeVar("Answer")
 Fields = Mapping[bytes, bytes]
-MAX_AUDIO = 1_000
 
 
 class Worker(Actor):
@@ -84,6 +88,8 @@ class Worker(Actor):
 
     async def reclaim(self) -> tuple[Claim, Fields] | None:
         """Any entry that somebody holds, be it this very worker's, whose reply was lost."""
+        if self.simulation.fails and self.simulation.failing.random() < 0.5:
+            return await self.take_over()
         for stream in self.streams:
             if not (held := self.simulation.pending(stream)):
                 continue
@@ -94,6 +100,46 @@ class Worker(Actor):
                 return self.claim(stream, answer[0][0]), paired(answer[0][1])
             await self.let_go_if_gone(stream, entry)
         return None
+
+    async def take_over(self) -> tuple[Claim, Fields] | None:
+        """The same by the script that workers run."""
+        for stream in self.streams:
+            taken = await self.simulation.call(partial(self.take_over_from, stream))
+            if taken is not None:
+                return taken
+        return None
+
+    async def take_over_from(self, stream: str) -> tuple[Claim, Fields] | None:
+        held = self.simulation.pending(stream)
+        try:
+            taken = await take_over(
+                self.simulation.store,
+                stream,
+                GROUPS[stream],
+                self.consumer,
+                claim_idle_s=0,
+                limit=1,
+            )
+        except ResponseError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            return None
+        kinds = {entry.kind for entry in taken.entries}
+        about = f"{stream} by {self.name}: {[entry.entry for entry in taken.entries]}"
+        self.simulation.answered("take_over", "".join(kinds), about)
+        there = {entry for entry, _ in held if self.simulation.do("XRANGE", stream, entry, entry)}
+        self.simulation.check(
+            bool(taken.entries) == bool(there)
+            and all(self.holds(self.claim_of(stream, one.entry)) for one in taken.entries)
+            and not there & set(taken.vanished),
+            f"{taken} was taken over of {held}",
+        )
+        if not taken.entries:
+            return None
+        return self.claim_of(stream, taken.entries[0].entry), taken.entries[0].fields
+
+    def claim_of(self, stream: str, entry: str) -> Claim:
+        return Claim(SHARD, stream, entry, self.consumer)
 
     async def let_go_if_gone(self, stream: str, entry: str) -> None:
         """Redis 6.2 leaves claims on entries that are gone.
@@ -174,75 +220,24 @@ class Worker(Actor):
             f"{count} entries were handed back when the claim was held: {held}",
         )
 
+    def retry_rule(self) -> RetryRule:
+        """Entries are deferred for no time: the scheduler's choice stands for time passing."""
+        limit = self.simulation.failing.choice((1, 2, 99))
+        return RetryRule(limit=limit, first_pause_s=0, longest_pause_s=0)
 
-class SttWorker(Worker):
-    """Transcribes by reading the words from the audio."""
-
-    streams = (SHARD.utterances, SHARD.recordings)
-
-    async def handle(self, claim: Claim, fields: Fields) -> None:
-        simulation = self.simulation
-        utterance = Utterance.from_fields(fields, max_audio=MAX_AUDIO)
-        what = self.settle
-        if simulation.likely(simulation.chances.skip):
-            simulation.truth.skipped.add(utterance.id)
-            what = self.skip
-        elif simulation.likely(simulation.chances.bury):
-            simulation.truth.buried.add(utterance.id)
-            what = self.bury
-
-        async def fenced(claim: Claim, held: bool) -> None:
-            settled = await what(claim, utterance)
-            about = (
-                f"{claim.entry} {utterance.id} r{utterance.revision} turn {utterance.turn}"
-                f" by {self.name}"
-            )
-            simulation.answered(f"{what.__name__}_utterance", settled.value, about)
-            simulation.check(
-                (settled is Settled.LOST) == (not held) and not self.holds(claim),
-                f"{what.__name__} answered {settled.value} when the claim was held: {held}",
-            )
-
-        try:
-            await self.call_fenced(claim, fenced)
-        except ReplyLost:
-            await self.call_fenced(claim, fenced)
-
-    async def settle(self, claim: Claim, utterance: Utterance) -> Settled:
-        return await settle_utterance(
-            self.simulation.store,
-            claim,
-            session=utterance.session,
-            turn=utterance.turn,
-            utterance=utterance.id,
-            text=utterance.audio.decode(),
-            stt_ms=0,
-            detail={"worker": claim.consumer},
-        )
-
-    async def skip(self, claim: Claim, utterance: Utterance) -> Settled:
-        return await settle_utterance(
-            self.simulation.store,
-            claim,
-            session=utterance.session,
-            turn=utterance.turn,
-            utterance=utterance.id,
-            skip="noise",
-            stt_ms=0,
-            detail={},
-        )
-
-    async def bury(self, claim: Claim, utterance: Utterance) -> Settled:
-        return await bury_utterance(
-            self.simulation.store,
-            claim,
-            session=utterance.session,
-            turn=utterance.turn,
-            utterance=utterance.id,
-            reason="poison",
-            error="it cannot be transcribed",
-            deliveries=1,
-            worker=claim.consumer,
+    def check_failed(self, name: str, claim: Claim, held: bool, failed: Failed | Settled) -> None:
+        """Note how a failure was answered; whoever has lost the claim changes nothing."""
+        deferred = isinstance(failed, Failed) and failed.pause_s is not None
+        answer = "deferred" if deferred else "limit"
+        if isinstance(failed, Settled):
+            answer = failed.value
+        self.simulation.answered(name, answer, f"{claim.entry} by {self.name}")
+        rows = self.simulation.pending(claim.stream, claim.entry)
+        self.simulation.check(
+            (failed is Settled.LOST) == (not held)
+            and deferred == (rows == [(claim.entry, DEFERRED)] and held)
+            and self.holds(claim) == (answer == "limit"),
+            f"{name} answered {failed} when the claim was held: {held}, and it is with {rows}",
         )
 
 

@@ -2,7 +2,6 @@
 exist and reach it."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -15,6 +14,7 @@ import yaml
 
 from common.settings import PREFIX, Settings
 from tests.project.compose_cases import CHANGED, ELSEWHERE, OVERRIDES, ROLES
+from tests.support.command_line import CommandProcesses
 from tests.support.compose_file import (
     FILE,
     MIC_HOST,
@@ -30,8 +30,6 @@ SCHEMA: Final = [
     *(sys.executable, "-m", "check_jsonschema"),
     *("--builtin-schema", "vendor.compose-spec"),
 ]
-
-
 ENVIRONMENTS: Final = [pytest.param({}, id="bare"), pytest.param(CHANGED, id="changed")]
 
 
@@ -45,17 +43,9 @@ def _settings() -> set[str]:
 
 
 def _earshot(arguments: list[str], env: Mapping[str, str], cwd: Path) -> str:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    answer = subprocess.run(
-        [sys.executable, "-m", "ops.cli", *arguments],
-        env=clean | {"PYTHONPATH": str(ROOT)} | dict(env),
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert answer.returncode == 0, answer.stderr
-    return answer.stdout
+    status, shown, told = CommandProcesses(cwd, PYTHONPATH=str(ROOT), **env).run(*arguments)
+    assert status == 0, told
+    return shown
 
 
 def test_it_follows_the_compose_specification(tmp_path: Path) -> None:

@@ -94,6 +94,7 @@ def test_it_holds_every_file_of_the_four_packages_and_no_others(source: Path, wh
     "name",
     [
         "common/lua/session.lua",
+        "common/lua/records.lua",
         "workers/llm/personas/assistant.toml",
         "workers/stt/demo_model/model.bin",
         "ops/dashboard/static/index.html",

@@ -105,6 +105,7 @@ class WorkerTasks:
     shards: int = 1
     url: str = ""
     values: dict[str, Any] = field(default_factory=dict)
+    grace_s: float = 0.0
     workers: list[WorkerTask] = field(default_factory=list)
     released: threading.Event = field(default_factory=threading.Event)
 
@@ -141,8 +142,6 @@ class WorkerTasks:
         """Start a worker and wait until it reads; `worker` are settings of that section."""
         started = self.start_without_waiting(name, engine, **worker)
         await self.wait_for_state(started, "ready")
-        # It says "ready" before its first probe. A probe that a test sets now is a later one.
-        await until(lambda: started.engine.probes)
         return started
 
     async def start_broken(self, name: str, engine: HookedEngine, **worker: Any) -> WorkerTask:
@@ -161,6 +160,7 @@ class WorkerTasks:
         )
         store = self._store(self.settings.redis.url)
         handler = SttHandler(store, settings.stt, load=lambda _: engine)
+        handler.grace_s = self.grace_s
         loop = ConsumerLoop(store, settings, handler, name)
         stop = asyncio.Event()
         worker_ = WorkerTask(name, engine, store, stop, asyncio.create_task(loop.run(stop)))

@@ -88,6 +88,15 @@ async def claim_over(store: Store, claim: Claim, consumer: str) -> Claim:
     return replace(claim, consumer=consumer)
 
 
+def identity(fields: Mapping[bytes, bytes]) -> dict[str, Any]:
+    """The arguments by which a transition checks that an entry is still the one of its turn."""
+    return {
+        "session": fields[b"session"].decode(),
+        "turn": int(fields[b"turn"]),
+        "utterance": fields[b"id"].decode(),
+    }
+
+
 async def settle(
     store: Store, claim: Claim, fields: Mapping[bytes, bytes], text: str = "", **detail: Any
 ) -> Settled:
@@ -95,9 +104,7 @@ async def settle(
     return await settle_utterance(
         store,
         claim,
-        session=fields[b"session"].decode(),
-        turn=int(fields[b"turn"]),
-        utterance=fields[b"id"].decode(),
+        **identity(fields),
         text=text or fields[b"audio"].decode(),
         stt_ms=3,
         detail=detail,
@@ -109,9 +116,7 @@ async def skip(store: Store, claim: Claim, fields: Mapping[bytes, bytes], **deta
     return await settle_utterance(
         store,
         claim,
-        session=fields[b"session"].decode(),
-        turn=int(fields[b"turn"]),
-        utterance=fields[b"id"].decode(),
+        **identity(fields),
         skip="noise",
         stt_ms=3,
         detail=detail,
@@ -123,9 +128,7 @@ async def bury(store: Store, claim: Claim, fields: Mapping[bytes, bytes]) -> Set
     return await bury_utterance(
         store,
         claim,
-        session=fields[b"session"].decode(),
-        turn=int(fields[b"turn"]),
-        utterance=fields[b"id"].decode(),
+        **identity(fields),
         reason="bad_audio",
         error="It is no FLAC.",
         deliveries=2,

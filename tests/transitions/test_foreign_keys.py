@@ -38,6 +38,7 @@ pytestmark = ON_BOTH_SERVERS
 
 Transition = Callable[[], Awaitable[Any]]
 OF_SESSION = [*SHARD.session_keys(ADA).values()]
+OF_SHARD = [SHARD.open, SHARD.turns, SHARD.results]
 
 
 async def to_publish(store: Store) -> Transition:
@@ -140,7 +141,7 @@ KEYS = {
     to_abandon: [*OF_SESSION, SHARD.seen("u9"), SHARD.utterances, SHARD.recordings],
     to_settle_utterance: [*OF_SESSION, SHARD.utterances],
     to_skip_utterance: [*OF_SESSION, SHARD.utterances],
-    to_bury_utterance: [*OF_SESSION, SHARD.utterances, SHARD.dead],
+    to_bury_utterance: [*OF_SHARD, SHARD.utterances, SHARD.dead],
     to_bury_what_names_no_session: [SHARD.utterances, SHARD.dead],
     to_take_turn: OF_SESSION,
     to_settle_turn: OF_SESSION,

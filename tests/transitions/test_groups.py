@@ -5,7 +5,7 @@ import pytest
 
 from common.keys import STT_GROUP
 from common.redis.store import Store
-from common.transitions.claims import drop_vanished, make_group
+from common.transitions.claims import make_group
 from tests.transitions.steps import ON_BOTH_SERVERS, SHARD, redis
 
 pytestmark = ON_BOTH_SERVERS
@@ -29,13 +29,3 @@ async def test_a_full_server_still_gets_its_group(clean_store: Store, filled: bo
         assert await make_group(clean_store, STREAM, STT_GROUP)
     finally:
         await redis(clean_store).config_set("maxmemory", 0)
-
-
-async def test_only_what_vanished_is_acknowledged(clean_store: Store) -> None:
-    kept, gone = [await redis(clean_store).xadd(STREAM, {"a": n}) for n in "12"]
-    await make_group(clean_store, STREAM, STT_GROUP)
-    await redis(clean_store).xreadgroup(STT_GROUP, "me", {STREAM: ">"})
-    await redis(clean_store).xdel(STREAM, gone)
-    assert await drop_vanished(clean_store, STREAM, STT_GROUP, "me") == [gone.decode()]
-    rows = await redis(clean_store).xpending_range(STREAM, STT_GROUP, "-", "+", 10)
-    assert [row["message_id"] for row in rows] == [kept]

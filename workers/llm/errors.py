@@ -13,7 +13,7 @@ from typing import Final
 
 import openai
 
-from common.errors import Permanent, Transient
+from common.errors import Busy, Permanent, Transient
 
 MAX_QUOTE: Final = 300
 """Characters of the server's own words that a message quotes."""
@@ -33,7 +33,9 @@ TOO_LONG: Final = re.compile(
 )
 WINDOW: Final = re.compile(r"(?:context (?:length|window|size)|max_model_len)\D{0,20}(\d+)", re.I)
 PROMPT_TOKENS: Final = re.compile(
-    r"(\d+) (?:input|prompt) tokens|(?:resulted in|requested) (\d+) tokens", re.IGNORECASE
+    r"(\d+) (?:input|prompt) tokens|\((\d+) in (?:the|your) (?:messages|prompt)"
+    r"|(?:resulted in|requested) (\d+) tokens(?! \()",
+    re.IGNORECASE,
 )
 
 UNREACHABLE: Final = {"ConnectError", "ConnectTimeout", "ProxyError", "UnsupportedProtocol"}
@@ -50,6 +52,17 @@ class ContextTooLong(Permanent):
         super().__init__(message)
         self.window = window
         self.prompt_tokens = prompt_tokens
+
+
+class ReplyTooLong(Permanent):
+    """The server gives no replies of the length that was asked for.
+
+    `numbers` are those in the server's words: its limit is among them, if it told.
+    """
+
+    def __init__(self, message: str, *, numbers: Sequence[int] = ()) -> None:
+        super().__init__(message)
+        self.numbers = tuple(numbers)
 
 
 class WindowFull(ContextTooLong):
@@ -79,7 +92,7 @@ class Explainer:
         status = _status(error)
         said = self.quote(error)
         match status:
-            case 401 | 403:
+            case 401:
                 return Transient(
                     f"the LLM server at {self.address} refuses the API key ({said}):"
                     " set EARSHOT_LLM__API_KEY"
@@ -87,14 +100,21 @@ class Explainer:
                     else f"the LLM server at {self.address} asks for an API key ({said}):"
                     " set EARSHOT_LLM__API_KEY"
                 )
+            case 403:
+                return Transient(
+                    f"the LLM server at {self.address} forbids the request ({said}): check what"
+                    " EARSHOT_LLM__API_KEY is allowed to do, and filters in front of the server"
+                )
             case 400 | 413 | 422:
                 return self._explain_request(error, said)
-            case 429:
-                # a little later the server takes requests again, unless the account is empty
+            case 429 if error.code == "insufficient_quota":
                 return Transient(
+                    f"the account at the LLM server at {self.address} is used up ({said})"
+                )
+            case 429:
+                return Busy(
                     f"the LLM server at {self.address} takes no more requests now ({said})",
                     retry_after=retry_after(error),
-                    opens_breaker=error.code == "insufficient_quota",
                 )
             case 404:
                 return Transient(
@@ -116,8 +136,8 @@ class Explainer:
                     else f"the LLM server at {self.address} answers {status} ({said}): check"
                     " EARSHOT_LLM__BASE_URL and the account behind EARSHOT_LLM__API_KEY",
                     retry_after=retry_after(error),
-                    # after an error inside a stream the next request will show
-                    opens_breaker=isinstance(error, openai.APIStatusError),
+                    # a server may fail for one request only, with 5xx or inside a stream
+                    opens_breaker=isinstance(error, openai.APIStatusError) and status < 500,
                 )
 
     def explain_missing_model(
@@ -156,9 +176,10 @@ class Explainer:
 
     def _explain_request(self, error: openai.APIError, said: str) -> Transient | Permanent:
         if error.param in {"max_tokens", "max_completion_tokens"}:
-            return Transient(
+            return ReplyTooLong(
                 f"the LLM server at {self.address} cannot give replies of this length ({said}):"
-                " set EARSHOT_LLM__MAX_TOKENS and EARSHOT_LLM__MIN_TOKENS lower"
+                " set EARSHOT_LLM__MAX_TOKENS and EARSHOT_LLM__MIN_TOKENS lower",
+                numbers=[int(number) for number in re.findall(r"\d{1,9}", said)],
             )
         if NO_SYSTEM_ROLE.search(said):
             return SystemRoleRefused(f"the model takes no system prompt ({said})")

@@ -7,13 +7,14 @@ they were taken, `handle` takes them again: without history, or one turn alone.
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import uuid4
 
 import structlog
 
-from common.errors import BadEntry, Permanent
+from common.errors import BadEntry, Permanent, Refused
 from common.keys import LLM_GROUP, Shard, check_session_id
 from common.redis.store import Store, ms
 from common.settings import LlmSettings
@@ -24,19 +25,21 @@ from common.transitions.answering import (
     NotTaken,
     bury_turn,
     drop_wake_up,
+    fail_turn,
     settle_turn,
     take_turn,
 )
-from common.transitions.claims import Settled
+from common.transitions.claims import Failed, RetryRule, Settled
 from common.validation import check_version
 from workers.llm.attempt_traces import AttemptTraces
-from workers.llm.errors import WindowFull
+from workers.llm.errors import ContextTooLong, WindowFull
 from workers.llm.persona import Personas
 from workers.llm.prompt import build_prompt, round_messages
 from workers.llm.publisher import NewerSpeech, ReplyPublisher
 from workers.llm.reply import Finished
 from workers.llm.request import Requests
 from workers.llm.server import LlmServer
+from workers.loop.breaker import SESSIONS_IN_A_ROW
 from workers.loop.handler import Delivery, HandlerContext
 
 WAKE_UP_SCHEMA: Final = 1
@@ -84,6 +87,8 @@ class LlmHandler:
 
     role = "llm"
     group = LLM_GROUP
+    sessions_in_a_row = SESSIONS_IN_A_ROW
+    grace_s = 0.0  # all workers have the same server
 
     def __init__(
         self,
@@ -112,6 +117,10 @@ class LlmHandler:
         """Raise Transient with the reason while the LLM server is unusable."""
         await self._server.probe()
 
+    async def ask_smallest(self) -> None:
+        """Ask for a reply of one token; raises Transient with the reason if there is none."""
+        await self._server.ask_smallest()
+
     async def close(self) -> None:
         """Close the connections to the LLM server."""
         await self._server.close()
@@ -135,6 +144,8 @@ class LlmHandler:
             except Permanent as refusal:
                 narrower = scope.narrow(refusal, taken)
                 if narrower is None:
+                    if isinstance(refusal, ContextTooLong):
+                        await self._check_system_prompt(attempt)
                     raise
                 singly = narrower.turns < scope.turns
                 log.warning(
@@ -146,21 +157,33 @@ class LlmHandler:
                 scope = narrower
         return UNTAKEN[attempt]
 
+    async def fail(
+        self, delivery: Delivery, context: HandlerContext, rule: RetryRule
+    ) -> Failed | Settled:
+        """Count a failed attempt at the session's next turn, and defer the wake-up.
+
+        Raises BadEntry if it names no session.
+        """
+        session = named_session(delivery.fields)
+        return await context.retry_until_answered(
+            lambda: fail_turn(self._store, delivery.claim, session, rule=rule)
+        )
+
     async def bury(
         self, delivery: Delivery, context: HandlerContext, *, reason: str, error: str
     ) -> Settled | None:
         """Give up the session's next turn: only that one, whatever else is ready by now.
 
-        Deletes a wake-up that names no session: there is no turn in it, and `tend` wakes the
-        session that was meant.
+        Deletes a wake-up that names no session, or one whose keys cannot be read: `tend` wakes the
+        session that was meant, or wakes it when its keys are in order again.
         """
         try:
             session = named_session(delivery.fields)
-        except BadEntry:
+            attempt = await self._take(delivery, context, session, Scope(1, 0), expiring=False)
+        except (BadEntry, Refused):
             return await context.retry_until_answered(
                 lambda: drop_wake_up(self._store, delivery.claim)
             )
-        attempt = await self._take(delivery, context, session, Scope(1, 0), expiring=False)
         if isinstance(attempt, NotTaken):
             return Settled.LOST if attempt is NotTaken.LOST else None
         buried = await context.retry_until_answered(
@@ -174,6 +197,11 @@ class LlmHandler:
             )
         )
         return None if buried is Settled.STALE else buried
+
+    async def _check_system_prompt(self, attempt: Attempt) -> None:
+        """Raise Misconfigured where the persona's prompt, not the question, is too long."""
+        with suppress(Permanent):
+            await self._requests.check_system_prompt(self._personas.get(attempt.persona))
 
     async def _take(
         self,

@@ -1,4 +1,7 @@
-"""Publishing a reply while it is generated, and stopping it where newer speech came."""
+"""Publishing a reply while it is generated, and stopping it where newer speech came.
+
+Before the first word the handler then takes the turns again, to answer all of them as one.
+"""
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable

@@ -14,20 +14,16 @@ import structlog
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from common import traceparent
-from common.errors import BadSetting, Permanent, Transient
+from common.errors import BadSetting, Misconfigured, Permanent, Transient
 from common.settings import LlmSettings
 from common.settings.masking import mask_password
 from common.transitions.answering import Message
 from workers.llm.errors import Explainer, SystemRoleRefused, join_names
-from workers.llm.reply import ChunkReader, Finished
+from workers.llm.reply import ChunkReader, Finished, OddChunk
 from workers.llm.tokens import Tokenizer
 
-TIMEOUTS_THAT_OPEN: Final = 3
-"""One request may be unlucky. So many timeouts in a row, without a reply between them, show that
-the server is unusable."""
-
-TRIAL: Final[Sequence[Message]] = ({"role": "user", "content": "hello"},)
-"""The question to ask where only an answer shows whether a model is served."""
+SMALLEST: Final[Sequence[Message]] = ({"role": "user", "content": "hello"},)
+"""The question to ask where only an answer shows whether the server answers anybody."""
 
 EVENT_STREAM: Final = "text/event-stream"
 
@@ -53,7 +49,7 @@ class LlmServer:
         self._headers: Headers = {} if key else {"Authorization": openai.omit}
         self._only_model = ""
         self._windows: dict[str, int] = {}
-        self._timeouts = 0
+        self._reply_limits: dict[str, int] = {}
         self.takes_system_role = settings.system_role != "first_user"
         """Whether the model's chat template takes one; the first refusal tells."""
         try:
@@ -86,10 +82,20 @@ class LlmServer:
         if window:
             self._windows[self.model] = window
 
+    @property
+    def reply_limit(self) -> int | None:
+        """The longest reply that the server gives, in tokens, if it refused a longer one."""
+        return self._reply_limits.get(self.model)
+
+    def learn_reply_limit(self, tokens: int) -> None:
+        """Note that longer replies were refused."""
+        self._reply_limits[self.model] = tokens
+        log.warning("replies_are_cut", max_tokens=tokens, why="the server gives no longer ones")
+
     def give_up_system_role(self, refusal: SystemRoleRefused) -> None:
-        """Use no system role from now on; raises Transient where the settings insist on it."""
+        """Use no system role from now on; raises Misconfigured where the settings insist on it."""
         if self._settings.system_role == "system":
-            raise Transient(f"{refusal}: set EARSHOT_LLM__SYSTEM_ROLE to auto or first_user")
+            raise Misconfigured(f"{refusal}: set EARSHOT_LLM__SYSTEM_ROLE to auto or first_user")
         self.takes_system_role = False
         log.info("system_role_refused", why=str(refusal), cure="first user message")
 
@@ -109,10 +115,18 @@ class LlmServer:
         """
         names = await self.list_models()
         if names is None or (self._settings.model and self._settings.model not in names):
-            await self._try_model()
+            await self._ask_for_one_token()
         else:
             self._only_model = ""
             await self._model(names)
+
+    async def ask_smallest(self) -> None:
+        """Ask for a reply of one token; raises Transient with the reason if there is none."""
+        names = await self.list_models()
+        if names is not None and not self._settings.model:
+            self._only_model = ""
+            await self._model(names)
+        await self._ask_for_one_token()
 
     async def list_models(self) -> list[str] | None:
         """Return the served names; None if the server has no such list. Raises Transient."""
@@ -173,18 +187,22 @@ class LlmServer:
                 f"the LLM server at {self.address} sent a chunk that is no JSON ({error})",
                 opens_breaker=False,
             ) from None
+        except OddChunk as error:
+            raise Transient(
+                f"the LLM server at {self.address} sent a chunk of an unknown shape ({error})",
+                opens_breaker=False,
+            ) from None
         finally:
             if stream is not None:
                 await _close(stream)
         if not reader.begun:
             self._check_is_stream(stream)
         finish_reason = self._explainer.check_end(reader.finish_reason)
-        self._timeouts = 0
         yield Finished(finish_reason, reader.model, reader.usage)
 
-    async def _try_model(self) -> None:
+    async def _ask_for_one_token(self) -> None:
         try:
-            async with aclosing(self.generate(TRIAL, 1)) as pieces:
+            async with aclosing(self.generate(SMALLEST, 1)) as pieces:
                 async for _ in pieces:
                     pass
         except Permanent as error:
@@ -227,14 +245,13 @@ class LlmServer:
         )
 
     def _timed_out(self, limit_s: float, *, begun: bool) -> Transient:
-        self._timeouts += 1
         what, setting = (
             ("further token", "TOKEN_TIMEOUT_S") if begun else ("token", "FIRST_TOKEN_TIMEOUT_S")
         )
         return Transient(
             f"the LLM server at {self.address} sent no {what} for {limit_s:g} s: it hangs or has"
             f" too much to do (the limit is EARSHOT_LLM__{setting})",
-            opens_breaker=self._timeouts >= TIMEOUTS_THAT_OPEN,
+            opens_breaker=False,
         )
 
     async def _explain(self, error: openai.APIError, model: str) -> Transient | Permanent:

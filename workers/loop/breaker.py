@@ -1,11 +1,17 @@
 """The circuit breaker in front of the server that a role works with.
 
-Closed: the worker takes entries. Open: the server is unusable, the worker takes nothing and probes
-the server with backoff. Trial: a probe succeeded, and the worker takes one entry at a time until
-one has succeeded: a server may list its models and still fail every request.
+A failed request may be the request's fault or the server's. Only one question tells: whether the
+server still answers the smallest request that there is. It is asked after an error that cannot be
+about the request, after failures of several sessions in a row, and before a request that failed
+too often is buried. The breaker opens only when the server fails that question.
+
+Closed: the worker takes entries. Open: the server is unusable, the worker takes nothing and asks
+again and again. Trial: the server has answered, and the worker takes one entry at a time until one
+has succeeded.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Final
@@ -13,9 +19,17 @@ from typing import Final
 import structlog
 
 from common.backoff import Backoff
-from common.errors import Transient
+from common.errors import Busy, Transient
 
-FIRST_PAUSE_S: Final = 0.5
+FIRST_PAUSE_S: Final = 0.25
+LONGEST_PAUSE_S: Final = 1.0
+"""Pauses between two questions, so short that a worker is ready soon after its server."""
+
+SESSIONS_IN_A_ROW: Final = 3
+"""Failures of so many different sessions, without a success between them, raise the question."""
+
+FRESH_S: Final = 1.0
+"""An answer of the server is proof for so long that it is usable."""
 
 log = structlog.get_logger(__name__)
 
@@ -27,23 +41,33 @@ class BreakerState(Enum):
 
 
 class Breaker:
-    """Calls `on_change` when the server becomes unusable (with the reason) or usable (None)."""
+    """Calls `on_change` when the server becomes unusable (with the reason) or usable (None).
+
+    `ask` asks the server for the smallest answer, and raises Transient if there is none.
+    `sessions_in_a_row`: failures of so many sessions make it ask. `clock` counts seconds.
+    """
 
     def __init__(
         self,
-        probe: Callable[[], Awaitable[None]],
+        ask: Callable[[], Awaitable[None]],
         on_change: Callable[[str | None], None],
         *,
-        max_pause_s: float,
+        sessions_in_a_row: int = SESSIONS_IN_A_ROW,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._probe = probe
+        self._ask = ask
         self._on_change = on_change
-        self._pauses = Backoff(FIRST_PAUSE_S, max_pause_s)
+        self._sessions_in_a_row = sessions_in_a_row
+        self._clock = clock
+        self._pauses = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._opened = asyncio.Event()
+        self._failed: set[str] = set()
+        self._asking: asyncio.Task[Transient | None] | None = None
+        self._answered_at = -FRESH_S
         self.state = BreakerState.CLOSED
         self.why: str | None = None
 
-    def report_failure(self, why: str) -> None:
+    def open(self, why: str) -> None:
         """Open the breaker: the server proved unusable."""
         if why != self.why:
             log.warning("server_unusable", why=why)
@@ -52,27 +76,65 @@ class Breaker:
         self.state = BreakerState.OPEN
         self._opened.set()
 
-    def report_success(self) -> None:
-        """Close the breaker, if it is on trial: an entry came through."""
+    def note_success(self) -> None:
+        """Close the breaker if it is on trial: an entry came through."""
+        self._note_answer()
         if self.state is BreakerState.TRIAL:
             self.state = BreakerState.CLOSED
-            self._pauses.reset()
-            self.why = None
-            self._on_change(None)
-            log.info("server_usable_again")
+
+    async def note_failure(self, session: str) -> None:
+        """Note that a request of a session failed; ask the server if it was one too many."""
+        self._failed.add(session)
+        if len(self._failed) >= self._sessions_in_a_row:
+            await self.confirm()
+
+    async def confirm(self, *, fresh_s: float = 0) -> Transient | None:
+        """Ask the server for the smallest answer; return why there was none.
+
+        Does not ask if the server has answered anybody in the last `fresh_s` seconds. Opens the
+        breaker if the server is unusable, not if it is only busy.
+        """
+        if fresh_s and self._clock() - self._answered_at < fresh_s:
+            return None
+        if self._asking is None:
+            self._asking = asyncio.create_task(self._question(), name="ask the server")
+        error = await asyncio.shield(self._asking)
+        if error is not None and not isinstance(error, Busy):
+            self.open(str(error))
+        return error
 
     async def run(self) -> None:
-        """Probe the server while the breaker is open, until cancelled."""
-        while True:
-            await self._opened.wait()
-            await asyncio.sleep(self._pauses.next_pause())
-            try:
-                await self._probe()
-            except Transient as error:
-                self.report_failure(str(error))
-                continue
-            except Exception as error:
-                self.report_failure(f"the server cannot be asked whether it is usable: {error!r}")
-                continue
-            self._opened.clear()
-            self.state = BreakerState.TRIAL
+        """Ask the server again and again while the breaker is open, until cancelled."""
+        try:
+            while True:
+                await self._opened.wait()
+                await asyncio.sleep(self._pauses.next_pause())
+                if await self.confirm() is None:
+                    self._begin_trial()
+        finally:
+            if self._asking is not None:
+                self._asking.cancel()
+
+    def _begin_trial(self) -> None:
+        self._opened.clear()
+        self._pauses.reset()
+        self.state = BreakerState.TRIAL
+        self.why = None
+        self._on_change(None)
+        log.info("server_usable_again")
+
+    async def _question(self) -> Transient | None:
+        try:
+            await self._ask()
+        except Transient as error:
+            return error
+        except Exception as error:
+            return Transient(f"the server cannot be asked whether it is usable: {error!r}")
+        finally:
+            self._asking = None
+        self._note_answer()
+        return None
+
+    def _note_answer(self) -> None:
+        self._answered_at = self._clock()
+        self._failed.clear()

@@ -1,7 +1,7 @@
 """What every worker does from time to time for all sessions: tend, trim, remove dead consumers."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import structlog
@@ -9,29 +9,38 @@ from redis.exceptions import ResponseError
 
 from common.backoff import jitter
 from common.errors import Refused
-from common.keys import HANDED_BACK, LLM_GROUP, STT_GROUP, Shard
-from common.redis.failures import is_unusable
+from common.keys import LLM_GROUP, NOBODY, SESSION_ID, STT_GROUP, Shard
+from common.latch import Latch
+from common.redis.failures import is_hopeless, is_unusable
 from common.redis.link import Link
 from common.redis.store import Store
-from common.status.sessions import due_sessions
+from common.status.sessions import due_sessions, read_quarantine
 from common.transitions.claims import leave
-from common.transitions.tending import report_trimmed, tend, trim
+from common.transitions.letter_limits import count_letters
+from common.transitions.tending import report_trimmed, set_aside, tend, trim
 
 TEND_EVERY_S: Final = 2.0
 TRIM_EVERY: Final = 10
-"""In rounds of tending, like REMOVE_EVERY."""
+"""In rounds of tending, like the next two."""
 
+RETRY_EVERY: Final = 30
 REMOVE_EVERY: Final = 30
 SESSIONS_AT_ONCE: Final = 32
 DEAD_AFTER_CLAIMS: Final = 30
 """A consumer that has read nothing for this many `claim_idle_s` and has no entries belongs to a
 process that is gone: a live one reads every few seconds."""
 
+Step = Callable[[Shard], Awaitable[None]]
+
 log = structlog.get_logger(__name__)
 
 
 class Caretaker:
-    """Runs beside the readers. Several workers may do the same work: that does no harm."""
+    """Runs beside the readers. Several workers may do the same work: that does no harm.
+
+    Each shard, each step and each session goes its own way: what cannot be read in one stops no
+    other.
+    """
 
     def __init__(self, store: Store, link: Link, consumer: str, *, claim_idle_s: float) -> None:
         self._store = store
@@ -39,53 +48,115 @@ class Caretaker:
         self._redis: Any = store.redis
         self._consumer = consumer
         self._dead_after_ms = DEAD_AFTER_CLAIMS * claim_idle_s * 1000
+        self._troubles: dict[tuple[str, int], Latch[str]] = {}
 
     async def run(self) -> None:
-        """Tend and trim all shards and remove dead consumers, until cancelled."""
+        """Look after all shards, until cancelled."""
+        async with asyncio.TaskGroup() as shards:
+            for shard in self._store.all_shards():
+                shards.create_task(self._look_after(shard), name=f"caretaker {shard.number}")
+
+    async def _look_after(self, shard: Shard) -> None:
+        every: list[tuple[int, Step]] = [
+            (1, self.tend),
+            (TRIM_EVERY, self.trim),
+            (RETRY_EVERY, self.retry),
+            (REMOVE_EVERY, self.remove_consumers),
+        ]
         rounds = 0
         while True:
             await asyncio.sleep(jitter(TEND_EVERY_S))
             rounds += 1
-            for shard in self._store.all_shards():
-                try:
-                    await self.tend(shard)
-                    if rounds % TRIM_EVERY == 0:
-                        await self.trim(shard)
-                    if rounds % REMOVE_EVERY == 0:
-                        await self.remove_dead_consumers(shard.turns, LLM_GROUP)
-                        for stream in (shard.utterances, shard.recordings):
-                            await self.remove_dead_consumers(stream, STT_GROUP)
-                except Exception as error:
-                    if not is_unusable(error):
-                        log.exception("tending_failed", shard=shard.number)
+            for interval, step in every:
+                if rounds % interval == 0 and not await self._take(step, shard):
+                    break  # Redis is away: the other steps would find nothing else
+
+    async def _take(self, step: Step, shard: Shard) -> bool:
+        """Take a step; return False if Redis is away. Logs any other failure, once."""
+        trouble = self._troubles.setdefault((step.__name__, shard.number), Latch(""))
+        try:
+            await step(shard)
+        except Exception as error:
+            if is_unusable(error):
+                return False
+            if trouble.change_to(f"{type(error).__name__}: {error}"):
+                known = isinstance(error, (Refused, ResponseError))
+                log.error(
+                    "tending_failed",
+                    step=step.__name__,
+                    shard=shard.number,
+                    why=str(error),
+                    exc_info=None if known else error,
+                )
+        else:
+            trouble.change_to("")
+        return True
 
     async def tend(self, shard: Shard) -> None:
-        """Repair the sessions that are due."""
-        sessions: Sequence[str] = await self._link.call(
-            due_sessions, self._store, shard, SESSIONS_AT_ONCE
-        )
-        for session in sessions:
-            try:
-                mended = await self._link.call(tend, self._store, session)
-            except Refused as error:
-                log.error("cannot_tend", session=session, why=str(error))
-                continue
-            if mended:
-                log.warning("session_mended", session=session, how=mended)
+        """Repair the sessions that are due; set aside those that cannot be read."""
+        for session in await self._link.call(due_sessions, self._store, shard, SESSIONS_AT_ONCE):
+            if SESSION_ID.match(session) and self._store.shard(session) == shard:
+                await self._tend_one(shard, session)
+            else:
+                await self._link.call(set_aside, self._store, shard, session, "")
+                log.warning("no_session", shard=shard.number, name=repr(session[:80]))
+
+    async def retry(self, shard: Shard) -> None:
+        """Try some of the sessions that were set aside: a person may have repaired them."""
+        for session in await self._link.call(read_quarantine, self._store, shard, SESSIONS_AT_ONCE):
+            await self._tend_one(shard, session)
+
+    async def _tend_one(self, shard: Shard, session: str) -> None:
+        try:
+            mended = await self._link.call(tend, self._store, session)
+        except Exception as error:
+            if is_unusable(error):
+                raise
+            if await self._link.call(set_aside, self._store, shard, session, str(error)):
+                log.error("session_set_aside", session=session, why=str(error))
+            return
+        if mended:
+            log.warning("session_mended", session=session, how=mended)
 
     async def trim(self, shard: Shard) -> None:
-        """Delete what is too old or too much, and log what a limit on the count has cost."""
-        report_trimmed(await self._link.call(trim, self._store, shard))
+        """Delete what is too old or too much, and log what the limits have cost."""
+        trimmed = await self._link.call(trim, self._store, shard)
+        report_trimmed(trimmed)
+        if trimmed.uncounted:
+            await self._count_letters(shard)
+
+    async def _count_letters(self, shard: Shard) -> None:
+        """Count letters of an older version, if this user may read any; else `sweep` does it."""
+        try:
+            await count_letters(self._store, shard)  # not by the link, which would log the refusal
+        except Exception as error:
+            if not is_hopeless(error):
+                raise
+
+    async def remove_consumers(self, shard: Shard) -> None:
+        """Remove the dead consumers of a shard's work streams."""
+        failure: Exception | None = None
+        groups = {shard.turns: LLM_GROUP, shard.utterances: STT_GROUP, shard.recordings: STT_GROUP}
+        for stream, group in groups.items():
+            try:
+                await self.remove_dead_consumers(stream, group)
+            except ResponseError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
     async def remove_dead_consumers(self, stream: str, group: str) -> None:
         """Remove the consumers of processes that are gone, but none with pending entries."""
         try:
             consumers = await self._link.call(self._redis.xinfo_consumers, stream, group)
-        except ResponseError:
+        except ResponseError as error:
+            if is_unusable(error) or str(error).startswith("WRONGTYPE"):
+                raise
             return  # no such stream or group yet
+        spared = {name.encode() for name in (self._consumer, *NOBODY)}
         for consumer in consumers:
-            name = consumer["name"].decode()
-            if name in {self._consumer, HANDED_BACK} or consumer["pending"]:
+            name = consumer["name"]
+            if name in spared or consumer["pending"]:
                 continue
             if consumer["idle"] > self._dead_after_ms:
                 await self._link.call(leave, self._store, stream, group, name)

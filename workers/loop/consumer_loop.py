@@ -54,7 +54,9 @@ class ConsumerLoop:
         self._in_hand = EntriesInHand(store, self._link, handler.group, name)
         self._gate = Gate()
         self._breaker = Breaker(
-            handler.probe, self._server_changed, max_pause_s=worker.backoff_max_s
+            handler.ask_smallest,
+            self._server_changed,
+            sessions_in_a_row=handler.sessions_in_a_row,
         )
         self._readers = [
             Reader(
@@ -65,6 +67,7 @@ class ConsumerLoop:
                 handler.group,
                 name,
                 claim_idle_s=worker.claim_idle_s,
+                grace_s=handler.grace_s,
             )
             for shard in store.all_shards()
         ]
@@ -84,7 +87,7 @@ class ConsumerLoop:
         metrics.IN_HAND.labels(handler.role).set_function(lambda: len(self._in_hand))
         metrics.BREAKER.labels(handler.role).set_function(self._breaker_level)
 
-    async def unready(self) -> str:
+    async def explain_not_ready(self) -> str:
         """Return why this worker cannot work now, in a sentence; empty if it can."""
         if why := self._link.unreachable:
             return why
@@ -100,7 +103,7 @@ class ConsumerLoop:
         """
         async with serve_monitoring(
             self._settings.metrics,
-            ready=self.unready,
+            ready=self.explain_not_ready,
             collectors=[BacklogCollector(self._store, self._link)],
         ):
             await self._run(stop)
@@ -133,12 +136,13 @@ class ConsumerLoop:
         await try_redis(*redis)
         await self._handler.start(LoopContext(self._link, self._registration))
         await wait_for_redis(*redis)
-        self._registration.update(state="ready")
         try:
             # tell at once, not only at the first turn, that the server is unusable
             await self._handler.probe()
         except Transient as error:
-            self._breaker.report_failure(str(error))
+            self._breaker.open(str(error))
+        else:
+            self._registration.update(state="ready")
 
     async def _prepare_redis(self) -> None:
         for reader in self._readers:
@@ -178,7 +182,8 @@ class ConsumerLoop:
         )
 
     def _server_changed(self, why: str | None) -> None:
-        self._registration.update(state="waiting" if why else "ready", waits_for=why)
+        if self._registration.record.state != "draining":
+            self._registration.update(state="waiting" if why else "ready", waits_for=why)
         self._intake.recheck_room()
 
     # -- heartbeats and leaving

@@ -4,13 +4,29 @@
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from redis.exceptions import RedisClusterException, RedisError
 
-from common.errors import BadEntry, BadInput, Lost, NewerSchema, Permanent, Refused, Transient
+from common.errors import (
+    BadEntry,
+    BadInput,
+    Busy,
+    Lost,
+    Misconfigured,
+    NewerSchema,
+    Permanent,
+    Refused,
+    Transient,
+)
 from common.redis.failures import is_unusable
 from workers.loop.metrics import BurialReason
+
+BUSY_PATIENCE_S: Final = 600.0
+"""So long a request may be turned away by a busy server before that counts as a failure."""
+
+ENDLESS_S: Final = 1e9
+"""Nothing is buried because of a wrong setting: about 30 years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +45,20 @@ class Bury:
 
 
 @dataclass(frozen=True, slots=True)
-class HandBack:
-    """The server is unusable for everybody: open the breaker, and hand the entry back uncounted."""
+class Fail:
+    """This try failed, and a later one may succeed: count it, and let the entry go until then.
 
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class TryAgain:
-    """Only this request failed: keep the entry, and try again without counting a delivery.
-
-    `wish_s` is how long the server wants to be left alone, if it told.
+    `wish_s` is how long the server wants to be left alone, if it told. `blames_server`: the error
+    cannot be about the request. `patience_s`: while the entry has been failing for less than this,
+    its failures are not counted. `is_unexplained`: the error has no known cause and is probably a
+    bug.
     """
 
     why: str
-    wish_s: float | None
+    wish_s: float | None = None
+    blames_server: bool = False
+    patience_s: float = 0
+    is_unexplained: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,39 +66,38 @@ class AwaitRedis:
     """Redis is away: keep the entry, and try again when it is back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Redeliver:
-    """A failure without a known cause: count another delivery, and try again."""
+Decision: TypeAlias = LetGo | Bury | Fail | AwaitRedis
 
 
-Decision: TypeAlias = LetGo | Bury | HandBack | TryAgain | AwaitRedis | Redeliver
-
-
-def decide(error: Exception, number: int, max_deliveries: int) -> Decision:
-    """Return what becomes of an entry whose delivery `number` ended in `error`."""
+def decide(error: Exception) -> Decision:
+    """Return what becomes of an entry after a try that ended in `error`."""
     match error:
         case Lost():
             return LetGo(str(error))
         case Permanent() | BadEntry() | BadInput() | Refused():
             return Bury(_burial_reason(error), str(error))
-        case Transient(opens_breaker=True):
-            return HandBack(str(error))
         case Transient():
-            return TryAgain(str(error), error.retry_after)
+            return Fail(
+                str(error),
+                wish_s=error.retry_after,
+                blames_server=error.opens_breaker,
+                patience_s=_patience_s(error),
+            )
         # an OSError of the handler's own is no sign of Redis
         case RedisError() | RedisClusterException() if is_unusable(error):
             return AwaitRedis()
-        case _ if number >= max_deliveries:
-            return Bury("failed", f"{type(error).__name__}: {error}")
         case _:
-            return Redeliver()
+            return Fail(f"{type(error).__name__}: {error}", is_unexplained=True)
 
 
-def is_unexplained(decision: Decision) -> bool:
-    """Return whether the error behind a decision has no known cause: probably a bug."""
-    return isinstance(decision, Redeliver) or (
-        isinstance(decision, Bury) and decision.reason == "failed"
-    )
+def _patience_s(error: Transient) -> float:
+    match error:
+        case Misconfigured():
+            return ENDLESS_S
+        case Busy():
+            return BUSY_PATIENCE_S
+        case _:
+            return 0
 
 
 def _burial_reason(error: Permanent | BadEntry | BadInput | Refused) -> BurialReason:

@@ -1,29 +1,25 @@
-"""Running the handler on one entry in hand, until the entry is settled, buried or given up."""
+"""Running the handler on one entry in hand, until the entry is settled, deferred or buried.
 
-import asyncio
+A failed try ends the work on an entry: the entry is deferred, so that it holds nothing that others
+need while it waits. After `max_deliveries` failures the server is asked for the smallest answer. If
+it answers, the request is at fault and is buried; if not, the server is, and the entry is handed
+back. Twice as many failures end in a burial in any case: each time the server was usable before the
+request, and unusable after it.
+"""
+
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final, TypeVar, Unpack
 
 import structlog
 
-from common.backoff import Backoff
-from common.errors import Lost, Refused
+from common.errors import BadEntry, Lost, Refused
 from common.redis.link import Link
 from common.settings import WorkerSettings
 from common.status.worker_record import WorkerChanges
-from common.transitions.claims import Settled
-from workers.loop.breaker import Breaker
-from workers.loop.decisions import (
-    AwaitRedis,
-    Bury,
-    Decision,
-    HandBack,
-    LetGo,
-    Redeliver,
-    TryAgain,
-    decide,
-    is_unexplained,
-)
+from common.transitions.claims import Failed, RetryRule, Settled
+from workers.loop.breaker import FRESH_S, Breaker, BreakerState
+from workers.loop.decisions import AwaitRedis, Bury, Decision, Fail, LetGo, decide
 from workers.loop.handler import Delivery, Handler, HandlerContext
 from workers.loop.in_hand import EntriesInHand, EntryInHand
 from workers.loop.metrics import BURIED, DELIVERIES, RETRIES, SETTLED
@@ -33,8 +29,11 @@ from workers.loop.registration import Registration
 Answer = TypeVar("Answer")
 
 FIRST_RETRY_S: Final = 0.5
-LONGEST_RETRY_S: Final = 300.0
+LONGEST_WISH_S: Final = 300.0
 """A server may wish for more (or for nonsense), but somebody waits for the answer."""
+
+MOST_TRIES: Final = 2
+"""The request is buried after so many times `max_deliveries` failures, whatever the server does."""
 
 CLAIM_PASSED_ON: Final = "the claim passed to another worker"
 
@@ -89,88 +88,132 @@ class DeliveryRunner:
         self._settings = settings
 
     async def run(self, reader: Reader, entry: EntryInHand) -> None:
-        """Work on an entry until it is settled, buried, handed back or another worker's."""
+        """Work on an entry until it is no longer ours: settled, deferred, buried, handed back."""
         context = LoopContext(self._link, self._registration, entry)
-        pauses = Backoff(FIRST_RETRY_S, self._settings.backoff_max_s)
-        self._count_delivery(entry.delivery)
-        while True:
-            outcome = await self._try(entry, context)
-            match outcome:
-                case TryAgain():
-                    await self._wait(outcome, pauses.next_pause())
-                case AwaitRedis():
-                    self._count_retry("redis")
-                    await self._link.pause()
-                case Redeliver():
-                    self._count_retry("failed")
-                    await asyncio.sleep(pauses.next_pause())
-                    if not await self._redeliver(reader, entry):
-                        return
-                case _:
-                    await self._end(entry, context, outcome)
-                    return
+        DELIVERIES.labels(self._handler.role, entry.delivery.kind).inc()
+        if entry.delivery.kind == "again" and not await self._is_server_usable(entry):
+            return
+        while isinstance(outcome := await self._try(entry.delivery, context), AwaitRedis):
+            self._count_retry("redis")
+            await self._link.pause()
+        await self._end(reader, entry, context, outcome)
 
-    async def _try(self, entry: EntryInHand, context: HandlerContext) -> Settled | Decision:
+    async def _is_server_usable(self, entry: EntryInHand) -> bool:
+        """Return whether the server answers now; hand the entry back if not.
+
+        Asked before a request that failed is tried again: if it fails once more, the server was not
+        to blame.
+        """
+        error = await self._breaker.confirm(fresh_s=FRESH_S)
+        if error is None:
+            return True
+        await self._hand_back(entry, str(error), failed=True)
+        return False
+
+    async def _try(self, delivery: Delivery, context: HandlerContext) -> Settled | Decision:
         """Run the handler once; return how it settled the entry, or what its error means."""
-        delivery, limit = entry.delivery, self._settings.max_deliveries
-        if delivery.number > limit:
+        if delivery.number > self._settings.max_deliveries:
             return Bury("max_deliveries", f"delivered {delivery.number} times, never settled")
         try:
             return await self._handler.handle(delivery, context)
         except Exception as error:
-            decision = decide(error, delivery.number, limit)
-            if is_unexplained(decision):
+            decision = decide(error)
+            if isinstance(decision, Fail) and decision.is_unexplained:
                 log.exception("handler_failed", deliveries=delivery.number)
             return decision
 
-    async def _wait(self, decision: TryAgain, pause_s: float) -> None:
-        self._count_retry("transient")
-        # in this order, for a wish that is no number
-        wait_s = min(LONGEST_RETRY_S, decision.wish_s or pause_s)
-        log.warning("trying_again", why=decision.why, in_s=round(wait_s, 1))
-        await asyncio.sleep(wait_s)
-
-    async def _redeliver(self, reader: Reader, entry: EntryInHand) -> bool:
-        """Count another delivery; return whether the entry is still ours."""
-        delivery = await self._link.retry_until_answered(reader.redeliver, entry.delivery)
-        if delivery is None:
-            self._note_lost(entry, CLAIM_PASSED_ON)
-            return False
-        self._count_delivery(delivery)
-        entry.delivery = delivery
-        return True
-
     async def _end(
         self,
+        reader: Reader,
         entry: EntryInHand,
         context: HandlerContext,
-        outcome: Settled | LetGo | Bury | HandBack,
+        outcome: Settled | LetGo | Bury | Fail,
     ) -> None:
         """End the work on an entry.
 
-        One that is settled or handed back is in hand no more: the next heartbeat would miss it.
+        One that is settled, deferred or handed back is in hand no more: the next heartbeat would
+        miss it.
         """
         match outcome:
             case Settled():
                 self._in_hand.remove(entry)
-                self._breaker.report_success()
+                self._breaker.note_success()
                 SETTLED.labels(self._handler.role, outcome.value).inc()
                 if outcome is not Settled.OK:
                     self._note_lost(entry, f"the result was {outcome.value} and changed nothing")
             case LetGo(why):
                 self._note_lost(entry, why)
             case Bury():
-                await self._bury(entry, context, outcome)
-            case HandBack(why):
-                self._count_retry("server")
-                self._breaker.report_failure(why)
-                self._in_hand.remove(entry)
-                await self._in_hand.hand_back(entry.delivery)
+                await self._bury(entry, context, outcome, entry.delivery.number)
+            case Fail():
+                await self._fail(reader, entry, context, outcome)
 
-    async def _bury(self, entry: EntryInHand, context: HandlerContext, burial: Bury) -> None:
+    async def _fail(
+        self, reader: Reader, entry: EntryInHand, context: HandlerContext, failure: Fail
+    ) -> None:
+        """Hand the entry back if the server is to blame; otherwise count the failure."""
+        if self._breaker.state is BreakerState.OPEN or (
+            failure.blames_server and await self._breaker.confirm() is not None
+        ):
+            has_failed = entry.delivery.kind == "again"
+            await self._hand_back(entry, failure.why, failed=has_failed)
+            return
+        try:
+            failed = await self._handler.fail(entry.delivery, context, self._rule(failure))
+        except Lost as lost:
+            self._note_lost(entry, str(lost))
+            return
+        except (BadEntry, Refused):  # nothing to count it for
+            failed = Failed(self._most_failures, None)
+        if isinstance(failed, Settled):
+            self._in_hand.remove(entry)
+            self._note_lost(entry, f"the failure was {failed.value} and changed nothing")
+        elif failed.pause_s is None:
+            await self._bury_or_hand_back(entry, context, failure, failed.failures)
+        else:
+            self._in_hand.remove(entry)
+            reader.note_failure(entry.delivery)
+            self._count_retry("failed" if failure.is_unexplained else "transient")
+            log.warning(
+                "trying_again",
+                why=failure.why,
+                in_s=round(failed.pause_s, 1),
+                failures=failed.failures,
+            )
+            await self._breaker.note_failure(_session(entry.delivery))
+
+    async def _bury_or_hand_back(
+        self, entry: EntryInHand, context: HandlerContext, failure: Fail, failures: int
+    ) -> None:
+        """Bury an entry that failed too often, unless the server fails as well."""
+        if failures < self._most_failures and await self._breaker.confirm() is not None:
+            await self._hand_back(entry, failure.why, failed=True)
+            return
+        tries = entry.delivery.number - 1 + failures
+        await self._bury(entry, context, Bury("failed", failure.why), tries)
+
+    async def _hand_back(self, entry: EntryInHand, why: str, *, failed: bool) -> None:
+        """Let other workers take the entry, uncounted.
+
+        One that has failed before is deferred instead, so that its next worker asks the server
+        first; for longer if the server is busy.
+        """
+        self._count_retry("server")
+        if self._breaker.state is not BreakerState.OPEN:
+            pause_s = self._settings.backoff_max_s
+        else:
+            pause_s = FIRST_RETRY_S if failed else 0.0
+        log.debug("handing_back", why=why, in_s=pause_s)
+        self._in_hand.remove(entry)
+        await self._in_hand.hand_back(entry.delivery, pause_s=pause_s)
+
+    async def _bury(
+        self, entry: EntryInHand, context: HandlerContext, burial: Bury, tries: int
+    ) -> None:
         reason, error = burial.reason, burial.error
         try:
-            settled = await self._handler.bury(entry.delivery, context, reason=reason, error=error)
+            delivery = replace(entry.delivery, number=tries)
+            settled = await self._handler.bury(delivery, context, reason=reason, error=error)
         except Lost as lost:
             self._note_lost(entry, str(lost))
             return
@@ -184,10 +227,22 @@ class DeliveryRunner:
             log.warning("nothing_to_bury", reason=reason, error=error)
         else:
             BURIED.labels(self._handler.role, reason).inc()
-            log.error("buried", reason=reason, error=error, deliveries=entry.delivery.number)
+            log.error("buried", reason=reason, error=error, tries=tries)
 
-    def _count_delivery(self, delivery: Delivery) -> None:
-        DELIVERIES.labels(self._handler.role, delivery.kind).inc()
+    @property
+    def _most_failures(self) -> int:
+        return MOST_TRIES * self._settings.max_deliveries
+
+    def _rule(self, failure: Fail) -> RetryRule:
+        # in this order, for a wish that is no number
+        wish_s = None if failure.wish_s is None else min(LONGEST_WISH_S, failure.wish_s)
+        return RetryRule(
+            limit=self._settings.max_deliveries,
+            first_pause_s=FIRST_RETRY_S,
+            longest_pause_s=self._settings.backoff_max_s,
+            wish_s=wish_s,
+            patience_s=failure.patience_s,
+        )
 
     def _count_retry(self, reason: str) -> None:
         RETRIES.labels(self._handler.role, reason).inc()
@@ -196,3 +251,8 @@ class DeliveryRunner:
         if not entry.lost:
             entry.lost = True
             log.warning("claim_lost", why=why)
+
+
+def _session(delivery: Delivery) -> str:
+    """Return the session that an entry names, in both kinds of stream."""
+    return delivery.fields.get(b"session", b"").decode("utf-8", "replace")

@@ -6,20 +6,21 @@ from typing import Literal, Protocol, TypeVar, Unpack
 
 from common.keys import Shard
 from common.status.worker_record import WorkerChanges
-from common.transitions.claims import Claim, Settled
+from common.transitions.claims import Claim, Failed, RetryRule, Settled, TakeOverKind
 
 Answer = TypeVar("Answer")
 
-DeliveryKind = Literal["new", "handed_back", "abandoned", "again"]
+DeliveryKind = Literal["new"] | TakeOverKind
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One entry, as it was delivered to this worker.
 
-    `number` counts the entry's deliveries, from 1, and includes this one. `kind` says where it
-    comes from: it is the first, another worker handed the entry back or abandoned it, or it is
-    again ours after a failure.
+    `number` counts the entry's deliveries, from 1, and includes this one; those that ended in a
+    failure or were handed back are not counted, so that it tells how many workers died. `kind` says
+    where it comes from: it is the first, another worker handed the entry back or abandoned it, or
+    it failed before and is tried again.
     """
 
     claim: Claim
@@ -62,6 +63,10 @@ class Handler(Protocol):
     role: str
     group: str
     concurrency: int
+    sessions_in_a_row: int
+    """Failures of so many sessions in a row raise the question whether the server is usable."""
+    grace_s: float
+    """For so long an entry that failed is left to other workers, when it may be tried again (s)."""
 
     def streams(self, shard: Shard) -> Sequence[str]:
         """Return the streams of a shard; the second is read only while the first is empty."""
@@ -78,6 +83,15 @@ class Handler(Protocol):
         """
         ...
 
+    async def fail(
+        self, delivery: Delivery, context: HandlerContext, rule: RetryRule
+    ) -> Failed | Settled:
+        """Count a try that failed, and defer the entry until it may be tried again.
+
+        Raises BadEntry where the entry names nothing for which a failure could be counted.
+        """
+        ...
+
     async def bury(
         self, delivery: Delivery, context: HandlerContext, *, reason: str, error: str
     ) -> Settled | None:
@@ -85,7 +99,11 @@ class Handler(Protocol):
         ...
 
     async def probe(self) -> None:
-        """Check whether the server behind this role is usable; raises Transient if not."""
+        """Look whether the server behind this role is usable; raises Transient if not."""
+        ...
+
+    async def ask_smallest(self) -> None:
+        """Ask the server for the smallest answer; raises Transient if it answers nobody."""
         ...
 
     async def close(self) -> None:

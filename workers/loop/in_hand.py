@@ -100,11 +100,11 @@ class EntriesInHand:
         if entry.task is not None:
             entry.task.cancel()
 
-    async def hand_back(self, *deliveries: Delivery) -> None:
-        """Let any worker take these entries at once, their delivery uncounted."""
+    async def hand_back(self, *deliveries: Delivery, pause_s: float = 0) -> None:
+        """Let any worker take these at once or after `pause_s`, their delivery uncounted."""
         for stream, ids in _by_stream(map(_place, deliveries)).items():
             await self.link.retry_until_answered(
-                hand_back, self.store, stream, self.group, self.consumer, ids
+                hand_back, self.store, stream, self.group, self.consumer, ids, pause_s=pause_s
             )
 
 

@@ -17,13 +17,13 @@ BREAKER: Final = Gauge(
 DELIVERIES: Final = Counter(
     "earshot_deliveries_total",
     "Entries taken, by `stage` and `kind`: new, handed_back, abandoned (by a dead worker), again"
-    " (after a failure without a known cause).",
+    " (after a failure).",
     ["stage", "kind"],
 )
 RETRIES: Final = Counter(
     "earshot_retries_total",
     "Failed tries that are repeated, by `stage` and `reason`: transient (one request), server"
-    " (unusable: handed back), redis, failed (no known cause).",
+    " (unusable or busy: handed back), redis, failed (no known cause).",
     ["stage", "reason"],
 )
 SETTLED: Final = Counter(

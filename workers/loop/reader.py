@@ -1,24 +1,30 @@
-"""Taking entries of one shard: new ones, and those that were handed back or abandoned."""
+"""Taking entries of one shard: new ones, and those that were handed back, failed or abandoned."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import structlog
 
-from common.keys import HANDED_BACK, Shard
+from common.keys import Shard
 from common.redis.link import Link
-from common.redis.store import Store, ms
-from common.transitions.claims import Claim, drop_vanished, make_group
+from common.redis.store import Store
+from common.transitions.claims import Claim, make_group, take_over
 from workers.loop.handler import Delivery, DeliveryKind
 
 BLOCK_MS: Final = 2_000
 """Well below redis-py's socket timeout of 5 s (SOCKET_TIMEOUT_S)."""
 
+MOST_AVOIDED: Final = 100
+"""Entries that failed here and are left to others, at most."""
+
 log = structlog.get_logger(__name__)
 
 
 class Reader:
-    """Takes entries of the work streams of one shard, for one consumer."""
+    """Takes entries of the work streams of one shard, for one consumer.
+
+    An entry that failed here is left to other workers for `grace_s` (s) when it may be tried again.
+    """
 
     def __init__(
         self,
@@ -30,6 +36,7 @@ class Reader:
         consumer: str,
         *,
         claim_idle_s: float,
+        grace_s: float = 0,
     ) -> None:
         self._store = store
         self._link = link
@@ -39,7 +46,8 @@ class Reader:
         self._group = group
         self._consumer = consumer
         self._claim_idle_s = claim_idle_s
-        self._cursors = dict.fromkeys(streams, "0-0")
+        self._grace_s = grace_s
+        self._failed_here: dict[str, None] = {}
 
     async def make_groups(self) -> None:
         """Create the missing groups, from the start of the stream, so that nothing is skipped."""
@@ -68,125 +76,66 @@ class Reader:
             block=block_ms,
         )
         return [
-            self._delivery(stream.decode(), entry, fields, 1, "new")
+            self._delivery(stream.decode(), entry.decode(), fields, 1, "new")
             for stream, entries in answer
             for entry, fields in entries
         ]
 
     async def take_over(self, limit: int) -> list[Delivery]:
-        """Claim entries that other workers handed back or abandoned, at most `limit`.
+        """Take entries that other workers handed back or abandoned, or that may be tried again.
 
         In each stream they go before new entries. Those of a later stream wait until an earlier
         one has nothing at all, so that new entries of the earlier one may be returned as well.
         """
         for stream in self.streams:
-            if deliveries := await self._take_handed_back(stream) or await self._take_abandoned(
-                stream, limit
-            ):
+            if deliveries := await self._take_over(stream, limit):
                 return deliveries
             if stream != self.streams[-1] and (deliveries := await self._read([stream], None)):
                 return deliveries
         return []
 
-    async def _take_handed_back(self, stream: str) -> list[Delivery]:
-        """Claim an entry that its worker handed back: any worker may take it at once."""
-        rows = await self._link.call(
-            self._redis.xpending_range,
-            stream,
-            self._group,
-            "-",
-            "+",
-            1,
-            consumername=HANDED_BACK,
-        )
-        for row in rows:
-            claimed = await self._link.call(
-                self._redis.xclaim,
-                stream,
-                self._group,
-                self._consumer,
-                ms(self._claim_idle_s),  # another may have taken it a moment ago
-                [row["message_id"]],
-            )
-            if deliveries := await self._read_claimed(stream, claimed, "handed_back"):
-                return deliveries
-        return []
+    async def _take_over(self, stream: str, limit: int) -> list[Delivery]:
+        """Take entries of one stream that others left.
 
-    async def _take_abandoned(self, stream: str, limit: int) -> list[Delivery]:
-        """Claim up to `limit` entries whose workers have sent no heartbeat for `claim_idle_s`.
-
-        Only when our own connection has held for that long: after an outage of Redis all entries
-        look abandoned, and their workers are about to send heartbeats again.
+        Abandoned ones only when our own connection has held for `claim_idle_s`: after an outage of
+        Redis all entries look abandoned, and their workers are about to send heartbeats again.
         """
-        # one call looks at ten entries for each that it may return: go on to the end
-        while self._link.unbroken_s >= self._claim_idle_s:
-            cursor, claimed, *_ = await self._link.call(
-                self._redis.xautoclaim,
-                stream,
-                self._group,
-                self._consumer,
-                ms(self._claim_idle_s),
-                self._cursors[stream],
-                count=limit,
-            )
-            self._cursors[stream] = cursor.decode()
-            if deliveries := await self._read_claimed(stream, claimed, "abandoned"):
-                log.info("reclaimed", stream=stream, count=len(deliveries))
-                return deliveries
-            if cursor == b"0-0":
-                break
-        return []
-
-    async def _read_claimed(
-        self, stream: str, claimed: Sequence[Any], kind: DeliveryKind
-    ) -> list[Delivery]:
-        deliveries: list[Delivery] = []
-        for entry, fields in claimed:
-            if entry is None or fields is None:
-                await self._drop_vanished(stream)
-                continue
-            number = await self._count_deliveries(stream, entry)
-            if number is not None:
-                deliveries.append(self._delivery(stream, entry, fields, number, kind))
-        return deliveries
-
-    async def _count_deliveries(self, stream: str, entry: bytes) -> int | None:
-        rows = await self._link.call(
-            self._redis.xpending_range,
+        taken = await self._link.call(
+            take_over,
+            self._store,
             stream,
             self._group,
-            entry,
-            entry,
-            1,
-            consumername=self._consumer,
+            self._consumer,
+            claim_idle_s=self._claim_idle_s,
+            limit=limit,
+            abandoned=self._link.unbroken_s >= self._claim_idle_s,
+            avoided=list(self._failed_here),
+            grace_s=self._grace_s,
         )
-        return int(rows[0]["times_delivered"]) if rows else None
-
-    async def _drop_vanished(self, stream: str) -> None:
-        """Acknowledge entries that are pending for us and no longer in the stream."""
-        for entry in await self._link.call(
-            drop_vanished, self._store, stream, self._group, self._consumer
-        ):
+        for entry in taken.vanished:
             log.warning("entry_vanished", stream=stream, entry=entry)
+        if taken.entries and taken.entries[0].kind == "abandoned":
+            log.info("reclaimed", stream=stream, count=len(taken.entries))
+        return [
+            self._delivery(stream, entry.entry, entry.fields, entry.deliveries, entry.kind)
+            for entry in taken.entries
+        ]
+
+    def note_failure(self, delivery: Delivery) -> None:
+        """Leave an entry that failed here to other workers for a moment, when it may be retried."""
+        if self._grace_s > 0:
+            self._failed_here[delivery.claim.entry] = None
+            if len(self._failed_here) > MOST_AVOIDED:
+                del self._failed_here[next(iter(self._failed_here))]
 
     def _delivery(
         self,
         stream: str,
-        entry: bytes,
+        entry: str,
         fields: Mapping[bytes, bytes],
         number: int,
         kind: DeliveryKind,
     ) -> Delivery:
-        claim = Claim(self.shard, stream, entry.decode(), self._consumer)
+        self._failed_here.pop(entry, None)
+        claim = Claim(self.shard, stream, entry, self._consumer)
         return Delivery(claim, fields, number, kind)
-
-    async def redeliver(self, delivery: Delivery) -> Delivery | None:
-        """Count another delivery of an entry in hand; None if the entry is no longer ours."""
-        claim = delivery.claim
-        if await self._count_deliveries(claim.stream, claim.entry.encode()) is None:
-            return None
-        await self._link.call(
-            self._redis.xclaim, claim.stream, self._group, self._consumer, 0, [claim.entry]
-        )
-        number = await self._count_deliveries(claim.stream, claim.entry.encode())
-        return None if number is None else Delivery(claim, delivery.fields, number, "again")

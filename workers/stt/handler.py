@@ -18,8 +18,8 @@ from common.keys import SESSION_ID, STT_GROUP, UTTERANCE_ID, Shard
 from common.redis.store import Store
 from common.settings import SttSettings
 from common.traceparent import trace_id
-from common.transitions.claims import Claim, Settled
-from common.transitions.transcribing import bury_utterance, settle_utterance
+from common.transitions.claims import Claim, Failed, RetryRule, Settled
+from common.transitions.transcribing import bury_utterance, fail_utterance, settle_utterance
 from common.utterance import Utterance
 from workers.loop.handler import Delivery, HandlerContext
 from workers.stt.engine import Engine, Transcription
@@ -37,6 +37,8 @@ class SttHandler:
 
     role: str = "stt"
     group: str = STT_GROUP
+    sessions_in_a_row: int = 1
+    grace_s: float = 2.0
 
     def __init__(
         self,
@@ -127,6 +129,24 @@ class SttHandler:
             skip=None if heard.text else "noise",
         )
 
+    async def fail(
+        self, delivery: Delivery, context: HandlerContext, rule: RetryRule
+    ) -> Failed | Settled:
+        """Count a failed try, and defer the entry; raises BadEntry if it names no session."""
+        session, turn, utterance = _read_names(delivery.fields)
+        if not session:
+            raise BadEntry("the entry names no usable session")
+        return await context.retry_until_answered(
+            lambda: fail_utterance(
+                self._store,
+                delivery.claim,
+                session=session,
+                turn=turn,
+                utterance=utterance,
+                rule=rule,
+            )
+        )
+
     async def bury(
         self, delivery: Delivery, context: HandlerContext, *, reason: str, error: str
     ) -> Settled:
@@ -148,7 +168,11 @@ class SttHandler:
         )
 
     async def probe(self) -> None:
-        """Check the GPU, if there is one; raises Transient while it fails."""
+        """Raise Transient while the GPU fails, if there is one."""
+        await self.ask_smallest()
+
+    async def ask_smallest(self) -> None:
+        """Try the GPU, if there is one; raises Transient while it fails."""
         if self._ready.device.startswith("cpu"):
             return
         await self._in_thread(self._ready.warm_up)

@@ -195,8 +195,10 @@ def _gpu_trouble(error: RuntimeError) -> Transient:
             " uses it, or EARSHOT_STT__CONCURRENCY or EARSHOT_STT__BEAM_SIZE is too high",
             opens_breaker=False,
         )
-    # a failed CUDA context stays failed: this worker waits, another one may do better
-    return Transient(f"the GPU fails ({error}): restart this worker if it goes on")
+    # a failed CUDA context stays failed: the breaker opens, and another worker may do better
+    return Transient(
+        f"the GPU fails ({error}): restart this worker if it goes on", opens_breaker=False
+    )
 
 
 def _why_not(error: BaseException, folder: ModelFolder, device: str) -> str:

@@ -20,7 +20,8 @@ class WorkerSettings(Section):
     )
     max_deliveries: Count = Field(
         5,
-        description="An entry that failed this often without a known cause is buried.",
+        description="An entry that failed this often is buried, if the server behind the worker"
+        " answers others; so is one whose workers died this often.",
     )
     backoff_max_s: Seconds = Field(
         15,

@@ -8,7 +8,8 @@ import click
 
 from common.settings import LogSettings
 from common.telemetry import logs
-from ops.bench.commands.output import json_option, print_result
+from ops.bench.commands.output import print_result
+from ops.cli.options import json_option
 
 
 @click.command("chaos", short_help="Test the promises while processes are killed.")

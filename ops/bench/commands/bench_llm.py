@@ -7,8 +7,9 @@ import click
 
 from common.settings import LogSettings
 from common.telemetry import logs
-from ops.bench.commands.output import json_option, print_result
+from ops.bench.commands.output import print_result
 from ops.bench.progress import show_on_stderr
+from ops.cli.options import json_option
 
 
 @click.command("llm", short_help="Measure the time that an LLM worker adds.")
@@ -66,6 +67,7 @@ def llm(
 
 def _summarise(result: dict[str, Any]) -> str:
     one, many = result["added_first_token_ms"].values()
+    one_cpu, many_cpu = result["worker_cpu_ms_per_turn"].values()
     order = (
         "All replies came in order." if result["in_order"] else "SOME REPLIES CAME OUT OF ORDER."
     )
@@ -75,5 +77,7 @@ def _summarise(result: dict[str, Any]) -> str:
         f"and {many['median']} ms with {result['sessions']} sessions ({many['turns']} turns, at"
         f" most {result['in_flight']} requests at once): {result['ratio']} times as much"
         f" (medians).\n"
+        f"A turn took {one_cpu} ms of the worker's CPU time with one session, and {many_cpu} ms"
+        f" with {result['sessions']}.\n"
         f"The worker took at most {result['worker_rss_mb']} MB of memory. {order}"
     )

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import soundfile
-import soxr
 from numpy.typing import NDArray
 
-from common.audio import SAMPLE_RATE, to_int16
+from common.audio import SAMPLE_RATE
 from common.errors import BadInput
 from ops.bench.hearing.scenes import Scene, Turn
+from producer.sources.audio_file import AudioFileSource
 
 BEFORE_S: Final = 1.0
 AFTER_S: Final = 3.0
@@ -48,12 +47,9 @@ def read_recordings(folder: Path) -> list[Recording]:
 
 
 def _read_recording(path: Path) -> Recording:
-    try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (OSError, RuntimeError) as error:
-        raise BadInput(f"{path.name} cannot be read: {error}") from None
-    mono = soxr.resample(samples.mean(axis=1), rate, SAMPLE_RATE)
-    whole = to_int16(mono)
+    with AudioFileSource(path, called=path.name) as source:
+        frames = list(source)
+        whole = np.concatenate(frames)[: source.samples]
     before = round(BEFORE_S * SAMPLE_RATE)
     audio: NDArray[np.int16] = np.pad(whole, (before, round(AFTER_S * SAMPLE_RATE)))
     turns = _read_turns(path.with_suffix(".json"), before, len(whole) / SAMPLE_RATE)

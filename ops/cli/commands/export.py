@@ -12,7 +12,7 @@ from common.errors import BadInput
 from common.keys import check_session_id
 from common.redis.opening import make_link, open_reachable_store
 from common.settings import Settings
-from ops.cli.options import load_settings_and_logs, redis_options, setting
+from ops.cli.options import jobs_options, load_settings_and_logs, setting
 from ops.queries.since import find_start, parse_age
 
 
@@ -39,9 +39,8 @@ from ops.queries.since import find_start, parse_age
     help="Write this file instead of printing. In the folder of the jobs `earshot jobs` writes it.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
-@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
-@setting("--folder", "jobs.folder", metavar="FOLDER")
-@redis_options
+@setting("--folder", "jobs.folder")
+@jobs_options
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -59,10 +58,12 @@ def command(
     if session:
         check_session_id(session)
     age_s = parse_age(since, now=False)
+    from ops.jobs.files.atomic_file import is_taken
+
     if output is None:
         asyncio.run(_print(settings, age_s, kind, session))
         return
-    if output.exists() and not overwrite:
+    if is_taken(output) and not overwrite:
         raise BadInput(f"{output} exists already: --overwrite replaces it")
     from ops.jobs.files.job_folder import JobFolder
     from ops.jobs.tasks.export import suffixes_of
@@ -70,12 +71,12 @@ def command(
     folder = JobFolder(settings.jobs)
     name = folder.name_of_output(output, suffixes_of(kind))
     if name is None:
-        _write_here(settings, age_s, kind, session, output)
+        _export_here(settings, age_s, kind, session, output)
         return
-    if output.exists():
+    if is_taken(output):
         folder.allow_replacing(output)
     begin = asyncio.run(_find_start(settings, age_s))
-    ctx.exit(_write_by_job(settings, since, begin, kind, session, name))
+    ctx.exit(_export_by_job(settings, since, begin, kind, session, name))
 
 
 async def _find_start(settings: Settings, age_s: float | None) -> str:
@@ -102,11 +103,11 @@ async def _write(
     async with open_reachable_store(settings) as store:
         link = make_link(store, settings)
         since = await find_start(store, link, age_s)
-        reading = read_kept_events(store, link, since, session, patient=False)
-        await write_events(reading, kind, write)
+        subscriber = read_kept_events(store, link, since, session, patient=False)
+        await write_events(subscriber, kind, write)
 
 
-def _write_here(
+def _export_here(
     settings: Settings, age_s: float | None, kind: str, session: str, output: Path
 ) -> None:
     """Write a file that no job may write."""
@@ -118,17 +119,17 @@ def _write_here(
     click.echo(output.absolute())
 
 
-def _write_by_job(
+def _export_by_job(
     settings: Settings, since: str, begin: str, kind: str, session: str, name: str
 ) -> int:
     """Let a job write the file with this name in the folder of the jobs."""
     from ops.cli.jobs.job_request import request_and_wait
 
     arguments = {"output": name, "format": kind, "since": begin, "session": session}
-    # --since as written: the entry where it begins is another one each time
-    what = [name, kind, session, since]
-    seen = request_and_wait(settings, "export", Path(name).name, what, arguments)
-    if not seen.done:
+    # --since as it was written: the entry where the export begins differs each time
+    work = [name, kind, session, since]
+    job = request_and_wait(settings, "export", Path(name).name, work, arguments)
+    if not job.done:
         return 1
-    click.echo(seen.result["output"])
+    click.echo(job.result["output"])
     return 0

@@ -13,7 +13,7 @@ from common.redis.opening import make_link, open_reachable_store
 from common.redis.server import now_ms
 from common.settings import Settings
 from common.stopping import run_until_stopped
-from ops.cli.options import load_settings_and_logs, log_options, redis_options, setting
+from ops.cli.options import jobs_options, load_settings_and_logs, log_options, setting
 from ops.local.process_exit import INTERRUPTED
 from ops.local.signals import run_role
 
@@ -32,23 +32,22 @@ KIND: Final = "transcribe"
     "--format",
     "kind",
     type=click.Choice(["txt", "srt", "vtt", "json"]),
-    help="Format of the transcript. Default: the ending of --output, else txt.",
+    help="Format of the transcript.  [default: the ending of --output, or txt]",
 )
 @click.option(
     "--output",
     "-o",
     type=click.Path(path_type=Path),
-    help="File or folder for the transcript. Default: beside the recording.",
+    help="File or folder for the transcript.  [default: beside the recording]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing transcript.")
 @click.option("--here", is_flag=True, help="Work in this process, without `earshot jobs`.")
 @click.option("--detach", is_flag=True, help="Do not wait for the transcript.")
 @click.option("--attach", metavar="JOB", help="Watch a job that was started before.")
-@setting("--language", "listen.language", metavar="CODE")
-@setting("--preset", "listen.preset", metavar="command|conversation|dictation")
-@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
-@setting("--folder", "jobs.folder", metavar="FOLDER")
-@redis_options
+@setting("--language", "listen.language")
+@setting("--preset", "listen.preset")
+@setting("--folder", "jobs.folder")
+@jobs_options
 @log_options
 @click.pass_context
 def command(
@@ -64,8 +63,8 @@ def command(
     """Transcribe recordings of any length; live speech goes first.
 
     `earshot jobs` does the work if recording and transcript lie in the folder of the jobs,
-    EARSHOT_JOBS__FOLDER. Ctrl+C then stops watching; the job goes on. Other files are transcribed
-    in this process. The transcript is written beside the recording.
+    EARSHOT_JOBS__FOLDER. After Ctrl+C the command ends, but the job goes on. Other files are
+    transcribed in this process. The transcript is written beside the recording.
 
     \b
     earshot transcribe talk.mp3                      talk.txt
@@ -117,6 +116,7 @@ async def _make_requests(
     output: Path | None,
     overwrite: bool,
 ) -> list["Requested"]:
+    from ops.jobs.files.atomic_file import is_taken
     from ops.jobs.transcribe.request import Paths, make_request
 
     targets = [_choose_target(file, kind, output, len(files)) for file in files]
@@ -128,7 +128,7 @@ async def _make_requests(
             raise BadInput(
                 f"{target} is one of the recordings: give the transcript another name with --output"
             )
-        if target.exists() and not overwrite:
+        if is_taken(target) and not overwrite:
             raise BadInput(f"{target} exists already: --overwrite replaces it")
         if not target.parent.is_dir():
             raise BadInput(f"{target} cannot be written: there is no folder {target.parent}")
@@ -159,6 +159,7 @@ def _choose_target(
 
 def _enqueue(settings: Settings, requested: Sequence["Requested"], detach: bool) -> int:
     from ops.jobs.connection import open_connection
+    from ops.jobs.files.atomic_file import is_taken
     from ops.jobs.files.job_folder import JobFolder
     from ops.jobs.queues import enqueue, make_job_id
 
@@ -166,11 +167,11 @@ def _enqueue(settings: Settings, requested: Sequence["Requested"], detach: bool)
     names: dict[str, str] = {}
     with open_connection(settings) as redis:
         for request, paths in requested:
-            if paths.output.exists():  # and --overwrite was given
+            if is_taken(paths.output):  # and --overwrite was given
                 folder.allow_replacing(paths.output)
-            # two requests for the same transcript are one job, though each has its own run
-            wanted = request.model_dump(exclude={"run", "session", "since"})
-            identity = make_job_id(KIND, *wanted.values())
+            # two requests for the same transcript are one job, although each has its own run
+            work = request.model_dump(exclude={"run", "session", "since"})
+            identity = make_job_id(KIND, *work.values())
             arguments = request.model_dump()
             job, is_new = enqueue(redis, settings.jobs, KIND, identity, arguments, again="always")
             names[job.id] = Path(request.file).name
@@ -189,18 +190,18 @@ def _watch(settings: Settings, names: dict[str, str]) -> int:
             ended = watch(
                 redis,
                 dict.fromkeys(names, KIND),
-                lambda identity, seen: bars.show(identity, seen.state, seen.progress),
+                lambda identity, job: bars.show(identity, job.state, job.progress),
             )
     except KeyboardInterrupt:
         again = "\n".join(f"earshot transcribe --attach {identity}" for identity in names)
         click.echo(f"The job goes on. To watch it again:\n{again}", err=True)
         return INTERRUPTED
     failed = 0
-    for identity, seen in ended.items():
-        if seen.done:
-            failed += _print_result(names[identity], seen.result)
+    for identity, job in ended.items():
+        if job.done:
+            failed += _print_result(names[identity], job.result)
         else:
-            click.echo(f"{names[identity]}: {seen.error}", err=True)
+            click.echo(f"{names[identity]}: {job.error}", err=True)
             failed += 1
     return 1 if failed else 0
 
@@ -210,7 +211,8 @@ def _print_result(name: str, result: Any) -> int:
     click.echo(result.get("output", ""))
     for hole in result.get("holes", []):
         click.echo(
-            f"{name}: nothing from {hole['start_s']:.1f} to {hole['end_s']:.1f} s: {hole['error']}",
+            f"{name}: no transcript from {hole['start_s']:.1f} to {hole['end_s']:.1f} s:"
+            f" {hole['error']}",
             err=True,
         )
     if damage := result.get("damage"):

@@ -1,6 +1,6 @@
-"""Who may see the dashboard: the token, the origin of a request, what a browser may load.
+"""Access to the dashboard: it checks the token and the origin of every request.
 
-Everything that is not allowed here is refused, so a new route opens no hole.
+It refuses everything that it does not allow, so a new route is protected as well.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ from ops.dashboard.access.request_form import explain_bad_form, host_of, is_this
 LOGIN_MAX_BYTES: Final = 8_192
 LOGIN: Final = "/login"
 OPEN_TO_ALL: Final = "/static/"
-"""What is below it shows no conversation, and the page for the login needs it."""
+"""The files below show no conversation, and the login page needs them."""
 
 SAFE_METHODS: Final = ("GET", "HEAD")
 
@@ -196,7 +196,7 @@ def _is_own(origin: str, host: str) -> bool:
 def _add_headers(send: Send, guest: str) -> Send:
     """Add the headers of every answer, and those that let a page of `guest` read it."""
 
-    async def sending(message: Message) -> None:
+    async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
@@ -209,4 +209,4 @@ def _add_headers(send: Send, guest: str) -> Send:
                 headers.add_vary_header("Origin")
         await send(message)
 
-    return sending
+    return send_with_headers

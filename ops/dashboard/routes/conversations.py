@@ -18,13 +18,13 @@ from ops.dashboard.state.cursors import Cursors, decode
 from ops.dashboard.state.feed import Feed, matches
 
 CAUGHT_UP_S: Final = 3.0
-"""How long a visitor waits for the past to be read before an answer says so."""
+"""How long a request waits until the feed has read the past. Then the answer says that it reads."""
 
 PING_S: Final = 5
 """How often a quiet stream sends a ping; after three missed pings a page reconnects."""
 
 SLOWEST_SEND_S: Final = 30.0
-"""A page that reads nothing for so long is disconnected; it comes back if it still exists."""
+"""A page that has read nothing for this long is disconnected. If it still exists, it reconnects."""
 
 TURNS: Final = 50
 FOUND: Final = 50
@@ -105,9 +105,9 @@ class Conversations:
     ) -> AsyncIterator[ServerSentEvent]:
         yield ServerSentEvent("{}", event="ping", retry=RETRY_MS, sep="\n")
         async with aclosing(self._feed.events(cursors)) as events:
-            async for told in events:
-                if matches(told.event, session=session, deltas=deltas):
-                    yield ServerSentEvent(told.line, id=told.id, sep="\n")
+            async for found in events:
+                if matches(found.event, session=session, deltas=deltas):
+                    yield ServerSentEvent(found.line, id=found.id, sep="\n")
 
     async def _refuse_while_reading(self) -> Response | None:
         """Return the answer while the past is still being read; None when it is there."""

@@ -19,7 +19,7 @@ from common.status.dead_letters import DeadLetter, find_dead_letter, read_latest
 from ops.queries.dead_letters import drop_letter, replay_letter
 
 PAGE: Final = 20
-"""Letters in one answer: their audio passes through this process."""
+"""Letters in one answer. This process reads the audio of each, so there are few."""
 
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -73,16 +73,16 @@ class Letters:
     def _explain_redis_errors(self, answer: Answer) -> Answer:
         """Answer an error of Redis with a sentence."""
 
-        async def answering(request: Request) -> Response:
+        async def answer_or_explain(request: Request) -> Response:
             try:
-                # not by way of the link: a missing right is no sign that Redis is away
+                # without the link, which would take a missing right for an absent Redis
                 return await answer(request)
             except Exception as error:
                 if is_unusable(error):
                     raise RedisUnusable(explain_failure(error, self._settings.redis)) from None
                 raise
 
-        return answering
+        return answer_or_explain
 
 
 def _done(what: str) -> Response:

@@ -1,4 +1,4 @@
-"""The pipeline: what waits, which workers run, how fast, and what is wrong."""
+"""The pipeline: the backlog, the workers, how fast they work, and what is wrong."""
 
 import asyncio
 import time
@@ -30,29 +30,29 @@ class Pipeline:
         self._link = link
         self._feed = feed
         self._rates = rates
-        self._asking = asyncio.Lock()
-        self._asked_at = float("-inf")
+        self._lock = asyncio.Lock()
+        self._read_at = float("-inf")
         self._snapshot: dict[str, Any] | None = None
 
     def routes(self) -> Sequence[BaseRoute]:
         return [Route("/api/pipeline", self.pipeline)]
 
     async def pipeline(self, request: Request) -> Response:
-        """The snapshot as it is now (null while Redis is away); `?rates=1` adds the charts."""
-        async with self._asking:
-            if time.monotonic() - self._asked_at > FRESH_S:
-                self._snapshot = await self._ask()
-                self._asked_at = time.monotonic()
+        """Return the present snapshot (null while Redis is away); `?rates=1` adds the charts."""
+        async with self._lock:
+            if time.monotonic() - self._read_at > FRESH_S:
+                self._snapshot = await self._read()
+                self._read_at = time.monotonic()
         answer: dict[str, Any] = {
             "now": self._feed.now_ms,
             "redis": self._link.why,
-            "census": self._snapshot,
+            "snapshot": self._snapshot,
         }
         if request.query_params.get("rates") == "1":
             answer["rates"] = self._rates.as_dict(self._feed.now_ms)
         return JSONResponse(answer)
 
-    async def _ask(self) -> dict[str, Any] | None:
+    async def _read(self) -> dict[str, Any] | None:
         try:
             snapshot = (await self._link.call(take_snapshot, self._store)).as_dict()
             held = await self._link.call(read_entries_in_hand, self._store)

@@ -21,7 +21,7 @@ from producer.shipping.identity import clean_source_name
 from producer.sources.audio_file import AudioFileSource
 
 NAME_MAX: Final = 200
-"""Bytes of a file's name; file systems take 255."""
+"""Longest name of a file, in bytes. File systems allow 255."""
 
 
 class Sending:
@@ -33,12 +33,12 @@ class Sending:
 
     def routes(self) -> Sequence[BaseRoute]:
         return [
-            Route("/api/recordings", self.record, methods=["POST"]),
+            Route("/api/recordings", self.upload, methods=["POST"]),
             Route("/api/recordings/{session}", self.progress),
             WebSocketRoute("/api/speak", self.speak),
         ]
 
-    async def record(self, request: Request) -> Response:
+    async def upload(self, request: Request) -> Response:
         """Take an audio file as the body and `?name=` as its name; answer with its session."""
         self._producers.check_room()
         with ExitStack() as stack:
@@ -48,14 +48,11 @@ class Sending:
                 await self._receive(request, path)
             except ClientDisconnect:
                 return Response(status_code=400)  # nobody reads it any more
-            source = AudioFileSource(path, self._producers.frame_ms)
-            try:
-                with source:
-                    pass  # refuses a file that is no audio while the visitor waits
-            except BadInput as error:
-                raise BadInput(str(error).replace(f"{folder}/", "")) from None
+            source = AudioFileSource(path, self._producers.frame_ms, called=path.name)
+            stack.push(source)  # before it is open: this task may be cancelled meanwhile
+            # refuses a file that is no audio while the visitor waits
+            await asyncio.to_thread(source.__enter__)
             session = new_session()
-            source = AudioFileSource(path, self._producers.frame_ms)
             self._producers.begin(source, session, on_end=stack.pop_all().close)
         return JSONResponse({"session": session}, 202)
 

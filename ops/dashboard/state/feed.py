@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
@@ -22,7 +22,7 @@ from ops.dashboard.state.chronicle import Chronicle
 from ops.dashboard.state.cursors import Cursors, encode, is_before
 
 QUEUE: Final = 2_000
-"""Events that a page may be behind: 10 s at 200 events a second."""
+"""How many events may wait for a page: 10 s at 200 events a second."""
 
 log = structlog.get_logger(__name__)
 
@@ -122,8 +122,8 @@ class Feed:
         line = event.as_line()
         self.chronicle.add(event, line)
         self._note(event)
-        told = FeedEvent(event, stream, entry, line)
-        for page in [page for page in self._pages if not page.put(told)]:
+        feed_event = FeedEvent(event, stream, entry, line)
+        for page in [page for page in self._pages if not page.put(feed_event)]:
             log.info("page_cut_off", why="it cannot keep up", behind=QUEUE)
             self._pages.discard(page)
 
@@ -142,14 +142,14 @@ class Feed:
                         )
                 # if Redis lost its latest data, continue from its end
                 place = dict(missed.cursors)
-            while (told := await page.queue.get()) is not None:
-                if is_before(told.entry, place.get(told.stream, OLDEST)):
+            while (new := await page.queue.get()) is not None:
+                if is_before(new.entry, place.get(new.stream, OLDEST)):
                     continue
-                place[told.stream] = told.entry
-                yield self._with_id(told, place)
+                place[new.stream] = new.entry
+                yield self._with_id(new, place)
 
-    def _with_id(self, told: FeedEvent, place: Cursors) -> FeedEvent:
-        return FeedEvent(told.event, told.stream, told.entry, told.line, encode(place, self._store))
+    def _with_id(self, event: FeedEvent, place: Cursors) -> FeedEvent:
+        return replace(event, id=encode(place, self._store))
 
     @contextmanager
     def _page(self) -> Iterator[_Page]:

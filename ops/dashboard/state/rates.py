@@ -56,7 +56,7 @@ class Rates:
         return self._buckets[number]
 
     def as_dict(self, now_ms: int) -> dict[str, Any]:
-        """Series for charts: `times` (s), events a minute, `p50` and `p95` of stages (ms).
+        """Return series for charts: `times` (s), events a minute, `p50` and `p95` of stages (ms).
 
         The last bucket is not complete yet.
         """

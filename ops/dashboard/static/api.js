@@ -2,9 +2,9 @@
 
 export class Failed extends Error {}
 
-async function answered(response) {
+async function read(response) {
   if (response.status === 401) {
-    location.reload(); // to the login
+    location.reload(); // the server then shows the login page
     throw new Failed("the login has expired");
   }
   const body = await response.json().catch(() => ({}));
@@ -19,7 +19,7 @@ async function ask(path, options) {
   } catch {
     throw new Failed("the dashboard's server cannot be reached");
   }
-  return answered(response);
+  return read(response);
 }
 
 export const get = (path, options) => ask(path, options);

@@ -1,4 +1,4 @@
-// Charts over the last minutes, by uPlot (vendor/), in the colours of the page.
+// Charts of the last minutes, drawn by uPlot (vendor/) in the colours of the page.
 
 import { el, setText } from "./dom.js";
 
@@ -7,11 +7,12 @@ const COLOURS = ["--bar-4", "--bar-5", "--bar-1", "--error"];
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 export class Chart {
-  // series: [{ label, of: (rates) => values }]; what(rates): the chart in words
-  constructor(title, unit, series, what) {
-    this.unit = unit;
+  // format(value): a label of the axis. series: [{ label, of: (rates) => values }].
+  // describe(rates): what the chart shows, as a sentence.
+  constructor(title, format, series, describe) {
+    this.format = format;
     this.series = series;
-    this.what = what;
+    this.describe = describe;
     this.plot = null;
     this.rates = null;
     this.box = el("div", { class: "chart", "aria-hidden": "true" });
@@ -21,7 +22,7 @@ export class Chart {
       el("ul", { class: "legend", "aria-hidden": "true" },
         ...series.map(({ label }, index) => el("li", {}, this.swatches[index], label))),
       this.box);
-    new ResizeObserver(() => this.#size()).observe(this.box);
+    new ResizeObserver(() => this.#resize()).observe(this.box);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
       this.plot?.destroy();
       this.plot = null;
@@ -31,7 +32,7 @@ export class Chart {
 
   draw(rates) {
     this.rates = rates;
-    setText(this.words, this.what(rates));
+    setText(this.words, this.describe(rates));
     const data = [rates.times, ...this.series.map(({ of }) => of(rates))];
     if (this.plot) this.plot.setData(data);
     else if (this.box.clientWidth > 0) this.plot = this.#make(data);
@@ -43,7 +44,7 @@ export class Chart {
     });
     const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 },
       ticks: { stroke: colour("--line"), width: 1 }, font: "12px system-ui" };
-    const { unit } = this;
+    const { format } = this;
     return new uPlot({
       width: this.box.clientWidth,
       height: this.box.clientHeight,
@@ -51,7 +52,7 @@ export class Chart {
       cursor: { show: false },
       scales: { x: { time: true }, y: { range: (_plot, _low, high) => [0, Math.max(high * 1.1, 1)] } },
       axes: [{ ...axis, space: 70 }, { ...axis, size: 62,
-        values: (_plot, ticks) => ticks.map((tick) => unit(tick)) }],
+        values: (_plot, ticks) => ticks.map((tick) => format(tick)) }],
       series: [{}, ...this.series.map(({ label }, index) => ({
         label, stroke: colour(COLOURS[index]), width: 2, spanGaps: true,
         points: { show: data[index + 1].filter((value) => value !== null).length < 3 },
@@ -59,7 +60,7 @@ export class Chart {
     }, data, this.box);
   }
 
-  #size() {
+  #resize() {
     if (this.plot && this.box.clientWidth > 0) {
       this.plot.setSize({ width: this.box.clientWidth, height: this.box.clientHeight });
     }

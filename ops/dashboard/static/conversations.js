@@ -1,4 +1,4 @@
-// The view of the conversations: sessions beside turns, with search and filter.
+// The view of the conversations: the list of sessions and the turns of one, with search and filter.
 
 import { get } from "./api.js";
 import { byId, perFrame, setText } from "./dom.js";
@@ -7,15 +7,15 @@ import { Store } from "./store.js";
 import { TurnList } from "./turns.js";
 
 const SEARCH_AFTER_MS = 250;
-const SORT_EVERY_MS = 1_000; // a list that jumps cannot be clicked
-const SHOWN = 60; // turns of all sessions
+const SORT_EVERY_MS = 1_000; // nobody can click into a list that is sorted more often
+const TURNS_SHOWN = 60; // when the turns of all sessions are shown
 
 export class ConversationsView {
-  constructor(store, tell) {
+  constructor(store, showTrouble) {
     this.store = store;
-    this.tell = tell;
+    this.showTrouble = showTrouble;
     this.session = null;
-    this.found = null; // a store of what was searched for
+    this.found = null; // a store with the turns that the search has found
     this.sortDue = 0;
     this.words = byId("words");
     this.state = byId("state");
@@ -30,10 +30,10 @@ export class ConversationsView {
       typing = setTimeout(() => this.#search(), SEARCH_AFTER_MS);
     });
     this.state.addEventListener("change", () => this.#sortNow());
-    setInterval(() => this.#sortNow(), 5 * SORT_EVERY_MS); // ages and states change by themselves
+    setInterval(() => this.#sortNow(), 5 * SORT_EVERY_MS); // ages and states change without events
   }
 
-  // name: a session, "*" for all of them, null for none in particular
+  // name: a session, or "*" for all of them, or null if the visitor has chosen none
   async show(name) {
     const section = byId("conversations");
     section.classList.toggle("chosen", name !== null);
@@ -51,7 +51,7 @@ export class ConversationsView {
       const { events } = await get(`/api/sessions/${encodeURIComponent(session)}`);
       for (const event of events) this.store.add(event, { live: false });
     } catch (error) {
-      this.tell(error.message);
+      this.showTrouble(error.message);
     }
   }
 
@@ -69,7 +69,7 @@ export class ConversationsView {
       for (const event of events) this.found.add(event, { live: false });
       this.#sortNow();
     } catch (error) {
-      this.tell(error.message);
+      this.showTrouble(error.message);
     }
   }
 
@@ -93,7 +93,7 @@ export class ConversationsView {
       turns = [...found.sessions.values()].flatMap((one) => [...one.turns.values()])
         .filter((turn) => session === null || turn.session === session)
         .sort((a, b) => a.at - b.at);
-    } else turns = session === null ? this.store.recent.slice(-SHOWN) : this.store.turnsOf(session);
+    } else turns = session === null ? this.store.recent.slice(-TURNS_SHOWN) : this.store.turnsOf(session);
     const nothing = found ? "Nothing found in the kept history."
       : "Nothing was said in the kept history. New speech appears here at once.";
     this.turns.show(turns, nothing);

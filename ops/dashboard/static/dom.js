@@ -1,4 +1,4 @@
-// Elements, made of text only: nothing that was said, answered or reported is ever read as HTML.
+// Elements of the page. They are made of text only, so that no speech or reply is taken for HTML.
 
 export function el(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
@@ -18,12 +18,13 @@ export function setText(element, text) {
 
 export const byId = (id) => document.getElementById(id);
 
-const REDRAWN_MS = 80; // below it nobody sees a jump, and a phone has time for everything else
+const REDRAW_EVERY_MS = 80; // nobody sees a step as short as this, and a phone can keep up
 
-// One redraw in a while, just before a frame, however much has happened.
+// Returns a function that asks for a redraw. However often it is called, the page is redrawn once
+// per REDRAW_EVERY_MS at most, just before the browser draws a frame.
 export function perFrame(draw) {
   let due = false;
-  let drawn = -REDRAWN_MS;
+  let drawn = -REDRAW_EVERY_MS;
   const onFrame = (now) => {
     due = false;
     drawn = now;
@@ -32,7 +33,7 @@ export function perFrame(draw) {
   return () => {
     if (due) return;
     due = true;
-    const wait = drawn + REDRAWN_MS - performance.now();
+    const wait = drawn + REDRAW_EVERY_MS - performance.now();
     if (wait <= 0) requestAnimationFrame(onFrame);
     else setTimeout(() => requestAnimationFrame(onFrame), wait);
   };

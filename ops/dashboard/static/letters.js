@@ -7,18 +7,18 @@ import { dayOf, durationOf } from "./times.js";
 export class LettersView {
   constructor() {
     this.list = el("div", {});
-    this.asked = 0; // an answer that a later question has overtaken is left aside
-    this.said = el("p", { role: "status", class: "small" });
+    this.requests = 0; // only the answer to the latest request is shown
+    this.status = el("p", { role: "status", class: "small" });
     this.none = el("p", { class: "empty", hidden: true }, "No dead letters: nothing has failed for good.");
     this.more = el("button", { hidden: true, onclick: () => this.#load() }, "Show older");
-    this.again = el("button", { onclick: () => this.show() }, "Refresh");
+    this.refresh = el("button", { onclick: () => this.show() }, "Refresh");
     this.dialog = el("dialog", { "aria-labelledby": "drop-title" });
     const section = byId("dead");
     section.className = "page";
     section.append(
       el("p", { class: "intro" }, "Utterances that failed for good, with the reason. Replay sends one again, as a new turn "
-        + "at the end of its session. ", this.again),
-      this.said, this.none, this.list, this.more, this.dialog);
+        + "at the end of its session. ", this.refresh),
+      this.status, this.none, this.list, this.more, this.dialog);
   }
 
   async show() {
@@ -28,20 +28,20 @@ export class LettersView {
   }
 
   async #load() {
-    const asked = (this.asked += 1);
+    const request = (this.requests += 1);
     try {
       const { letters, more } = await get(this.last ? `/api/dead?before=${this.last}` : "/api/dead");
-      if (asked !== this.asked) return;
-      if (this.failed) setText(this.said, "");
+      if (request !== this.requests) return;
+      if (this.failed) setText(this.status, "");
       this.failed = false;
       this.list.append(...letters.map((letter) => this.#card(letter)));
       this.last = letters.at(-1)?.letter ?? this.last;
       this.more.hidden = !more;
       this.none.hidden = this.list.childElementCount > 0;
     } catch (error) {
-      if (asked !== this.asked) return;
+      if (request !== this.requests) return;
       this.failed = true;
-      setText(this.said, error.message);
+      setText(this.status, error.message);
     }
   }
 
@@ -64,7 +64,7 @@ export class LettersView {
       el("p", { class: "small" }, ...facts.filter(Boolean).map((fact) => el("span", {}, fact))));
     const replay = el("button", { class: "main", disabled: !letter.session,
       "data-never": letter.session ? null : "", onclick: () => this.#act(card, `${path}/replay`) }, "Replay");
-    const drop = el("button", { class: "danger", onclick: () => this.#ask(card, letter, path) }, "Drop…");
+    const drop = el("button", { class: "danger", onclick: () => this.#confirmDrop(card, letter, path) }, "Drop…");
     const actions = el("div", { class: "actions" }, replay, drop);
     if (letter.audio_bytes) {
       const audio = el("audio", { controls: true, preload: "none", src: `${path}/audio` });
@@ -76,12 +76,12 @@ export class LettersView {
     return card;
   }
 
-  #ask(card, letter, path) {
+  #confirmDrop(card, letter, path) {
     const { dialog } = this;
-    const whose = letter.session ? ` of session ${letter.session}` : "";
+    const owner = letter.session ? ` of session ${letter.session}` : "";
     dialog.replaceChildren(
       el("h2", { id: "drop-title" }, "Drop this dead letter?"),
-      el("p", {}, `This deletes the dead letter${whose} and its audio for good.`),
+      el("p", {}, `This deletes the dead letter${owner} and its audio for good.`),
       el("div", { class: "actions" },
         el("button", { autofocus: true, onclick: () => dialog.close() }, "Keep it"),
         el("button", { class: "danger", onclick: () => {
@@ -96,13 +96,13 @@ export class LettersView {
     try {
       const { done } = await post(path);
       this.failed = false;
-      setText(this.said, `${card.dataset.letter}: ${done}.`);
+      setText(this.status, `${card.dataset.letter}: ${done}.`);
       card.remove();
       this.none.hidden = this.list.childElementCount > 0;
-      this.again.focus(); // what had the focus is gone
+      this.refresh.focus(); // the button that had the focus is gone
     } catch (error) {
       this.failed = true;
-      setText(this.said, `${card.dataset.letter}: ${error.message}`);
+      setText(this.status, `${card.dataset.letter}: ${error.message}`);
       for (const button of card.querySelectorAll("button")) button.disabled = button.dataset.never === "";
     }
   }

@@ -1,4 +1,4 @@
-// The page: its views, the connection, and what is wrong.
+// The page: its views, the state of the connection, and what is wrong.
 
 import { ConversationsView } from "./conversations.js";
 import { byId, setText } from "./dom.js";
@@ -11,7 +11,7 @@ import { follow } from "./stream.js";
 const trouble = byId("trouble");
 const link = byId("link");
 
-function tell(message) {
+function showTrouble(message) {
   setText(trouble, message);
   trouble.hidden = !message;
 }
@@ -21,7 +21,7 @@ const store = new Store(() => {
   views.send.redraw();
 });
 const views = {
-  conversations: new ConversationsView(store, tell),
+  conversations: new ConversationsView(store, showTrouble),
   pipeline: new PipelineView(),
   dead: new LettersView(),
   send: new SendView(store),
@@ -29,7 +29,7 @@ const views = {
 
 function route() {
   const [head, name, ...rest] = location.hash.split("/");
-  if (head === "#main" || (name && !(name in views))) return; // a place on the page, or nowhere
+  if (head === "#main" || (name && !(name in views))) return; // the address names no view
   const chosen = name || "conversations";
   for (const view of Object.keys(views)) byId(view).hidden = view !== chosen;
   for (const anchor of document.querySelectorAll(".top nav a")) {
@@ -46,5 +46,5 @@ route();
 follow(store, (state, why) => {
   link.dataset.state = state;
   setText(link, state);
-  tell(why);
+  showTrouble(why);
 });

@@ -1,4 +1,5 @@
-// In the audio thread: samples of -1 to 1 as s16le, in blocks of 64 ms, with their peak.
+// Runs in the audio thread. Makes s16le of samples between -1 and 1, in blocks of 64 ms, and gives
+// the peak of each block.
 
 const BLOCK = 1024; // samples at 16 kHz
 

@@ -1,12 +1,12 @@
-// The visitor's microphone, on its way to the server.
+// Sends the visitor's microphone to the server.
 
 const RATE = 16_000; // Hz; the browser resamples
-const BEHIND_MAX = 2 ** 20; // bytes that may wait for the network: half a minute
+const WAITING_MAX = 2 ** 20; // bytes that may wait for the network: half a minute of audio
 
 export class Microphone {
-  // begun(session), heard(peak of 0 to 1), ended(why, empty if it was stopped)
-  constructor({ begun, heard, ended }) {
-    this.tell = { begun, heard, ended };
+  // Calls onBegin(session), onBlock(peak between 0 and 1) and onEnd(why). `why` is empty after stop().
+  constructor({ onBegin, onBlock, onEnd }) {
+    this.callbacks = { onBegin, onBlock, onEnd };
     this.over = false;
   }
 
@@ -32,7 +32,7 @@ export class Microphone {
     url.protocol = url.protocol.replace("http", "ws");
     this.socket = new WebSocket(url);
     this.socket.binaryType = "arraybuffer";
-    this.socket.onmessage = (message) => this.#answered(JSON.parse(message.data));
+    this.socket.onmessage = (message) => this.#begin(JSON.parse(message.data));
     this.socket.onclose = () => this.#end("The connection was lost. Earlier speech is still being sent.");
   }
 
@@ -40,17 +40,17 @@ export class Microphone {
     this.#end("");
   }
 
-  #answered({ session, error }) {
+  #begin({ session, error }) {
     if (error) {
       this.#end(error);
       return;
     }
-    this.tell.begun(session);
+    this.callbacks.onBegin(session);
     this.node = new AudioWorkletNode(this.context, "microphone", { numberOfOutputs: 0 });
     this.node.port.onmessage = ({ data: { buffer, peak } }) => {
-      this.tell.heard(peak);
+      this.callbacks.onBlock(peak);
       if (this.socket.readyState !== WebSocket.OPEN) return;
-      if (this.socket.bufferedAmount > BEHIND_MAX) this.#end("The network is too slow for speech.");
+      if (this.socket.bufferedAmount > WAITING_MAX) this.#end("The network is too slow for speech.");
       else this.socket.send(buffer);
     };
     this.context.createMediaStreamSource(this.stream).connect(this.node);
@@ -63,7 +63,7 @@ export class Microphone {
     if (this.over) return;
     this.over = true;
     this.#release();
-    this.tell.ended(why);
+    this.callbacks.onEnd(why);
   }
 
   #release() {

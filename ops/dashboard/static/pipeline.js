@@ -1,12 +1,12 @@
-// The view of the pipeline: what waits, who works, how fast.
+// The view of the pipeline: what waits, which workers there are, and how fast they work.
 
 import { get } from "./api.js";
 import { Chart } from "./charts.js";
 import { byId, el, setText } from "./dom.js";
 import { ageOf, durationOf } from "./times.js";
 
-const EVERY_MS = 2_000;
-const SELDOM_MS = 10_000; // while another view is shown: for the count of dead letters
+const LOOK_EVERY_MS = 2_000;
+const LOOK_HIDDEN_MS = 10_000; // while another view is shown, for the number of dead letters
 
 const STAGES = {
   utterances: "Speech to transcribe",
@@ -26,7 +26,7 @@ const overAll = (stage, label) => (rates) => {
 };
 
 const lastMinute = (series) => {
-  const last = series.slice(-7, -1); // without the bucket in the making
+  const last = series.slice(-7, -1); // without the last bucket, which is not complete
   return Math.round(last.reduce((sum, value) => sum + value, 0) / Math.max(1, last.length));
 };
 
@@ -57,7 +57,7 @@ export class PipelineView {
       el("h2", {}, "Now"), this.cards,
       el("h2", {}, "Workers"), this.nobody,
       this.scroll = el("div", { class: "scroll" }, el("table", {},
-        el("thead", {}, el("tr", {}, ...["worker", "role", "state", "holds", "oldest", "model", "up"]
+        el("thead", {}, el("tr", {}, ...["worker", "role", "state", "in hand", "oldest", "model", "runs for"]
           .map((name) => el("th", { scope: "col" }, name)))),
         this.workers)),
       el("h2", {}, "The last 15 minutes"),
@@ -80,20 +80,20 @@ export class PipelineView {
     try {
       this.draw(await get(this.shown ? "/api/pipeline?rates=1" : "/api/pipeline"));
     } catch {
-      // the stream of events has its own way to say that the server is away
+      // the stream of events shows that the server is away
     }
     clearTimeout(this.next);
-    this.next = setTimeout(() => this.#look(), this.shown ? EVERY_MS : SELDOM_MS);
+    this.next = setTimeout(() => this.#look(), this.shown ? LOOK_EVERY_MS : LOOK_HIDDEN_MS);
   }
 
-  draw({ now, redis, census, rates }) {
+  draw({ now, redis, snapshot, rates }) {
     const badge = byId("dead-count");
-    badge.hidden = !census?.dead_letters;
-    setText(badge, census ? String(census.dead_letters) : "");
+    badge.hidden = !snapshot?.dead_letters;
+    setText(badge, snapshot ? String(snapshot.dead_letters) : "");
     if (!this.shown) return;
-    this.cards.replaceChildren(...(census ? cardsOf(census) : [awayCard(redis)]));
-    const workers = census?.workers ?? [];
-    this.nobody.hidden = !census || workers.length > 0;
+    this.cards.replaceChildren(...(snapshot ? cardsOf(snapshot) : [awayCard(redis)]));
+    const workers = snapshot?.workers ?? [];
+    this.nobody.hidden = !snapshot || workers.length > 0;
     this.scroll.hidden = workers.length === 0;
     this.workers.replaceChildren(...workers.map((worker) => workerRow(worker, now)));
     if (rates) for (const chart of this.charts) chart.draw(rates);
@@ -106,28 +106,28 @@ const card = (title, figure, ...small) => el("div", { class: "card" }, el("h3", 
 const awayCard = (why) => el("div", { class: "card", id: "redis-away" }, el("h3", {}, "Redis"),
   el("p", { class: "bad" }, why || "Redis is away."));
 
-function cardsOf(census) {
-  const stages = Object.entries(census.stages).map(([name, stage]) => card(
+function cardsOf(snapshot) {
+  const stages = Object.entries(snapshot.stages).map(([name, stage]) => card(
     STAGES[name] ?? name, String(stage.waiting + stage.in_hand),
     `${stage.waiting} waiting, ${stage.in_hand} in hand`,
     oldestOf(stage)));
-  return [...stages, serverCard(census.workers.filter(({ role }) => role === "llm")),
-    card("Conversations", String(census.open_sessions), "with unfinished turns")];
+  return [...stages, serverCard(snapshot.workers.filter(({ role }) => role === "llm")),
+    card("Conversations", String(snapshot.open_sessions), "with unfinished turns")];
 }
 
 function oldestOf({ waiting, in_hand: inHand, oldest_s: oldest }) {
   if (waiting + inHand === 0) return "nothing waits";
-  return oldest === null ? "the age is hidden" : `the oldest for ${ageOf(1000 * oldest)}`;
+  return oldest === null ? "the age of the oldest is unknown" : `the oldest: ${ageOf(1000 * oldest)}`;
 }
 
-// What the LLM workers say of their server: each of them opens and closes its own breaker.
+// What the LLM workers report about their server. Each of them has a breaker of its own.
 function serverCard(workers) {
   const reaching = workers.filter(({ waits_for: why }) => !why).length;
   const whys = [...new Set(workers.map(({ waits_for: why }) => why).filter(Boolean))];
-  const [word, kind] = workers.length === 0 ? ["unknown", ""]
+  const [state, kind] = workers.length === 0 ? ["unknown", ""]
     : reaching === workers.length ? ["usable", "good"] : reaching ? ["partly usable", "bad"] : ["unusable", "bad"];
   return el("div", { class: "card", id: "llm-server" }, el("h3", {}, "LLM server"),
-    el("p", { class: `figure ${kind}` }, word),
+    el("p", { class: `figure ${kind}` }, state),
     el("p", { class: "small" }, workers.length ? `for ${reaching} of ${workers.length} LLM workers`
       : "no LLM worker is running"),
     ...whys.map((why) => el("p", { class: "small bad" }, why)));

@@ -1,4 +1,4 @@
-// The view for sending a recording or speaking, and for watching it go through.
+// The view to send a recording or to speak. It shows what becomes of the speech.
 
 import { Failed, get, post } from "./api.js";
 import { byId, el, perFrame, setText } from "./dom.js";
@@ -7,12 +7,12 @@ import { TurnList } from "./turns.js";
 
 const LOOK_MS = 500;
 
-const anySession = () => `web-${[...crypto.getRandomValues(new Uint8Array(4))]
+const newSession = () => `web-${[...crypto.getRandomValues(new Uint8Array(4))]
   .map((byte) => byte.toString(16).padStart(2, "0")).join("")}`;
 
-// The same conversation after a reload of the page, another one in another tab.
+// Returns this tab's session, which stays the same when the page is reloaded.
 function ownSession() {
-  const kept = sessionStorage.getItem("session") ?? anySession();
+  const kept = sessionStorage.getItem("session") ?? newSession();
   sessionStorage.setItem("session", kept);
   return kept;
 }
@@ -29,7 +29,7 @@ export class SendView {
       el("label", {}, "Drop an audio file here (WAV, FLAC, MP3, Ogg), or choose one", el("br"), this.file));
     this.button = el("button", { class: "main", onclick: () => this.#speak() }, "Speak");
     this.level = el("meter", { min: 0, max: 1, value: 0, "aria-label": "level of the microphone" });
-    this.said = el("p", { role: "status", class: "said-of" });
+    this.status = el("p", { role: "status", class: "said-of" });
     this.title = el("h2", { hidden: true });
     this.box = el("div", { class: "turns" });
     const section = byId("send");
@@ -37,10 +37,10 @@ export class SendView {
     section.append(
       el("div", { class: "ways" }, this.drop,
         el("div", { class: "card speak" }, el("h3", {}, "Your microphone"), this.button, el("br"), this.level)),
-      this.said, this.title, this.box);
+      this.status, this.title, this.box);
     this.turns = new TurnList(this.box, { names: () => false });
-    for (const name of ["dragenter", "dragover"]) this.drop.addEventListener(name, (event) => this.#over(event, true));
-    for (const name of ["dragleave", "drop"]) this.drop.addEventListener(name, (event) => this.#over(event, false));
+    for (const name of ["dragenter", "dragover"]) this.drop.addEventListener(name, (event) => this.#mark(event, true));
+    for (const name of ["dragleave", "drop"]) this.drop.addEventListener(name, (event) => this.#mark(event, false));
     this.drop.addEventListener("drop", (event) => this.#send(event.dataTransfer.files[0]));
   }
 
@@ -55,9 +55,9 @@ export class SendView {
     this.turns.show(this.store.turnsOf(this.session), "Transcripts and replies appear here.");
   }
 
-  #over(event, is) {
+  #mark(event, isOver) {
     event.preventDefault();
-    this.drop.classList.toggle("over", is);
+    this.drop.classList.toggle("over", isOver);
   }
 
   #watch(session) {
@@ -69,28 +69,28 @@ export class SendView {
   async #send(file) {
     if (!file) return;
     this.file.value = "";
-    setText(this.said, `Sending ${file.name}…`);
+    setText(this.status, `Sending ${file.name}…`);
     try {
       const { session } = await post(`/api/recordings?name=${encodeURIComponent(file.name)}`, file);
       this.#watch(session);
       await this.#follow(session, file.name);
     } catch (error) {
       if (!(error instanceof Failed)) throw error;
-      setText(this.said, `${file.name}: ${error.message}`);
+      setText(this.status, `${file.name}: ${error.message}`);
     }
   }
 
   async #follow(session, name) {
     for (;;) {
       const { heard_s, duration_s, over, why } = await get(`/api/recordings/${session}`);
-      if (session !== this.session) return; // another one is watched by now
+      if (session !== this.session) return; // the view shows another session by now
       if (over) {
         const count = this.store.sessions.get(session)?.count ?? 0;
-        setText(this.said, why ? `${name}: ${why}` : count ? `${name} was sent: ${count} turns so far.`
+        setText(this.status, why ? `${name}: ${why}` : count ? `${name} was sent: ${count} turns so far.`
           : `${name} was read to its end. If nothing appears, it contains no speech.`);
         return;
       }
-      setText(this.said, `${name}: heard ${heard_s.toFixed(0)} of ${duration_s.toFixed(0)} s`);
+      setText(this.status, `${name}: heard ${heard_s.toFixed(0)} of ${duration_s.toFixed(0)} s`);
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
     }
   }
@@ -101,21 +101,21 @@ export class SendView {
       return;
     }
     this.microphone = new Microphone({
-      begun: (session) => {
+      onBegin: (session) => {
         sessionStorage.setItem("session", session);
-        byId("mic-on").hidden = false; // also while another view is looked at
+        byId("mic-on").hidden = false; // visible from the other views too
         this.#watch(session);
-        setText(this.said, "Listening. Speak, and pause for a second at the end of a sentence.");
+        setText(this.status, "Listening. Speak, and pause for a second at the end of a sentence.");
       },
-      heard: (peak) => {
-        this.level.value = Math.sqrt(peak); // the ear hears no straight line
+      onBlock: (peak) => {
+        this.level.value = Math.sqrt(peak); // so that quiet speech can be seen too
       },
-      ended: (why) => {
+      onEnd: (why) => {
         this.microphone = null;
         byId("mic-on").hidden = true;
         this.level.value = 0;
         setText(this.button, "Speak");
-        setText(this.said, why || "Stopped. What you said is still being sent.");
+        setText(this.status, why || "Stopped. What you said is still being sent.");
       },
     });
     setText(this.button, "Stop");

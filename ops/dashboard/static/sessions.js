@@ -1,10 +1,10 @@
-// The list of sessions: as many rows as fit, whatever the number of sessions.
+// The list of sessions. It has only as many rows as fit, so that many sessions cost nothing.
 
 import { el, setAttribute, setText } from "./dom.js";
 import { ageOf } from "./times.js";
 import { noteOf } from "./turns.js";
 
-const ROW_PX = 60; // as .session in style.css
+const ROW_PX = 60; // the height of .session in style.css
 
 export class SessionList {
   constructor(box, store, choose) {

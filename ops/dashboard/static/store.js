@@ -1,8 +1,8 @@
-// What is known of sessions and turns, made of events. Events may come twice and in any order of
-// the streams they are on: adding one again changes nothing.
+// Sessions and turns, made of events. An event may come twice: then adding it changes nothing.
+// Events of different streams may come in any order.
 
-const LISTENING_MS = 120_000; // after its last turn a session is awaited for so long
-const KEPT = 20; // turns of a session that nobody looks at
+const LISTENING_MS = 120_000; // for this long after its last event a session counts as listening
+const KEPT = 20; // turns that are kept of a session that is not shown
 const KEPT_WATCHED = 400;
 const RECENT = 60;
 
@@ -15,7 +15,7 @@ export class Store {
     this.sessions = new Map();
     this.recent = []; // the newest turns of all sessions, oldest first
     this.watched = null;
-    this.clock = 0; // the server's clock minus ours, ms
+    this.clock = 0; // the server's clock minus the browser's (ms)
     this.changed = changed;
   }
 
@@ -49,7 +49,7 @@ export class Store {
     const key = keyOf(event);
     let turn = session.turns.get(key);
     if (!turn) {
-      // a piece of a reply that has ended long ago, or whose turn is not shown
+      // a delta without its turn: the reply ended long ago, or the turn is no longer kept
       if (event.type === "reply.delta") return;
       turn = { key, session: event.session, epoch: event.epoch, turn: event.turn, id: event.id,
         at: event.at, heard: null, transcript: null, replySoFar: null, ending: null };
@@ -89,7 +89,7 @@ export class Store {
   stateOf(session) {
     let state = null;
     for (const turn of session.open) {
-      // a session that began anew never ends what it had left open
+      // a session that began again never ends its earlier turns
       if (turn.epoch < session.last.epoch) continue;
       if (turn.transcript || turn.replySoFar) return "answering";
       state = "transcribing";

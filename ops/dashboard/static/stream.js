@@ -1,46 +1,47 @@
-// The events of the server: first what there was, then what happens, over every interruption.
+// The events of the server: first those of the past, then new ones. It goes on after interruptions.
 
 import { get } from "./api.js";
 
-const SILENCE_MS = 15_000; // three pings: the connection is dead, whatever the browser thinks
+const SILENCE_MS = 15_000; // after three missing pings the connection is dead
 const PAUSE_MS = 2_000;
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-export async function follow(store, tell) {
+// Fills the store for ever. Calls report(state of the connection, what is wrong).
+export async function follow(store, report) {
   for (;;) {
     try {
       const overview = await get("/api/overview");
       store.overview(overview);
-      await listen(store, overview.place, tell);
-      tell("connecting", "");
+      await listen(store, overview.place, report);
+      report("connecting", "");
     } catch (error) {
-      tell("waiting", error.message);
+      report("waiting", error.message);
     }
     await pause(PAUSE_MS);
   }
 }
 
-// Resolves when the connection has to be begun anew; the browser mends most by itself, and says
-// where it was (Last-Event-ID), so that nothing is missed.
-function listen(store, place, tell) {
+// Resolves when a new EventSource is needed. After most interruptions the browser reconnects by
+// itself, and sends the id of the last event (Last-Event-ID), so that none is missed.
+function listen(store, place, report) {
   return new Promise((resolve) => {
     const source = new EventSource(`/events?after=${place}`);
     let alive = performance.now();
-    const heard = () => {
+    const noteAlive = () => {
       alive = performance.now();
     };
     source.onmessage = (message) => {
-      heard();
+      noteAlive();
       store.add(JSON.parse(message.data));
     };
     source.addEventListener("ping", () => {
-      heard();
-      tell("live", "");
+      noteAlive();
+      report("live", "");
     });
     source.onerror = () => {
-      tell("waiting", "the dashboard's server cannot be reached; trying again");
-      heard();
+      report("waiting", "the dashboard's server cannot be reached; trying again");
+      noteAlive();
       if (source.readyState === EventSource.CLOSED) end();
     };
     const watch = setInterval(() => {

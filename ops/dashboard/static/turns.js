@@ -1,4 +1,4 @@
-// Turns as a conversation, patched in place as they grow.
+// The turns of a conversation. An element is changed in place when its turn changes.
 
 import { el, setText } from "./dom.js";
 import { clockOf, durationOf } from "./times.js";
@@ -15,17 +15,18 @@ const REASONS = {
 export class TurnList {
   constructor(box, { names }) {
     this.box = box;
-    this.names = names; // whether each turn says whose it is
+    this.names = names; // returns whether each turn shows its session
     this.shown = new Map();
     this.empty = el("p", { class: "empty" });
     this.box.append(this.empty);
-    this.atEnd = true; // as the reader has scrolled; asking at each redraw would cost a layout
+    this.atEnd = true; // kept, because asking the browser at each redraw would cost a layout
     box.addEventListener("scroll", () => {
       this.atEnd = box.scrollHeight - box.scrollTop - box.clientHeight < 60;
     }, { passive: true });
   }
 
-  // Turns in order. Who has scrolled up stays there; who is at the end stays at the end.
+  // Shows turns in this order. A reader at the end stays at the end; after scrolling up the turns
+  // stay where they are.
   show(turns, whenEmpty = "") {
     const { atEnd } = this;
     const wanted = new Set(turns);
@@ -49,7 +50,7 @@ export class TurnList {
     }
     this.empty.hidden = turns.length > 0;
     setText(this.empty, whenEmpty);
-    // who reads what is open is not carried away
+    // while the details of a turn are open, they must not scroll away
     if (atEnd && changed && ![...this.shown.values()].some((view) => view.open)) this.toEnd();
   }
 
@@ -84,7 +85,7 @@ class TurnView {
       this.replyLine, this.note);
   }
 
-  // Draws what has changed; whether anything had.
+  // Draws what has changed; returns whether anything has.
   update() {
     const { turn } = this;
     const state = `${turn.transcript?.text}|${turn.replySoFar?.attempt}.${turn.replySoFar?.index}|${turn.ending?.type}`;

@@ -1,10 +1,10 @@
-// One turn opened: where the time went, and who did what.
+// The details of one turn: how long each stage took, and which worker and model did it.
 
 import { el } from "./dom.js";
 import { durationOf } from "./times.js";
 
-// [name, start, end]: ms since the end of speech. STT may run within the silence (eager), and what
-// it found is shown when both are over.
+// Returns [name, start, end] of each stage, in ms since the end of speech. With eager transcription
+// STT may run within the silence; the transcript is shown when both have ended.
 function phasesOf(timings, hasSpeech) {
   const { published, stt_started, transcribed, committed, llm_started, first_token, done } = timings;
   const ready = Math.max(transcribed ?? 0, committed ?? 0) || published;
@@ -62,7 +62,7 @@ function facts(turn, reply) {
     ["decoding", transcript.decode_ms && durationOf(transcript.decode_ms)],
     ["LLM worker", reply.worker],
     ["LLM model", reply.model],
-    ["tokens", usage.total_tokens && `${usage.prompt_tokens} asked, ${usage.completion_tokens} answered`],
+    ["tokens", usage.total_tokens && `${usage.prompt_tokens} prompt, ${usage.completion_tokens} reply`],
     ["ended by", reply.interrupted ? "interruption" : reply.finish_reason],
     ["attempt", reply.attempt > 1 ? String(reply.attempt) : undefined],
     ["source", heard.source],

@@ -1,7 +1,7 @@
-"""Producers for visitors: what they send goes through detector, segmenter, outbox and publish.
+"""Producers for visitors: their audio goes through detector, segmenter, outbox and publish.
 
-Each recording and each microphone has a session and an outbox of its own on this host's disk. The
-next process sends what an earlier one left in its outboxes.
+Each recording and each microphone has a session of its own, and an outbox on the disk of this host.
+A process ships what an earlier process left in its outboxes.
 """
 
 import asyncio
@@ -20,7 +20,12 @@ from common.redis.store import Store
 from common.settings import Settings
 from producer.listen import listen
 from producer.shipping.outbox import Outbox
-from producer.shipping.outbox_folder import close_outbox, list_sessions, open_outbox
+from producer.shipping.outbox_folder import (
+    VISITORS,
+    close_outbox,
+    list_sessions,
+    open_outbox,
+)
 from producer.shipping.outbox_metrics import report_dropped
 from producer.shipping.shipper import Shipper
 from producer.sources.source import Source
@@ -65,7 +70,7 @@ class VisitorProducers:
         self._link = link
         self._wait_for_redis = wait_for_redis
         self._options = settings.listen
-        self._folder = self._options.outbox_folder() / "dashboard"
+        self._folder = self._options.outbox_folder() / VISITORS
         self._stop = asyncio.Event()
         self._producers: dict[str, VisitorProducer] = {}
         self._shipping_leftovers: asyncio.Task[None] | None = None
@@ -130,7 +135,7 @@ class VisitorProducers:
             try:
                 close_outbox(outbox)
             except EarshotError as error:
-                log.error("outbox_not_put_away", session=session, why=str(error))
+                log.error("outbox_not_closed", session=session, why=str(error))
             finally:
                 on_end()
 

@@ -16,11 +16,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ops.demo.standin import bodies
-from ops.demo.standin.answer import StreamedAnswer, WholeAnswer
 from ops.demo.standin.api import errors, tokens
 from ops.demo.standin.api.protocol import ChatRequest, TokenizeRequest
 from ops.demo.standin.completion import check_roles, plan
 from ops.demo.standin.faults import Control, Failure
+from ops.demo.standin.http_answer import StreamedAnswer, WholeAnswer
 from ops.demo.standin.ledger import KEPT, Entry, Ledger
 from ops.demo.standin.pacing import Pace
 
@@ -105,14 +105,16 @@ class StandIn:
         self._check_key(request)
         body = await _json_body(request)
         self._ledger.describe(entry, body)
-        if self._control.fail is not None:
-            failure = _failure(self._control.fail, self._control.retry_after_s)
-            self._control = self._control.after_refusal()
-            raise failure
+        control = self._control.of_request(_newest_message(body))
+        is_common = control is self._control
+        if control.fail is not None:
+            if is_common:
+                self._control = control.after_refusal()
+            raise _failure(control.fail, control.retry_after_s)
         asked = _parse(ChatRequest, body)
-        control = self._control
         completion = plan(asked, control)
-        self._control = control.after_reply()
+        if is_common:
+            self._control = control.after_reply()
         answer = StreamedAnswer if asked.stream else WholeAnswer
         return answer(
             completion,
@@ -161,6 +163,14 @@ class StandIn:
         fail = self._control.fail
         if fail is not None and fail.everywhere:
             raise _failure(fail, self._control.retry_after_s)
+
+
+def _newest_message(body: Any) -> str:
+    """Return the text of the last message of a request that nobody has checked yet."""
+    try:
+        return str(body["messages"][-1]["content"])
+    except (TypeError, KeyError, IndexError):
+        return ""
 
 
 def _failure(fail: Failure, retry_after_s: float | None) -> errors.Refusal:

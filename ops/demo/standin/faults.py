@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from ops.demo.standin import MODEL
 
@@ -69,6 +69,9 @@ class Control(BaseModel):
     reply: str | None = None
     """Answer every request with this text instead of the canned wit."""
 
+    only_for: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Other knobs for requests whose newest message contains a certain text, by that text. Nothing
+    is counted for them: they hold until the control changes."""
     fail: Failure | None = None
     retry_after_s: float | None = Field(default=None, ge=0)
     """Sent as Retry-After with every failure."""
@@ -98,6 +101,27 @@ class Control(BaseModel):
             pydantic.ValidationError: an unknown knob or a value out of range.
         """
         return self.model_validate({**dict(self), **patch})
+
+    @model_validator(mode="after")
+    def check_only_for(self) -> Self:
+        """Refuse knobs that do not exist.
+
+        Raises:
+            pydantic.ValidationError: an unknown knob or a value out of range.
+        """
+        for patch in self.only_for.values():
+            self._with(patch)
+        return self
+
+    def of_request(self, newest: str) -> Self:
+        """The knobs for a request whose newest message is this text."""
+        for text, patch in self.only_for.items():
+            if text in newest:
+                return self._with(patch)
+        return self
+
+    def _with(self, patch: dict[str, Any]) -> Self:
+        return self.model_validate({**dict(self), "only_for": {}, **patch})
 
     @property
     def faulty(self) -> bool:

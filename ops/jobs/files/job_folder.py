@@ -31,7 +31,7 @@ class JobFolder:
         self.marks = OutputMarks(self.root)
 
     def name_of(self, path: Path) -> str | None:
-        """Return the name of a file for a job; None if it lies outside."""
+        """Return the name of a file for a job; None if it is outside."""
         try:
             return str(self._follow(path).relative_to(self.root))
         except ValueError:
@@ -79,7 +79,7 @@ class JobFolder:
     def allow_replacing(self, path: Path) -> None:
         """Let jobs replace a file as it is now, because somebody here asked for that.
 
-        Raises BadInput if it lies outside, or the folder cannot be written.
+        Raises BadInput if it is outside, or the folder cannot be written.
         """
         real = self._locate(str(self._follow(path)))
         if not self.marks.knows(real):
@@ -90,7 +90,7 @@ class JobFolder:
         path = self._follow(self.root / name) if _is_name(name) else None
         if path is None or not path.is_relative_to(self.root) or path == self.root:
             raise BadInput(
-                f"{name[:200]!r} lies outside of {self.root}, the folder of the jobs: put the file"
+                f"{name[:200]!r} is outside of {self.root}, the folder of the jobs: put the file"
                 " there, or set EARSHOT_JOBS__FOLDER, where `earshot jobs` runs and where you ask"
             )
         return path

@@ -17,11 +17,11 @@ from ops.jobs.files.atomic_file import check_writable, open_atomically
 from ops.jobs.files.job_folder import JobFolder
 from ops.queries.event_formats import FORMATS
 
-TELL_EVERY: Final = 1_000
+REPORT_EVERY: Final = 1_000
 
 
 class Request(BaseModel):
-    """Which results go into which file; `since` is the entry id to begin after."""
+    """Which results go into which file. `since` is the id of the entry after which to begin."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,9 +50,9 @@ async def write_events(
     reading: Subscriber,
     kind: str,
     write: Callable[[str], Any],
-    told: Callable[[int], None] = lambda count: None,
+    report: Callable[[int], None] = lambda count: None,
 ) -> int:
-    """Write the header and each event; return the number of events, and tell it meanwhile."""
+    """Write the header and each event; return the number of events, and report it meanwhile."""
     header, row = FORMATS[kind]
     write(header)
     count = 0
@@ -60,8 +60,8 @@ async def write_events(
         async for received in events:
             write(row(received.event))
             count += 1
-            if count % TELL_EVERY == 0:
-                told(count)
+            if count % REPORT_EVERY == 0:
+                report(count)
     return count
 
 
@@ -71,6 +71,7 @@ def suffixes_of(kind: str) -> tuple[str, ...]:
 
 
 async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the file; return its path and how many events it holds."""
     try:
         request = Request.model_validate(arguments)
     except ValidationError as error:
@@ -84,6 +85,6 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
             reading,
             request.format,
             file.write,
-            lambda count: context.tell(said=f"{count} events"),
+            lambda count: context.report(text=f"{count} events"),
         )
     return {"output": str(output), "events": count}

@@ -1,4 +1,4 @@
-"""The job `transcribe`: a recording's file in, a transcript's file out."""
+"""The job `transcribe`: it reads a recording, and writes a file with its transcript."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
         locate_files(request, folder),
         job=context.job,
         folder=folder,
-        report=lambda progress: context.tell(**asdict(progress)),
+        report=lambda progress: context.report(**asdict(progress)),
     )
 
 
@@ -52,13 +52,13 @@ async def transcribe(
     folder: JobFolder | None = None,
     report: Callable[[Progress], None],
 ) -> dict[str, Any]:
-    """Transcribe a recording and write the file; return what the person who asked should know.
+    """Transcribe a recording and write the file; return what the command shows at the end.
 
     `paths` are the files of the request on this host; a job gives its `folder`, in which it may
-    replace little. `report` gets the progress twice a second.
+    replace little. `report` is called with the progress twice a second.
     """
-    wanted = {"preset": request.preset, "language": request.language or settings.listen.language}
-    listen = settings.listen.model_copy(update=wanted)
+    options = {"preset": request.preset, "language": request.language or settings.listen.language}
+    listen = settings.listen.model_copy(update=options)
     transcriber = Transcriber(store, link, listen, request.as_run())
     reporting = asyncio.create_task(_report_progress(transcriber, store, link, report))
     try:
@@ -84,13 +84,13 @@ async def _report_progress(
     transcriber: Transcriber, store: Store, link: Link, report: Callable[[Progress], None]
 ) -> None:
     polls = 0
-    nobody = ""
+    waits_for = ""
     while True:
         if polls % SNAPSHOT_EVERY == 0:
             snapshot = await link.retry_until_answered(take_snapshot, store)
-            taken = any(worker.takes_recordings for worker in snapshot.workers)
-            nobody = "" if taken else NO_WORKER
+            has_worker = any(worker.takes_recordings for worker in snapshot.workers)
+            waits_for = "" if has_worker else NO_WORKER
         polls += 1
-        transcriber.progress.waits_for = nobody
+        transcriber.progress.waits_for = waits_for
         report(transcriber.progress)
         await asyncio.sleep(POLL_S)

@@ -21,7 +21,7 @@ NAME_MAX: Final = 40
 
 
 class Request(BaseModel):
-    """One recording to transcribe. `size` (bytes) detects another file of the same name."""
+    """One recording to transcribe. `size` (bytes) shows whether the job finds the same file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,7 +37,7 @@ class Request(BaseModel):
 
     @classmethod
     def read(cls, arguments: Any) -> Self:
-        """Read the arguments of a job; raises BadInput if earshot did not make them."""
+        """Read the arguments of a job. Raises BadInput if earshot has not made them."""
         try:
             return cls.model_validate(arguments)
         except ValidationError as error:
@@ -61,7 +61,7 @@ def make_request(
     settings: Settings,
     since_ms: int,
 ) -> Request:
-    """Make a request with its own run and session. Raises BadInput if the file is unreadable.
+    """Make a request with a new run and session. Raises BadInput if the file cannot be read.
 
     A file that no job may read or write is named by its whole path; see `is_for_job`.
     """
@@ -99,8 +99,8 @@ def suffixes_of(kind: FormatName) -> tuple[str, ...]:
 def locate_files(request: Request, folder: JobFolder) -> Paths:
     """Return the paths of a request's files in the folder of the jobs.
 
-    Raises BadInput when a job may not read or write there, when the recording is missing here or is
-    another file, and when the transcript could not be written in the end.
+    Raises BadInput if a job may not read or write them, if the recording is not on this host or is
+    another file, or if the transcript cannot be written.
     """
     file = folder.locate_input(request.file)
     output = folder.locate_output(request.output, suffixes_of(request.format))

@@ -1,23 +1,20 @@
 """A role ends as it was asked to, whatever has become of the terminal or the pipe around it."""
 
-import os
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
 
 from ops.local.process_exit import INTERRUPTED
+from tests.support.listening import SPEECH, listen_environment
 from tests.support.pipeline import earshot
 from tests.support.redis_server import RedisServer
 from tests.support.speechlike import speechlike
 from tests.support.terminal import DEADLINE_S, in_terminal
 from tests.support.waiting import until_sync
-
-SPEECH = np.concatenate((speechlike(1.5), np.zeros(24_000, np.int16))).tobytes()
 
 
 @pytest.fixture
@@ -28,14 +25,7 @@ def redis() -> Iterator[RedisServer]:
 
 @pytest.fixture
 def env(redis: RedisServer, tmp_path: Path) -> dict[str, str]:
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("EARSHOT_")}
-    return inherited | {
-        "EARSHOT_REDIS__URL": redis.url,
-        "EARSHOT_LISTEN__OUTBOX": str(tmp_path / "outbox"),
-        "EARSHOT_LISTEN__VAD": "webrtc",  # it hears speech in what is made by rule
-        "TERM": "xterm-256color",
-        "COLUMNS": "120",
-    }
+    return listen_environment(redis, tmp_path)
 
 
 def wait_for_utterances(redis: RedisServer, count: int) -> None:
@@ -56,7 +46,7 @@ def test_without_a_reader_of_its_log_it_hears_on_and_ends_when_asked(
             assert any(b'"listening"' in line for line in process.stderr)
             process.stderr.close()
             for count in (1, 2):
-                process.stdin.write(SPEECH)
+                process.stdin.write(SPEECH.tobytes())
                 process.stdin.flush()
                 wait_for_utterances(redis, count)
             process.send_signal(number)
@@ -65,16 +55,8 @@ def test_without_a_reader_of_its_log_it_hears_on_and_ends_when_asked(
             process.kill()
 
 
-@pytest.fixture
-def quiet(tmp_path: Path) -> Path:
-    """A minute of silence."""
-    path = tmp_path / "quiet.wav"
-    soundfile.write(path, np.zeros(16_000 * 60, np.int16), 16_000)
-    return path
-
-
-def test_a_second_signal_leaves_the_terminal_as_it_was(env: dict[str, str], quiet: Path) -> None:
-    arguments = earshot("listen", "--input", str(quiet), "--realtime")
+def test_a_second_signal_leaves_the_terminal_as_it_was(env: dict[str, str], silence: Path) -> None:
+    arguments = earshot("listen", "--input", str(silence), "--realtime")
     with in_terminal(arguments, env, status=INTERRUPTED) as (terminal, process):
         terminal.wait_for("m: mute")
         assert not terminal.is_for_lines

@@ -11,23 +11,13 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from tests.integration.dashboard.guarded_dashboard import BEARER, SECRET, TOKEN
 from tests.support.dashboard_process import DashboardProcess
-from tests.support.fake_pipeline import FakePipeline
 from tests.support.redis_server import RedisServer
 from tests.support.repository import ROOT
 
-TOKEN = "correct horse"
 GUEST = "http://wall.example:8000"
-SECRET = "nobody else may read this"
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
 READS = ("/events?after=0r0-0_0d0-0", "/api/overview", "/api/sessions/s", "/api/search?q=read")
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    with RedisServer(tcp=True) as server, FakePipeline(server) as fake_pipeline:
-        fake_pipeline.say("s", SECRET)
-        yield server
 
 
 @pytest.fixture(scope="module")

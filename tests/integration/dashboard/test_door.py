@@ -9,12 +9,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.integration.dashboard.guarded_dashboard import SECRET, TOKEN
 from tests.support.dashboard_process import DashboardProcess
-from tests.support.fake_pipeline import FakePipeline
 from tests.support.redis_server import RedisServer
-
-TOKEN: Final = "correct horse"
-SECRET: Final = "nobody else may read this"
 
 NO_HOSTS: Final = (
     "x/static/",
@@ -70,13 +67,6 @@ TARGETS: Final = (
     "//x/static/",
     "*",
 )
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[RedisServer]:
-    with RedisServer(tcp=True) as server, FakePipeline(server) as fake_pipeline:
-        fake_pipeline.say("s", SECRET)
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from typing import Final
 
 import httpx
 
+from tests.integration.dashboard.guarded_dashboard import BEARER, TOKEN
 from tests.support.dashboard_process import DashboardProcess
 from tests.support.redis_server import RedisServer
 
-TOKEN: Final = "correct horse"
 GUESSES: Final = 40
 
 
@@ -43,8 +43,7 @@ async def test_guessing_is_slow_and_locks_nobody_out(tmp_path: Path) -> None:
             assert not all(task.done() for task in guessing), "it did not wait for those"
             answers = Counter(answer.status_code for answer in await asyncio.gather(*guessing))
             assert set(answers) == {401, 429}
-            bearer = {"Authorization": f"Bearer {TOKEN}"}
-            assert (await stranger.get("/api/overview", headers=bearer)).status_code == 200
+            assert (await stranger.get("/api/overview", headers=BEARER)).status_code == 200
             assert board.log.count("token_guessed") == 1
             assert "guess 1" not in board.log
             board.stop()

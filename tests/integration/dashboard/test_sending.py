@@ -7,7 +7,6 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 import httpx
-import numpy as np
 import soundfile
 from starlette.websockets import WebSocketDisconnect
 from websockets.sync.client import connect
@@ -16,11 +15,10 @@ from common.utterance import Utterance
 from ops.dashboard.routes.sending import Sending
 from producer.shipping.outbox import Outbox
 from tests.support.dashboard_process import DashboardProcess
+from tests.support.listening import SPEECH
 from tests.support.redis_server import RedisServer
-from tests.support.speechlike import speechlike
 from tests.support.waiting import until_sync
 
-SPEECH = np.concatenate((speechlike(1.5), np.zeros(24_000, np.int16)))
 WEBRTC = {"EARSHOT_LISTEN__VAD": "webrtc"}  # it hears speech in what is made by rule
 
 

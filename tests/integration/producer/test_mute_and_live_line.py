@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
+from tests.support.listening import SPEECH, listen_environment
 from tests.support.pipeline import earshot
 from tests.support.redis_server import RedisServer
 from tests.support.speechlike import speechlike
@@ -24,17 +24,7 @@ from tests.support.waiting import until_sync
 @pytest.fixture
 def env(tmp_path: Path) -> Iterator[dict[str, str]]:
     with RedisServer(tcp=True) as redis:
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("EARSHOT_")}
-        yield inherited | {
-            "EARSHOT_REDIS__URL": redis.url,
-            "EARSHOT_LISTEN__OUTBOX": str(tmp_path / "outbox"),
-            "EARSHOT_LISTEN__VAD": "webrtc",  # it hears speech in what is made by rule
-            "TERM": "xterm-256color",
-            "COLUMNS": "120",
-        }
-
-
-SPEECH = np.concatenate((speechlike(1.5), np.zeros(24_000, np.int16))).tobytes()
+        yield listen_environment(redis, tmp_path)
 
 
 def test_the_line_shows_what_is_heard_and_sent(env: dict[str, str]) -> None:
@@ -42,7 +32,7 @@ def test_the_line_shows_what_is_heard_and_sent(env: dict[str, str]) -> None:
     try:
         with in_terminal(earshot("listen", "--input", "-"), env, stdin=audio) as (terminal, _):
             terminal.wait_for("listening")
-            os.write(feed, SPEECH)
+            os.write(feed, SPEECH.tobytes())
             terminal.wait_for("sent 1")
             os.write(feed, np.concatenate((speechlike(0.3), np.zeros(24_000, np.int16))).tobytes())
             terminal.wait_for("Skipped short segment")
@@ -51,16 +41,8 @@ def test_the_line_shows_what_is_heard_and_sent(env: dict[str, str]) -> None:
         os.close(feed)
 
 
-@pytest.fixture
-def quiet(tmp_path: Path) -> Path:
-    """A minute of silence."""
-    path = tmp_path / "quiet.wav"
-    soundfile.write(path, np.zeros(16_000 * 60, np.int16), 16_000)
-    return path
-
-
-def test_a_key_mutes_and_lets_hear_again(env: dict[str, str], quiet: Path) -> None:
-    arguments = earshot("listen", "--input", str(quiet), "--realtime", "--push-to-talk")
+def test_a_key_mutes_and_lets_hear_again(env: dict[str, str], silence: Path) -> None:
+    arguments = earshot("listen", "--input", str(silence), "--realtime", "--push-to-talk")
     with in_terminal(arguments, env) as (terminal, _):
         terminal.wait_for("m: unmute")
         terminal.press(" ")
@@ -91,9 +73,9 @@ read typed; echo "the shell got $typed"; fg
 
 
 def test_the_keys_are_the_shells_while_it_has_the_terminal(
-    env: dict[str, str], quiet: Path
+    env: dict[str, str], silence: Path
 ) -> None:
-    listen = shlex.join(earshot("listen", "--input", str(quiet), "--realtime"))
+    listen = shlex.join(earshot("listen", "--input", str(silence), "--realtime"))
     shell = ["bash", "-c", JOB_CONTROL.format(listen=listen)]
     with in_terminal(shell, env) as (terminal, process):
         terminal.wait_for("listening")
@@ -107,9 +89,9 @@ def test_the_keys_are_the_shells_while_it_has_the_terminal(
 
 
 def test_the_key_is_there_again_when_a_shell_had_the_terminal_meanwhile(
-    env: dict[str, str], quiet: Path
+    env: dict[str, str], silence: Path
 ) -> None:
-    arguments = earshot("listen", "--input", str(quiet), "--realtime")
+    arguments = earshot("listen", "--input", str(silence), "--realtime")
     with in_terminal(arguments, env) as (terminal, process):
         terminal.wait_for("m: mute")
         process.send_signal(signal.SIGSTOP)
@@ -138,14 +120,14 @@ def test_a_service_is_muted_by_a_signal(env: dict[str, str], tmp_path: Path) -> 
             logged('"listening"')
             process.send_signal(signal.SIGUSR1)
             logged('"muted"')
-            process.stdin.write(SPEECH)
+            process.stdin.write(SPEECH.tobytes())
             process.stdin.flush()
             # a pipe holds 64 KiB: once so much more was taken, all of the speech was
             process.stdin.write(bytes(200_000))
             process.stdin.flush()
             process.send_signal(signal.SIGUSR1)
             logged('"unmuted"')
-            process.stdin.write(SPEECH)
+            process.stdin.write(SPEECH.tobytes())
             process.stdin.close()
             assert process.wait(DEADLINE_S) == 0
         finally:
@@ -171,7 +153,7 @@ def test_a_signal_that_comes_while_it_starts_mutes(env: dict[str, str], tmp_path
             password.write_text("")
             until_sync(lambda: '"muted"' in log.read_text())
             assert process.stdin is not None
-            process.stdin.write(SPEECH)
+            process.stdin.write(SPEECH.tobytes())
             process.stdin.close()
             assert process.wait(DEADLINE_S) == 0
         finally:

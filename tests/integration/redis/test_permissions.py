@@ -28,14 +28,15 @@ CONTENT: Final = {
     "results": SHARD.results,
     "deltas": SHARD.deltas,
     "dead letters": SHARD.dead,
+    "quarantine": SHARD.quarantine,
 }
 # What docs/security.md says; what is not named, a role may not read.
 READS: Final[dict[str, set[str]]] = {
     "producer": {"wake-ups", "session", "inbox"},
-    "stt": {"audio", "recorded audio", "wake-ups", "session", "inbox"},
-    "llm": {"audio", "recorded audio", "wake-ups", "session", "inbox", "history"},
-    "jobs": {"wake-ups", "session", "inbox", "results", "deltas", "dead letters"},
-    "viewer": {"results", "deltas"},
+    "stt": {"audio", "recorded audio", "wake-ups", "session", "inbox", "quarantine"},
+    "llm": {"audio", "recorded audio", "wake-ups", "session", "inbox", "history", "quarantine"},
+    "jobs": {"wake-ups", "session", "inbox", "results", "deltas", "dead letters", "quarantine"},
+    "viewer": {"results", "deltas", "quarantine"},
     "admin": set(CONTENT),
 }
 # Where a command's key does not come first.
@@ -71,7 +72,9 @@ SERVER: Final = (
     "SAVE",
 )
 # They tell that a key is there, how much is in it and whose, but nothing of what.
-COUNTING: Final = frozenset({"exists", "type", "xlen", "xpending", "zcard", "xinfo|consumers"})
+COUNTING: Final = frozenset(
+    {"exists", "type", "hlen", "xlen", "xpending", "zcard", "xinfo|consumers"}
+)
 
 # Before Redis 7.2 and since, as in common/connection.py.
 REFUSED = "user executing the script can't|ACL failure in script"

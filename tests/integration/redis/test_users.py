@@ -26,7 +26,7 @@ from common.status.backlog_metrics import BacklogCollector
 from common.status.entries_in_hand import read_entries_in_hand
 from common.status.sessions import due_sessions
 from common.status.snapshot import take_snapshot
-from common.transitions.claims import drop_vanished, hand_back, heartbeat
+from common.transitions.claims import hand_back, heartbeat, take_over
 from common.transitions.dead_letters import DROP_LETTER, drop_letter, replay
 from common.transitions.publishing import KEEP_OPEN, Verdict, keep_open, publish
 from common.transitions.tending import forget, trim
@@ -77,6 +77,12 @@ async def _store(secured: SecuredRedis, role: str) -> AsyncIterator[Store]:
 
 def _link(secured: SecuredRedis, store: Store, role: str) -> Link:
     return Link(store.redis, secured.settings(role), max_pause_s=1)
+
+
+async def _vanished(store: Store, stream: str, group: str) -> list[str]:
+    """The ids of pending entries that were found to be gone."""
+    taken = await take_over(store, stream, group, "fourth", claim_idle_s=0, limit=1)
+    return list(taken.vanished)
 
 
 async def _spoken(secured: SecuredRedis, name: str, **how: Any) -> None:
@@ -169,13 +175,13 @@ async def test_a_worker_takes_over_tends_and_sweeps(role: str, secured: SecuredR
         (work,) = await reader("first").wait_for_new()
         entry = work.claim.entry
         assert await heartbeat(store, stream, group, "first", [entry]) == set()
-        assert await reader("first").redeliver(work)
         await until(lambda: reader("second").take_over(1))
         assert await hand_back(store, stream, group, "second", [entry]) == 1
         await until(lambda: reader("third").take_over(1))
+        assert await hand_back(store, stream, group, "third", [entry], pause_s=0.001) == 1
         with secured.sync_client() as tests:
             tests.xdel(stream, entry)
-        assert await drop_vanished(store, stream, group, "third") == [entry]
+        await until(lambda: _vanished(store, stream, group), lambda gone: gone == [entry])
         caretaker = Caretaker(store, link, "third", claim_idle_s=0)
         await until(lambda: due_sessions(store, SHARD, 1))
         await caretaker.tend(SHARD)

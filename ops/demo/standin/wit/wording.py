@@ -1,4 +1,4 @@
-"""Small dealings with words: comparing, quoting, turning `my` into `your`."""
+"""Comparing and quoting words, and turning `my` into `your`."""
 
 from __future__ import annotations
 

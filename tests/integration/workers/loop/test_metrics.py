@@ -1,33 +1,20 @@
 """A worker counts what it takes, tries again, settles and gives up; it says whether it is ready."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
-
-import pytest
 
 from common.errors import Transient
 from ops.bench.chaos.plan import Kind
 from tests.support.metric_samples import Growth, growth, sample
-from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tests.support.worker_tasks import (
     CLAIM_S,
     HookedEngine,
     WorkerTasks,
     failing,
-    running_worker_tasks,
 )
 from workers.loop.consumer_loop import ConsumerLoop
 from workers.stt.handler import SttHandler
-
-
-@pytest.fixture
-async def workers(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[WorkerTasks]:
-    async with running_worker_tasks(redis_server, monkeypatch) as workers:
-        yield workers
 
 
 @dataclass
@@ -74,7 +61,7 @@ async def test_work_that_fails_and_work_that_is_given_up(workers: WorkerTasks) -
     await workers.start("w1", engine)
     await workers.wait_for_transcripts(2)
     await counted.shows(
-        deliveries={"new": 3, "again": 2},
+        deliveries={"new": 3, "again": 4},
         retries={"failed": 2, "transient": 2},
         settled={"ok": 1},
         dead_letters={"failed": 1, "bad_audio": 1},
@@ -130,7 +117,7 @@ async def test_a_worker_says_why_it_is_not_ready(workers: WorkerTasks) -> None:
     engine = HookedEngine()
     handler = SttHandler(workers.store, workers.settings.stt, load=lambda _: engine)
     idle = ConsumerLoop(workers.store, workers.settings, handler, "idle")
-    assert await idle.unready() == "Redis has not been reached yet"
+    assert await idle.explain_not_ready() == "Redis has not been reached yet"
 
 
 async def test_an_outage_of_redis_is_counted_when_it_is_over(workers: WorkerTasks) -> None:

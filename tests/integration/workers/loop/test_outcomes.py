@@ -4,13 +4,12 @@ waits for a server never: not buried, not counted, and done when the server is b
 
 import math
 import threading
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from common.errors import Transient
+from common.errors import Busy, Transient
 from common.events import Error, Transcript
 from common.keys import HANDED_BACK, STT_GROUP
 from common.redis.store import Store
@@ -23,7 +22,6 @@ from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from tests.support.worker_tasks import (
     CLAIM_S,
-    LONGER_CLAIM_S,
     HookedEngine,
     WorkerTasks,
     failing,
@@ -31,14 +29,6 @@ from tests.support.worker_tasks import (
 )
 from workers.loop import delivery_runner
 from workers.stt import handler as stt
-
-
-@pytest.fixture
-async def workers(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[WorkerTasks]:
-    async with running_worker_tasks(redis_server, monkeypatch) as workers:
-        yield workers
 
 
 async def test_broken_audio_is_buried_at_once_and_the_next_is_heard(workers: WorkerTasks) -> None:
@@ -52,18 +42,13 @@ async def test_broken_audio_is_buried_at_once_and_the_next_is_heard(workers: Wor
     assert (letter["id"], letter["reason"], letter["worker"]) == ("chaos-1", "bad_audio", "w1")
 
 
-async def test_a_bug_is_tried_again_by_the_same_worker_and_then_buried(
-    workers: WorkerTasks,
-) -> None:
+async def test_a_bug_is_tried_again_and_then_buried(workers: WorkerTasks) -> None:
     engine = HookedEngine()
     engine.hooks[1] = failing(RuntimeError("a bug"), times=99)
     await workers.start("w1", engine)
     await workers.publish(1)
-    await until(lambda: engine.calls)
-    idle = await workers.start("w2")
     await until(workers.dead_letters)
     assert engine.calls == [1, 1, 1]
-    assert idle.engine.calls == []
     [letter] = await workers.dead_letters()
     assert (letter["reason"], letter["deliveries"]) == ("failed", "3")
     assert letter["error"] == "RuntimeError: a bug"
@@ -126,7 +111,7 @@ async def test_what_cannot_be_buried_is_not_told_as_buried(workers: WorkerTasks)
 async def test_no_server_makes_a_worker_wait_for_ever(
     workers: WorkerTasks, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(delivery_runner, "LONGEST_RETRY_S", 0.01)
+    monkeypatch.setattr(delivery_runner, "LONGEST_WISH_S", 0.01)
     engine = HookedEngine()
     for number, wish_s in enumerate((1e9, math.inf, math.nan), start=1):
         engine.hooks[number] = failing(
@@ -137,19 +122,14 @@ async def test_no_server_makes_a_worker_wait_for_ever(
     await workers.wait_for_transcripts(1, 2, 3)
 
 
-async def test_what_only_has_to_wait_stays_with_its_worker_uncounted(workers: WorkerTasks) -> None:
-    """For longer than the other's claim: heartbeats keep it."""
+async def test_what_only_has_to_wait_is_not_counted(workers: WorkerTasks) -> None:
+    """More often than an entry may fail."""
     engine = HookedEngine()
-    engine.hooks[1] = failing(
-        Transient("no room just now", retry_after=LONGER_CLAIM_S / 3, opens_breaker=False), times=4
-    )
-    await workers.start("w1", engine, claim_idle_s=CLAIM_S)
+    engine.hooks[1] = failing(Busy("no room just now", retry_after=0.01), times=5)
+    await workers.start("w1", engine)
     await workers.publish(1)
-    await until(lambda: engine.calls)
-    idle = await workers.start("w2", claim_idle_s=LONGER_CLAIM_S)
     await workers.wait_for_transcripts(1)
-    assert len(engine.calls) == 5
-    assert idle.engine.calls == []
+    assert engine.calls == [1] * 6
     assert await workers.dead_letters() == []
 
 

@@ -3,7 +3,7 @@ the start) and what it had in hand is done once.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import Awaitable, Iterator
 
 import pytest
 from structlog.testing import capture_logs
@@ -21,24 +21,9 @@ DURABLE = {"appendonly": "yes", "appendfsync": "always"}
 
 
 @pytest.fixture
-def durable() -> Iterator[RedisServer]:
+def redis_server() -> Iterator[RedisServer]:
     with RedisServer(options=DURABLE) as server:
         yield server
-
-
-@pytest.fixture
-async def workers(
-    durable: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[WorkerTasks]:
-    async with running_worker_tasks(durable, monkeypatch) as workers:
-        yield workers
-
-
-async def begun(engine: HookedEngine) -> None:
-    async def look() -> bool:
-        return bool(engine.calls)
-
-    await until(look)
 
 
 @pytest.mark.parametrize("clean", [True, False], ids=["restarted", "killed"])
@@ -47,7 +32,7 @@ async def test_work_in_hand_over_a_restart_is_done_once(workers: WorkerTasks, cl
     engine.hooks[1] = workers.hold
     await workers.start("w1", engine)
     await workers.publish(1)
-    await begun(engine)
+    await until(lambda: engine.calls)
     workers.server.restart(clean=clean)
     await workers.publish(2)
     workers.released.set()
@@ -61,7 +46,7 @@ async def test_a_result_is_kept_until_redis_is_back(workers: WorkerTasks) -> Non
     engine.hooks[1] = workers.hold
     await workers.start("w1", engine, claim_idle_s=CLAIM_S)
     await workers.publish(1)
-    await begun(engine)
+    await until(lambda: engine.calls)
     workers.server.kill()
     with capture_logs() as lines:
         workers.released.set()
@@ -79,10 +64,10 @@ async def test_a_result_is_kept_until_redis_is_back(workers: WorkerTasks) -> Non
 
 
 async def test_a_worker_waits_for_a_redis_that_is_not_there_yet(
-    durable: RedisServer, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    durable.stop()
-    async with running_worker_tasks(durable, monkeypatch) as workers:
+    redis_server.stop()
+    async with running_worker_tasks(redis_server, monkeypatch) as workers:
         with capture_logs() as lines:
             worker = workers.start_without_waiting("w1")
 
@@ -90,7 +75,7 @@ async def test_a_worker_waits_for_a_redis_that_is_not_there_yet(
                 return any(line["event"] == "model_ready" for line in lines)
 
             await until(has_its_model)
-        durable.start()
+        redis_server.start()
         await workers.wait_for_state(worker, "ready")
         await workers.publish(1)
         await workers.wait_for_transcripts(1)
@@ -124,7 +109,7 @@ async def test_a_group_lost_with_work_in_hand_has_it_done_once(workers: WorkerTa
     engine.hooks[1] = workers.hold
     await workers.start("w1", engine)
     await workers.publish(1)
-    await begun(engine)
+    await until(lambda: engine.calls)
     stream = workers.store.all_shards()[0].utterances
     await workers.store.redis.xgroup_destroy(stream, STT_GROUP)
     await workers.start("w2")
@@ -143,7 +128,7 @@ async def test_after_a_flush_everything_goes_on_from_nothing(workers: WorkerTask
     engine.hooks[1] = workers.hold
     worker = await workers.start("w1", engine)
     await workers.publish(1)
-    await begun(engine)
+    await until(lambda: engine.calls)
     await workers.store.redis.flushall()
     workers.released.set()
     await workers.publish(2)
@@ -153,18 +138,18 @@ async def test_after_a_flush_everything_goes_on_from_nothing(workers: WorkerTask
 
 
 async def test_a_half_open_connection_is_given_up_and_nothing_is_done_twice(
-    durable: RedisServer, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_options, "SOCKET_TIMEOUT_S", 0.5)
     async with (
-        Proxy(durable.socket) as proxy,
-        running_worker_tasks(durable, monkeypatch, url=proxy.url) as workers,
+        Proxy(redis_server.socket) as proxy,
+        running_worker_tasks(redis_server, monkeypatch, url=proxy.url) as workers,
     ):
         engine = HookedEngine()
         engine.hooks[1] = workers.hold
         await workers.start("w1", engine, claim_idle_s=CLAIM_S)
         await workers.publish(1)
-        await begun(engine)
+        await until(lambda: engine.calls)
         with capture_logs() as lines:
             proxy.freeze()
 
@@ -183,11 +168,11 @@ async def test_a_half_open_connection_is_given_up_and_nothing_is_done_twice(
 
 
 async def test_connections_cut_again_and_again_lose_nothing_and_do_nothing_twice(
-    durable: RedisServer, monkeypatch: pytest.MonkeyPatch
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with (
-        Proxy(durable.socket) as proxy,
-        running_worker_tasks(durable, monkeypatch, url=proxy.url) as workers,
+        Proxy(redis_server.socket) as proxy,
+        running_worker_tasks(redis_server, monkeypatch, url=proxy.url) as workers,
     ):
         # What a lost answer brought comes back when its claim has passed, as often as that happens.
         started = [
@@ -221,7 +206,7 @@ async def test_what_was_handed_back_survives_a_restart(workers: WorkerTasks) -> 
     engine.hooks[1] = workers.hold
     worker = await workers.start("w1", engine, drain_timeout_s=0.1)
     await workers.publish(1)
-    await begun(engine)
+    await until(lambda: engine.calls)
     await worker.terminate()
     workers.server.restart()
     assert [row["consumer"] for row in await workers.pending()] == [HANDED_BACK.encode()]

@@ -5,7 +5,6 @@ Redis makes nobody take from the living; and what is recorded waits for what is 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -34,28 +33,13 @@ DURABLE = {"appendonly": "yes", "appendfsync": "always"}
 JOB_S = 0.03
 
 
-@pytest.fixture
-async def workers(
-    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[WorkerTasks]:
-    async with running_worker_tasks(redis_server, monkeypatch) as workers:
-        yield workers
-
-
-async def begun(engine: HookedEngine) -> None:
-    async def look() -> bool:
-        return bool(engine.calls)
-
-    await until(look)
-
-
 async def holder(workers: WorkerTasks, name: str, number: int, **worker: float) -> WorkerTask:
     """A worker that has this number in hand for as long as the test lasts."""
     engine = HookedEngine()
     engine.hooks[number] = workers.hold
     started = await workers.start(name, engine, **worker)
     await workers.publish(number, session=f"held-{number}")
-    await begun(engine)
+    await until(lambda: engine.calls)
     return started
 
 
@@ -77,7 +61,7 @@ async def test_a_living_worker_keeps_what_takes_it_long(workers: WorkerTasks) ->
     engine.hooks[0] = lambda: time.sleep(1.5 * LONGER_CLAIM_S)
     await workers.start("w1", engine, claim_idle_s=CLAIM_S)
     await workers.publish(0)
-    await begun(engine)
+    await until(lambda: engine.calls)
     other = await workers.start("w2", claim_idle_s=LONGER_CLAIM_S)
     await workers.wait_for_transcripts(0)
     assert engine.calls == [0]
@@ -202,7 +186,7 @@ async def test_recordings_that_a_worker_left_wait_for_what_is_live(workers: Work
     engine.hooks[1] = workers.hold
     leaving = await workers.start("w1", engine, drain_timeout_s=0.1)
     await workers.publish(1, session="tape", recording=True)
-    await begun(engine)
+    await until(lambda: engine.calls)
     busy = await holder(workers, "w2", 0)
     await workers.publish(2, session="live")
     await leaving.terminate()

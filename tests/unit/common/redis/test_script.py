@@ -91,3 +91,15 @@ def test_wrong_names_are_refused_before_redis_is_asked(
 def test_a_header_that_names_twice_or_puts_dots_first_is_refused(args: str) -> None:
     with pytest.raises(ValueError, match="twice, or dots"):
         parse_signature([f"-- args: {args}"])
+
+
+def test_what_an_included_file_includes_comes_first_and_once() -> None:
+    files = {
+        "top": "-- include: middle\n-- include: bottom\ntop",
+        "middle": "-- include: bottom\nmiddle",
+        "bottom": "bottom",
+    }
+    assert assemble("top", files.__getitem__).splitlines()[-1] == "top"
+    assert [
+        line for line in assemble("top", files.__getitem__).splitlines() if not line.startswith("-")
+    ] == ["", "bottom", "middle", "top"]

@@ -62,10 +62,11 @@ async def test_what_stands_in_redis_is_shown(clean_store: Store) -> None:
     assert shown["earshot_workers", "llm"] == 1
     assert shown["earshot_workers", "stt"] == 0
     assert shown["earshot_dead_letter_entries",] == 1
+    assert shown["earshot_dead_letter_bytes",] > 0
     assert shown["earshot_open_sessions",] == 2
 
 
-async def test_scrapers_that_come_together_share_a_census(clean_store: Store) -> None:
+async def test_scrapers_that_come_together_share_a_snapshot(clean_store: Store) -> None:
     collector = BacklogCollector(clean_store, link_of(clean_store), clock=lambda: 0.0)
     before = await scraped(collector)
     await hear(clean_store, "u1")

@@ -286,5 +286,5 @@ def test_a_text_that_is_none_is_refused(tmp_path: Path) -> None:
 
 def test_a_damaged_recording_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.wav").write_bytes(b"RIFFnothing")
-    with pytest.raises(BadInput, match=r"a\.wav cannot be read"):
+    with pytest.raises(BadInput, match=r"a\.wav is no audio that can be read"):
         read_recordings(tmp_path)

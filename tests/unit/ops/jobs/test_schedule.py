@@ -91,7 +91,7 @@ async def test_what_nobody_expected_does_not_end_the_schedule(
         await until(lambda: open_queue(UPKEEP, client).get_job_ids() == ["sweep-2", "sweep-3"])
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-    assert [line["event"] for line in logged] == ["schedule_stumbled"]
+    assert [line["event"] for line in logged] == ["schedule_failed"]
 
 
 async def test_a_job_that_nobody_can_read_is_replaced(store: Store, client: "Redis") -> None:

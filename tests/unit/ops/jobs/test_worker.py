@@ -141,7 +141,7 @@ def test_a_job_goes_on_elsewhere_when_its_worker_is_killed_or_leaves(
     held_up(client, "long")
 
     def waits() -> bool:
-        return "unanswered turns" in str(read_state(client, "long", "replay").progress.get("said"))
+        return "unanswered turns" in str(read_state(client, "long", "replay").progress.get("text"))
 
     with worker(redis_server, tmp_path) as first:
         until_sync(waits)
@@ -171,7 +171,7 @@ def test_a_job_whose_worker_died_is_cancelled_when_that_is_known(
     held_up(client, "long")
     with worker(redis_server, tmp_path) as dies:
         until_sync(
-            lambda: "unanswered" in str(read_state(client, "long", "replay").progress.get("said"))
+            lambda: "unanswered" in str(read_state(client, "long", "replay").progress.get("text"))
         )
         dies.kill()
         dies.wait()

@@ -115,7 +115,7 @@ async def test_trouble_with_one_shard_leaves_none_of_the_others_alone(
     class Clumsy(Caretaker):
         async def tend(self, shard: Shard) -> None:
             seen.append(shard.number)
-            if len(seen) > 5:
+            if min(map(seen.count, (0, 1))) > 2:
                 both.set()
             if shard.number == 0:
                 raise RuntimeError("this shard is odd")
@@ -126,7 +126,6 @@ async def test_trouble_with_one_shard_leaves_none_of_the_others_alone(
         await both.wait()
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert seen[:4] == [0, 1, 0, 1]
 
 
 async def test_a_session_that_cannot_be_tended_holds_up_no_other(store: Store, redis: Any) -> None:
@@ -138,5 +137,5 @@ async def test_a_session_that_cannot_be_tended_holds_up_no_other(store: Store, r
     await redis.delete(SHARD.utterances)
     with capture_logs() as logs:
         await caretaker_for(store).tend(SHARD)
-    assert [line["session"] for line in logs if line["event"] == "cannot_tend"] == ["aaa"]
+    assert [line["session"] for line in logs if line["event"] == "session_set_aside"] == ["aaa"]
     assert [line["session"] for line in logs if line["event"] == "session_mended"] == ["bbb"]

@@ -11,7 +11,9 @@ from redis.exceptions import RedisClusterException, ResponseError
 from common.errors import (
     BadAudio,
     BadEntry,
+    Busy,
     Lost,
+    Misconfigured,
     NewerSchema,
     NoModel,
     Permanent,
@@ -20,18 +22,15 @@ from common.errors import (
 )
 from workers.loop import metrics
 from workers.loop.decisions import (
+    BUSY_PATIENCE_S,
+    ENDLESS_S,
     AwaitRedis,
     Bury,
     Decision,
-    HandBack,
+    Fail,
     LetGo,
-    Redeliver,
-    TryAgain,
     decide,
-    is_unexplained,
 )
-
-LIMIT = 3
 
 
 @pytest.mark.parametrize(
@@ -45,40 +44,34 @@ LIMIT = 3
     ],
 )
 def test_what_can_never_succeed_is_buried_at_once(error: Any, reason: Any) -> None:
-    assert decide(error, 1, LIMIT) == Bury(reason, str(error))
+    assert decide(error) == Bury(reason, str(error))
 
 
-@pytest.mark.parametrize("number", [1, LIMIT, LIMIT + 1])
 @pytest.mark.parametrize(
     ("error", "decision"),
     [
         (Lost("another has it"), LetGo("another has it")),
-        (Transient("the server is away"), HandBack("the server is away")),
-        (Transient("not now", opens_breaker=False), TryAgain("not now", None)),
-        (Transient("later", retry_after=7, opens_breaker=False), TryAgain("later", 7)),
+        (Transient("the server is away"), Fail("the server is away", blames_server=True)),
+        (Transient("not now", opens_breaker=False), Fail("not now")),
+        (Transient("later", retry_after=7, opens_breaker=False), Fail("later", wish_s=7)),
+        (Busy("too many", retry_after=7), Fail("too many", wish_s=7, patience_s=BUSY_PATIENCE_S)),
+        (Misconfigured("mend it"), Fail("mend it", patience_s=ENDLESS_S)),
         (RedisConnectionError("refused"), AwaitRedis()),
         (RedisClusterException("Redis Cluster cannot be connected"), AwaitRedis()),
     ],
 )
-def test_what_waits_or_is_anothers_is_never_buried(
-    error: Exception, decision: Decision, number: int
+def test_what_waits_or_is_anothers_is_never_buried_at_once(
+    error: Exception, decision: Decision
 ) -> None:
-    assert decide(error, number, LIMIT) == decision
-    assert not is_unexplained(decision)
+    assert decide(error) == decision
 
 
 @pytest.mark.parametrize(
     "error",
     [ValueError("a bug"), OSError("no such file"), ResponseError("WRONGTYPE"), NoModel("gone")],
 )
-def test_what_has_no_known_cause_is_tried_until_the_limit_and_then_buried(
-    error: Exception,
-) -> None:
-    first, last = decide(error, LIMIT - 1, LIMIT), decide(error, LIMIT, LIMIT)
-    assert first == Redeliver()
-    assert last == Bury("failed", f"{type(error).__name__}: {error}")
-    assert is_unexplained(first)
-    assert is_unexplained(last)
+def test_what_has_no_known_cause_is_a_failure_that_names_its_class(error: Exception) -> None:
+    assert decide(error) == Fail(f"{type(error).__name__}: {error}", is_unexplained=True)
 
 
 def test_every_reason_has_a_series_before_its_first_burial() -> None:

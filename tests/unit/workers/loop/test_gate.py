@@ -36,6 +36,15 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
+async def line_up(gate: Gate) -> tuple[Passage, Passage]:
+    """One who is inside, and a suspicious one who waits for it to leave."""
+    before = Passage(gate, alone=False)
+    await settled()
+    suspicious = Passage(gate, alone=True)
+    await settled()
+    return before, suspicious
+
+
 async def test_ordinary_work_runs_together() -> None:
     gate = Gate()
     first, second = Passage(gate, alone=False), Passage(gate, alone=False)
@@ -48,10 +57,7 @@ async def test_ordinary_work_runs_together() -> None:
 
 async def test_suspicious_work_waits_for_all_who_are_inside_and_keeps_newcomers_out() -> None:
     gate = Gate()
-    before = Passage(gate, alone=False)
-    await settled()
-    suspicious = Passage(gate, alone=True)
-    await settled()
+    before, suspicious = await line_up(gate)
     after = Passage(gate, alone=False)
     await settled()
     assert (before.inside, suspicious.inside, after.inside) == (True, False, False)
@@ -66,11 +72,8 @@ async def test_suspicious_work_waits_for_all_who_are_inside_and_keeps_newcomers_
 
 async def test_it_tells_whether_somebody_wants_to_be_alone() -> None:
     gate = Gate()
-    before = Passage(gate, alone=False)
-    await settled()
     told = [gate.is_closed]
-    suspicious = Passage(gate, alone=True)
-    await settled()
+    before, suspicious = await line_up(gate)
     told.append(gate.is_closed)
     await before.leave()
     await settled()
@@ -93,10 +96,7 @@ async def test_two_suspicious_ones_go_one_after_the_other() -> None:
 
 async def test_who_gives_up_waiting_to_be_alone_holds_nobody_up() -> None:
     gate = Gate()
-    before = Passage(gate, alone=False)
-    await settled()
-    suspicious = Passage(gate, alone=True)
-    await settled()
+    before, suspicious = await line_up(gate)
     after = Passage(gate, alone=False)
     suspicious.task.cancel()
     await settled()

@@ -2,16 +2,15 @@
 
 import asyncio
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 import pytest
 from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 
-from common.backoff import Backoff
 from common.redis.link import Link
 from common.settings import RedisSettings
+from tests.unit.workers.loop.noted_pauses import note_pauses
 from workers.loop import intake as module
 from workers.loop.in_hand import EntriesInHand
 from workers.loop.intake import Intake
@@ -40,15 +39,8 @@ class BadReader:
 
 @pytest.fixture
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Those that were made, which take no time here."""
-    made: list[float] = []
-
-    def none_at_all(pause_s: float) -> float:
-        made.append(pause_s)
-        return 0.0
-
-    monkeypatch.setattr(module, "Backoff", partial(Backoff, spread=none_at_all))
-    return made
+    """The pauses between reads."""
+    return note_pauses(monkeypatch, module)
 
 
 async def test_a_lasting_error_is_told_once_and_tried_ever_more_seldom(

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from common.keys import HANDED_BACK, STT_GROUP, Shard
+from common.keys import DEFERRED, HANDED_BACK, STT_GROUP, Shard
 from common.redis.client_options import SOCKET_TIMEOUT_S
 from common.redis.link import Link
 from common.redis.store import Store
 from common.settings import RedisSettings
 from common.transitions.claims import hand_back
+from tests.support.waiting import until
 from workers.loop import reader as module
 from workers.loop.handler import Delivery
 from workers.loop.reader import BLOCK_MS, Reader
@@ -226,22 +227,65 @@ async def test_a_vanished_entry_hides_no_other(bench: Bench) -> None:
     assert found == [kept]
 
 
-async def test_another_try_counts_as_a_delivery(bench: Bench) -> None:
-    [entry] = await bench.add()
-    [delivery] = await bench.reader.read_available()
-    again = await bench.reader.redeliver(delivery)
-    assert again is not None
-    assert again.number == 2
-    assert again.claim == delivery.claim
-    assert await bench.pending() == {entry: (ME, 2)}
+async def test_what_is_deferred_waits_for_its_time_and_counts_as_before(bench: Bench) -> None:
+    [early, due] = await bench.taken_by_other(count=2, deliveries=2)
+    await hand_back(bench.store, LIVE, STT_GROUP, OTHER, [early], pause_s=100)
+    await hand_back(bench.store, LIVE, STT_GROUP, OTHER, [due], pause_s=0.001)
+    await bench.connected_for(CLAIM_S)
+    await until(lambda: bench.reader.take_over(5))
+    assert await bench.pending() == {early: (DEFERRED, 1), due: (ME, 2)}
+    assert await bench.reader.take_over(5) == [], "deferred work is not abandoned work"
 
 
-async def test_there_is_no_other_try_at_what_passed_to_another(bench: Bench) -> None:
+async def test_deferred_work_is_found_behind_much_that_has_to_wait(bench: Bench) -> None:
+    entries = await bench.taken_by_other(count=250)
+    await hand_back(bench.store, LIVE, STT_GROUP, OTHER, entries[:-1], pause_s=100)
+    [abandoned] = await bench.taken_by_other(idle_s=CLAIM_S + 1)
+    await hand_back(bench.store, LIVE, STT_GROUP, OTHER, entries[-1:], pause_s=0.001)
+    found: list[str] = []
+
+    async def take() -> bool:
+        await bench.connected_for(CLAIM_S)
+        found.extend(delivery.claim.entry for delivery in await bench.reader.take_over(1))
+        return len(found) == 2
+
+    await until(take)
+    assert sorted(found) == sorted([entries[-1], abandoned])
+
+
+async def test_a_pause_beyond_the_limit_is_cut(bench: Bench) -> None:
+    """And a clock that was set back by more than that lets nothing wait for longer."""
+    [entry] = await bench.taken_by_other()
+    await hand_back(bench.store, LIVE, STT_GROUP, OTHER, [entry], pause_s=1e9)
+    [row] = await bench.redis.xpending_range(LIVE, STT_GROUP, "-", "+", 1)
+    assert row["time_since_delivered"] >= 86_400_000 - 300_000
+    assert await bench.reader.take_over(1) == []
+    # as it looks when the clock has gone back by an hour
+    await bench.redis.xclaim(
+        LIVE, STT_GROUP, DEFERRED, 0, [entry], idle=86_400_000 - 300_000 - 3_600_000, justid=True
+    )
+    assert places(await bench.reader.take_over(1)) == [(LIVE, entry, 1)]
+
+
+async def test_what_failed_here_is_left_to_others_for_a_moment(bench: Bench) -> None:
+    bench.reader = Reader(
+        bench.store,
+        bench.link,
+        SHARD,
+        [LIVE],
+        STT_GROUP,
+        ME,
+        claim_idle_s=CLAIM_S,
+        grace_s=100,
+    )
     [entry] = await bench.add()
     [delivery] = await bench.reader.read_available()
-    await bench.redis.xclaim(LIVE, STT_GROUP, OTHER, 0, [entry])
-    assert await bench.reader.redeliver(delivery) is None
-    assert await bench.pending() == {entry: (OTHER, 2)}
+    bench.reader.note_failure(delivery)
+    await hand_back(bench.store, LIVE, STT_GROUP, ME, [entry], pause_s=0.001)
+    rival = Reader(bench.store, bench.link, SHARD, [LIVE], STT_GROUP, OTHER, claim_idle_s=CLAIM_S)
+    assert await bench.reader.take_over(1) == []
+    [other] = await until(lambda: rival.take_over(1))
+    assert (other.claim.entry, other.number, other.kind) == (entry, 1, "again")
 
 
 async def test_nobody_takes_from_a_colleague_who_is_called_handed_back_by_chance(

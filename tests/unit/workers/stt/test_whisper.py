@@ -130,11 +130,11 @@ def test_a_full_gpu_is_waited_out_without_stopping_the_worker() -> None:
     assert not caught.value.opens_breaker
 
 
-def test_a_gpu_that_fails_stops_the_worker_from_taking_more() -> None:
+def test_a_gpu_that_fails_may_have_been_made_to_by_the_utterance() -> None:
     model = FakeModel(error=RuntimeError("CUDA failed with error unspecified launch failure"))
     with pytest.raises(Transient, match="launch failure") as caught:
         whisper(model, "cuda float16").transcribe(SECOND)
-    assert caught.value.opens_breaker
+    assert not caught.value.opens_breaker
 
 
 def test_a_failure_on_the_cpu_is_a_bug_and_passes_as_it_is() -> None:

@@ -42,26 +42,6 @@ def test_what_a_killed_try_left_is_overwritten(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
-@pytest.mark.parametrize("job", ["export-0123", "../../x", "x" * 500, "a\nb"])
-@pytest.mark.parametrize("name", ["talk.txt", "t" * 251 + ".txt", "\u8a9e" * 83 + ".txt"])
-def test_every_name_that_a_file_can_have_is_written(name: str, job: str, tmp_path: Path) -> None:
-    with open_atomically(tmp_path / name, job) as file:
-        file.write("new")
-    assert (tmp_path / name).read_text() == "new"
-
-
-def test_a_link_where_the_part_will_be_is_not_followed(tmp_path: Path) -> None:
-    folder = tmp_path / "jobs"
-    folder.mkdir()
-    (tmp_path / "other").write_text("other")
-    with open_atomically(folder / "talk.txt", "job"):
-        (part,) = folder.iterdir()
-    part.symlink_to(tmp_path / "other")
-    with open_atomically(folder / "talk.txt", "job") as file:
-        file.write("new")
-    assert (tmp_path / "other").read_text() == "other"
-
-
 def test_a_try_after_one_that_was_killed_at_any_moment_replaces_the_file(tmp_path: Path) -> None:
     folder = JobFolder(JobSettings(folder=str(tmp_path)))
     target = tmp_path / "talk.txt"

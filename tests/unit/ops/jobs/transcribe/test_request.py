@@ -61,7 +61,7 @@ def test_a_file_elsewhere_is_for_no_job(settings: Settings, tmp_path: Path) -> N
     request = request_for(outside, tmp_path)
     assert request.file == str(tmp_path / "talk one.mp3")
     assert not is_for_job(request)
-    with pytest.raises(BadInput, match="lies outside of"):
+    with pytest.raises(BadInput, match="is outside of"):
         locate_files(request, folder_at(tmp_path / "other"))
 
 
@@ -104,8 +104,8 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"file": "../../etc/passwd"}, "lies outside of"),
-        ({"output": "/etc/passwd"}, "lies outside of"),
+        ({"file": "../../etc/passwd"}, "is outside of"),
+        ({"output": "/etc/passwd"}, "is outside of"),
         ({"run": "x"}, "run is not usable"),
         ({"since": "$"}, "since is not usable"),
         ({"session": "a b"}, "session is not usable"),

@@ -162,7 +162,7 @@ async def test_a_model_s_trouble_passes_to_the_loop_and_leaves_the_entry(
     with pytest.raises(Transient):
         await handler.handle(delivery, context)
     with pytest.raises(Transient):
-        await handler.probe()
+        await handler.ask_smallest()
     assert await redis_of(store).xlen(delivery.claim.stream) == 1
 
 
@@ -170,5 +170,5 @@ async def test_a_probe_costs_nothing_where_there_is_no_gpu_to_fail(
     handler: SttHandler, engine: FakeEngine
 ) -> None:
     engine.device = "cpu int8"
-    await handler.probe()
+    await handler.ask_smallest()
     assert not engine.got

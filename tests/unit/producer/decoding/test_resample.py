@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from producer.sources.resample import Resampler
+from producer.decoding.resample import Resampler
 
 
 @pytest.mark.parametrize("rate", [16_000, 48_000])

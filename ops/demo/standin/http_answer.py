@@ -1,4 +1,7 @@
-"""Sending a planned completion, streamed or whole, until the client has it or leaves."""
+"""The HTTP answer to a request: a planned completion, sent as a stream or whole.
+
+What the completion says is in `wit/replies.py`.
+"""
 
 from __future__ import annotations
 
