@@ -19,9 +19,10 @@ class JobSettings(Section):
     )
     folder: HostPath = Field(
         "",
-        description="Folder of recordings, as this host sees it. Jobs read and write files in it and"
-        " nowhere else. They name a file by its place in this folder, so another host or a container"
-        " may see the folder under another path. Empty: `recordings` in the user's data folder.",
+        description="Folder of recordings, as this host sees it. Jobs read and write files in it"
+        " and nowhere else. They name a file by its place in this folder, so another host or a"
+        " container may see the folder under another path. Empty: `recordings` in the user's data"
+        " folder.",
     )
     recordings: Count = Field(
         1,
