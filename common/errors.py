@@ -67,6 +67,13 @@ class Busy(Transient):
         super().__init__(message, retry_after=retry_after, opens_breaker=False)
 
 
+class Misconfigured(Transient):
+    """A setting is at fault, for some requests only. The request waits until it is mended."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, opens_breaker=False)
+
+
 class Permanent(EarshotError):
     """This entry can never succeed. The worker buries it at once, with this message."""
 

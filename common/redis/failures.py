@@ -102,7 +102,7 @@ def _root(error: BaseException) -> BaseException:
 
 
 def is_hopeless(error: BaseException) -> bool:
-    """Return whether only a person can help. Ask this first: some are `is_away` as well."""
+    """Return whether only a person can help."""
     error = _root(error)
     if isinstance(error, HOPELESS) or tls.is_refused(error):
         return True
@@ -111,7 +111,9 @@ def is_hopeless(error: BaseException) -> bool:
 
 
 def is_away(error: BaseException) -> bool:
-    """Return whether the server is away, full or failing over: waiting helps."""
+    """Return whether waiting helps: the server is away, full or failing over."""
+    if is_hopeless(error):  # such as a refused password, which redis-py takes for a lost connection
+        return False
     error = _root(error)
     return isinstance(error, AWAY) or (
         isinstance(error, ResponseError) and bool(UNABLE.search(str(error)))

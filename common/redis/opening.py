@@ -85,7 +85,7 @@ async def try_redis(
         if prepare is not None:
             await prepare()
     except Exception as error:
-        if is_away(error) and not is_hopeless(error):
+        if is_away(error):
             return False
         # an error reply, for example because a foreign key is where a stream should be
         if is_hopeless(error) or isinstance(error, ResponseError):

@@ -9,7 +9,7 @@ from redis.exceptions import NoPermissionError, RedisClusterException, RedisErro
 from common.errors import RedisUnusable
 from common.keys import SHARDS
 from common.redis.client import AnyRedis
-from common.redis.failures import explain_failure, is_away, is_hopeless
+from common.redis.failures import explain_failure, is_away
 from common.settings import RedisSettings
 from common.settings.masking import mask_password
 
@@ -33,7 +33,7 @@ async def check_server(redis: AnyRedis, settings: RedisSettings, shards: int) ->
         await _check_info(redis, settings)
         await _check_shards(redis, shards)
     except (RedisError, RedisClusterException) as error:
-        if is_away(error) and not is_hopeless(error):
+        if is_away(error):
             raise
         raise RedisUnusable(explain_failure(error, settings)) from None
 

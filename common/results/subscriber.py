@@ -16,7 +16,7 @@ from common.entry_id import NEWEST, OLDEST, sort_key
 from common.errors import BadEntry
 from common.events import Event, parse_event
 from common.keys import Shard
-from common.redis.failures import is_away, is_hopeless
+from common.redis.failures import is_away
 from common.redis.link import Link
 from common.redis.store import Store
 
@@ -136,7 +136,7 @@ class Subscriber:
             try:
                 return await self.link.call(command, *args)
             except Exception as error:
-                if is_hopeless(error) or not is_away(error):
+                if not is_away(error):
                     raise
             await self.link.pause()
 

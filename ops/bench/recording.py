@@ -147,7 +147,7 @@ async def measure(options: Options) -> RecordingReport:
             environment = variables | {"EARSHOT_STT__RECORDINGS": recordings}
             await supervisor.spawn(f"stt-{number}", role_command("stt"), environment)
         serving = wait_for_workers(link, store, options.workers)
-        await supervisor.until(serving, stop=asyncio.Event(), timeout_s=READY_S)
+        await supervisor.wait_for(serving, stop=asyncio.Event(), timeout_s=READY_S)
         recording, target = folder / "recording.flac", folder / "recording.txt"
         report.sentences = await asyncio.to_thread(
             make_recording, recording, options.hours, options.sentence_every_s

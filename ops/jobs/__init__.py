@@ -1,5 +1,5 @@
-"""Background jobs, run by RQ: work that may take long and may wait.
+"""Background jobs, which RQ runs: work that may wait, and may take long.
 
-It is not part of `workers`, because the producer's segmenter cuts recordings, and `workers` may not
-import the producer. `docs/jobs.md` says why live speech uses streams and jobs use RQ.
+They are not in `workers`, which may not import the producer: its segmenter cuts recordings.
+`docs/jobs.md` says why live speech uses streams, and jobs use RQ.
 """

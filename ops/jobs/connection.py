@@ -19,8 +19,8 @@ from common.settings import RedisSettings, Settings
 PATIENT_TRIES: Final = 40
 LONGEST_PAUSE_S: Final = 2.0
 FIRST_PAUSE_S: Final = 0.1
-"""Together about a minute: RQ ends a worker at the first error, and a restart of Redis or a
-failover takes less. After a longer outage the process ends and is started again."""
+"""PATIENT_TRIES with these pauses take about a minute. A restart of Redis or a failover takes less.
+RQ ends a worker at the first error. After a longer outage the process ends and is started again."""
 
 
 def explain_error(error: Exception, settings: Settings) -> str:
@@ -29,9 +29,10 @@ def explain_error(error: Exception, settings: Settings) -> str:
 
 
 def connect(settings: Settings, *, patient: bool = False) -> "Redis":
-    """Make a client that connects on first use; a `patient` one outlasts a minute without Redis.
+    """Make a client that connects on first use.
 
-    Raises BadSetting for an address that RQ cannot use.
+    A `patient` client tries again for about a minute while Redis is away. Raises BadSetting for an
+    address that RQ cannot use.
     """
     redis = _redis_settings(settings)
     if redis.url.startswith(tuple(f"{scheme}://" for scheme in CLUSTER)):
@@ -46,7 +47,7 @@ def connect(settings: Settings, *, patient: bool = False) -> "Redis":
 
 
 def _redis_settings(settings: Settings) -> RedisSettings:
-    """Return where RQ's Redis is; the credentials of another server stand in its own URL."""
+    """Return the address of RQ's Redis. If it is another server, its URL holds the credentials."""
     url = settings.jobs.redis_url
     if not url or url == settings.redis.url:
         return settings.redis
@@ -58,7 +59,7 @@ def _redis_settings(settings: Settings) -> RedisSettings:
 
 @contextmanager
 def open_connection(settings: Settings) -> Iterator["Redis"]:
-    """Connect to RQ's Redis for a short command; raises RedisUnusable if that fails."""
+    """Connect to RQ's Redis for a short command. Raises RedisUnusable if that fails."""
     try:
         with connect(settings) as connection:
             connection.ping()

@@ -1,4 +1,4 @@
-"""When a conversation ends: it had a reply, and then nothing was said for long enough."""
+"""The end of a conversation: it had a reply, and then nothing was said for some time."""
 
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -7,7 +7,7 @@ from common.events import Event, Reply
 
 
 class EndedConversation(NamedTuple):
-    """A conversation up to its last turn."""
+    """A conversation that has ended, with the number of its last turn."""
 
     session: str
     epoch: int
@@ -24,20 +24,21 @@ class _OpenConversation:
 
 @dataclass(slots=True)
 class EndDetector:
-    """Needs every event in order; a session ends after `quiet_ms` without an event."""
+    """Finds conversations that have ended: nothing came for `quiet_ms`. It needs every event."""
 
     quiet_ms: float
     _open: dict[str, _OpenConversation] = field(default_factory=dict)
 
     def note(self, event: Event) -> None:
+        """Note an event. They must come in order."""
         before = self._open.get(event.session)
         same = before is not None and before.epoch == event.epoch
         answered = isinstance(event, Reply) or (same and before is not None and before.answered)
         turn = max(event.turn, before.turn) if same and before is not None else event.turn
         self._open[event.session] = _OpenConversation(event.epoch, turn, event.at, answered)
 
-    def ended(self, now_ms: float) -> list[EndedConversation]:
-        """Return the conversations that ended since the last call; each once, unless it goes on."""
+    def take_ended(self, now_ms: float) -> list[EndedConversation]:
+        """Return the conversations that have ended since the last call."""
         quiet = [
             (session, one)
             for session, one in self._open.items()

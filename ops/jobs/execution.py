@@ -22,7 +22,7 @@ from common.settings.loading import load_settings
 
 SAVE_EVERY_S: Final = 0.5
 RETRY_AFTER_S: Final = 30
-"""The pause after a server that the job needs was away."""
+"""A job runs again after this time if a server that it needs was away."""
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ class JobFailed(Exception):
 
 @dataclass(slots=True)
 class JobContext:
-    """What a job works with: `job` is its id, `progress` is what `earshot jobs list` shows."""
+    """What a job needs. `job` is its id; `earshot jobs list` shows its `progress`."""
 
     settings: Settings
     store: Store
@@ -41,19 +41,19 @@ class JobContext:
     job: str
     progress: dict[str, Any] = field(default_factory=dict)
 
-    def tell(self, **values: Any) -> None:
-        """Report progress; the values must fit into JSON."""
+    def report(self, **values: Any) -> None:
+        """Report progress. The values must fit into JSON; `text` is shown as it is."""
         self.progress |= values
 
 
 Run = Callable[[JobContext, Mapping[str, Any]], Awaitable[Any]]
 
 
-def run_job(job: Job, module: str, **arguments: Any) -> Any:
-    """Run a job of the table and return its result (JSON).
+def run_job(job: Job, module: str, arguments: Mapping[str, Any]) -> Any:
+    """Run a job of the registry, and return its result (JSON).
 
     If a server is away, the job runs again later. Other errors that earshot can explain end the
-    job. Anything else is a bug or an accident: RQ runs the job again, as often as the settings say.
+    job. After any other error RQ runs the job again, as often as the settings say.
     """
     structlog.contextvars.bind_contextvars(job=job.id)
     began = time.monotonic()
@@ -79,7 +79,7 @@ def run_job(job: Job, module: str, **arguments: Any) -> Any:
 
 
 def _record_failure(job: Job, why: str) -> JobFailed:
-    """Record an error that another try would not change."""
+    """Record an error that another try would not avoid."""
     job.retries_left = 0
     job.meta["error"] = why
     job.save_meta()  # type: ignore[no-untyped-call]  # RQ's

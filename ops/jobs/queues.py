@@ -19,29 +19,32 @@ RECORDINGS: Final = "earshot-recordings"
 UPKEEP: Final = "earshot-upkeep"
 """Two queues, so that an export need not wait for a recording of three hours."""
 
-FOREVER: Final = -1
-GIVEN_UP: Final = frozenset({JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED})
-ENDED: Final = GIVEN_UP | {JobStatus.FINISHED}
+NO_TIMEOUT: Final = -1
+FAILED: Final = frozenset({JobStatus.FAILED, JobStatus.STOPPED, JobStatus.CANCELED})
+ENDED: Final = FAILED | {JobStatus.FINISHED}
 
 Again = Literal["always", "failed", "never"]
 REPLACED: Final[Mapping[Again, frozenset[JobStatus]]] = {
     "always": ENDED,
-    "failed": GIVEN_UP,
+    "failed": FAILED,
     "never": frozenset(),
 }
+"""The states in which an old job is replaced by a new one of the same id."""
 
 
 def open_queue(name: str, connection: "Redis") -> Queue:
+    """Open a queue by its name."""
     return Queue(name, connection=connection, job_class=EarshotJob, serializer=JSONSerializer)
 
 
 def open_queue_of(kind: str, connection: "Redis") -> Queue:
+    """Open the queue for jobs of this kind."""
     return open_queue(RECORDINGS if kind == "transcribe" else UPKEEP, connection)
 
 
-def make_job_id(kind: str, *what: object) -> str:
-    """Make a job id: equal work has an equal id, so RQ queues it once."""
-    digest = hashlib.sha256("\0".join(map(str, what)).encode("utf-8", "surrogatepass")).hexdigest()
+def make_job_id(kind: str, *work: object) -> str:
+    """Make a job id. Equal work has an equal id, so RQ does not queue it twice."""
+    digest = hashlib.sha256("\0".join(map(str, work)).encode("utf-8", "surrogatepass")).hexdigest()
     return f"{kind}-{digest[:12]}"
 
 
@@ -54,64 +57,67 @@ def enqueue(
     *,
     again: Again,
 ) -> tuple[EarshotJob, bool]:
-    """Put a job into its queue unless it is there; return the job, and whether it is new.
+    """Put a job into its queue, unless it is known already; return it, and whether it is new.
 
-    `again` says when a job of this id that has ended is replaced by a new one.
+    `again` says when an old job of this id is replaced: always, if it has failed, or never. A job
+    that has not ended is never replaced.
     """
-    into = open_queue_of(kind, connection)
+    queue = open_queue_of(kind, connection)
     while True:
         try:
-            job = into.enqueue_call(
+            job = queue.enqueue_call(
                 kind,
                 kwargs=dict(arguments),
                 job_id=identity,
                 unique=True,
-                timeout=FOREVER,
+                timeout=NO_TIMEOUT,
                 retry=Retry(max=settings.retries) if settings.retries else None,
                 result_ttl=round(settings.keep_s),
                 failure_ttl=round(settings.keep_s),
                 description=kind,
             )
         except DuplicateJobError:
-            there = find_job(connection, identity)
-            if there is None:
+            known = find_job(connection, identity)
+            if known is None:
                 continue
-            if there.get_status(refresh=False) not in REPLACED[again]:
-                return there, False
-            there.delete()
+            if known.get_status(refresh=False) not in REPLACED[again]:
+                return known, False
+            known.delete()
             continue
         assert isinstance(job, EarshotJob)
         return job, True
 
 
 def find_job(connection: "Redis", identity: str) -> EarshotJob | None:
-    """Find a job by its id; None if there is none."""
+    """Return the job with this id; None if there is none."""
     try:
-        found = EarshotJob.fetch_many([identity], connection=connection, serializer=JSONSerializer)[
-            0
-        ]
+        return EarshotJob.fetch(identity, connection=connection)
     except NoSuchJobError:
         _delete_remains(connection, identity)
         return None
-    assert found is None or isinstance(found, EarshotJob)
-    return found
 
 
 def _delete_remains(connection: "Redis", identity: str) -> None:
-    """Delete a job's hash that holds no job: RQ can neither read nor replace it.
+    """Delete what is at a job's key and is no job: RQ can neither read nor replace it.
 
-    It appears when a process reports progress of a forgotten job, or when other software writes.
+    Such a hash appears when a process reports progress of a deleted job, or comes from other
+    software.
     """
     key = EarshotJob.key_for(identity)
     with connection.pipeline() as pipeline, suppress(WatchError):
         pipeline.watch(key)  # type: ignore[no-untyped-call]  # redis-py's
-        if not pipeline.hexists(key, "data"):  # unless somebody has enqueued it again
+        if not pipeline.exists(key):
+            return
+        try:
+            EarshotJob.fetch(identity, connection=connection)
+        except NoSuchJobError:
             pipeline.multi()
             pipeline.delete(key)
             pipeline.execute()
+        # else somebody has enqueued it again
 
 
 def has_worker(kind: str, connection: "Redis") -> bool:
-    """Tell whether a live worker serves jobs of this kind."""
+    """Return whether a live worker runs jobs of this kind."""
     keys = get_keys(queue=open_queue_of(kind, connection))
     return bool(keys) and bool(connection.exists(*keys))

@@ -1,7 +1,8 @@
-"""Jobs that start by themselves: sweeps, jobs that wait for their time, summaries.
+"""The schedule: it enqueues sweeps, jobs whose time has come, and summaries.
 
-RQ's own cron would use its default serializer, which is pickle. So the id of a scheduled job holds
-the time when it is due: the first host enqueues it, and the others find it there.
+RQ's own cron is not used, because its serializer is pickle. Several hosts may run the schedule. The
+id of a scheduled job holds the time when it is due. So the first host enqueues it, and the others
+find it in the queue.
 """
 
 import asyncio
@@ -22,19 +23,19 @@ from common.results.subscriber import Subscriber
 from common.settings import Settings
 from ops.jobs.connection import explain_error
 from ops.jobs.conversation_end import EndDetector, EndedConversation
-from ops.jobs.queues import ENDED, RECORDINGS, UPKEEP, enqueue, find_job, make_job_id
+from ops.jobs.queues import ENDED, RECORDINGS, UPKEEP, enqueue, find_job, make_job_id, open_queue
 from ops.queries.since import find_start
 from producer.shipping.outbox_metrics import OUTBOX_DROPPED
 
 TICK_S: Final = 1.0
 LOOK_BACK: Final = 4
-"""How many quiet times to read back at the start; the process before this one saw what is older."""
+"""How far back to read at the start, as a multiple of `summary_quiet_s`."""
 
 log = structlog.get_logger(__name__)
 
 
 class Schedule:
-    """Runs on every host that has job workers; `trouble` says why it waits, if it does."""
+    """The schedule of one host. `trouble` says why it waits, and is empty otherwise."""
 
     def __init__(
         self,
@@ -50,31 +51,31 @@ class Schedule:
         self._link = link
         self._connection = connection
         self._wall = wall
-        self._swept = -1
+        self._last_sweep = -1
         self._uncounted: set[str] = set()
         self.trouble = ""
-        self._quiet = EndDetector(1000 * settings.jobs.summary_quiet_s)
+        self._end_detector = EndDetector(1000 * settings.jobs.summary_quiet_s)
         self._scheduler = RQScheduler(
             [RECORDINGS, UPKEEP], connection, logging_level="ERROR", serializer=JSONSerializer
         )
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Run until cancelled."""
         tasks = [self._tick_forever()]
         if self._settings.jobs.summaries:
-            tasks += [self._follow(), self._summarise()]
+            tasks += [self._follow_results(), self._summarise()]
         await asyncio.gather(*tasks)
 
     async def _tick_forever(self) -> None:
         redis: Any = self._store.redis
         while True:
-            # without summaries only this call tells the link that Redis is away
+            # without summaries nothing else calls the link, which notices that Redis is away
             await self._link.retry_until_answered(redis.time)
             await self._tick_and_report()
             await asyncio.sleep(TICK_S)
 
     async def _tick_and_report(self) -> None:
-        """Tick; log a failure once, as long as its reason stays the same."""
+        """Tick. A failure is logged once, until its reason changes."""
         before, now = self.trouble, ""
         try:
             await asyncio.to_thread(self.tick)
@@ -82,28 +83,37 @@ class Schedule:
             now = explain_error(error, self._settings)
             if now != before:
                 log.warning("schedule_waits", why=now)
-        except Exception as error:  # bad data in a shared Redis must not end all jobs
+        except Exception as error:  # bad data in a shared Redis must not end the schedule
             now = f"the schedule fails: {error!r}"
             if now != before:
-                log.exception("schedule_stumbled")
+                log.exception("schedule_failed")
         if before and not now:
             log.info("schedule_goes_on")
         self.trouble = now
 
     def tick(self) -> None:
-        """Enqueue what is due; blocks. Raises RedisError while RQ's Redis is away."""
-        self._scheduler.acquire_locks()  # type: ignore[no-untyped-call]  # RQ's
-        self._scheduler.enqueue_scheduled_jobs()  # type: ignore[no-untyped-call]  # RQ's
+        """Enqueue the jobs that are due. It blocks. Raises RedisError while RQ's Redis is away."""
         due = int(self._wall() // self._settings.jobs.sweep_every_s)
-        if due != self._swept:
+        if due != self._last_sweep:
             if self._enqueue("sweep", f"sweep-{due}", {}):
                 self._uncounted.add(f"sweep-{due}")
-            self._swept = due
+            self._last_sweep = due
         for sweep in tuple(self._uncounted):
-            self._count(sweep)
+            self._count_dropped(sweep)
+        self._drop_unreadable()
+        self._scheduler.acquire_locks()  # type: ignore[no-untyped-call]  # RQ's
+        self._scheduler.enqueue_scheduled_jobs()  # type: ignore[no-untyped-call]  # RQ's
 
-    def _count(self, sweep: str) -> None:
-        """Count what a sweep dropped, once it has ended: Prometheus never asks its process."""
+    def _drop_unreadable(self) -> None:
+        """Drop due jobs that RQ cannot read: one of them would hold up all others."""
+        for name in (RECORDINGS, UPKEEP):
+            registry = open_queue(name, self._connection).scheduled_job_registry
+            for identity in registry.get_jobs_to_schedule():
+                if find_job(self._connection, identity) is None:
+                    registry.remove(identity)
+
+    def _count_dropped(self, sweep: str) -> None:
+        """Count what a sweep has dropped, when it has ended: its own process serves no metrics."""
         job = find_job(self._connection, sweep)
         if job is None or job.get_status(refresh=False) in ENDED:
             self._uncounted.remove(sweep)
@@ -111,19 +121,19 @@ class Schedule:
             OUTBOX_DROPPED.inc(result["outbox_rows"] if result else 0)
 
     def _enqueue(self, kind: str, identity: str, arguments: Mapping[str, Any]) -> bool:
-        """Enqueue a job unless one of this id is known; return whether it is new."""
+        """Enqueue a job, unless it is known already; return whether it is new."""
         jobs = self._settings.jobs
         _, is_new = enqueue(self._connection, jobs, kind, identity, arguments, again="never")
         return is_new
 
-    async def _follow(self) -> None:
-        """Read every event, from so long ago that no open conversation is missed."""
-        ago_s = LOOK_BACK * self._settings.jobs.summary_quiet_s
-        since = await find_start(self._store, self._link, ago_s)
+    async def _follow_results(self) -> None:
+        """Read every event, beginning early enough for all conversations that are still open."""
+        age_s = LOOK_BACK * self._settings.jobs.summary_quiet_s
+        since = await find_start(self._store, self._link, age_s)
         subscriber = Subscriber(self._store, self._link, since=since, deltas=False)
         async with aclosing(subscriber.events()) as events:
             async for received in events:
-                self._quiet.note(received.event)
+                self._end_detector.note(received.event)
 
     async def _summarise(self) -> None:
         """Enqueue a summary of each conversation that has ended."""
@@ -131,12 +141,13 @@ class Schedule:
         ended: list[EndedConversation] = []
         while True:
             seconds, _ = await self._link.retry_until_answered(redis.time)
-            ended += self._quiet.ended(1000 * seconds)
+            ended += self._end_detector.take_ended(1000 * seconds)
             try:
                 while ended:
-                    one = ended[0]
-                    identity = make_job_id("summary", *one)
-                    await asyncio.to_thread(self._enqueue, "summary", identity, one._asdict())
+                    conversation = ended[0]
+                    identity = make_job_id("summary", *conversation)
+                    arguments = conversation._asdict()
+                    await asyncio.to_thread(self._enqueue, "summary", identity, arguments)
                     ended.pop(0)
             except (RedisError, OSError) as error:
                 log.debug("summaries_wait", why=str(error))

@@ -9,8 +9,10 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
+from common.errors import BadSetting
 from common.redis.opening import make_link, open_store, wait_for_redis
 from common.settings import Settings
+from common.settings.loading import variable_of
 from common.stopping import run_until_stopped
 from common.telemetry.monitoring import serve_monitoring
 from ops.jobs.connection import connect, explain_error, open_connection
@@ -24,11 +26,12 @@ log = structlog.get_logger(__name__)
 
 
 async def serve(settings: Settings, stop: asyncio.Event) -> None:
-    """Run jobs until `stop`; unfinished jobs then go back into their queues.
+    """Run jobs until `stop` is set. Unfinished jobs then go back into their queues.
 
     Raises RedisUnusable or BadSetting if waiting cannot help.
     """
-    connect(settings)  # first: it raises BadSetting for a Cluster
+    connect(settings)  # raises BadSetting for a Cluster, before anything is started
+    _make_default_folder(settings)
     async with open_store(settings) as store:
         link = make_link(store, settings)
         await run_until_stopped(stop, wait_for_redis(link, store, settings))
@@ -41,28 +44,45 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
             for number, queue in enumerate(names):
                 argv = [sys.executable, "-P", "-m", "ops.jobs.worker", queue]
                 await supervisor.spawn(f"{queue}-{number}", argv, variables)
-            planned = Schedule(settings, store, link, connect(settings))
-            asking = connect(settings)
+            schedule = Schedule(settings, store, link, connect(settings))
+            connection = connect(settings)
 
             async def explain_not_ready() -> str:
                 return (
                     link.unreachable
-                    or planned.trouble
-                    or await asyncio.to_thread(_find_unattended_queue, asking, settings)
+                    or schedule.trouble
+                    or await asyncio.to_thread(_find_queue_without_worker, connection, settings)
                 )
 
-            schedule = asyncio.create_task(planned.run(), name="schedule")
-            telling = asyncio.create_task(
+            running = asyncio.create_task(schedule.run(), name="schedule")
+            logging = asyncio.create_task(
                 _log_when_ready(explain_not_ready, settings), name="ready"
             )
             try:
                 async with serve_monitoring(settings.metrics, ready=explain_not_ready):
-                    await run_until_stopped(stop, schedule)
+                    await run_until_stopped(stop, running)
             finally:
-                schedule.cancel()
-                telling.cancel()
-                await asyncio.gather(schedule, telling, return_exceptions=True)
+                running.cancel()
+                logging.cancel()
+                await asyncio.gather(running, logging, return_exceptions=True)
     log.info("left")
+
+
+def _make_default_folder(settings: Settings) -> None:
+    """Make the folder of the jobs if nobody has chosen one: people shall find where to put files.
+
+    Raises BadSetting if it cannot be made.
+    """
+    if settings.jobs.folder:
+        return
+    folder = settings.jobs.folder_path()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSetting(
+            f"the folder of the jobs, {folder}, cannot be made ({error.strerror}):"
+            f" set {variable_of('jobs.folder')}"
+        ) from None
 
 
 def _check_redis(settings: Settings) -> None:
@@ -75,11 +95,16 @@ async def _log_when_ready(
 ) -> None:
     while await explain_not_ready():  # noqa: ASYNC110  # the workers are other processes
         await asyncio.sleep(CHECK_S)
-    log.info("ready", role="jobs", recordings=settings.jobs.recordings)
+    log.info(
+        "ready",
+        role="jobs",
+        recordings=settings.jobs.recordings,
+        folder=str(settings.jobs.folder_path()),
+    )
 
 
-def _find_unattended_queue(connection: "Redis", settings: Settings) -> str:
-    """Name a queue without a live worker, in a sentence; empty if each queue has one."""
+def _find_queue_without_worker(connection: "Redis", settings: Settings) -> str:
+    """Name a queue without a live worker, in a sentence; return nothing if each has one."""
     queues = {"sweep": UPKEEP} | ({"transcribe": RECORDINGS} if settings.jobs.recordings else {})
     try:
         for kind, name in queues.items():

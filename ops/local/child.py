@@ -1,4 +1,4 @@
-"""One child process of the supervisor: its start, its output, its end."""
+"""One child process of the supervisor: its start, its output and its end."""
 
 import asyncio
 import os
@@ -11,14 +11,14 @@ from typing import Final
 from ops.local.die_with_parent import die_with_parent
 
 LAST_LINES_S: Final = 1.0
-"""How long to read a dead child's pipe: a grandchild may hold it open for ever."""
+"""How long to read the output of a dead child: a grandchild may keep the pipe open for ever."""
 
 LINE_MAX: Final = 2**20
-"""Longest line, bytes; a longer one comes in pieces."""
+"""Longest line, in bytes. A longer one comes in pieces."""
 
 
 class Child:
-    """A role's process; each `start` makes a new one. `exit_status` is None while it runs.
+    """The process of a role. Each `start` makes a new one. `exit_status` is None while it runs.
 
     It has its own session, so the terminal's Ctrl+C does not reach it. The kernel sends it SIGTERM
     when this process dies.
@@ -34,28 +34,28 @@ class Child:
         self._argv = tuple(argv)
         self._env = dict(env) | {"PYTHONUNBUFFERED": "1"}
         self._process: Process | None = None
-        self._asked = asyncio.Event()
+        self._stop_requested = asyncio.Event()
 
     @property
     def pid(self) -> int:
-        """The process id of the present process, or of the last one."""
+        """The id of the present process, or of the last one."""
         return self._running().pid
 
     @property
-    def stopping(self) -> bool:
+    def is_stopping(self) -> bool:
         """Whether it was asked to stop."""
-        return self._asked.is_set()
+        return self._stop_requested.is_set()
 
     @property
-    def failed(self) -> bool:
-        """Whether it ended by itself with an error; a killed process only starts again."""
-        if self.stopping or self.exit_status is None:
+    def has_failed(self) -> bool:
+        """Whether it ended with an error. One that was killed and restarts has not failed."""
+        if self.is_stopping or self.exit_status is None:
             return False
         return self.exit_status > 0 or (self.exit_status < 0 and not self.restart)
 
     @property
-    def end(self) -> str:
-        """How it ended, in words."""
+    def how_it_ended(self) -> str:
+        """How the process ended, in words."""
         status = self.exit_status
         if status is None:
             return "still running"
@@ -79,11 +79,11 @@ class Child:
             preexec_fn=die_with_parent(),
         )
         self.exit_status = None
-        if self.stopping:
+        if self.is_stopping:
             self._signal(signal.SIGTERM)
 
     async def follow(self, on_line: Callable[[str, str], None]) -> None:
-        """Hand each line of stdout and stderr to `on_line(name, line)` until the process ends."""
+        """Call `on_line(name, line)` with each line of stdout and stderr until the process ends."""
         reading = asyncio.create_task(self._pass_lines(on_line))
         status = await self._running().wait()
         _, unfinished = await asyncio.wait({reading}, timeout=LAST_LINES_S)
@@ -91,17 +91,17 @@ class Child:
             task.cancel()
         self.exit_status = status
 
-    async def asked_within(self, seconds: float) -> bool:
-        """Wait for `request_stop`, at most so long; return whether it came."""
+    async def wait_for_stop_request(self, seconds: float) -> bool:
+        """Wait for `request_stop`, `seconds` at most; return whether it was called."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._asked.wait()
-        return self.stopping
+                await self._stop_requested.wait()
+        return self.is_stopping
 
-    def ask(self) -> None:
-        """Send SIGTERM once: a second one makes a role exit without finishing its work."""
-        if not self.stopping:
-            self._asked.set()
+    def request_stop(self) -> None:
+        """Send SIGTERM, but only once: a second one ends a role before its work is finished."""
+        if not self.is_stopping:
+            self._stop_requested.set()
             self._signal(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -123,7 +123,7 @@ class Child:
         while raw := await _read_line(stream):
             line = raw.decode(errors="replace").rstrip("\r\n")
             self.last_line = line or self.last_line
-            with suppress(OSError, ValueError):  # nobody reads our output any more: continue
+            with suppress(OSError, ValueError):  # nobody reads our output any more
                 on_line(self.name, line)
 
 

@@ -29,10 +29,11 @@ from ops.local.die_with_parent import die_with_parent
 from ops.local.redis_program import NoEmbeddedRedis, find_server, read_version
 
 SOCKET_PATH_MAX: Final = 103
-"""Bytes: `sun_path` holds 108 with its final zero on Linux, 104 on macOS."""
+"""Longest path of a socket, in bytes: `sun_path` has 108 on Linux and 104 on macOS, with a zero at
+the end."""
 
 PREDECESSOR_S: Final = 2.0
-"""How long to wait for a server whose parent was killed to release the folder."""
+"""How long a server whose parent was killed may take to release the folder."""
 
 SILENT_START_S: Final = 30.0
 """How long a server may take to accept connections; loading data does not count."""
@@ -51,14 +52,14 @@ log = structlog.get_logger(__name__)
 
 
 class EmbeddedRedis(Closeable):
-    """A `redis-server` child: append-only file on, never evicting; `url` is its address.
+    """A `redis-server` child process, which writes an append-only file and evicts nothing.
 
-    `folder` keeps the data between runs; None means a temporary folder that goes at the end.
-    `fsync` is Redis's `appendfsync`. Use it as a context manager, or `start` and `close`; both
-    may be repeated, so that a test can end the server and start it again on its data.
+    `folder` keeps the data between runs. None means a temporary folder, which is deleted at the
+    end. `fsync` is Redis's `appendfsync`. Use it as a context manager, or call `start` and `close`.
+    Both may be called again, so that a test can restart the server with its data.
 
-    Raises NoEmbeddedRedis where there is no server, the folder is in use by another process, or
-    the server does not come up.
+    Raises NoEmbeddedRedis if this machine has no server, if another process uses the folder, or if
+    the server does not start.
     """
 
     def __init__(
@@ -84,12 +85,12 @@ class EmbeddedRedis(Closeable):
 
     @property
     def settings(self) -> dict[str, str]:
-        """The section `redis` for who uses it."""
+        """The section `redis` of the settings of its clients."""
         return {"url": self.url} | WITHOUT_CREDENTIALS
 
     @property
     def pid(self) -> int:
-        """The server's process id; raises NoEmbeddedRedis if it does not run."""
+        """The process id of the server. Raises NoEmbeddedRedis if it does not run."""
         if not self.running:
             raise NoEmbeddedRedis(f"the embedded Redis in {self.folder} is not running")
         assert self._process is not None
@@ -97,7 +98,7 @@ class EmbeddedRedis(Closeable):
 
     @property
     def running(self) -> bool:
-        """Whether the server is alive; `start` again if it is not and should be."""
+        """Whether the server is alive. If it has died, `start` starts it again."""
         return self._process is not None and self._process.poll() is None
 
     def __enter__(self) -> Self:
@@ -126,7 +127,7 @@ class EmbeddedRedis(Closeable):
         log.debug("embedded_redis_started", server=str(server), folder=str(self.folder))
 
     def close(self) -> None:
-        """End the server in good order: everything that it accepted is on disk."""
+        """End the server in an orderly way: everything that it has accepted is on disk then."""
         process, self._process = self._process, None
         if process is not None and process.poll() is None:
             process.send_signal(signal.SIGTERM)
@@ -156,8 +157,8 @@ class EmbeddedRedis(Closeable):
     def _take_lock(self) -> None:
         if self._lock is not None:  # we hold it since an earlier start
             return
-        # The server inherits the descriptor and so the lock: while it outlives its parent for a
-        # moment, the data is still locked.
+        # The server inherits the lock with the descriptor. So the data stays locked even while the
+        # server lives a moment longer than its parent.
         lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + PREDECESSOR_S
         while True:
@@ -182,7 +183,7 @@ class EmbeddedRedis(Closeable):
         self._lock = lock
 
     def _refuse_newer_data(self, server: Path) -> None:
-        # Redis before 7 looks for one append-only file, does not find it and starts empty.
+        # Redis before 7 looks for a single append-only file, finds none, and starts without data
         if (self.folder / "appendonlydir").is_dir() and (read_version(server) or (0,)) < (7,):
             raise NoEmbeddedRedis(
                 f"the data in {self.folder} was written by Redis 7 or newer, and {server} is older:"
@@ -216,7 +217,7 @@ class EmbeddedRedis(Closeable):
                 stderr=subprocess.STDOUT,
                 # Redis 7.2 and newer do not start with a locale that the machine lacks
                 env=os.environ | {"LC_ALL": "C"},
-                # the terminal's Ctrl+C must not end it before the workers
+                # Ctrl+C in the terminal must not end it before the workers
                 start_new_session=True,
                 pass_fds=(self._lock,),
                 preexec_fn=die_with_parent(),

@@ -1,4 +1,4 @@
-"""All roles on one machine: the common part of `earshot up` and `earshot demo`."""
+"""All roles on one machine, for `earshot up`, `earshot demo` and benchmarks."""
 
 import asyncio
 import socket
@@ -40,7 +40,7 @@ log = structlog.get_logger(__name__)
 
 
 def find_free_port() -> int:
-    """Find a free TCP port, for a server that keeps it over restarts."""
+    """Find a free TCP port, for a server that keeps its port when it restarts."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -49,7 +49,7 @@ def find_free_port() -> int:
 
 @dataclass(slots=True)
 class Machine:
-    """The running parts; `settings` are those of the roles."""
+    """The running processes. `settings` are those of the roles."""
 
     settings: Settings
     supervisor: Supervisor
@@ -60,7 +60,7 @@ class Machine:
     _started: int = 0
 
     async def start_workers(self, *, stt: int, llm: int) -> None:
-        """Start worker processes; `wait_until_ready` waits for them."""
+        """Start worker processes. `wait_until_ready` waits for them."""
         for role, count in (("stt", stt), ("llm", llm)):
             for number in range(1, count + 1):
                 await self.start(f"{role}-{number}", role)
@@ -86,9 +86,9 @@ class Machine:
         )
 
     async def wait_until_ready(self, timeout_s: float | None) -> None:
-        """Wait until every worker has its model and reads; raises what Supervisor.until raises."""
-        serving = wait_for_workers(self.link, self.store, self._workers)
-        await self.supervisor.until(serving, stop=self.stop, timeout_s=timeout_s)
+        """Wait until all workers have started. Raises what Supervisor.wait_for raises."""
+        all_started = wait_for_workers(self.link, self.store, self._workers)
+        await self.supervisor.wait_for(all_started, stop=self.stop, timeout_s=timeout_s)
 
 
 async def wait_for_workers(link: Link, store: Store, count: int) -> None:
@@ -101,7 +101,10 @@ async def wait_for_workers(link: Link, store: Store, count: int) -> None:
 
 
 def chosen_settings(settings: Settings, values: Mapping[str, Any]) -> set[str]:
-    """Return the settings that are not defaults, as `section.name`; `values` as for loading."""
+    """Return the names of the settings that are not defaults, as `section.name`.
+
+    `values` are those with which the settings were loaded.
+    """
     return {row.name for row in list_origins(settings, values) if row.origin != "default"}
 
 
@@ -124,8 +127,8 @@ async def run_machine(
         if own_redis:
             redis = stack.enter_context(EmbeddedRedis(redis_folder))
             values["redis"] = redis.settings
-            keeping = asyncio.create_task(keep_running(redis))
-            stack.callback(keeping.cancel)
+            restarting = asyncio.create_task(keep_running(redis))
+            stack.callback(restarting.cancel)
         lines = _LineWatcher(on_line)
         supervisor = await stack.enter_async_context(Supervisor(lines))
         if stand_in:
@@ -151,29 +154,29 @@ async def keep_running(redis: EmbeddedRedis) -> None:
         log.warning("embedded_redis_restarts", folder=str(redis.folder))
         try:
             redis.start()
-        except NoEmbeddedRedis as error:  # its disk may be full: a person can fix that
+        except NoEmbeddedRedis as error:  # perhaps its disk is full, which a person can change
             log.error("embedded_redis_not_started", why=str(error), again_in_s=pauses.pause_s)
 
 
 async def _start_stand_in(
     supervisor: Supervisor, stop: asyncio.Event, lines: "_LineWatcher"
 ) -> str:
-    """Start the stand-in LLM on a free port, which it keeps after a restart."""
+    """Start the stand-in LLM on a free port, which it keeps when it restarts; return its URL."""
     port = find_free_port()
     argv = [sys.executable, "-P", "-m", "ops.demo.standin", "--port", str(port), "--no-steerable"]
     await supervisor.spawn("stand-in", argv, environment_without_settings())
-    await supervisor.until(lines.stand_in.wait(), stop=stop, timeout_s=STAND_IN_START_S)
+    await supervisor.wait_for(lines.stand_in_ready.wait(), stop=stop, timeout_s=STAND_IN_START_S)
     return f"http://127.0.0.1:{port}/v1"
 
 
 class _LineWatcher:
-    """Passes on the roles' lines, and notices when the stand-in is ready."""
+    """Passes the lines of the roles on, and notices when the stand-in is ready."""
 
     def __init__(self, on_line: OnLine) -> None:
         self._on_line = on_line
-        self.stand_in = asyncio.Event()
+        self.stand_in_ready = asyncio.Event()
 
     def __call__(self, name: str, line: str) -> None:
         if line.startswith(READY):
-            self.stand_in.set()
+            self.stand_in_ready.set()
         self._on_line(name, line)

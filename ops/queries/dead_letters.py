@@ -1,4 +1,4 @@
-"""Replaying and dropping dead letters, with what a person is told about it."""
+"""Replaying and dropping dead letters, with a sentence about what was done."""
 
 from common.errors import BadInput, Refused
 from common.redis.store import Store
@@ -9,9 +9,9 @@ from producer.shipping.identity import new_utterance_id
 
 
 async def send_again(store: Store, letter: DeadLetter) -> Published | None:
-    """Send it again as a new turn at the end of its session; None if it is gone.
+    """Send a letter again, as a new turn at the end of its session; return None if it is gone.
 
-    Raises Refused if it cannot be replayed.
+    Raises Refused if it can never be replayed.
     """
     if not letter.session:
         raise Refused("it names no usable session; it can only be saved or dropped")
@@ -21,17 +21,17 @@ async def send_again(store: Store, letter: DeadLetter) -> Published | None:
 
 
 async def replay_letter(store: Store, letter: DeadLetter) -> str:
-    """Send it again; says as which turn. Raises BadInput or Refused if that cannot be."""
+    """Send a letter again, and say as which turn. Raises BadInput or Refused if it was not sent."""
     answer = await send_again(store, letter)
     if answer is None:
         raise BadInput("it is gone: somebody else replayed or dropped it")
     if answer.verdict is not Verdict.ACCEPTED:
-        raise BadInput(f"not now: {answer.why}")
+        raise BadInput(f"it cannot be replayed now: {answer.why}")
     return f"replayed as turn {answer.turn} of session {letter.session}"
 
 
 async def drop_letter(store: Store, letter: DeadLetter) -> str:
-    """Delete it for good; raises BadInput if it is gone."""
+    """Delete a letter for good, and say so. Raises BadInput if it is gone."""
     if not await dead_letters.drop_letter(store, letter.shard, letter.entry):
         raise BadInput("it is gone: somebody else replayed or dropped it")
     return "dropped"

@@ -1,4 +1,4 @@
-"""Events as lines of a file: JSON as `earshot tail --json` prints it, or one CSV row each."""
+"""The formats of exported events: JSON lines as `earshot tail --json` prints them, or CSV rows."""
 
 import csv
 import io
@@ -17,6 +17,7 @@ COLUMNS: Final = (
 
 
 def to_jsonl(event: Event) -> str:
+    """Format an event as one line of JSON."""
     return event.as_line() + "\n"
 
 
@@ -24,8 +25,8 @@ def to_csv_row(event: Event) -> str:
     """Format an event as RFC 4180 CSV; fields that it lacks stay empty."""
     values = event.model_dump(exclude_none=True)
     data: dict[str, Any] = values.pop("data")
-    spent = data.pop("timings", {})
-    flat = data | values | {f"{name}_ms": spent.get(name) for name in TIMINGS}
+    timings = data.pop("timings", {})
+    flat = data | values | {f"{name}_ms": timings.get(name) for name in TIMINGS}
     return _row(["" if flat.get(name) is None else flat[name] for name in COLUMNS])
 
 

@@ -1,4 +1,4 @@
-"""How far back to read the results: `now`, `all`, or an age such as 24h."""
+"""The option --since: how far back to read the results (`now`, `all`, or an age such as 24h)."""
 
 import re
 from typing import Any, Final
@@ -12,9 +12,9 @@ UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 
 
 def parse_age(since: str, *, now: bool = True) -> float | None:
-    """Parse --since into seconds; None means everything that is kept.
+    """Parse --since into seconds. None means everything that is kept.
 
-    Raises BadInput for anything else, and for `now` and 0s if `now` is false.
+    Raises BadInput for any other text. Where `now` is false, it refuses `now` and 0s as well.
     """
     if since == "all":
         return None
@@ -27,7 +27,7 @@ def parse_age(since: str, *, now: bool = True) -> float | None:
 
 
 async def find_start(store: Store, link: Link, age_s: float | None) -> str:
-    """Find the stream entry to begin after, by the Redis server's clock."""
+    """Return the id of the stream entry after which to begin, by the Redis server's clock."""
     if not age_s:
         return OLDEST if age_s is None else NEWEST
     redis: Any = store.redis

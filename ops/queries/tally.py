@@ -11,6 +11,7 @@ class Tally:
         self._endings: dict[TurnKey, str] = {}
 
     def add(self, event: Event) -> None:
+        """Note an event of the run."""
         turn = event.key
         match event:
             case Heard():

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Final, Self
 
 import numpy as np
@@ -13,7 +12,8 @@ from producer.decoding.resample import Resampler
 from producer.microphone.capture import Block, Capture, Format
 from producer.microphone.level_watch import SILENT_PEAK, LevelWatch
 from producer.sources.mute import Mute
-from producer.sources.source import DEFAULT_FRAME_MS, Framer, frame_samples
+from producer.sources.mute_timeline import MuteTimeline
+from producer.sources.source import DEFAULT_FRAME_MS, FramedSource
 
 _POLL_S: Final = 0.1
 """How often a reader that waits for audio checks whether the device is away."""
@@ -25,7 +25,7 @@ _CLOSE_S: Final = 3.0
 """How long leaving the context waits for the device to be closed."""
 
 
-class Microphone:
+class Microphone(FramedSource):
     """An input device by its index or a part of its name; the default one for None or "".
 
     Entering opens it and raises `NoMicrophone` when there is no such device, or PyAudio is missing.
@@ -43,11 +43,12 @@ class Microphone:
         *,
         mute: Mute | None = None,
     ) -> None:
-        self.frame_samples = frame_samples(frame_ms)
+        super().__init__(frame_ms)
         self.name = "default" if device is None or device == "" else str(device)
-        self._framer = Framer(self.frame_samples)
-        self._mute = mute or Mute()
-        self._capture = Capture(device, self._mute)
+        self._capture = Capture(device, mute or Mute())
+        self._timeline = MuteTimeline()
+        self._recorded = 0.0
+        """Samples of 16 kHz that the blocks so far make; the resampler still holds some of them."""
         self._watch = LevelWatch()
         self._resampler: Resampler | None = None
         self._format: Format | None = None
@@ -55,8 +56,9 @@ class Microphone:
         """The channels that have been more than digital silence in this stream."""
 
     @property
-    def samples(self) -> int:
-        return self._framer.samples
+    def is_muted(self) -> bool:
+        """Whether the mute was on when the end of the latest frame was recorded."""
+        return self._timeline.is_on
 
     @property
     def is_away(self) -> bool:
@@ -67,13 +69,8 @@ class Microphone:
         self.name = self._capture.start().name
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+    def release(self) -> None:
+        """Wait until the device is closed, which may take some time."""
         self._capture.join(_CLOSE_S)
 
     def close(self) -> None:
@@ -81,6 +78,10 @@ class Microphone:
         self._capture.stop()
 
     def __iter__(self) -> Iterator[NDArray[np.int16]]:
+        for frame in self._frames():
+            yield self._timeline.silence(frame)
+
+    def _frames(self) -> Iterator[NDArray[np.int16]]:
         heard_until = time.monotonic()
         while True:
             block = self._capture.take(_POLL_S)
@@ -93,7 +94,9 @@ class Microphone:
                 gap_s = min(time.monotonic() - heard_until, _LONGEST_GAP_S)
                 heard_until = time.monotonic()
                 yield from self._framer.push(self._drain())
-                yield from self._framer.push(np.zeros(int(gap_s * SAMPLE_RATE), np.int16))
+                gap = np.zeros(int(gap_s * SAMPLE_RATE), np.int16)
+                self._recorded += len(gap)
+                yield from self._framer.push(gap)
         yield from self._framer.push(self._drain())
         yield from self._framer.finish()
 
@@ -103,7 +106,12 @@ class Microphone:
             self._resampler, self._format = Resampler(block.format.rate), block.format
             self._sounding = np.zeros(block.format.channels, bool)
         samples = np.frombuffer(block.data, np.int16).reshape(-1, block.format.channels)
-        if not self._mute.is_on:
+        scale = SAMPLE_RATE / block.format.rate
+        for first, end in block.muted:
+            self._timeline.switch(round(self._recorded + first * scale), True)
+            self._timeline.switch(round(self._recorded + end * scale), False)
+        self._recorded += len(samples) * scale
+        if not block.muted:
             self._watch.push(samples, block.format.rate)
         # averaging with a silent channel would halve the level of the other
         self._sounding |= np.abs(samples.astype(np.int32)).max(axis=0, initial=0) > SILENT_PEAK

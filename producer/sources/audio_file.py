@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -14,11 +13,11 @@ from numpy.typing import NDArray
 
 from common.errors import BadInput
 from producer.decoding.decoder_process import DecoderProcess
-from producer.sources.pacing import pace_frames
-from producer.sources.source import DEFAULT_FRAME_MS, Framer, frame_samples
+from producer.sources.pacing import Pace
+from producer.sources.source import DEFAULT_FRAME_MS, FramedSource
 
 
-class AudioFileSource:
+class AudioFileSource(FramedSource):
     """A recording at any rate, mono or not, as 16 kHz mono frames; `realtime` at its own speed.
 
     Sentences call it `called`, by default its path.
@@ -41,24 +40,17 @@ class AudioFileSource:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
+        super().__init__(frame_ms)
         self._path = Path(path)
         self._called = called or str(path)
-        self._framer = Framer(frame_samples(frame_ms))
-        self._realtime = realtime
-        self._clock = clock
-        self._sleep = sleep
         self._closed = threading.Event()
+        self._pace = Pace(self._closed, clock=clock, sleep=sleep) if realtime else None
         self._decoder: DecoderProcess | None = None
         self._opening = threading.Lock()
-        self.frame_samples = frame_samples(frame_ms)
 
     @property
     def name(self) -> str:
         return self._path.name
-
-    @property
-    def samples(self) -> int:
-        return self._framer.samples
 
     @property
     def duration_s(self) -> float:
@@ -76,13 +68,8 @@ class AudioFileSource:
                 self._open()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
+    def release(self) -> None:
+        """Wait until the decoder has ended."""
         with self._opening:  # perhaps in another thread, which `close` has ended
             if self._decoder is not None:
                 self._decoder.close()
@@ -94,9 +81,11 @@ class AudioFileSource:
 
     def __iter__(self) -> Iterator[NDArray[np.int16]]:
         frames = self._frames()
-        if self._realtime:
-            return pace_frames(frames, self._closed, clock=self._clock, sleep=self._sleep)
-        return frames
+        return frames if self._pace is None else self._pace.play(frames)
+
+    def position_now(self) -> int:
+        """Return how many samples were played so far; without `realtime`, how many were read."""
+        return self.samples if self._pace is None else self._pace.position_now()
 
     def _frames(self) -> Iterator[NDArray[np.int16]]:
         if self._decoder is None:

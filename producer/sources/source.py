@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.audio import SAMPLE_RATE
+from common.closeable import Closeable
 from common.errors import BadInput
 from common.settings.sections.listen import FRAME_MS, ListenSettings
 
@@ -62,6 +63,33 @@ class Source(Protocol):
 
     def close(self) -> None:
         """End the iteration, from any thread; closing twice does no harm."""
+
+
+class FramedSource(Closeable):
+    """A base of sources that cut the audio that they read into frames.
+
+    `close` ends the iteration. The end of the context also calls `release`.
+    """
+
+    def __init__(self, frame_ms: int) -> None:
+        self.frame_samples = frame_samples(frame_ms)
+        self._framer = Framer(self.frame_samples)
+
+    @property
+    def samples(self) -> int:
+        return self._framer.samples
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+        self.release()
+
+    def release(self) -> None:
+        """Release what entering the context has opened."""
 
 
 class Framer:

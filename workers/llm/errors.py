@@ -33,7 +33,9 @@ TOO_LONG: Final = re.compile(
 )
 WINDOW: Final = re.compile(r"(?:context (?:length|window|size)|max_model_len)\D{0,20}(\d+)", re.I)
 PROMPT_TOKENS: Final = re.compile(
-    r"(\d+) (?:input|prompt) tokens|(?:resulted in|requested) (\d+) tokens", re.IGNORECASE
+    r"(\d+) (?:input|prompt) tokens|\((\d+) in (?:the|your) (?:messages|prompt)"
+    r"|(?:resulted in|requested) (\d+) tokens(?! \()",
+    re.IGNORECASE,
 )
 
 UNREACHABLE: Final = {"ConnectError", "ConnectTimeout", "ProxyError", "UnsupportedProtocol"}
@@ -50,6 +52,17 @@ class ContextTooLong(Permanent):
         super().__init__(message)
         self.window = window
         self.prompt_tokens = prompt_tokens
+
+
+class ReplyTooLong(Permanent):
+    """The server gives no replies of the length that was asked for.
+
+    `numbers` are those in the server's words: its limit is among them, if it told.
+    """
+
+    def __init__(self, message: str, *, numbers: Sequence[int] = ()) -> None:
+        super().__init__(message)
+        self.numbers = tuple(numbers)
 
 
 class WindowFull(ContextTooLong):
@@ -163,9 +176,10 @@ class Explainer:
 
     def _explain_request(self, error: openai.APIError, said: str) -> Transient | Permanent:
         if error.param in {"max_tokens", "max_completion_tokens"}:
-            return Transient(
+            return ReplyTooLong(
                 f"the LLM server at {self.address} cannot give replies of this length ({said}):"
-                " set EARSHOT_LLM__MAX_TOKENS and EARSHOT_LLM__MIN_TOKENS lower"
+                " set EARSHOT_LLM__MAX_TOKENS and EARSHOT_LLM__MIN_TOKENS lower",
+                numbers=[int(number) for number in re.findall(r"\d{1,9}", said)],
             )
         if NO_SYSTEM_ROLE.search(said):
             return SystemRoleRefused(f"the model takes no system prompt ({said})")

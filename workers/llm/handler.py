@@ -7,6 +7,7 @@ they were taken, `handle` takes them again: without history, or one turn alone.
 
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import uuid4
@@ -31,7 +32,7 @@ from common.transitions.answering import (
 from common.transitions.claims import Failed, RetryRule, Settled
 from common.validation import check_version
 from workers.llm.attempt_traces import AttemptTraces
-from workers.llm.errors import WindowFull
+from workers.llm.errors import ContextTooLong, WindowFull
 from workers.llm.persona import Personas
 from workers.llm.prompt import build_prompt, round_messages
 from workers.llm.publisher import NewerSpeech, ReplyPublisher
@@ -143,6 +144,8 @@ class LlmHandler:
             except Permanent as refusal:
                 narrower = scope.narrow(refusal, taken)
                 if narrower is None:
+                    if isinstance(refusal, ContextTooLong):
+                        await self._check_system_prompt(attempt)
                     raise
                 singly = narrower.turns < scope.turns
                 log.warning(
@@ -194,6 +197,11 @@ class LlmHandler:
             )
         )
         return None if buried is Settled.STALE else buried
+
+    async def _check_system_prompt(self, attempt: Attempt) -> None:
+        """Raise Misconfigured where the persona's prompt, not the question, is too long."""
+        with suppress(Permanent):
+            await self._requests.check_system_prompt(self._personas.get(attempt.persona))
 
     async def _take(
         self,

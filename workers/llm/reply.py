@@ -3,9 +3,13 @@
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Final
 
 from openai.types.chat import ChatCompletionChunk
+from pydantic import BaseModel, ValidationError
+
+USAGE_COUNTS: Final = ("prompt_tokens", "completion_tokens", "total_tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +19,10 @@ class Finished:
     finish_reason: str
     model: str
     usage: Mapping[str, int] | None = None
+
+
+class OddChunk(Exception):
+    """A chunk of a stream has a shape in which no text can be found."""
 
 
 class ReplyText:
@@ -57,25 +65,55 @@ class ChunkReader:
         return text
 
     async def next(self, chunks: AsyncIterator[ChatCompletionChunk]) -> str | None:
-        """Return the next chunk's text, which may be empty; None at the end."""
+        """Return the next chunk's text, which may be empty; None at the end. Raises OddChunk."""
         try:
             chunk = await anext(chunks)
+            return self._read(chunk)
         except StopAsyncIteration:
             return None
-        self.model = str(getattr(chunk, "model", None) or self.model)
-        if usage := getattr(chunk, "usage", None):
-            self.usage = {
-                name: int(getattr(usage, name, None) or 0)
-                for name in ("prompt_tokens", "completion_tokens", "total_tokens")
-            }
-        return "".join(map(self._read_choice, getattr(chunk, "choices", None) or []))
+        except (AttributeError, TypeError, ValidationError) as error:
+            # in the SDK, or here: neither knows what else a server may send
+            raise OddChunk(f"{type(error).__name__}: {error}") from error
+
+    def _read(self, chunk: Any) -> str:
+        model = getattr(chunk, "model", None)
+        self.model = model if isinstance(model, str) and model else self.model
+        if (usage := _read_usage(getattr(chunk, "usage", None))) is not None:
+            self.usage = usage
+        choices = getattr(chunk, "choices", None)
+        return "".join(map(self._read_choice, choices if isinstance(choices, list) else []))
 
     def _read_choice(self, choice: Any) -> str:
-        self.finish_reason = getattr(choice, "finish_reason", None) or self.finish_reason
+        reason = getattr(choice, "finish_reason", None)
+        self.finish_reason = str(reason) if reason else self.finish_reason
         delta = getattr(choice, "delta", None)
+        if isinstance(delta, str):
+            delta = SimpleNamespace(content=delta)
         if delta is not None and not self.begun:
-            self.begun = any(delta.model_dump(exclude={"role"}).values())
+            fields = dict(delta) if isinstance(delta, BaseModel) else vars(delta)
+            self.begun = any(value for name, value in fields.items() if name != "role")
         self.begun = self.begun or self.finish_reason is not None
-        text = str(getattr(delta, "content", None) or "")
+        text = _read_content(getattr(delta, "content", None))
         # half a surrogate pair, which JSON can hold and UTF-8 cannot
         return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def _read_content(content: Any) -> str:
+    """Return the text of a delta: a string, or parts that hold strings."""
+    if isinstance(content, list):
+        return "".join(
+            str(part.get("text") or "") if isinstance(part, dict) else _read_content(part)
+            for part in content
+        )
+    return content if isinstance(content, str) else ""
+
+
+def _read_usage(usage: Any) -> dict[str, int] | None:
+    """Return the counts of a usage; None if it holds none. A count that is no number is 0."""
+    if usage is None:
+        return None
+    counts = {
+        name: value if isinstance(value := getattr(usage, name, None), int) and value > 0 else 0
+        for name in USAGE_COUNTS
+    }
+    return counts if any(counts.values()) else None

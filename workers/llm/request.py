@@ -8,16 +8,21 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Final
 
 import structlog
 
+from common.errors import Misconfigured
 from common.transitions.answering import Message
-from workers.llm.errors import ContextTooLong, SystemRoleRefused, WindowFull
+from workers.llm.errors import ContextTooLong, ReplyTooLong, SystemRoleRefused, WindowFull
 from workers.llm.persona import Persona
 from workers.llm.prompt import Prompt
 from workers.llm.reply import Finished
 from workers.llm.server import LlmServer
 from workers.llm.tokens import TokenCounts
+
+LEAST_REPLY: Final = 16
+"""A reply for which the window has no more tokens than these is not asked for."""
 
 log = structlog.get_logger(__name__)
 
@@ -45,6 +50,14 @@ class Request:
         """Whether one of the messages has the system role."""
         return self.system_role and bool(self.prompt.system)
 
+    def with_shorter_reply(self, limit: int | None) -> "Request | None":
+        """Return the request for a reply of at most `limit` tokens, or of half the length.
+
+        None if it would be shorter than LEAST_REPLY.
+        """
+        tokens = self.max_tokens // 2 if limit is None else min(limit, self.max_tokens - 1)
+        return replace(self, max_tokens=tokens) if tokens >= LEAST_REPLY else None
+
     def shorten(self, refusal: ContextTooLong) -> "Request":
         """Return the request with fewer rounds, for a server that found it too long.
 
@@ -70,11 +83,13 @@ class Requests:
         """Yield the reply's text as it comes, then how it ended.
 
         Leaves out the rounds that do not fit the model's window. Asks again when the server
-        refuses: without the system role, or with fewer rounds. Never asks again once a piece has
-        come: the caller would get that text twice. Raises Transient and Permanent, WindowFull
-        among them.
+        refuses: without the system role, with fewer rounds, or for a shorter reply. Never asks
+        again once a piece has come: the caller would get that text twice. Raises Transient and
+        Permanent, WindowFull among them.
         """
         max_tokens = persona.max_tokens_for(len(prompt.question.split()))
+        if self._server.reply_limit is not None:
+            max_tokens = min(max_tokens, self._server.reply_limit)
         request = Request(
             await self.fit(prompt, max_tokens),
             max_tokens,
@@ -92,6 +107,10 @@ class Requests:
                 if begun:
                     raise
                 request = self._without_system_role(request, refusal)
+            except ReplyTooLong as refusal:
+                if begun:
+                    raise
+                request = self._for_shorter_reply(request, refusal)
             except ContextTooLong as refusal:
                 self._server.learn_window(refusal.window)
                 if begun:
@@ -101,6 +120,25 @@ class Requests:
                 request = await self._shorter(request, refusal)
             else:
                 return
+
+    async def check_system_prompt(self, persona: Persona) -> None:
+        """Ask for the smallest reply of a persona; raises Misconfigured if its prompt is too long.
+
+        Raises Transient and Permanent as `ask` does.
+        """
+        prompt = Prompt(persona.system_prompt, (), "hello")
+        request = Request(
+            prompt, 1, persona.temperature, system_role=self._server.takes_system_role
+        )
+        try:
+            async with aclosing(self._send(request)) as parts:
+                async for _ in parts:
+                    pass
+        except ContextTooLong as refusal:
+            raise Misconfigured(
+                f"the system prompt of the persona {persona.name} does not fit the model's window"
+                f" ({refusal}): shorten it, or serve the model with a larger window"
+            ) from None
 
     async def fit(self, prompt: Prompt, reserve: int) -> Prompt:
         """Return the prompt with as many rounds as leave `reserve` tokens to the reply."""
@@ -144,13 +182,32 @@ class Requests:
         self._server.give_up_system_role(refusal)
         return replace(request, system_role=False)
 
-    async def _shorter(self, request: Request, refusal: ContextTooLong) -> Request:
-        """Return the request with fewer rounds; raises the refusal if it had none.
+    def _for_shorter_reply(self, request: Request, refusal: ReplyTooLong) -> Request:
+        """Return the request for a reply that the server gives; raises the refusal if none.
 
-        They are fitted again, since the window may be known only now, or cut by the refusal.
+        The limit is the largest number in the server's words that is below what was asked for.
+        """
+        lower = [number for number in refusal.numbers if LEAST_REPLY <= number < request.max_tokens]
+        shorter = request.with_shorter_reply(max(lower, default=None))
+        if shorter is None:
+            raise refusal
+        self._server.learn_reply_limit(shorter.max_tokens)
+        return shorter
+
+    async def _shorter(self, request: Request, refusal: ContextTooLong) -> Request:
+        """Return the request with fewer rounds, or for a shorter reply if it has none.
+
+        The rounds are fitted again, since the window may be known only now, or cut by the refusal.
+        Raises the refusal if the question leaves no room for a reply.
         """
         if not request.prompt.rounds:
-            raise refusal
+            counts = refusal.window, refusal.prompt_tokens
+            limit = counts[0] - counts[1] if counts[0] and counts[1] else None
+            shorter = request.with_shorter_reply(limit)
+            if shorter is None:
+                raise refusal
+            log.info("reply_shortened", max_tokens=shorter.max_tokens, why=str(refusal))
+            return shorter
         fitted = await self.fit(request.prompt, request.max_tokens)
         if fitted != request.prompt:
             shorter = replace(request, prompt=fitted)

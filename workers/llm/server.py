@@ -14,12 +14,12 @@ import structlog
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessageParam
 
 from common import traceparent
-from common.errors import BadSetting, Permanent, Transient
+from common.errors import BadSetting, Misconfigured, Permanent, Transient
 from common.settings import LlmSettings
 from common.settings.masking import mask_password
 from common.transitions.answering import Message
 from workers.llm.errors import Explainer, SystemRoleRefused, join_names
-from workers.llm.reply import ChunkReader, Finished
+from workers.llm.reply import ChunkReader, Finished, OddChunk
 from workers.llm.tokens import Tokenizer
 
 SMALLEST: Final[Sequence[Message]] = ({"role": "user", "content": "hello"},)
@@ -49,6 +49,7 @@ class LlmServer:
         self._headers: Headers = {} if key else {"Authorization": openai.omit}
         self._only_model = ""
         self._windows: dict[str, int] = {}
+        self._reply_limits: dict[str, int] = {}
         self.takes_system_role = settings.system_role != "first_user"
         """Whether the model's chat template takes one; the first refusal tells."""
         try:
@@ -81,10 +82,20 @@ class LlmServer:
         if window:
             self._windows[self.model] = window
 
+    @property
+    def reply_limit(self) -> int | None:
+        """The longest reply that the server gives, in tokens, if it refused a longer one."""
+        return self._reply_limits.get(self.model)
+
+    def learn_reply_limit(self, tokens: int) -> None:
+        """Note that longer replies were refused."""
+        self._reply_limits[self.model] = tokens
+        log.warning("replies_are_cut", max_tokens=tokens, why="the server gives no longer ones")
+
     def give_up_system_role(self, refusal: SystemRoleRefused) -> None:
-        """Use no system role from now on; raises Transient where the settings insist on it."""
+        """Use no system role from now on; raises Misconfigured where the settings insist on it."""
         if self._settings.system_role == "system":
-            raise Transient(f"{refusal}: set EARSHOT_LLM__SYSTEM_ROLE to auto or first_user")
+            raise Misconfigured(f"{refusal}: set EARSHOT_LLM__SYSTEM_ROLE to auto or first_user")
         self.takes_system_role = False
         log.info("system_role_refused", why=str(refusal), cure="first user message")
 
@@ -174,6 +185,11 @@ class LlmServer:
         except json.JSONDecodeError as error:
             raise Transient(
                 f"the LLM server at {self.address} sent a chunk that is no JSON ({error})",
+                opens_breaker=False,
+            ) from None
+        except OddChunk as error:
+            raise Transient(
+                f"the LLM server at {self.address} sent a chunk of an unknown shape ({error})",
                 opens_breaker=False,
             ) from None
         finally:

@@ -4,13 +4,29 @@
 """
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from redis.exceptions import RedisClusterException, RedisError
 
-from common.errors import BadEntry, BadInput, Busy, Lost, NewerSchema, Permanent, Refused, Transient
+from common.errors import (
+    BadEntry,
+    BadInput,
+    Busy,
+    Lost,
+    Misconfigured,
+    NewerSchema,
+    Permanent,
+    Refused,
+    Transient,
+)
 from common.redis.failures import is_unusable
 from workers.loop.metrics import BurialReason
+
+BUSY_PATIENCE_S: Final = 600.0
+"""So long a request may be turned away by a busy server before that counts as a failure."""
+
+ENDLESS_S: Final = 1e9
+"""Nothing is buried because of a wrong setting: about 30 years."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +49,15 @@ class Fail:
     """This try failed, and a later one may succeed: count it, and let the entry go until then.
 
     `wish_s` is how long the server wants to be left alone, if it told. `blames_server`: the error
-    cannot be about the request. `is_busy`: the server works, but takes no more requests now.
-    `is_unexplained`: the error has no known cause and is probably a bug.
+    cannot be about the request. `patience_s`: while the entry has been failing for less than this,
+    its failures are not counted. `is_unexplained`: the error has no known cause and is probably a
+    bug.
     """
 
     why: str
     wish_s: float | None = None
     blames_server: bool = False
-    is_busy: bool = False
+    patience_s: float = 0
     is_unexplained: bool = False
 
 
@@ -64,13 +81,23 @@ def decide(error: Exception) -> Decision:
                 str(error),
                 wish_s=error.retry_after,
                 blames_server=error.opens_breaker,
-                is_busy=isinstance(error, Busy),
+                patience_s=_patience_s(error),
             )
         # an OSError of the handler's own is no sign of Redis
         case RedisError() | RedisClusterException() if is_unusable(error):
             return AwaitRedis()
         case _:
             return Fail(f"{type(error).__name__}: {error}", is_unexplained=True)
+
+
+def _patience_s(error: Transient) -> float:
+    match error:
+        case Misconfigured():
+            return ENDLESS_S
+        case Busy():
+            return BUSY_PATIENCE_S
+        case _:
+            return 0
 
 
 def _burial_reason(error: Permanent | BadEntry | BadInput | Refused) -> BurialReason:

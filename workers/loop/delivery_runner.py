@@ -32,9 +32,6 @@ FIRST_RETRY_S: Final = 0.5
 LONGEST_WISH_S: Final = 300.0
 """A server may wish for more (or for nonsense), but somebody waits for the answer."""
 
-BUSY_PATIENCE_S: Final = 600.0
-"""So long a request may be turned away by a busy server before that counts as a failure."""
-
 MOST_TRIES: Final = 2
 """The request is buried after so many times `max_deliveries` failures, whatever the server does."""
 
@@ -244,7 +241,7 @@ class DeliveryRunner:
             first_pause_s=FIRST_RETRY_S,
             longest_pause_s=self._settings.backoff_max_s,
             wish_s=wish_s,
-            patience_s=BUSY_PATIENCE_S if failure.is_busy else 0,
+            patience_s=failure.patience_s,
         )
 
     def _count_retry(self, reason: str) -> None:

@@ -115,8 +115,8 @@ class Stage:
         for name in self.pool.names():
             log = self._folder / f"{name}.log"
             lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-            found += [f"{name}: {line!r}" for line in lines[-1:]]
-        return "; ".join(found) or "no process has written anything"
+            found += [f"{name} said {line!r}" for line in lines[-1:]]
+        return "; ".join(found) or "no process has said anything"
 
     def follow_results(self) -> None:
         """Begin to read the results."""

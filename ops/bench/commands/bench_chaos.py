@@ -9,7 +9,8 @@ import click
 from common.settings import LogSettings
 from common.telemetry import logs
 from ops.bench.chaos.plan import Plan
-from ops.bench.commands.output import json_option, print_result
+from ops.bench.commands.output import print_result
+from ops.cli.options import json_option
 
 FAILING_EVERY_S: Final = 40.0
 """Each session with failing requests has one of them in so much time. It waits for the end of each,

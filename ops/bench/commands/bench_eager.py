@@ -7,8 +7,9 @@ import click
 
 from common.settings import LogSettings
 from common.telemetry import logs
-from ops.bench.commands.output import json_option, model_option, print_result
+from ops.bench.commands.output import model_option, print_result
 from ops.bench.progress import show_on_stderr
+from ops.cli.options import json_option
 
 
 @click.command("eager", short_help="Measure the gain of eager transcription.")

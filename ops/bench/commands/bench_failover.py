@@ -7,7 +7,8 @@ import click
 
 from common.settings import LogSettings
 from common.telemetry import logs
-from ops.bench.commands.output import json_option, print_result
+from ops.bench.commands.output import print_result
+from ops.cli.options import json_option
 
 
 @click.command("failover", short_help="Measure how soon a dead worker is replaced.")

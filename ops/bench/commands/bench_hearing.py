@@ -10,8 +10,9 @@ from common.extras import how_to_install
 from common.settings import LogSettings
 from common.settings.loading import load_settings
 from common.telemetry import logs
-from ops.bench.commands.output import json_option, print_result
+from ops.bench.commands.output import print_result
 from ops.bench.progress import show_on_stderr
+from ops.cli.options import json_option
 
 if TYPE_CHECKING:
     from ops.bench.hearing.whole_path import Transcribe

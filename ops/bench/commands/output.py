@@ -1,12 +1,10 @@
-"""What the commands of `earshot bench` share: the option `--json`, and printing the result."""
+"""What the commands of `earshot bench` share: the option --model, and printing the result."""
 
 import json
 from collections.abc import Callable
 from typing import Any
 
 import click
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 model_option = click.option(
     "--model",

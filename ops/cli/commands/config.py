@@ -5,11 +5,11 @@ import json
 import click
 
 from common.settings.loading import list_origins
-from ops.cli.options import load_settings, overrides
+from ops.cli.options import json_option, load_settings, overrides
 
 
 @click.command("config")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:
     """Print every setting and where its value came from; passwords and keys are masked."""

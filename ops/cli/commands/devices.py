@@ -22,7 +22,7 @@ from ops.cli.options import load_settings_and_logs, overrides, setting
     metavar="SECONDS",
     help="With --level: stop after this time.",
 )
-@setting("--device", "listen.device", metavar="INDEX|NAME")
+@setting("--device", "listen.device")
 @click.pass_context
 def command(ctx: click.Context, as_json: bool, level: bool, seconds: float | None) -> None:
     """List the input devices: `earshot listen --device` takes an index or a part of a name.

@@ -1,4 +1,4 @@
-"""`earshot say`: a turn from text instead of speech."""
+"""`earshot say`: send text instead of speech."""
 
 import asyncio
 
@@ -17,8 +17,8 @@ from producer.shipping.identity import default_session, new_utterance_id
 
 @click.command("say")
 @click.argument("text")
-@setting("--session", "listen.session", metavar="ID")
-@setting("--persona", "listen.persona", metavar="NAME")
+@setting("--session", "listen.session")
+@setting("--persona", "listen.persona")
 @redis_options
 @click.pass_context
 def command(ctx: click.Context, text: str) -> None:

@@ -10,8 +10,8 @@ from ops.local.signals import run_role
 
 
 @click.command("dashboard")
-@setting("--host", "dashboard.host", metavar="ADDRESS")
-@setting("--port", "dashboard.port", metavar="PORT")
+@setting("--host", "dashboard.host")
+@setting("--port", "dashboard.port")
 @redis_options
 @log_options
 @click.pass_context

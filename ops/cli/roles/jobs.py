@@ -8,16 +8,21 @@ import click
 from common.redis.opening import open_reachable_store
 from common.settings import Settings
 from common.transitions.tending import forget
-from ops.cli.options import load_settings_and_logs, log_options, redis_options, setting
+from ops.cli.options import (
+    jobs_options,
+    json_lines_option,
+    load_settings_and_logs,
+    log_options,
+    setting,
+)
 from ops.cli.terminal.conversation import to_one_line
 from ops.local.signals import run_role
 
 
 @click.group("jobs", invoke_without_command=True)
-@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
-@setting("--folder", "jobs.folder", metavar="FOLDER")
-@setting("--recordings", "jobs.recordings", metavar="N")
-@redis_options
+@setting("--folder", "jobs.folder")
+@setting("--recordings", "jobs.recordings")
+@jobs_options
 @log_options
 @click.pass_context
 def command(ctx: click.Context) -> None:
@@ -35,9 +40,8 @@ def command(ctx: click.Context) -> None:
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
-@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
-@redis_options
+@json_lines_option
+@jobs_options
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
     """List the jobs: waiting, running, done and failed."""
@@ -60,10 +64,10 @@ def list_(ctx: click.Context, as_json: bool) -> None:
         return
     table = Table(
         Column("job", no_wrap=True),
-        Column("of", overflow="fold"),
+        Column("file or session", overflow="fold"),
         "state",
-        "how far",
-        "asked (UTC)",
+        "progress",
+        "requested (UTC)",
         box=None,
         pad_edge=False,
     )
@@ -77,11 +81,10 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 
 @command.command("cancel")
 @click.argument("job")
-@setting("--jobs-redis-url", "jobs.redis_url", metavar="URL")
-@redis_options
+@jobs_options
 @click.pass_context
 def cancel_(ctx: click.Context, job: str) -> None:
-    """Stop JOB, or take it out of the queue; it writes no file."""
+    """Stop JOB, or take it out of the queue. It then writes no file."""
     settings = load_settings_and_logs(ctx)
     from ops.cli.jobs.job_list import cancel
     from ops.jobs.connection import open_connection

@@ -1,25 +1,22 @@
 """`earshot llm`: one LLM worker."""
 
-import asyncio
-
 import click
 
-from common.redis.opening import open_store
+from common.redis.store import Store
 from common.settings import Settings
-from common.telemetry.tracing import open_recorder
-from ops.cli.options import load_settings_and_logs, log_options, redis_options, setting
-from ops.local.signals import run_role
-from workers.loop.consumer_loop import ConsumerLoop
-from workers.loop.registration import consumer_name
+from common.telemetry.tracing import Recorder
+from ops.cli.options import log_options, redis_options, setting
+from ops.cli.roles.worker_role import run_worker
+from workers.loop.handler import Handler
 
 
 @click.command("llm")
-@setting("--base-url", "llm.base_url", metavar="URL")
-@setting("--model", "llm.model", metavar="NAME")
-@setting("--persona", "llm.persona", metavar="NAME|FILE")
-@setting("--system-prompt", "llm.system_prompt", metavar="TEXT")
-@setting("--rounds", "llm.rounds", metavar="N")
-@setting("--concurrency", "llm.concurrency", metavar="N")
+@setting("--base-url", "llm.base_url")
+@setting("--model", "llm.model")
+@setting("--persona", "llm.persona")
+@setting("--system-prompt", "llm.system_prompt")
+@setting("--rounds", "llm.rounds")
+@setting("--concurrency", "llm.concurrency")
 @redis_options
 @log_options
 @click.pass_context
@@ -29,15 +26,10 @@ def command(ctx: click.Context) -> None:
     One worker answers up to --concurrency conversations at once. SIGTERM or Ctrl+C finishes the
     work in hand and stops; a second one stops at once.
     """
-    name = consumer_name("llm")
-    settings = load_settings_and_logs(ctx, worker=name)
-    run_role(lambda stop: _run(settings, name, stop))
+    run_worker(ctx, "llm", _make_handler)
 
 
-async def _run(settings: Settings, name: str, stop: asyncio.Event) -> None:
+def _make_handler(store: Store, settings: Settings, traces: Recorder) -> Handler:
     from workers.llm.handler import LlmHandler
 
-    with open_recorder(settings.traces, "llm", name) as traces:
-        async with open_store(settings, traces) as store:
-            handler = LlmHandler(store, settings.llm, traces=traces)
-            await ConsumerLoop(store, settings, handler, name).run(stop)
+    return LlmHandler(store, settings.llm, traces=traces)

@@ -12,19 +12,19 @@ from common.errors import BadSetting
 from common.results.subscriber import Subscriber
 from common.settings import Settings
 from common.settings.masking import mask_password
-from ops.cli.options import load_settings_and_logs, log_options, overrides, setting
+from ops.cli.options import load_settings_and_logs, log_options, overrides, setting, verbose_option
 from ops.cli.terminal.conversation import Conversation
 from ops.local.machine import Machine, chosen_settings, run_machine
 from ops.local.signals import run_role
 from ops.local.supervisor import StopRequested, print_to_stderr
 
-ANNOUNCED: Final = "Dashboard: "
-"""The dashboard prints its address after this."""
+DASHBOARD_LINE: Final = "Dashboard: "
+"""The line with the dashboard's address begins with this."""
 
 SERVER_HELP: Final = "Your LLM server.  [default: a stand-in without a model]"
 REDIS_HELP: Final = "Your Redis.  [default: an embedded one]"
 COUNT: Final = click.IntRange(min=0)
-LOUD: Final = re.compile(r'"level": "(warning|error|critical)"|\[(warning|error|critical)')
+WARNING: Final = re.compile(r'"level": "(warning|error|critical)"|\[(warning|error|critical)')
 """Matches log lines that a person should see, in JSON and in console format."""
 
 
@@ -54,13 +54,13 @@ LOUD: Final = re.compile(r'"level": "(warning|error|critical)"|\[(warning|error|
     help="Do not listen: run only Redis, the workers and the dashboard.",
 )
 @click.option("--no-dashboard", is_flag=True, help="Do not serve the web page.")
-@click.option("--verbose", is_flag=True, help="Print the logs of the processes too.")
-@setting("--model", "stt.model", metavar="NAME|FOLDER|demo")
-@setting("--base-url", "llm.base_url", metavar="URL", help_text=SERVER_HELP)
-@setting("--persona", "llm.persona", metavar="NAME|FILE")
-@setting("--session", "listen.session", metavar="ID")
-@setting("--device", "listen.device", metavar="INDEX|NAME")
-@setting("--redis-url", "redis.url", metavar="URL", help_text=REDIS_HELP)
+@verbose_option
+@setting("--model", "stt.model")
+@setting("--base-url", "llm.base_url", help_text=SERVER_HELP)
+@setting("--persona", "llm.persona")
+@setting("--session", "listen.session")
+@setting("--device", "listen.device")
+@setting("--redis-url", "redis.url", help_text=REDIS_HELP)
 @log_options
 @click.pass_context
 def command(
@@ -85,9 +85,9 @@ def command(
     values = overrides(ctx)
 
     def on_line(name: str, line: str) -> None:
-        if line.startswith(ANNOUNCED):
+        if line.startswith(DASHBOARD_LINE):
             click.echo(line, err=True)
-        elif verbose or LOUD.search(line):
+        elif verbose or WARNING.search(line):
             print_to_stderr(name, line)
 
     web = not no_dashboard
@@ -124,13 +124,13 @@ async def _up(
             if listen is not None:
                 await parts.start("listen", "listen", *listen, restart=not listen)
             click.echo("Ready. Ctrl+C stops everything.\n", err=True)
-            await parts.supervisor.until(_print(parts), stop=stop)
+            await parts.supervisor.wait_for(_print(parts), stop=stop)
     except StopRequested:
         click.echo("Stopped.", err=True)
 
 
 async def _start_dashboard(parts: Machine) -> None:
-    """Start the dashboard if possible; nothing else depends on it."""
+    """Start the dashboard if it can run. Without it everything else runs all the same."""
     try:
         from ops.dashboard.server import choose_address, open_listener
     except ModuleNotFoundError:

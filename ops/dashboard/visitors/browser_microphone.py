@@ -13,8 +13,7 @@ import structlog
 from numpy.typing import NDArray
 
 from common.audio import SAMPLE_RATE
-from common.closeable import Closeable
-from producer.sources.source import DEFAULT_FRAME_MS, Framer, frame_samples
+from producer.sources.source import DEFAULT_FRAME_MS, FramedSource
 
 WAITING_S: Final = 60
 """How much audio may wait for the detector. If more waits, the machine is too slow."""
@@ -25,24 +24,19 @@ POLL_S: Final = 0.5
 log = structlog.get_logger(__name__)
 
 
-class BrowserMicrophone(Closeable):
+class BrowserMicrophone(FramedSource):
     """A Source that gets its blocks by `push`: s16le at 16 kHz mono, of any length."""
 
     is_live = True
     name = "browser"
 
     def __init__(self, frame_ms: int = DEFAULT_FRAME_MS) -> None:
-        self.frame_samples = frame_samples(frame_ms)
-        self._framer = Framer(self.frame_samples)
+        super().__init__(frame_ms)
         self._blocks: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._waiting = 0
         self._is_full = False
         self._closed = threading.Event()
-
-    @property
-    def samples(self) -> int:
-        return self._framer.samples
 
     def push(self, block: bytes) -> None:
         """Take a block; drop half a sample at its end, and the block itself if too much waits."""

@@ -1,1 +1,1 @@
-"""The jobs other than `transcribe`: one module each."""
+"""The jobs other than `transcribe`, each in a module."""

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 
 async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Replay the letters; a replayed one is gone, so a job that runs again continues."""
+    """Replay the letters. A replayed letter is deleted, so a job that runs again continues."""
     reason = arguments.get("reason")
     wanted = [
         letter.entry
@@ -29,7 +29,7 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
     ]
     replayed, left = 0, []
     for number, entry in enumerate(wanted):
-        context.tell(said=f"{number} of {len(wanted)} dead letters")
+        context.report(text=f"{number} of {len(wanted)} dead letters")
         try:
             replayed += await _replay(context, entry)
         except Refused as error:
@@ -39,7 +39,7 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
 
 
 async def _replay(context: JobContext, entry: str) -> int:
-    """Return 1, or 0 if somebody else was first; waits while the backlog is full."""
+    """Replay a letter; return 1, or 0 if it is gone. It waits while the backlog is full."""
     try:
         letter = await context.link.retry_until_answered(find_dead_letter, context.store, entry)
     except BadInput:
@@ -50,5 +50,5 @@ async def _replay(context: JobContext, entry: str) -> int:
             return 0
         if answer.verdict is not Verdict.FULL:
             return 1
-        context.tell(said=f"waits: {answer.why}")
+        context.report(text=f"waits: {answer.why}")
         await asyncio.sleep(jitter(FULL_PAUSE_S))

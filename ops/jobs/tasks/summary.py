@@ -24,7 +24,7 @@ INSTRUCTION: Final = (
 
 
 class Request(BaseModel):
-    """A conversation up to a turn."""
+    """Which conversation to summarise, up to which turn."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,7 +34,7 @@ class Request(BaseModel):
 
 
 def collect_lines(events: Sequence[Event], request: Request) -> list[str]:
-    """Collect what was said, in order: each question, then its reply."""
+    """Return the conversation as lines in order: each question, then its reply."""
     said: list[tuple[int, int, str]] = []
     for event in events:
         if event.epoch != request.epoch or event.turn > request.turn:
@@ -47,11 +47,12 @@ def collect_lines(events: Sequence[Event], request: Request) -> list[str]:
 
 
 def build_messages(lines: Sequence[str]) -> list[Message]:
-    """Build the one message of the request: some chat templates refuse the system role."""
+    """Return the only message of the request, since some chat templates refuse the system role."""
     return [{"role": "user", "content": "\n".join([INSTRUCTION, "", *lines])}]
 
 
 async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the summary of a conversation. Raises BadInput if its results have expired."""
     try:
         request = Request.model_validate(arguments)
     except ValidationError as error:
@@ -76,9 +77,9 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
 
 
 async def _summarise(context: JobContext, lines: list[str]) -> tuple[str, str]:
-    """Return the summary and the model's name.
+    """Return the summary and the name of the model.
 
-    A conversation that is too long for the model loses its older half, as often as needed.
+    If the conversation is too long for the model, its older half is left out, again and again.
     """
     server = LlmServer(context.settings.llm)
     try:

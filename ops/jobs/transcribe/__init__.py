@@ -1,1 +1,1 @@
-"""Long recordings: through the STT pool, and into a file."""
+"""Transcribing long recordings: the STT workers make their text, and a job writes the file."""

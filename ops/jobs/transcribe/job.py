@@ -1,4 +1,4 @@
-"""The job `transcribe`: a recording's file in, a transcript's file out."""
+"""The job `transcribe`: it reads a recording, and writes a file with its transcript."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -9,10 +9,11 @@ from common.redis.link import Link
 from common.redis.store import Store
 from common.settings import Settings
 from common.status.snapshot import take_snapshot
-from ops.jobs.atomic_file import open_atomically
 from ops.jobs.execution import JobContext
+from ops.jobs.files.atomic_file import open_atomically
+from ops.jobs.files.job_folder import JobFolder
 from ops.jobs.transcribe.formats import FORMATS
-from ops.jobs.transcribe.request import Request, locate_files
+from ops.jobs.transcribe.request import Paths, Request, locate_files
 from ops.jobs.transcribe.transcriber import Progress, Transcriber
 from producer.sources.audio_file import AudioFileSource
 
@@ -26,14 +27,17 @@ NO_WORKER: Final = (
 
 
 async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Transcribe one recording, as an RQ job."""
+    """Transcribe one recording in the folder of the jobs, as an RQ job."""
+    request, folder = Request.read(arguments), JobFolder(context.settings.jobs)
     return await transcribe(
         context.settings,
         context.store,
         context.link,
-        Request.read(arguments),
+        request,
+        locate_files(request, folder),
         job=context.job,
-        report=lambda progress: context.tell(**asdict(progress)),
+        folder=folder,
+        report=lambda progress: context.report(**asdict(progress)),
     )
 
 
@@ -42,17 +46,19 @@ async def transcribe(
     store: Store,
     link: Link,
     request: Request,
+    paths: Paths,
     *,
     job: str,
+    folder: JobFolder | None = None,
     report: Callable[[Progress], None],
 ) -> dict[str, Any]:
-    """Transcribe a recording and write the file; return what the person who asked should know.
+    """Transcribe a recording and write the file; return what the command shows at the end.
 
-    `report` gets the progress twice a second.
+    `paths` are the files of the request on this host; a job gives its `folder`, in which it may
+    replace little. `report` is called with the progress twice a second.
     """
-    paths = locate_files(request, settings.jobs)
-    wanted = {"preset": request.preset, "language": request.language or settings.listen.language}
-    listen = settings.listen.model_copy(update=wanted)
+    options = {"preset": request.preset, "language": request.language or settings.listen.language}
+    listen = settings.listen.model_copy(update=options)
     transcriber = Transcriber(store, link, listen, request.as_run())
     reporting = asyncio.create_task(_report_progress(transcriber, store, link, report))
     try:
@@ -63,7 +69,7 @@ async def transcribe(
         reporting.cancel()
         await asyncio.gather(reporting, return_exceptions=True)
         report(transcriber.progress)
-    with open_atomically(paths.output, job) as file:
+    with open_atomically(paths.output, job, folder) as file:
         file.writelines(FORMATS[request.format](transcript))
     return {
         "output": str(paths.output),
@@ -78,13 +84,13 @@ async def _report_progress(
     transcriber: Transcriber, store: Store, link: Link, report: Callable[[Progress], None]
 ) -> None:
     polls = 0
-    nobody = ""
+    waits_for = ""
     while True:
         if polls % SNAPSHOT_EVERY == 0:
             snapshot = await link.retry_until_answered(take_snapshot, store)
-            taken = any(worker.takes_recordings for worker in snapshot.workers)
-            nobody = "" if taken else NO_WORKER
+            has_worker = any(worker.takes_recordings for worker in snapshot.workers)
+            waits_for = "" if has_worker else NO_WORKER
         polls += 1
-        transcriber.progress.waits_for = nobody
+        transcriber.progress.waits_for = waits_for
         report(transcriber.progress)
         await asyncio.sleep(POLL_S)

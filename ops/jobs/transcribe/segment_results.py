@@ -15,13 +15,13 @@ MS: Final = 1000
 
 
 def utterance_id(run: str, span: Span, attempt: int) -> str:
-    """Return the id of a segment: the same whenever the same run comes to it."""
+    """Return the utterance id of a segment. It is the same each time the run starts again."""
     again = f".{attempt}" if attempt else ""
     return f"{run}.{span.start}.{span.samples}{again}"
 
 
 def span_of(run: str, utterance: str) -> Span | None:
-    """Return the place of an utterance's segment; None if it is not of this run."""
+    """Return the segment of an utterance; None if it does not belong to this run."""
     head, *numbers = utterance.split(".")
     if head != run or len(numbers) not in {2, 3} or not all(n.isdecimal() for n in numbers):
         return None
@@ -33,38 +33,38 @@ class SegmentResults:
 
     def __init__(self, run: str) -> None:
         self._run = run
-        self._of: dict[Span, SegmentText | FailedSegment] = {}
+        self._outcomes: dict[Span, SegmentText | FailedSegment] = {}
 
     def __contains__(self, span: Span) -> bool:
-        return span in self._of
+        return span in self._outcomes
 
     def __len__(self) -> int:
-        return len(self._of)
+        return len(self._outcomes)
 
     @property
     def by_span(self) -> Mapping[Span, SegmentText | FailedSegment]:
-        return self._of
+        return self._outcomes
 
     def note(self, event: Event) -> Span | None:
-        """Note an event; return the place of the segment that it ended, if it ended one.
+        """Note an event; return the segment that has its outcome now, if there is one.
 
-        Raises BadEntry when somebody has deleted the session (`forgotten`).
+        Raises BadEntry if somebody has deleted the session (`forgotten`).
         """
         span = span_of(self._run, event.id)
         if span is None:
             return None
         match event:
             case Transcript():
-                self._of[span] = _segment_text(span, event.data)
+                self._outcomes[span] = _segment_text(span, event.data)
             case Skipped() if event.data.reason == "forgotten":
                 raise BadEntry("the recording's session was forgotten: it is not transcribed")
             case Skipped() if event.data.reason == "transcript_only":
                 return None  # its transcript came before
             case Skipped():
-                self._of.setdefault(span, SegmentText())
+                self._outcomes.setdefault(span, SegmentText())
             case Error():
                 start_s, end_s = _edges(span)
-                self._of.setdefault(span, FailedSegment(start_s, end_s, event.data.error))
+                self._outcomes.setdefault(span, FailedSegment(start_s, end_s, event.data.error))
             case _:
                 return None
         return span
@@ -82,8 +82,8 @@ def _segment_text(span: Span, data: TranscriptData) -> SegmentText:
         if part.text
     ]
     lines = parts or [Line(start_s, end_s, data.text)]
-    return SegmentText(tuple(_rounded(line) for line in lines), data.language, data.model)
+    return SegmentText(tuple(_round(line) for line in lines), data.language, data.model)
 
 
-def _rounded(line: Line) -> Line:
+def _round(line: Line) -> Line:
     return Line(round(line.start_s, 3), round(line.end_s, 3), line.text)

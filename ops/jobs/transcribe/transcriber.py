@@ -1,8 +1,9 @@
-"""One recording through the STT pool: it is cut, published behind live speech, and collected.
+"""Transcribing one recording: it is cut into segments, STT workers transcribe them, and the lines
+are put together.
 
-It keeps nothing on disk: the recording is the source, and the results hold the outcomes of its
-segments. A run that was killed starts again at the recording's beginning, with the same utterance
-ids. What Redis knows is not sent again, and what has a transcript is not transcribed again.
+Nothing is kept on disk. The recording is there, and the results hold the outcomes of its segments.
+A run that was killed starts again at the beginning of the recording, with the same utterance ids.
+So Redis does not accept a segment twice, and no segment with a transcript is transcribed again.
 """
 
 import asyncio
@@ -31,8 +32,8 @@ from producer.speech.segmenter import SpeechSegment
 FULL_PAUSE_S: Final = 1.0
 POLL_S: Final = 0.5
 LOST_AFTER_S: Final = 5.0
-"""A segment without an outcome that Redis does not know for this long is sent again. A shorter time
-would at worst cost a second transcription."""
+"""A segment without an outcome is sent again if Redis has not known it for this long. If that is
+too short, the segment is transcribed twice, which does no harm."""
 
 log = structlog.get_logger(__name__)
 
@@ -42,12 +43,12 @@ class RecordingSource(Source, Protocol):
     def duration_s(self) -> float: ...
 
 
-Open = Callable[[], AbstractContextManager[RecordingSource]]
+OpenSource = Callable[[], AbstractContextManager[RecordingSource]]
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The identity of a run: `id` is unique, `since` is the results' entry id at its start."""
+    """The identity of a run. `id` is unique; `since` is the last entry of the results before it."""
 
     id: str
     session: str
@@ -56,10 +57,10 @@ class Run:
 
 @dataclass(slots=True)
 class Progress:
-    """The progress of a run; times in s of the recording.
+    """The progress of a run. Times are in s of the recording.
 
-    `held_up`: the limit at which it waits, as long recordings do. `waits_for`: a problem that a
-    person can solve.
+    `held_up` says at which limit it waits, which is normal for long recordings. `waits_for` says
+    what a person must do.
     """
 
     duration_s: float = 0.0
@@ -72,16 +73,17 @@ class Progress:
 
 
 @dataclass(slots=True)
-class _Waiting:
-    """Segments that were published and have no outcome yet."""
+class _SentSegments:
+    """Segments that were published and have no outcome yet, by utterance id."""
 
     spans: dict[str, Span] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
+    """Those that Redis did not know when it was asked last."""
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Transcriber:
-    """The transcription of one recording; `progress` may be read meanwhile."""
+    """Transcribes one recording. `progress` may be read meanwhile."""
 
     def __init__(self, store: Store, link: Link, settings: ListenSettings, run: Run) -> None:
         self._store = store
@@ -89,16 +91,16 @@ class Transcriber:
         self._settings = settings
         self._run = run
         self._results = SegmentResults(run.id)
-        self._waiting = _Waiting()
+        self._sent = _SentSegments()
         self._attempts: Counter[Span] = Counter()
         self._failure: Exception | None = None
         self.progress = Progress()
 
-    async def transcribe(self, open_source: Open, file: str) -> Transcript:
-        """Return everything said in the recording, in order.
+    async def transcribe(self, open_source: OpenSource, file: str) -> Transcript:
+        """Return all speech of the recording, in order.
 
-        Raises BadInput for what is no recording, Refused for what Redis will never accept, and
-        BadEntry when somebody has deleted the session.
+        Raises BadInput if the file is no recording, Refused if Redis will never accept a segment,
+        and BadEntry if somebody has deleted the session.
         """
         cursors = await self._catch_up()
         following = asyncio.create_task(self._follow(cursors))
@@ -127,7 +129,7 @@ class Transcriber:
         )
 
     async def _catch_up(self) -> dict[str, str]:
-        """Read what an earlier attempt at this run left in the results; return where to go on."""
+        """Read the outcomes of earlier attempts at this run; return where to read on."""
         subscriber = self._subscriber({}, follow=False)
         async with aclosing(subscriber.events()) as events:
             async for received in events:
@@ -139,57 +141,57 @@ class Transcriber:
             async with aclosing(self._subscriber(cursors, follow=True).events()) as events:
                 async for received in events:
                     if self._results.note(received.event) is not None:
-                        self._waiting.spans.pop(received.event.id, None)
+                        self._sent.spans.pop(received.event.id, None)
                         self._update_progress()
         except Exception as error:
             self._failure = error
         self._update_progress()
 
     def _update_progress(self) -> None:
-        progress, open_ = self.progress, self._waiting.spans.values()
+        progress = self.progress
         progress.done = len(self._results)
-        first = min(open_, default=None)
+        first = min(self._sent.spans.values(), default=None)
         progress.done_s = progress.cut_s if first is None else first.start / SAMPLE_RATE
-        self._waiting.changed.set()
+        self._sent.changed.set()
 
     # -- cutting and sending
 
-    async def _send_all(self, open_source: Open) -> tuple[list[Span], str]:
-        """Send every segment that has no outcome; return all segments, and the damage."""
+    async def _send_all(self, open_source: OpenSource) -> tuple[list[Span], str]:
+        """Send every segment without an outcome; return all segments, and the damage."""
         spans: list[Span] = []
         with ExitStack() as stack:
             opening = stack.push(open_source())  # before it is open: this may be cancelled
             source = await asyncio.to_thread(opening.__enter__)
             self.progress.duration_s = source.duration_s
-            cutting = RecordingCutter(source, self._settings)
-            segments = iter(cutting)
-            while (segment := await self._next(segments, cutting, source)) is not None:
+            cutter = RecordingCutter(source, self._settings)
+            segments = iter(cutter)
+            while (segment := await self._cut_next(segments, cutter, source)) is not None:
                 span = Span(segment.start, len(segment.samples))
                 spans.append(span)
                 self.progress.segments = len(spans)
                 if span not in self._results:
                     await self._send(segment, span, source.name)
                 self._raise_failure()
-        return spans, cutting.damage
+        return spans, cutter.damage
 
-    async def _next(
-        self, segments: Iterator[SpeechSegment], cutting: RecordingCutter, source: Source
+    async def _cut_next(
+        self, segments: Iterator[SpeechSegment], cutter: RecordingCutter, source: Source
     ) -> SpeechSegment | None:
-        """Return the next segment, cut in a thread: an hour of silence must block nothing else."""
+        """Return the next segment. A thread cuts it: an hour of silence must block nothing else."""
         reading = asyncio.create_task(asyncio.to_thread(next, segments, None))
         try:
             while not reading.done():
                 await asyncio.wait({reading}, timeout=POLL_S)
-                self.progress.cut_s = cutting.position_s
+                self.progress.cut_s = cutter.position_s
                 self._update_progress()
         except asyncio.CancelledError:
-            source.close()  # its file stays open while the thread reads it
+            source.close()  # ends the thread, which must not read from a closed file
             await asyncio.wait({reading})
             raise
         return reading.result()
 
     async def _send(self, segment: SpeechSegment, span: Span, name: str) -> None:
-        """Publish one segment, however long that takes, to keep the recording's order."""
+        """Publish one segment. It waits as long as needed, so that the order stays."""
         utterance = utterance_of(
             segment, self._settings, utterance="-", session=self._run.session, source=name
         )
@@ -197,7 +199,7 @@ class Transcriber:
             utterance = utterance.model_copy(
                 update={"id": utterance_id(self._run.id, span, self._attempts[span])}
             )
-            self._waiting.spans[utterance.id] = span
+            self._sent.spans[utterance.id] = span
             answer = await self._link.retry_until_answered(
                 publish, self._store, utterance, recording=True
             )
@@ -211,56 +213,58 @@ class Transcriber:
                 case _:
                     break
         if span in self._results:
-            self._waiting.spans.pop(utterance.id, None)
+            self._sent.spans.pop(utterance.id, None)
 
     # -- waiting
 
     async def _wait_for_outcomes(self) -> None:
         """Wait until every segment that was sent has an outcome, or must be sent again."""
-        while self._waiting.spans:
+        while self._sent.spans:
             self._raise_failure()
-            self._waiting.changed.clear()
+            self._sent.changed.clear()
             try:
                 async with asyncio.timeout(LOST_AFTER_S):
-                    await self._waiting.changed.wait()
+                    await self._sent.changed.wait()
             except TimeoutError:
                 await self._find_lost()
         self._raise_failure()
 
     async def _find_lost(self) -> None:
-        """Find segments that Redis has lost; one that is missing twice in a row is sent again.
+        """Find segments that Redis has lost. A segment that is missing twice will be sent again.
 
-        That happens when Redis was flushed or restored, or when the results were trimmed.
+        Redis loses them when it is flushed, or restored from a backup, or when results are deleted
+        because they are too old or too many.
         """
         outages = self._link.outages
         known = await self._link.retry_until_answered(
             unfinished_utterances, self._store, self._run.session
         )
-        missing = self._waiting.spans.keys() - known
+        missing = self._sent.spans.keys() - known
         if outages == self._link.outages:
-            for utterance in missing & self._waiting.missing:
+            for utterance in missing & self._sent.missing:
                 log.warning("segment_sent_again", utterance=utterance)
                 self._send_again(utterance)
-        self._waiting.missing = missing
+        self._sent.missing = missing
 
     def _send_again(self, utterance: str) -> None:
-        self._attempts[self._waiting.spans.pop(utterance)] += 1
+        """Let the segment be sent again, with a new utterance id."""
+        self._attempts[self._sent.spans.pop(utterance)] += 1
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
             raise self._failure
 
     def _assemble(self, file: str, spans: list[Span], damage: str) -> Transcript:
-        ended = [self._results.by_span[span] for span in spans]
-        said = [one for one in ended if isinstance(one, SegmentText)]
+        outcomes = [self._results.by_span[span] for span in spans]
+        texts = [one for one in outcomes if isinstance(one, SegmentText)]
         self.progress = replace(self.progress, done_s=self.progress.cut_s, waits_for="")
         return Transcript(
             file=file,
             duration_s=round(self.progress.cut_s, 3),
-            lines=tuple(line for one in said for line in one.lines),
-            holes=tuple(one for one in ended if isinstance(one, FailedSegment)),
-            language=_commonest(one.language for one in said if one.lines),
-            model=_commonest(one.model for one in said if one.lines),
+            lines=tuple(line for text in texts for line in text.lines),
+            holes=tuple(one for one in outcomes if isinstance(one, FailedSegment)),
+            language=_commonest(text.language for text in texts if text.lines),
+            model=_commonest(text.model for text in texts if text.lines),
             damage=damage,
         )
 

@@ -13,7 +13,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of speech; times in s from the beginning of the recording."""
+    """A line of speech. Times are in s from the beginning of the recording."""
 
     start_s: float
     end_s: float
@@ -22,7 +22,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class SegmentText:
-    """The text of a segment. Without `lines` it was only noise."""
+    """The text of a segment. It has no `lines` if it was noise."""
 
     lines: tuple[Line, ...] = ()
     language: str = ""
@@ -31,7 +31,7 @@ class SegmentText:
 
 @dataclass(frozen=True, slots=True)
 class FailedSegment:
-    """A segment whose transcription failed for good, a hole in the transcript; `error` says why."""
+    """A segment whose transcription failed for good: a hole in the transcript."""
 
     start_s: float
     end_s: float
@@ -40,7 +40,7 @@ class FailedSegment:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """A whole recording. `damage`: why it ended early, if it did."""
+    """The transcript of a whole recording. `damage` says why reading it ended early, if so."""
 
     file: str
     duration_s: float

@@ -259,7 +259,7 @@ def test_a_full_backlog_keeps_them(
     status, shown, told = earshot("dead", "replay", "--all")
     assert status == 1
     assert shown.count("replayed") == 1
-    assert f"{letters[1]}: not now: the backlog holds 1 utterances" in told
+    assert f"{letters[1]}: it cannot be replayed now: the backlog holds 1 utterances" in told
     assert _ids(server) == letters[1:]
 
 

@@ -7,14 +7,24 @@ from contextlib import asynccontextmanager
 
 
 @asynccontextmanager
-async def running_raw_server(answer: bytes | Callable[[bytes], bytes]) -> AsyncIterator[str]:
-    """The base URL of a server that answers each request with these bytes, or by its head."""
+async def running_raw_server(
+    answer: bytes | Callable[[bytes], bytes] = b"",
+    *,
+    with_body: Callable[[bytes, bytes], bytes] | None = None,
+) -> AsyncIterator[str]:
+    """The base URL of a server that answers each request with these bytes, or by its head.
+
+    `with_body` answers by head and body.
+    """
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         length = re.search(rb"(?i)content-length: (\d+)", head)
-        await reader.readexactly(int(length[1]) if length else 0)
-        writer.write(answer if isinstance(answer, bytes) else answer(head))
+        body = await reader.readexactly(int(length[1]) if length else 0)
+        if with_body is not None:
+            writer.write(with_body(head, body))
+        else:
+            writer.write(answer if isinstance(answer, bytes) else answer(head))
         await writer.drain()
         writer.close()
 

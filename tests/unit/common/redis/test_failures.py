@@ -81,6 +81,7 @@ def test_time_mends_a_server_that_is_away(error: BaseException) -> None:
 @pytest.mark.parametrize("error", HOPELESS, ids=_id)
 def test_only_a_person_mends_what_is_hopeless(error: BaseException) -> None:
     assert is_hopeless(error)
+    assert not is_away(error), "waiting would not help"
     assert not is_no_group(error)
 
 

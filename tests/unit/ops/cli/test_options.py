@@ -17,7 +17,7 @@ def test_options_that_stand_for_settings_go_over_all_else(
     monkeypatch.setenv("EARSHOT_LLM__ROUNDS", "1")
 
     @click.command()
-    @setting("--rounds", "llm.rounds", metavar="N")
+    @setting("--rounds", "llm.rounds")
     @setting("--shards", "shards")
     @click.pass_context
     def command(ctx: click.Context) -> None:

@@ -26,8 +26,8 @@ async def test_lines_of_both_streams_come_with_the_name_of_their_role() -> None:
     async with Supervisor(heard) as roles:
         await roles.spawn("a", python_command("print('out')"))
         await roles.spawn("b", python_command("import sys; sys.stderr.write('no line end')"))
-        assert await roles.ended("a") == 0
-        assert await roles.ended("b") == 0
+        assert await roles.wait_for_end("a") == 0
+        assert await roles.wait_for_end("b") == 0
     assert sorted(heard.lines) == [("a", "out"), ("b", "no line end")]
 
 
@@ -35,7 +35,7 @@ async def test_a_line_beyond_all_measure_loses_nothing() -> None:
     heard = HeardLines()
     async with Supervisor(heard) as roles:
         await roles.spawn("a", python_command("print('x' * 3_000_000); print('after')"))
-        await roles.ended("a")
+        await roles.wait_for_end("a")
     assert sum(len(line) for _, line in heard.lines) == 3_000_000 + len("after")
     assert heard.lines[-1] == ("a", "after")
 
@@ -44,7 +44,7 @@ async def test_bytes_that_are_no_text_do_not_stop_the_reading() -> None:
     heard = HeardLines()
     async with Supervisor(heard) as roles:
         await roles.spawn("a", python_command(r"import os; os.write(1, b'\xff\xfe\nfine\n')"))
-        await roles.ended("a")
+        await roles.wait_for_end("a")
     assert ("a", "fine") in heard.lines
 
 
@@ -54,7 +54,7 @@ async def test_a_sink_that_fails_does_not_stop_the_role() -> None:
 
     async with Supervisor(broken) as roles:
         await roles.spawn("a", python_command("print('x' * 1_000_000)"))
-        assert await roles.ended("a") == 0
+        assert await roles.wait_for_end("a") == 0
 
 
 async def test_env_is_the_whole_environment_of_the_role() -> None:
@@ -62,7 +62,7 @@ async def test_env_is_the_whole_environment_of_the_role() -> None:
     source = "import os; print(os.environ.get('EARSHOT_LLM__MODEL'), os.environ.get('HOME'))"
     async with Supervisor(heard) as roles:
         await roles.spawn("a", python_command(source), {"EARSHOT_LLM__MODEL": "m"})
-        await roles.ended("a")
+        await roles.wait_for_end("a")
     assert heard.lines == [("a", "m None")]
 
 
@@ -101,10 +101,10 @@ async def test_the_pauses_before_a_new_start_grow_to_their_limit(
         pauses.append(seconds)
         return len(pauses) == 5
 
-    monkeypatch.setattr("ops.local.child.Child.asked_within", at_once)
+    monkeypatch.setattr("ops.local.child.Child.wait_for_stop_request", at_once)
     async with Supervisor(HeardLines(), first_pause_s=1, max_pause_s=5) as roles:
         await roles.spawn("a", python_command("raise SystemExit(1)"))
-        assert await roles.ended("a") == 1
+        assert await roles.wait_for_end("a") == 1
     assert pauses == [1, 2, 4, 5, 5]
 
 
@@ -112,7 +112,7 @@ async def test_a_role_that_is_done_does_not_start_again() -> None:
     heard = HeardLines()
     async with Supervisor(heard, first_pause_s=0) as roles:
         await roles.spawn("a", python_command("print('once')"))
-        assert await roles.ended("a") == 0
+        assert await roles.wait_for_end("a") == 0
     assert heard.lines == [("a", "once")]
 
 
@@ -120,7 +120,7 @@ async def test_a_role_not_to_be_restarted_ends_with_its_status() -> None:
     heard = HeardLines()
     async with Supervisor(heard, first_pause_s=0) as roles:
         await roles.spawn("a", python_command("print('once'); raise SystemExit(4)"), restart=False)
-        assert await roles.ended("a") == 4
+        assert await roles.wait_for_end("a") == 4
     assert heard.lines == [("a", "once")]
 
 

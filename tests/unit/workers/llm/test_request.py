@@ -41,6 +41,7 @@ class Server:
         self.model = "m"
         self.tokenizer = Tokenizer()
         self.takes_system_role = True
+        self.reply_limit: int | None = None
         self.answers = list(answers)
         self.asked: list[list[Message]] = []
 
@@ -151,8 +152,11 @@ async def test_a_refusal_that_no_other_shape_can_mend_is_raised() -> None:
     twice = [SystemRoleRefused("no")], [SystemRoleRefused("still no")]
     with pytest.raises(SystemRoleRefused, match="still no"):
         await reply_of(Server(None, *twice))
+    # without counts the reply is halved as long as it is worth asking for: 100, 50, 25 tokens
+    server = Server(None, *[[ContextTooLong("too long")]] * 3)
     with pytest.raises(ContextTooLong):
-        await reply_of(Server(None, [ContextTooLong("too long")]), Prompt("be kind", (), "x"))
+        await reply_of(server, Prompt("be kind", (), "x"))
+    assert server.answers == []
 
 
 async def test_a_window_that_the_refusal_tells_is_fitted() -> None:

@@ -13,6 +13,7 @@ from common.errors import (
     BadEntry,
     Busy,
     Lost,
+    Misconfigured,
     NewerSchema,
     NoModel,
     Permanent,
@@ -20,7 +21,16 @@ from common.errors import (
     Transient,
 )
 from workers.loop import metrics
-from workers.loop.decisions import AwaitRedis, Bury, Decision, Fail, LetGo, decide
+from workers.loop.decisions import (
+    BUSY_PATIENCE_S,
+    ENDLESS_S,
+    AwaitRedis,
+    Bury,
+    Decision,
+    Fail,
+    LetGo,
+    decide,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +54,8 @@ def test_what_can_never_succeed_is_buried_at_once(error: Any, reason: Any) -> No
         (Transient("the server is away"), Fail("the server is away", blames_server=True)),
         (Transient("not now", opens_breaker=False), Fail("not now")),
         (Transient("later", retry_after=7, opens_breaker=False), Fail("later", wish_s=7)),
-        (Busy("too many", retry_after=7), Fail("too many", wish_s=7, is_busy=True)),
+        (Busy("too many", retry_after=7), Fail("too many", wish_s=7, patience_s=BUSY_PATIENCE_S)),
+        (Misconfigured("mend it"), Fail("mend it", patience_s=ENDLESS_S)),
         (RedisConnectionError("refused"), AwaitRedis()),
         (RedisClusterException("Redis Cluster cannot be connected"), AwaitRedis()),
     ],

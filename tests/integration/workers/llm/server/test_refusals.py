@@ -12,7 +12,7 @@ from tests.integration.workers.llm.server.llm_server_client import (
     transient_message,
 )
 from tests.support.standin_server import StandIn
-from workers.llm.errors import ContextTooLong, SystemRoleRefused
+from workers.llm.errors import ContextTooLong, ReplyTooLong, SystemRoleRefused
 
 
 async def test_429_waits_as_long_as_the_server_wants(standin: StandIn) -> None:
@@ -51,11 +51,13 @@ async def test_a_prompt_above_the_window(standin: StandIn) -> None:
     assert error.prompt_tokens > 200
 
 
-async def test_a_reply_above_the_window_is_a_wrong_setting(standin: StandIn) -> None:
+async def test_a_reply_above_the_window_names_the_limit_and_the_setting(standin: StandIn) -> None:
     standin.control(max_model_len=32)
     async with running_client(standin.base_url) as server:
-        why = transient_message(await failure(server), opens_breaker=True)
-    assert "EARSHOT_LLM__MAX_TOKENS" in why
+        error = await failure(server)
+    assert isinstance(error, ReplyTooLong)
+    assert 32 in error.numbers
+    assert "EARSHOT_LLM__MAX_TOKENS" in str(error)
 
 
 async def test_a_template_without_system_role(standin: StandIn) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import NoMicrophone
 from common.settings.loading import load_settings
-from ops.cli.roles.listen import _listen
+from ops.cli.roles.producer_run import ProducerRun
 from ops.cli.terminal.mute_signal import MuteSignal
 from producer.sources.mute import Mute
 
@@ -42,8 +42,8 @@ def signals() -> Iterator[MuteSignal]:
 async def test_a_slow_sound_system_holds_up_nothing_else(signals: MuteSignal) -> None:
     microphone: Any = SlowMicrophone()
     settings = load_settings({"listen": {"vad": "webrtc"}})
-    listening = _listen(settings, microphone, Mute(False), signals, True, asyncio.Event())
-    opening = asyncio.create_task(listening)
+    run = ProducerRun(settings, microphone, Mute(False), signals, True)
+    opening = asyncio.create_task(run.run(asyncio.Event()))
     assert await asyncio.to_thread(microphone.asked.wait, 20)
     microphone.let.set()
     with pytest.raises(NoMicrophone):
