@@ -91,7 +91,7 @@ def test_each_planted_kind_has_an_error_and_the_stand_in_fails_at_its_questions_
     control = Control(only_for=stand_in_knobs())
     for kind in Kind:
         knobs = control.for_request(spoken_text(7, kind))
-        assert (knobs.fail is not None or knobs.faulty) == (kind in LLM_FAULTS)
+        assert (knobs.fail is not None or knobs.has_reply_fault) == (kind in LLM_FAULTS)
     words = list(WORDS.values())
     assert not any(a in b for a in words for b in words if a != b)
     assert not any(word in spoken_text(7) for word in words)
