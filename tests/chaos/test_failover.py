@@ -2,7 +2,7 @@
 
 import pytest
 
-from ops.bench.failover import Failover, measure
+from ops.bench.chaos.failover import Failover, measure
 
 
 async def test_a_killed_worker_s_work_is_done_by_another() -> None:

@@ -22,8 +22,7 @@ from common.events import (
 from common.keys import LLM_GROUP, SHARDS, STT_GROUP
 from common.redis.store import Store
 from common.settings import LlmSettings
-from ops.bench.chaos.plan import Kind, PlannedUtterance
-from ops.bench.chaos.planted import ERRORS
+from ops.bench.chaos.plan import ERRORS, Kind, PlannedUtterance
 from ops.bench.chaos.results import read_results
 from ops.bench.chaos.speech import InstantEngine, spoken_text
 from ops.demo.recording_file import normalise, read_sentences

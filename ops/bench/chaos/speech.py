@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from common.audio import SAMPLE_RATE, encode
 from common.settings import SttSettings
 from common.utterance import Utterance
-from ops.bench.chaos.plan import Kind, Plan, PlannedUtterance
-from ops.bench.chaos.planted import NO_MEMORY, WORDS
+from ops.bench.chaos.plan import NO_MEMORY, WORDS, Kind, Plan, PlannedUtterance
 from ops.demo.recording_file import read_samples, read_sentences
 from workers.stt.engine import Engine, Transcription
 from workers.stt.whisper import explain_gpu_error, load

@@ -13,8 +13,7 @@ from common.redis.store import Store
 from common.results.subscriber import Subscriber
 from common.settings import Settings
 from common.status.streams import GROUPS, has_work
-from ops.bench.chaos.plan import Plan
-from ops.bench.chaos.planted import stand_in_knobs
+from ops.bench.chaos.plan import Plan, stand_in_knobs
 from ops.bench.chaos.pool import Pool
 from ops.bench.chaos.producer import run_producer
 from ops.bench.chaos.worker import run_worker

@@ -35,7 +35,7 @@ def failover(ctx: click.Context, kills: int, claim_idle: float, as_json: bool) -
     transcribe. The exit status is 1 if a reply came later than --claim-idle and 2 seconds after
     its kill.
     """
-    from ops.bench.failover import measure
+    from ops.bench.chaos.failover import measure
 
     logs.set_up(LogSettings(level="error"))
     report = asyncio.run(measure(kills, claim_idle))

@@ -8,8 +8,18 @@ import pytest
 
 from common.audio import decode
 from common.errors import Transient
-from ops.bench.chaos.plan import FAILING, FAILING_PREFIX, FOLLOWING, PLANTED, Kind, Plan
-from ops.bench.chaos.planted import ERRORS, LLM_FAULTS, WORDS, stand_in_knobs
+from ops.bench.chaos.plan import (
+    ERRORS,
+    FAILING,
+    FAILING_PREFIX,
+    FOLLOWING,
+    LLM_FAULTS,
+    PLANTED,
+    WORDS,
+    Kind,
+    Plan,
+    stand_in_knobs,
+)
 from ops.bench.chaos.speech import InstantEngine, make_utterance, spoken_text
 from ops.bench.commands.bench_chaos import _make_plan
 from ops.demo.standin.faults import Control
