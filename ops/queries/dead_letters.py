@@ -15,7 +15,7 @@ async def send_again(store: Store, letter: DeadLetter) -> Published | None:
     """
     if not letter.session:
         raise Refused("it names no usable session; it can only be saved or dropped")
-    if not letter.text("text"):
+    if letter.fields.get("audio") and not letter.text("text"):
         letter.check_audio(store.limits)
     return await dead_letters.replay(
         store, letter.shard, letter.entry, session=letter.session, utterance=new_utterance_id()

@@ -22,7 +22,7 @@ SOUND: Final[dict[str, Any]] = {"codec": "flac", "audio": FLAC, "samples": 1_600
 
 
 def said(**changes: Any) -> Utterance:
-    return Utterance(id="u1", session=ADA, **(SOUND | changes))
+    return Utterance(session=ADA, **({"id": "u1"} | SOUND | changes))
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def said(**changes: Any) -> Utterance:
         ({"rate": 8_000}, "at 8000 Hz; resample it"),
         ({"rate": 48_000}, "at 48000 Hz; resample it"),
         ({"rate": 192_000}, "at 192000 Hz; resample it"),
-        ({"codec": "pcm_s16le"}, "1600 samples are announced"),
+        ({"codec": "pcm_s16le", "audio": bytes(100)}, "1600 samples are announced"),
         ({"samples": 0}, "holds no audio"),
         ({"audio": b""}, "holds no audio"),
         ({"samples": 1_599}, "1599 samples are announced, but the audio holds 1600"),
