@@ -5,7 +5,6 @@ committed. If its draft never arrived or its turn has ended, it is published who
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -27,13 +26,18 @@ from common.transitions.publishing import (
 )
 from common.utterance import Utterance
 from producer.shipping.eager import Eager
-from producer.shipping.identity import new_utterance_id
+from producer.shipping.identity import next_utterance_id
 from producer.shipping.outbox import Outbox, Waiting
 from producer.shipping.outbox_metrics import report_dropped
+from producer.storage.boot_clock import host_clock
 from producer.telemetry.metrics import PUBLISHED
 
 FULL_PAUSE_S: Final = 1.0
 FULL_PAUSE_MAX_S: Final = 10.0
+
+LOOK_S: Final = 1.0
+"""How often it is checked whether the outbox's disk fails. The pauses between two tries of the disk
+itself are its own."""
 
 log = structlog.get_logger(__name__)
 
@@ -42,7 +46,8 @@ class Shipper:
     """A publisher of what waits in the outbox, oldest first.
 
     A publish is idempotent by utterance id. So a lost answer, or a process that is killed between
-    publish and forget, costs a `duplicate` and nothing else. `clock` (s) dates the drafts.
+    publish and forget, costs a `duplicate` and nothing else. `clock` (s) dates the drafts; it is
+    that of the ear.
     """
 
     def __init__(
@@ -52,7 +57,7 @@ class Shipper:
         outbox: Outbox,
         *,
         eager_backlog: int = 0,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._store = store
         self._link = link
@@ -65,7 +70,7 @@ class Shipper:
             max_backlog=eager_backlog,
             wake=self._added.set,
             note=outbox.note_draft,
-            clock=clock,
+            clock=clock or host_clock().elapsed,
         )
         self._pauses = Backoff(FULL_PAUSE_S, FULL_PAUSE_MAX_S)
         self._is_full = Latch(False)
@@ -76,6 +81,17 @@ class Shipper:
         if not self._link.is_up:
             log.warning("kept_in_outbox", why=self._link.why, waiting=len(self._outbox))
         self._added.set()
+
+    async def keep_on_disk(self, every_s: float = LOOK_S) -> None:
+        """While the outbox's disk fails, try it again and again, whether anything else happens or
+        not: what waits in memory shall not wait there for long. Until cancelled.
+        """
+        while True:
+            await asyncio.sleep(every_s)
+            if not self._outbox.disk_failure:
+                continue
+            if await asyncio.to_thread(self._outbox.recover):
+                self._added.set()  # what could not be read may be readable again
 
     async def drained(self) -> None:
         """Wait until the outbox is empty."""
@@ -153,7 +169,8 @@ class Shipper:
             log.info("backlog_has_room_again", waiting=len(self._outbox))
         if answer.verdict is Verdict.CLOSED:
             # its turn ended without it: the speech is not lost, it becomes a new turn
-            await asyncio.to_thread(self._outbox.rename, waiting.place, new_utterance_id())
+            name = next_utterance_id(utterance.id)
+            await asyncio.to_thread(self._outbox.rename, waiting.place, name)
             return
         await asyncio.to_thread(self._outbox.forget, waiting.place)
         self.sent += 1
