@@ -1,5 +1,5 @@
-"""Speech that no worker could ever decode does not leave the mic host: it is parked with the reason,
-once, and what was said after it goes out.
+"""Speech that no worker could ever decode does not leave the mic host. It is parked with the
+reason, once, and what was said after it goes out.
 """
 
 import asyncio
