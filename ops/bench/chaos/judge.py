@@ -288,7 +288,7 @@ async def _check_leftovers(findings: Findings, store: Store, *, expected_letters
             shard.recordings: STT_GROUP,
             shard.turns: LLM_GROUP,
         }
-        permanent |= {*streams, shard.results, shard.deltas, shard.dead}
+        permanent |= {*streams, shard.results, shard.deltas, *shard.letters.values()}
         for stream, group in streams.items():
             if length := await redis.xlen(stream):
                 findings.add("waiting", f"{length} entries are left in {stream}", length)

@@ -53,6 +53,8 @@ class Scene:
         await self.emit("skipped", 1, reason="noise")
         await self.emit("error", 2, stage="stt", reason="bad_audio", error=UNREADABLE)
         await self.redis.xadd(SHARD.dead, {"id": "chaos-2"})
+        await self.redis.set(SHARD.letters["dead_bytes"], 100)
+        await self.redis.zadd(SHARD.letters["dead_sizes"], {"1-0 100": 1})
         await self.emit("reply", 0, text=self.answer(spoken_text(0)))
         await self.emit("transcript", 3, text=spoken_text(3))
         await self.emit("reply", 3, text=self.answer(spoken_text(3)))
