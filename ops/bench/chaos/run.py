@@ -1,6 +1,7 @@
 """`earshot bench chaos`: one run, from the first process to the verdict."""
 
 import asyncio
+import os
 import random
 import time
 from collections.abc import AsyncIterator
@@ -65,6 +66,8 @@ class Report:
     took_s: float
     reply_times: ReplyTimes
     """Those of the sessions that hold no planted utterance."""
+    load: float = 0.0
+    """How many processes ran or wanted to, by the mean of the storm's last minute."""
 
     @property
     def kept(self) -> bool:
@@ -95,6 +98,7 @@ class Report:
             "claim_idle_s": self.options.claim_idle_s,
             "max_deliveries": self.options.max_deliveries,
             "took_s": round(self.took_s, 1),
+            "load": round(self.load, 1),
             "kept": self.kept,
             "broken": broken,
         }
@@ -168,6 +172,7 @@ async def run(
             await asyncio.gather(storm.run(faults), asyncio.sleep(plan.seconds))
         finally:
             showing.cancel()
+        load, _, _ = os.getloadavg()
         came_to_rest = await stage.wait_for_rest(plan.utterances, options.patience_s)
         findings = await judge(
             stage.store,
@@ -187,6 +192,7 @@ async def run(
         came_to_rest,
         time.monotonic() - began,
         reply_times,
+        load,
     )
 
 

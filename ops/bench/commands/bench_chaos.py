@@ -129,7 +129,7 @@ def _summarise(result: dict[str, Any]) -> str:
         " {connection_cuts} times disconnected. LLM: {llm_outages} times away.\n"
         "An utterance was given up after {max_deliveries} deliveries (by default it is 5).\n"
         "Replies in sessions without a planted utterance took {reply_times[median_ms]} ms (median),"
-        " {reply_times[p95_ms]} ms (p95)."
+        " {reply_times[p95_ms]} ms (p95), at a load of {load}."
     ).format(**result)
     verdict = "All promises were kept." if result["kept"] else "PROMISES WERE BROKEN."
     return "\n".join([counts, *result["broken"], verdict])
