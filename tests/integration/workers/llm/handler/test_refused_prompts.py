@@ -5,7 +5,7 @@ from unittest.mock import AsyncMock
 
 import pytest
 
-from common.errors import Misconfigured, Permanent, Transient
+from common.errors import Misconfigured, Permanent
 from common.events import Error, Reply
 from common.redis.store import Store
 from common.transitions.claims import Settled
