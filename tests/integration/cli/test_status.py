@@ -34,12 +34,13 @@ def _status(earshot: InProcessCommand) -> dict[str, Any]:
 
 
 def test_of_an_idle_system(earshot: InProcessCommand) -> None:
-    nothing = {"waiting": 0, "in_hand": 0, "oldest_s": 0.0}
+    nothing = {"waiting": 0, "in_hand": 0, "oldest_s": 0.0, "deferred": 0}
     assert _status(earshot) == {
         "stages": dict.fromkeys(("utterances", "recordings", "turns"), nothing),
         "open_sessions": 0,
         "dead_letters": 0,
         "workers": [],
+        "set_aside": {"count": 0, "sessions": {}},
     }
     status, shown, _ = earshot("status")
     assert status == 0
