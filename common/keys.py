@@ -83,6 +83,16 @@ class Shard:
         return self._key("dead")
 
     @property
+    def letters(self) -> dict[str, str]:
+        """The keys of scripts that write or delete dead letters, by their names in
+        `lua/letters.lua`."""
+        return {
+            "dead": self.dead,
+            "dead_sizes": self._key("dead:sizes"),
+            "dead_bytes": self._key("dead:bytes"),
+        }
+
+    @property
     def open(self) -> str:
         return self._key("open")
 

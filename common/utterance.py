@@ -37,9 +37,10 @@ class Utterance(BaseModel):
     """A finished (or, with `final=False`, unfinished) piece of speech, or a text in its place.
 
     `samples` counts per channel (there is one) at `rate` Hz; `speech_ms` is the voiced part;
-    `hold_ms` the age of the end of speech when it was published, measured by the producer's
-    monotonic clock. For traces only: `length_ms` from its first sample to the end of speech,
-    `silence_ms` the silence behind it that was waited for. `turn` is allotted by `publish`.
+    `hold_ms` the age of the end of speech when it was published, by a clock of the producer that
+    no setting of the time changes. For traces only: `length_ms` from its first sample to the end
+    of speech, `silence_ms` the silence behind it that was waited for. `turn` is allotted by
+    `publish`.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

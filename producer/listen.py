@@ -73,6 +73,7 @@ async def listen(
     shipping = asyncio.create_task(ship())
     hearing = asyncio.create_task(asyncio.to_thread(ear.hear))
     stopping = asyncio.create_task(stop.wait())
+    keeping = asyncio.create_task(shipper.keep_on_disk())
     log.info("listening", source=source.name, session=session, live=source.is_live)
     try:
         await asyncio.wait({hearing, shipping, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -85,9 +86,9 @@ async def listen(
         if failure is not None:
             raise failure
     finally:
-        stopping.cancel()
-        shipping.cancel()
-        await asyncio.gather(shipping, stopping, return_exceptions=True)
+        for task in (stopping, shipping, keeping):
+            task.cancel()
+        await asyncio.gather(shipping, stopping, keeping, return_exceptions=True)
         log.info(
             "done_listening",
             session=session,

@@ -27,6 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seeds", type=int, help="random runs of the model test on each server")
     parser.addoption("--seed", type=int, help="the only run of the model test")
     parser.addoption(
+        "--fuzz-seconds", type=float, default=120.0, help="length of the long run of the fuzzer"
+    )
+    parser.addoption(
         "--llm-server",
         choices=["stand-in", "vllm"],
         default="stand-in",

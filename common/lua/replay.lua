@@ -1,8 +1,9 @@
 -- include: session
 -- include: acceptance
+-- include: letters
 -- replay: makes a dead letter a new utterance at the end of its session, in one step.
 --
--- keys: utterances seen_key dead
+-- keys: utterances seen_key
 -- args: letter_id utterance seen_ttl_ms:number max_backlog:number max_unanswered:number
 --
 -- `utterance` and `seen_key` are those of the new utterance. A letter with a text keeps it, without
@@ -17,7 +18,7 @@ if not found[1] then
 end
 local letter, fields = {}, {}
 local dropped = { stage = 1, reason = 1, error = 1, deliveries = 1, worker = 1, at = 1, entry = 1,
-  turn = 1, id = 1, revision = 1, final = 1, hold_ms = 1, replay_of = 1 }
+  turn = 1, id = 1, revision = 1, final = 1, hold_ms = 1, replay_of = 1, left_out = 1 }
 local pairs_ = found[1][2]
 for i = 1, #pairs_, 2 do
   letter[pairs_[i]] = pairs_[i + 1]
@@ -51,6 +52,6 @@ local answer = accept(utterances, seen_key, {
   stream_name = 'utterances', text = letter.text, fields = fields,
 })
 if answer[1] == 'accepted' then
-  redis.call('XDEL', dead, letter_id)
+  delete_letter(letter_id)
 end
 return answer

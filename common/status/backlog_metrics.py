@@ -112,6 +112,9 @@ def families(snapshot: Snapshot | None = None) -> list[GaugeMetricFamily]:
     dead = GaugeMetricFamily(
         "earshot_dead_letter_entries", "Dead letters that nobody has replayed or dropped."
     )
+    dead_bytes = GaugeMetricFamily(
+        "earshot_dead_letter_bytes", "Bytes that the dead letters take, by their fields and values."
+    )
     sessions = GaugeMetricFamily("earshot_open_sessions", "Sessions with unfinished turns.")
     set_aside = GaugeMetricFamily(
         "earshot_set_aside_sessions", "Sessions that cannot be tended, because of what is in them."
@@ -126,6 +129,7 @@ def families(snapshot: Snapshot | None = None) -> list[GaugeMetricFamily]:
         for role in ROLES:
             workers.add_metric([role], sum(worker.role == role for worker in snapshot.workers))
         dead.add_metric([], snapshot.dead_letters)
+        dead_bytes.add_metric([], snapshot.dead_letter_bytes)
         sessions.add_metric([], snapshot.open_sessions)
         set_aside.add_metric([], snapshot.set_aside_count)
-    return [waiting, in_hand, deferred, oldest, workers, dead, sessions, set_aside]
+    return [waiting, in_hand, deferred, oldest, workers, dead, dead_bytes, sessions, set_aside]

@@ -56,6 +56,7 @@ class DeadLetter:
         names = (
             "session", "turn", "id", "stage", "reason", "error", "deliveries", "worker", "at",
             "text", "source", "replay_of", "codec", "rate", "samples", "speech_ms",
+            "left_out",
         )  # fmt: skip
         shown: dict[str, Any] = {"letter": self.entry}
         shown |= {name: self.text(name)[:1_000] for name in names if self.fields.get(name)}

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from common.redis.server import now_ms
 from common.redis.store import Store
@@ -20,13 +20,15 @@ MOST_NAMED: Final = 20
 class Snapshot:
     """Everything that `earshot status` shows. `stages` is the work by stream, over all shards.
 
-    `set_aside` names some of the sessions that cannot be tended, each with the reason.
+    `dead_letter_bytes` is what the dead letters take; 0 if we may not know. `set_aside` names some
+    of the sessions that cannot be tended, each with the reason.
     """
 
     stages: dict[str, Backlog]
     open_sessions: int
     dead_letters: int
     workers: list[WorkerRecord]
+    dead_letter_bytes: int = 0
     set_aside_count: int = 0
     set_aside: dict[str, str] = field(default_factory=dict)
 
@@ -35,6 +37,7 @@ class Snapshot:
             "stages": {name: asdict(backlog) for name, backlog in self.stages.items()},
             "open_sessions": self.open_sessions,
             "dead_letters": self.dead_letters,
+            "dead_letter_bytes": self.dead_letter_bytes,
             "set_aside": {"count": self.set_aside_count, "sessions": self.set_aside},
             "workers": [worker.as_dict() for worker in self.workers],
         }
@@ -55,8 +58,23 @@ async def take_snapshot(store: Store) -> Snapshot:
         sum([await redis.zcard(shard.open) for shard in shards]),
         sum([await redis.xlen(shard.dead) for shard in shards]),
         await read_workers(redis),
+        await _read_letter_bytes(store),
         *await _read_set_aside(store),
     )
+
+
+async def _read_letter_bytes(store: Store) -> int:
+    redis: Any = store.redis
+    total = 0
+    for shard in store.all_shards():
+        try:
+            raw = await redis.get(shard.letters["dead_bytes"])
+        except ResponseError as error:  # an older ACL file, or a foreign key
+            if not isinstance(error, NoPermissionError) and "WRONGTYPE" not in str(error):
+                raise
+            continue
+        total += int(raw) if raw is not None and raw.isdigit() else 0
+    return total
 
 
 async def _read_set_aside(store: Store) -> tuple[int, dict[str, str]]:

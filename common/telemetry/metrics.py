@@ -75,6 +75,13 @@ TOKENS: Final = Counter(
     ["kind"],
 )
 
+OLDEST_DROPPED: Final = Counter(
+    "earshot_oldest_dropped_total",
+    "Entries kept for readers that a `limit` deleted: results_max, deltas_max, dead_max,"
+    " dead_max_mb.",
+    ["limit"],
+)
+
 # A series that exists from the start shows its first event as an increase.
 for _event in ("heard", "transcript", "reply", "skipped", "error"):
     TURNS.labels(_event)
@@ -86,6 +93,8 @@ for _stage in ("listen", "stt", "llm"):
     DURATION.labels(_stage)
 for _kind in ("prompt", "completion"):
     TOKENS.labels(_kind)
+for _limit in ("results_max", "deltas_max", "dead_max", "dead_max_mb"):
+    OLDEST_DROPPED.labels(_limit)
 
 
 def count_changes(changes: Sequence[TurnChange]) -> None:

@@ -11,6 +11,7 @@ import structlog
 from common.redis.script import Script
 from common.redis.store import Store, ms
 from common.transitions.claims import Claim, Failed, RetryRule, Settled, parse_failed
+from common.transitions.letter_limits import limits_on_letters, report_dropped_letters
 
 TAKE: Final = Script("take_turn")
 DROP_WAKE_UP: Final = Script("drop_wake_up")
@@ -258,6 +259,10 @@ async def bury_turn(
         error_text=error,
         deliveries=deliveries,
         worker=worker,
-        keys={"dead": store.shard(attempt.session).dead},
+        keys=store.shard(attempt.session).letters,
+        **limits_on_letters(store),
     )
-    return Settled(answer[0].decode())
+    settled = Settled(answer[0].decode())
+    if settled is Settled.OK:
+        report_dropped_letters(*answer[1:3])
+    return settled

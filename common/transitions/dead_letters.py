@@ -29,7 +29,7 @@ async def replay(
         keys={
             "utterances": shard.utterances,
             "seen_key": shard.seen(utterance),
-            "dead": shard.dead,
+            **shard.letters,
         },
         shard=shard,
     )
@@ -38,4 +38,4 @@ async def replay(
 
 async def drop_letter(store: Store, shard: Shard, letter: str) -> bool:
     """Delete a dead letter for good; return False if there is none."""
-    return bool(await DROP_LETTER(store.redis, {"dead": shard.dead}, letter_id=letter))
+    return bool(await DROP_LETTER(store.redis, shard.letters, letter_id=letter))

@@ -3,20 +3,20 @@
 from dataclasses import dataclass
 from typing import Final
 
-import structlog
-
 from common.errors import Refused
 from common.keys import Shard
 from common.redis.script import Script
 from common.redis.store import Store, ms
+from common.transitions.letter_limits import (
+    limits_on_letters,
+    report_dropped,
+    report_dropped_letters,
+)
 
 TEND: Final = Script("tend")
 SET_ASIDE: Final = Script("set_aside")
 TRIM: Final = Script("trim")
 FORGET: Final = Script("forget")
-
-log = structlog.get_logger(__name__)
-
 
 LONGEST_REASON: Final = 500
 """Characters of a reason that are kept."""
@@ -65,42 +65,46 @@ async def set_aside(store: Store, shard: Shard, session: str, reason: str) -> bo
 class Trimmed:
     """How many entries were deleted because there were too many, not because they were old.
 
-    `foreign`: a sentence about a key that could not be trimmed, or empty.
+    `dead_by_bytes`: dead letters that went because of their bytes. `uncounted`: there are dead
+    letters that `count_letters` must count. `foreign`: a sentence about a key that could not be
+    trimmed, or empty.
     """
 
     results: int
     deltas: int
     dead: int
+    dead_by_bytes: int = 0
+    uncounted: bool = False
     foreign: str = ""
 
 
 async def trim(store: Store, shard: Shard) -> Trimmed:
-    """Apply the age and count limits to what is kept for readers."""
+    """Apply the limits on age, count and bytes to what is kept for readers."""
     limits = store.limits
     answer = await TRIM(
         store.redis,
-        {"results": shard.results, "deltas": shard.deltas, "dead": shard.dead},
+        {"results": shard.results, "deltas": shard.deltas, **shard.letters},
         results_age_ms=ms(limits.results_age_s),
         results_max=limits.results_max,
         deltas_age_ms=ms(limits.deltas_age_s),
         deltas_max=limits.deltas_max,
-        dead_max=limits.dead_max,
         dead_age_ms=ms(limits.dead_age_s),
+        **limits_on_letters(store),
     )
-    results, deltas, dead, foreign = answer
-    return Trimmed(int(results), int(deltas), int(dead), foreign.decode())
+    results, deltas, dead, dead_by_bytes, uncounted, foreign = answer
+    return Trimmed(
+        int(results), int(deltas), int(dead), int(dead_by_bytes), bool(uncounted), foreign.decode()
+    )
 
 
 def report_trimmed(trimmed: Trimmed) -> None:
-    """Log what a count limit dropped, with the setting that raises the limit.
+    """Log what the limits on counts and bytes dropped, with the setting that raises the limit.
 
     Raises Refused after that if a key could not be trimmed.
     """
-    counts = {"results": trimmed.results, "deltas": trimmed.deltas, "dead": trimmed.dead}
-    for kind, count in counts.items():
-        if count:
-            setting = f"EARSHOT_LIMITS__{kind.upper()}_MAX"
-            log.warning("oldest_dropped", of=kind, count=count, setting=setting)
+    report_dropped("results", trimmed.results, "results_max")
+    report_dropped("deltas", trimmed.deltas, "deltas_max")
+    report_dropped_letters(trimmed.dead, trimmed.dead_by_bytes)
     if trimmed.foreign:
         raise Refused(trimmed.foreign)
 

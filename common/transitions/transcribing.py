@@ -7,6 +7,11 @@ from typing import Any, Final
 from common.redis.script import Script
 from common.redis.store import Store
 from common.transitions.claims import Claim, Failed, RetryRule, Settled, parse_failed
+from common.transitions.letter_limits import (
+    largest_letter,
+    limits_on_letters,
+    report_dropped_letters,
+)
 
 SETTLE: Final = Script("settle_utterance")
 FAIL: Final = Script("fail_utterance")
@@ -89,7 +94,7 @@ async def bury_utterance(
     deliveries: int,
     worker: str,
 ) -> Settled:
-    """Move the whole entry to the dead letters.
+    """Move the entry to the dead letters, whole unless it is too large for one.
 
     With an empty `session` (the entry names none that is usable) no session is touched and the
     answer is STALE, as it is when no turn waits for the entry.
@@ -105,7 +110,12 @@ async def bury_utterance(
         error_text=error,
         deliveries=deliveries,
         worker=worker,
-        keys={"stream": claim.stream, "dead": claim.shard.dead},
+        letter_max_bytes=largest_letter(store),
+        keys={"stream": claim.stream, **claim.shard.letters},
         shard=claim.shard,
+        **limits_on_letters(store),
     )
-    return Settled(answer[0].decode())
+    settled = Settled(answer[0].decode())
+    if settled is not Settled.LOST:
+        report_dropped_letters(*answer[1:3])
+    return settled

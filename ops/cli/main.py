@@ -61,11 +61,11 @@ COMMANDS: Final = {
 }
 
 NO_BENCHMARKS: Final = (
-    "this earshot was installed without its benchmarks: clone the repository, run `make setup`"
-    " there, then `earshot bench`"
+    "this earshot was installed without its benchmarks: clone the repository, and run `make setup`"
+    " and then `earshot bench` there"
 )
 
-FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+DISK_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class _LazyGroup(click.Group):
@@ -85,8 +85,8 @@ class _LazyGroup(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError:
             if not is_closed(sys.stdout.fileno()):
-                raise  # a bug: each command handles its own other pipes
-            # this is how `| head` ends
+                raise  # a bug: it was another pipe
+            # the program behind the pipe has ended, as `head` does
             redirect_to_null(sys.stdout.fileno())
             return 0
 
@@ -109,7 +109,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run a command; print an error that earshot can explain as one sentence, without traceback."""
+    """Run a command. An error that earshot can explain is printed as one sentence."""
     try:
         status: Any = cli.main(prog_name="earshot", standalone_mode=False)
     except click.ClickException as error:
@@ -130,11 +130,11 @@ def main() -> None:
         click.echo(f"earshot: {sentence}", err=True)
         sys.exit(2)
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in DISK_FULL:
             raise
         redirect_to_null(sys.stdout.fileno())
-        what = error.filename or "the output"
-        click.echo(f"earshot: {what} cannot be written: {error.strerror}", err=True)
+        file = error.filename or "the output"
+        click.echo(f"earshot: {file} cannot be written: {error.strerror}", err=True)
         sys.exit(1)
     sys.exit(status if isinstance(status, int) else 0)
 

@@ -1,4 +1,4 @@
-"""Command-line options for settings: they share the setting's description and validation."""
+"""Command-line options. Those for settings have the setting's description and validation."""
 
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
@@ -67,8 +67,8 @@ def setting(
 ) -> Callable[[Decorated], Decorated]:
     """Make a click option for the setting `section.name`.
 
-    Its help is the setting's description, or `help_text` where the setting means something else
-    to this command.
+    Its help is the description of the setting. Use `help_text` if the setting means something else
+    to the command.
     """
 
     def store(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
@@ -99,18 +99,18 @@ def _description(name: str) -> str:
 
 
 def overrides(ctx: click.Context) -> dict[str, Any]:
-    """Return what this command line sets, nested as the settings are."""
+    """Return the settings that the options of this command line set, nested by section."""
     values: dict[str, Any] = ctx.meta.setdefault(KEY, {})
     return values
 
 
 def load_settings(ctx: click.Context) -> Settings:
-    """Load the effective settings of a command; raises BadSetting."""
+    """Load the settings of a command, with its options. Raises BadSetting."""
     return loading.load_settings(overrides(ctx))
 
 
 def load_settings_and_logs(ctx: click.Context, **bound: Any) -> Settings:
-    """Load the settings and set up logs; every log line carries the `bound` values."""
+    """Load the settings and set up logs. Every log line has the `bound` values."""
     settings = load_settings(ctx)
     logs.set_up(settings.log, **bound)
     return settings

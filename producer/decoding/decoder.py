@@ -41,8 +41,8 @@ def main() -> NoReturn:
     except ModuleNotFoundError as error:
         writer.write_refusal(how_to_install(error) or f"{name} cannot be decoded ({error})")
     except Exception as error:  # the libraries meet what nobody has foreseen
-        traceback.print_exc()
         writer.write_refusal(f"{name} cannot be decoded ({type(error).__name__}: {error})")
+        traceback.print_exc()
     os._exit(0)
 
 

@@ -45,7 +45,7 @@ class MediaFile(Closeable):
         file.name = name
         try:
             self._container: Any = av.open(file, options=_SAFE_OPTIONS, metadata_errors="replace")
-        except (av.error.FFmpegError, ValueError) as error:
+        except (av.error.FFmpegError, ValueError, OSError) as error:
             _raise_if_out_of_memory(error)
             raise _unreadable_error(name, _explain(error)) from None
         tracks = self._container.streams.audio
@@ -53,6 +53,11 @@ class MediaFile(Closeable):
             self._container.close()
             raise _unreadable_error(name, "it holds no audio track")
         self._track = tracks[0]
+        try:
+            _forget_order_of_channels(self._track.codec_context, name)
+        except BaseException:
+            self._container.close()
+            raise
         self._converted = ("", "", 0)
         self._resampler: Any = None
 
@@ -73,7 +78,7 @@ class MediaFile(Closeable):
                 for block in self._blocks_of(frame, done_s):
                     done_s += len(block.samples) / block.rate
                     yield block
-        except (self._av.error.FFmpegError, ValueError) as error:
+        except (self._av.error.FFmpegError, ValueError, OSError) as error:
             _raise_if_out_of_memory(error)
             raise damage(self._name, done_s, _explain(error)) from error
 
@@ -112,6 +117,18 @@ class _NamedFile(io.FileIO):
     """An open file with a name: FFmpeg guesses some formats by the ending of the name."""
 
     name: str
+
+
+def _forget_order_of_channels(context: Any, name: str) -> None:
+    """Let the decoder know how many channels there are, and no more: they are averaged.
+
+    PyAV frees a table of channels twice, which ends the process, where a file has channels in an
+    order of its own (`AudioLayout` copies the pointer to it). A mere number has no table.
+    """
+    channels = context.channels
+    if channels:  # else only the decoder finds out
+        check_recording(name, context.sample_rate, channels)
+        context.layout = {1: "mono", 2: "stereo"}.get(channels, f"{channels} channels")
 
 
 def _unreadable_error(name: str, why: str) -> BadInput:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import structlog
 from redis.exceptions import ResponseError
 
-from common.errors import Refused
+from common.errors import BadInput, Refused
 from common.keys import STT_GROUP
 from common.latch import Latch
 from common.redis.failures import is_unusable
@@ -35,7 +35,8 @@ class Eager:
 
     `max_backlog`: drafts are sent while at most so many utterances wait for a worker. `wake` is
     called when there is something to do. `note` stores on disk which utterance may have a draft in
-    Redis, so that its turn can be ended if this process is killed.
+    Redis, so that its turn can be ended if this process is killed. It raises BadInput when the disk
+    takes no note.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Eager:
         self._tried: Draft | None = None
         self._speaking: tuple[str, str] | None = None
         self._is_off = Latch(False)
+        self._is_noteless = Latch(False)
         self.sent = 0
 
     @property
@@ -90,7 +92,9 @@ class Eager:
             if await self._link.call(self._workers_are_busy, draft.utterance.session):
                 self._done_with(draft)
                 return
-            await asyncio.to_thread(self._note, draft.utterance.id)
+            if not await asyncio.to_thread(self._can_note, draft.utterance.id):
+                self._done_with(draft)
+                return
             age_ms = round(1000 * (self._clock() - draft.spoken_at))
             utterance = draft.utterance.model_copy(update={"hold_ms": max(0, age_ms)})
             answer = await self._link.call(publish, self._store, utterance)
@@ -111,6 +115,21 @@ class Eager:
             revision=utterance.revision,
             outcome=answer.verdict.value,
         )
+
+    def _can_note(self, utterance: str) -> bool:
+        """Note a draft, and return whether the disk took the note; log each change once.
+
+        Without the note nobody could end the draft's turn if this process were killed.
+        """
+        try:
+            self._note(utterance)
+        except BadInput as error:
+            if self._is_noteless.change_to(True):
+                log.warning("eager_transcription_off", why=str(error))
+            return False
+        if self._is_noteless.change_to(False):
+            log.info("eager_transcription_on_again")
+        return True
 
     def _done_with(self, draft: Draft) -> None:
         if self._draft is draft:

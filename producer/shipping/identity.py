@@ -1,5 +1,6 @@
 """Names that a producer gives: its default session, its sources, the ids of its utterances."""
 
+import hashlib
 import re
 import socket
 import uuid
@@ -8,6 +9,15 @@ import uuid
 def new_utterance_id() -> str:
     """Return an id of 128 random bits, unique on every host."""
     return uuid.uuid4().hex
+
+
+def next_utterance_id(utterance: str) -> str:
+    """Return the id of the turn that an utterance begins when its first turn ended without it.
+
+    It is always the same one. So an utterance whose new id could not be stored, since the disk
+    failed, gets no third one from the next process, and is not answered twice.
+    """
+    return hashlib.sha256(utterance.encode()).hexdigest()[:32]
 
 
 def clean_source_name(name: str) -> str:

@@ -1,39 +1,36 @@
 """Utterances on the mic host's disk, from their end until Redis has them.
 
 Every utterance goes through the outbox, whether Redis is there or not. Its row is deleted only
-when Redis has acknowledged the publish. SQLite runs in WAL mode with full synchronisation: what
-was added survives a killed process and a power cut.
+when Redis has acknowledged the publish. What was added survives a killed process and a power cut;
+`producer/storage/outbox_file.py` says how, and how ages are counted.
+
+While the disk fails, new utterances are kept in memory and handed out behind what can be read of
+the disk. What is owed to the disk is written as soon as that is possible.
 """
 
-import fcntl
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import structlog
 from pydantic import ValidationError
 
 from common.closeable import Closeable
 from common.errors import BadInput
-from common.keys import UTTERANCE_ID
 from common.utterance import Utterance
 from common.validation import explain
-
-SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS waiting (
-    place INTEGER PRIMARY KEY AUTOINCREMENT,
-    spoken_at REAL NOT NULL,            -- end of speech, s of the host's wall clock
-    meta TEXT NOT NULL,                 -- common.utterance.Utterance without the audio, JSON
-    audio BLOB NOT NULL,
-    parked TEXT                         -- why Redis will never accept it
-)
-"""
-
+from producer.shipping.outbox_metrics import report_dropped
+from producer.storage.boot_clock import BootClock, host_clock
+from producer.storage.depth import Depth, Dropped
+from producer.storage.disk import OutboxDisk
+from producer.storage.draft_note import DraftNote
+from producer.storage.memory import MAX_BYTES
+from producer.storage.outbox_file import OutboxFile, Row, Totals
+from producer.storage.owed import Owed
+from producer.storage.record import Record, rename
 
 log = structlog.get_logger(__name__)
 
@@ -46,31 +43,11 @@ class Waiting:
     utterance: Utterance
 
 
-@dataclass(frozen=True, slots=True)
-class Dropped:
-    """How many utterances the limits removed, the oldest first, and which limit did it."""
-
-    count: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """What an outbox holds: utterances that wait, parked ones, and the audio of both."""
-
-    waiting: int
-    parked: int
-    size_bytes: int
-    limit_bytes: int
-    oldest_s: float
-    """Since the end of speech of the oldest that waits; 0 if none does."""
-
-
 class Outbox(Closeable):
     """One session's outbox. Methods may be called from any thread.
 
-    Every method raises BadInput when the folder cannot be written. Opening raises it as well when
-    another process uses the same outbox.
+    Opening raises BadInput when the folder cannot be used, or another process uses this outbox.
+    Every other method raises it when the outbox is closed.
     """
 
     def __init__(
@@ -80,153 +57,202 @@ class Outbox(Closeable):
         *,
         max_bytes: int,
         max_age_s: float,
+        clock: BootClock | None = None,
         wall: Callable[[], float] = time.time,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._max_bytes = max_bytes
         self._max_age_s = max_age_s
-        # One offset for the life of the process: setting the clock meanwhile changes no age.
-        # The wall clock tells the age of an earlier process's rows.
-        self._monotonic = monotonic
-        self._offset = wall() - monotonic()
+        self._elapsed = (clock or host_clock()).elapsed
+        self._wall = wall
         self._lock = threading.Lock()
-        self._growth = 0  # of what waits, in the transaction that is open
+        self._is_closed = False
         self.folder = folder
-        self._draft = folder / f"{session}.draft"
-        self._noted = ""  # by this process
         self.session = session
-        with self._explained(), ExitStack() as opened:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._guard = opened.enter_context((folder / f"{session}.lock").open("w"))
-            self._claim(session)
-            path = folder / f"{session}.sqlite3"
-            self._db = opened.enter_context(closing(sqlite3.connect(path, check_same_thread=False)))
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            with self._db:
-                self._db.execute(SCHEMA)
-                self._waiting = _count(self._db)
-            self._close = opened.pop_all().close
+        self._draft = DraftNote(folder, session)
+        self._owed = Owed()
+        self._skipped = -1  # all rows up to this place are done
+        self._dropped: Dropped | None = None  # and not yet said
+        self._disk = OutboxDisk(folder, session, clock or host_clock())
+        self._waiting = self._count_waiting()
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except (OSError, sqlite3.Error) as error:
-            raise BadInput(f"the outbox in {self.folder} cannot be used: {error}") from None
+    def _using(self) -> Iterator[None]:
+        with self._lock:
+            if self._is_closed:
+                raise BadInput(f"the outbox in {self.folder} cannot be used: it is closed")
+            try:
+                yield
+            finally:
+                self._waiting = self._count_waiting()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, self._explained():
-            self._growth = 0
-            with self._db:
-                yield self._db
-            self._waiting += self._growth
-
-    def _claim(self, session: str) -> None:
-        try:
-            fcntl.flock(self._guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BadInput(
-                f"another `earshot listen` with the session {session!r} runs on this host:"
-                " stop it, or choose another --session"
-            ) from None
+    def _count_waiting(self) -> int:
+        file = self._disk.file
+        on_disk = 0 if file is None else file.totals.waiting - self._owed.done
+        return max(0, on_disk) + self._owed.memory.waiting
 
     def close(self) -> None:
+        """Close the outbox. What only memory holds is lost then, and that is said."""
         with self._lock:
-            self._close()
+            if self._is_closed:
+                return
+            self._write(at_once=True)
+            if lost := len(self._owed.memory):
+                why = f"the process ends while the disk fails ({self._disk.why})"
+                report_dropped(self.session, Dropped(lost, why))
+            self._is_closed = True
+            self._disk.close()
 
-    def _now(self) -> float:
-        return self._monotonic() + self._offset
+    # -- what goes in
 
     def add(self, utterance: Utterance, *, age_s: float) -> Dropped | None:
         """Keep an utterance whose speech ended `age_s` ago; says what had to go for it."""
-        meta = utterance.model_dump_json(exclude={"audio", "hold_ms"})
-        with self._transaction() as db:
-            db.execute(
-                "INSERT INTO waiting (spoken_at, meta, audio) VALUES (?, ?, ?)",
-                (self._now() - age_s, meta, utterance.audio),
-            )
-            self._growth += 1
-            stale = self._delete_stale(db)
-            row = db.execute(
-                "SELECT max(place) FROM (SELECT place, sum(length(audio))"
-                " OVER (ORDER BY place DESC) AS above FROM waiting) WHERE above > ?",
-                (self._max_bytes,),
-            ).fetchone()
-            if row[0] is None:
-                return stale
-            count = self._delete(db, "place <= ?", row[0])
-        why = f"more than {self._max_bytes / 2**20:.0f} MB"
-        return (
-            Dropped(count + stale.count, f"{stale.why}, or {why}") if stale else Dropped(count, why)
-        )
+        with self._using():
+            self._expire()
+            record = Record(utterance, self._elapsed() - age_s, self._wall() - age_s)
+            self._owed.memory.add(record)
+            if not self._write():
+                limit = min(self._max_bytes, MAX_BYTES)
+                why = "in memory, while the disk fails"
+                self._drop(self._owed.memory.delete_above(limit), f"{_above(limit)} {why}")
+            return self._take_dropped()
 
     def drop_stale(self) -> Dropped | None:
         """Drop what is too old: Redis no longer knows whether it has it already."""
-        with self._transaction() as db:
-            return self._delete_stale(db)
+        with self._using():
+            self._expire()
+            if self._write():
+                self._disk.write(OutboxFile.wind)
+            return self._take_dropped()
 
-    def _delete_stale(self, db: sqlite3.Connection) -> Dropped | None:
-        oldest = self._now() - self._max_age_s
-        count = self._delete(db, "spoken_at < ?", oldest)
-        return Dropped(count, f"older than {self._max_age_s:.0f} s") if count else None
+    def _expire(self) -> None:
+        dropped = self._owed.memory.delete_older(self._elapsed() - self._max_age_s)
+        stale = self._disk.read(lambda file: file.find_stale(self._max_age_s)) or []
+        for place in stale:
+            if not self._owed.is_done(place):
+                self._owed.finish(place)
+                dropped += 1
+        if not self._disk.fails:
+            dropped += self._disk.write(lambda file: file.delete_parked(self._max_age_s)) or 0
+        self._drop(dropped, f"older than {self._max_age_s:.0f} s")
 
-    def _delete(self, db: sqlite3.Connection, which: str, value: float) -> int:
-        self._growth -= _count(db, which, value)
-        return db.execute(f"DELETE FROM waiting WHERE {which}", (value,)).rowcount
+    def _drop(self, count: int, why: str) -> None:
+        if count:
+            before = self._dropped
+            self._dropped = Dropped(count, why) if before is None else before.plus(count, why)
+
+    def _take_dropped(self) -> Dropped | None:
+        dropped, self._dropped = self._dropped, None
+        return dropped
+
+    # -- what the disk is owed
+
+    @property
+    def disk_failure(self) -> str:
+        """Why the disk fails; empty if it does not."""
+        return self._disk.why
+
+    def recover(self) -> bool:
+        """Write what is owed, if the disk fails and is to be tried again; return if it works now.
+
+        Blocks. Call it now and then: it looks at the disk with growing pauses.
+        """
+        with self._using():
+            return self._disk.fails and self._write()
+
+    def _write(self, *, at_once: bool = False) -> bool:
+        """Write what is owed; return whether nothing is owed any more."""
+        if not (self._owed or self._disk.fails):
+            return True
+        if not (at_once or self._disk.is_due):
+            return False
+        written = self._disk.write(lambda file: self._owed.write(file, self._max_bytes))
+        if written is None:
+            return False
+        self._owed.settle(written)
+        self._skipped = -1
+        self._drop(written.dropped, _above(self._max_bytes))
+        return True
+
+    # -- what goes out
 
     def first(self) -> Waiting | None:
         """Return the oldest that is not parked; `hold_ms` counts from its end of speech."""
-        while True:
-            with self._transaction() as db:
-                row = db.execute(
-                    "SELECT place, spoken_at, meta, audio FROM waiting"
-                    " WHERE parked IS NULL ORDER BY place LIMIT 1"
-                ).fetchone()
-            if row is None:
-                return None
-            place, spoken_at, meta, audio = row
+        with self._using():
+            if self._disk.fails:
+                self._write()
+            return self._first_on_disk() or self._first_in_memory()
+
+    def _first_on_disk(self) -> Waiting | None:
+        while (row := self._next_row()) is not None:
+            if self._owed.is_done(row.place):
+                self._skipped = row.place
+                continue
             try:
-                utterance = Utterance.model_validate_json(meta)
+                utterance = Utterance.model_validate_json(row.meta)
             except ValidationError as error:  # it must not block all others
                 why = f"it is damaged, or another version wrote it: its {explain(error)}"
-                log.error("utterance_parked", place=place, why=why)
-                self.park(place, why)
+                log.error("utterance_parked", place=row.place, why=why)
+                self._owed.finish(row.place, why)
+                self._write()
                 continue
-            hold_ms = round(max(0.0, self._now() - spoken_at) * 1000)
-            return Waiting(place, utterance.model_copy(update={"audio": audio, "hold_ms": hold_ms}))
+            if (name := self._owed.new_name(row.place)) is not None:
+                utterance = rename(utterance, name)
+            return self._hand_out(row.place, utterance, row.audio, row.spoken_s)
+        return None
+
+    def _next_row(self) -> Row | None:
+        return self._disk.read(
+            lambda file: file.first(after=self._skipped, max_age_s=self._max_age_s)
+        )
+
+    def _first_in_memory(self) -> Waiting | None:
+        if (found := self._owed.memory.first()) is None:
+            return None
+        place, record = found
+        self._owed.hand_out(place)
+        utterance = record.utterance
+        return self._hand_out(place, utterance, utterance.audio, record.spoken_s)
+
+    def _hand_out(self, place: int, utterance: Utterance, audio: bytes, spoken_s: float) -> Waiting:
+        hold_ms = round(max(0.0, self._elapsed() - spoken_s) * 1000)
+        return Waiting(place, utterance.model_copy(update={"audio": audio, "hold_ms": hold_ms}))
 
     def forget(self, place: int) -> None:
         """Delete an utterance that Redis has acknowledged."""
-        with self._transaction() as db:
-            self._delete(db, "place = ?", place)
+        self._finish(place, "")
 
     def park(self, place: int, why: str) -> None:
         """Set aside an utterance that Redis will never accept, for a person to look at."""
-        with self._transaction() as db:
-            self._growth -= _count(db, "place = ?", place)
-            db.execute("UPDATE waiting SET parked = ? WHERE place = ?", (why, place))
+        self._finish(place, why or "no reason was given")
+
+    def _finish(self, place: int, why: str) -> None:
+        with self._using():
+            place = self._owed.place_of(place)
+            if self._is_waiting(place):
+                self._owed.finish(place, why)
+                self._write()
+
+    def _is_waiting(self, place: int) -> bool:
+        if place in self._owed.memory:
+            return True
+        # a row that cannot be read now may be there
+        found = self._disk.read(lambda file: file.is_waiting(place))
+        return place >= 0 and found is not False and not self._owed.is_done(place)
 
     def rename(self, place: int, utterance: str) -> None:
         """Give a waiting utterance a new id: its turn ended without it, so it begins a new one."""
-        with self._transaction() as db:
-            db.execute(
-                "UPDATE waiting SET meta = json_set(meta, '$.id', ?, '$.revision', 1,"
-                " '$.final', json('true')) WHERE place = ?",
-                (utterance, place),
-            )
+        with self._using():
+            self._owed.rename(self._owed.place_of(place), utterance)
+            self._write()
+
+    # -- the draft that may be in Redis
 
     def note_draft(self, utterance: str) -> None:
         """Note the one utterance that may be in Redis as a draft, before the draft goes there.
 
-        It replaces the note before, whose utterance has ended by now. The file is not synchronised:
-        a killed process loses nothing of it. After a power cut the turn ends later, by its timeout.
+        Raises BadInput when the disk takes no note: then the draft must not be sent.
         """
-        if utterance != self._noted:
-            with self._explained():
-                self._draft.write_text(utterance, encoding="ascii")
-            self._noted = utterance
+        self._draft.write(utterance)
 
     def unfinished_draft(self) -> str:
         """Return the utterance whose draft an earlier process may have left in Redis; or empty.
@@ -234,25 +260,16 @@ class Outbox(Closeable):
         An utterance that waits in the outbox is not meant: it will be committed. Only Redis knows
         whether the turn has ended already.
         """
-        with self._explained():
-            try:
-                noted = self._draft.read_bytes().decode("ascii", "replace")
-            except FileNotFoundError:
-                return ""
-        if noted == self._noted or not UTTERANCE_ID.match(noted):
+        if not (noted := self._draft.read()):
             return ""
-        with self._transaction() as db:
-            row = db.execute(
-                "SELECT count(*) FROM waiting"
-                " WHERE CASE WHEN json_valid(meta) THEN json_extract(meta, '$.id') END = ?",
-                (noted,),
-            ).fetchone()
-        return "" if row[0] else noted
+        with self._using():
+            return "" if self._disk.read(lambda file: file.holds(noted)) else noted
 
     def forget_draft(self) -> None:
         """Delete the note: the unfinished draft's turn has ended."""
-        with self._explained():
-            self._draft.unlink(missing_ok=True)
+        self._draft.delete()
+
+    # -- what it says about itself
 
     def __len__(self) -> int:
         """Return how many wait, parked ones not counted. Neither reads the disk nor blocks."""
@@ -260,17 +277,23 @@ class Outbox(Closeable):
 
     def depth(self) -> Depth:
         """Return what the outbox holds now."""
-        with self._transaction() as db:
-            waiting, parked, size, oldest = db.execute(
-                "SELECT count(*) FILTER (WHERE parked IS NULL), count(parked),"
-                " coalesce(sum(length(audio)), 0),"
-                " min(spoken_at) FILTER (WHERE parked IS NULL) FROM waiting"
-            ).fetchone()
-        oldest_s = 0.0 if oldest is None else max(0.0, self._now() - oldest)
-        return Depth(waiting, parked, size, self._max_bytes, oldest_s)
+        with self._using():
+            file = self._disk.file
+            totals = Totals() if file is None else file.totals
+            spoken = [record.spoken_s for _, record in self._owed.memory if not record.parked]
+            oldest = self._disk.read(OutboxFile.oldest_s)
+            if oldest is not None:
+                spoken.append(oldest)
+            return Depth(
+                self._count_waiting(),
+                totals.parked + len(self._owed.memory) - self._owed.memory.waiting,
+                totals.size_bytes + self._owed.memory.size_bytes,
+                self._max_bytes,
+                max(0.0, self._elapsed() - min(spoken)) if spoken else 0.0,
+                in_memory=self._owed.memory.waiting,
+                disk_works=not self._disk.fails,
+            )
 
 
-def _count(db: sqlite3.Connection, which: str = "true", *values: float) -> int:
-    """Return how many of some rows wait."""
-    row = db.execute(f"SELECT count(*) FROM waiting WHERE {which} AND parked IS NULL", values)
-    return int(row.fetchone()[0])
+def _above(limit: int) -> str:
+    return f"more than {limit / 2**20:.0f} MB"

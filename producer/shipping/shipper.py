@@ -27,13 +27,17 @@ from common.transitions.publishing import (
 )
 from common.utterance import Utterance
 from producer.shipping.eager import Eager
-from producer.shipping.identity import new_utterance_id
+from producer.shipping.identity import next_utterance_id
 from producer.shipping.outbox import Outbox, Waiting
 from producer.shipping.outbox_metrics import report_dropped
 from producer.telemetry.metrics import PUBLISHED
 
 FULL_PAUSE_S: Final = 1.0
 FULL_PAUSE_MAX_S: Final = 10.0
+
+LOOK_S: Final = 1.0
+"""How often it is checked whether the outbox's disk fails. The pauses between two tries of the disk
+itself are its own."""
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +80,17 @@ class Shipper:
         if not self._link.is_up:
             log.warning("kept_in_outbox", why=self._link.why, waiting=len(self._outbox))
         self._added.set()
+
+    async def keep_on_disk(self, every_s: float = LOOK_S) -> None:
+        """While the outbox's disk fails, try it again and again, whether anything else happens or
+        not: what waits in memory shall not wait there for long. Until cancelled.
+        """
+        while True:
+            await asyncio.sleep(every_s)
+            if not self._outbox.disk_failure:
+                continue
+            if await asyncio.to_thread(self._outbox.recover):
+                self._added.set()  # what could not be read may be readable again
 
     async def drained(self) -> None:
         """Wait until the outbox is empty."""
@@ -153,7 +168,8 @@ class Shipper:
             log.info("backlog_has_room_again", waiting=len(self._outbox))
         if answer.verdict is Verdict.CLOSED:
             # its turn ended without it: the speech is not lost, it becomes a new turn
-            await asyncio.to_thread(self._outbox.rename, waiting.place, new_utterance_id())
+            name = next_utterance_id(utterance.id)
+            await asyncio.to_thread(self._outbox.rename, waiting.place, name)
             return
         await asyncio.to_thread(self._outbox.forget, waiting.place)
         self.sent += 1

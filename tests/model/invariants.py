@@ -167,7 +167,13 @@ def check_utterances(
 
 def check_dead_letters(simulation: Simulation, results: list[Event]) -> None:
     """What was buried is there, whole, or was replayed; and never twice."""
-    letters = [paired(flat) for _, flat in simulation.do("XRANGE", SHARD.dead, "-", "+")]
+    found = simulation.do("XRANGE", SHARD.dead, "-", "+")
+    letters = [paired(flat) for _, flat in found]
+    sizes = {f"{entry.decode()} {sum(map(len, flat))}" for entry, flat in found}
+    noted = {line.decode() for line in simulation.do("ZRANGE", SHARD.letters["dead_sizes"], 0, -1)}
+    require(noted == sizes, f"the letters have {sizes} bytes, and {noted} are noted")
+    total = int(simulation.do("GET", SHARD.letters["dead_bytes"]) or 0)
+    require(total == sum(int(size.split()[1]) for size in sizes), f"{total} bytes are counted")
     kept = {letter[b"id"].decode() for letter in letters}
     replayed = {event.data.replay_of for event in results if isinstance(event, Heard)}
     for event in results:
@@ -198,7 +204,7 @@ def check_keys(simulation: Simulation) -> None:
         require(simulation.do("XLEN", stream) == 0, f"{stream} is not empty")
         require(not simulation.pending(stream), f"{stream} has pending entries")
     require(not simulation.do("EXISTS", SHARD.open), "sessions are left in `open`")
-    lasting = {SHARD.results, SHARD.deltas, SHARD.dead, *GROUPS}
+    lasting = {SHARD.results, SHARD.deltas, *SHARD.letters.values(), *GROUPS}
     for key in simulation.do("KEYS", "*"):
         name = key.decode()
         if name not in lasting:

@@ -204,10 +204,23 @@ OF_UTTERANCES: Final[tuple[Mutant, ...]] = (
     without(
         "bury_turn leaves a dead letter",
         "bury_turn",
-        "    redis.call('XADD', dead, '*',",
-        "    redis.call('HMGET', INBOX,",
+        "    add_letter({ 'v'",
+        "    bytes_of({ 'v'",
     ),
-    without("a replayed letter is gone", "replay", "redis.call('XDEL', dead, letter_id)"),
+    without("a letter's bytes are noted", "letters", "    note_size(id, bytes_of(fields))\n"),
+    without(
+        "the bytes of a letter are added to the others'",
+        "letters",
+        "digits(total + bytes))",
+        "digits(bytes))",
+    ),
+    without("a replayed letter's bytes are forgotten", "letters", "forget_sizes({ member })"),
+    without(
+        "the bytes of a letter that is gone are taken off",
+        "letters",
+        "    total = total - size_in(member)\n",
+    ),
+    without("a replayed letter is gone", "replay", "delete_letter(letter_id)"),
     without(
         "a letter that was not accepted stays",
         "replay",

@@ -5,7 +5,13 @@ import pytest
 from ops.docs.metrics import PATH, list_rows, render
 
 UNITS = ("_seconds", "_bytes", "_entries", "_utterances", "_workers", "_sessions")
-STATES = ("earshot_redis_up", "earshot_speech_active", "earshot_muted", "earshot_breaker_state")
+STATES = (
+    "earshot_redis_up",
+    "earshot_speech_active",
+    "earshot_muted",
+    "earshot_breaker_state",
+    "earshot_outbox_disk_up",
+)
 
 
 def test_the_committed_page_is_up_to_date() -> None:

@@ -21,6 +21,7 @@ def write_media(
     *,
     seconds: float = SECONDS,
     container: str | None = None,
+    title: str = "",
     **options: Any,
 ) -> None:
     """Write a tone of 440 Hz at half of full scale, the same in every channel.
@@ -29,7 +30,11 @@ def write_media(
     that of the path's ending.
     """
     with av.open(str(path), "w", format=container, **options) as output:
+        if title:
+            output.metadata["title"] = title
         stream: Any = output.add_stream(codec, rate=rate, layout=layout)
+        stream.options = {"strict": "experimental"}  # of FFmpeg's own encoder of Vorbis
+        stream.bit_rate = 64_000  # Windows Media has no default
         form = stream.codec_context.format
         size = stream.codec_context.frame_size or 1_024
         # packed on its way there: PyAV cannot handle eight planes

@@ -11,11 +11,12 @@ from common.backoff import jitter
 from common.errors import Refused
 from common.keys import LLM_GROUP, NOBODY, SESSION_ID, STT_GROUP, Shard
 from common.latch import Latch
-from common.redis.failures import is_unusable
+from common.redis.failures import is_hopeless, is_unusable
 from common.redis.link import Link
 from common.redis.store import Store
 from common.status.sessions import due_sessions, read_quarantine
 from common.transitions.claims import leave
+from common.transitions.letter_limits import count_letters
 from common.transitions.tending import report_trimmed, set_aside, tend, trim
 
 TEND_EVERY_S: Final = 2.0
@@ -118,8 +119,19 @@ class Caretaker:
             log.warning("session_mended", session=session, how=mended)
 
     async def trim(self, shard: Shard) -> None:
-        """Delete what is too old or too much, and log what a limit on the count has cost."""
-        report_trimmed(await self._link.call(trim, self._store, shard))
+        """Delete what is too old or too much, and log what the limits have cost."""
+        trimmed = await self._link.call(trim, self._store, shard)
+        report_trimmed(trimmed)
+        if trimmed.uncounted:
+            await self._count_letters(shard)
+
+    async def _count_letters(self, shard: Shard) -> None:
+        """Count letters of an older version, if this user may read any; else `sweep` does it."""
+        try:
+            await count_letters(self._store, shard)  # not by the link, which would log the refusal
+        except Exception as error:
+            if not is_hopeless(error):
+                raise
 
     async def remove_consumers(self, shard: Shard) -> None:
         """Remove the dead consumers of a shard's work streams."""

@@ -78,6 +78,12 @@ class LimitSettings(Section):
         description="Most dead letters that are kept per shard. Beyond it the oldest are dropped,"
         " and the log says so.",
     )
+    dead_max_mb: Annotated[int, Field(ge=1, le=100_000)] = Field(
+        256,
+        description="Most MiB that the dead letters of one shard may take. Beyond it the oldest are"
+        " dropped, and the log says so. The newest one stays, whatever its size. The default is an"
+        " eighth of the 2 GB that Compose gives Redis, and holds about 4 hours of speech as FLAC.",
+    )
     dead_age_s: Annotated[float, Field(ge=0, le=1e9)] = Field(
         0,
         description="Dead letters older than this many seconds are dropped. 0: never, because each"

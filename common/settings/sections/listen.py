@@ -132,12 +132,13 @@ class ListenSettings(Section):
     outbox_max_mb: Annotated[float, Field(gt=0, le=1e9)] = Field(
         512,
         description="Largest outbox, in MB; beyond it the oldest utterances are dropped. The"
-        " default is about 7 hours of speech.",
+        " default is about 7 hours of speech. While the disk fails, memory holds 64 MB at most.",
     )
     outbox_max_age_s: Seconds = Field(
         7 * 86_400,
         description="Utterances that have waited in the outbox for more than this many seconds are"
-        " dropped.",
+        " dropped. Only time for which the host ran or slept is counted: the wall clock proves"
+        " nothing.",
     )
 
     def outbox_folder(self) -> Path:

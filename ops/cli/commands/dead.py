@@ -50,7 +50,7 @@ async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
 
     from common.status.dead_letters import read_dead_letters
 
-    # the id is never cut, because people copy it; long texts are folded
+    # the id stays on one line, because people copy it
     table = Table(
         Column("letter", no_wrap=True),
         "age",
@@ -74,7 +74,7 @@ async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
                 letter.entry,
                 f"{age_s / 60:.0f} min",
                 *(
-                    # Text: no markup and no terminal command inside it takes effect
+                    # as Text, so that markup and terminal commands in it have no effect
                     Text(to_one_line(str(shown.get(name, ""))))
                     for name in ("session", "turn", "stage", "reason", "error")
                 ),
@@ -127,7 +127,7 @@ async def _show(settings: Settings, entry: str, save: Path | None) -> None:
 @click.option(
     "--job",
     is_flag=True,
-    help="With --all: let `earshot jobs` do it; it waits while the backlog is full.",
+    help="With --all: let `earshot jobs` do it, which waits while the backlog is full.",
 )
 @jobs_options
 @click.pass_context
@@ -136,7 +136,7 @@ def replay_(
 ) -> None:
     """Send dead letters again, each as a new turn at the end of its session.
 
-    If the backlog gets full, the command prints which letters it could not replay; with --job it
+    If the backlog is full, the command prints which letters it could not replay. With --job it
     waits instead.
     """
     settings = load_settings_and_logs(ctx)
@@ -153,12 +153,12 @@ def replay_(
 def _replay_by_job(settings: Settings, reason: str | None) -> int:
     from ops.cli.jobs.job_request import request_and_wait
 
-    seen = request_and_wait(settings, "replay", "dead letters", [reason], {"reason": reason})
-    for left in seen.result.get("left", []):
+    job = request_and_wait(settings, "replay", "dead letters", [reason], {"reason": reason})
+    for left in job.result.get("left", []):
         click.echo(f"{left['letter']}: {left['why']}", err=True)
-    if seen.done:
-        click.echo(f"{seen.result['replayed']} replayed")
-    return 0 if seen.done and not seen.result.get("left") else 1
+    if job.done:
+        click.echo(f"{job.result['replayed']} replayed")
+    return 0 if job.done and not job.result.get("left") else 1
 
 
 @command.command("drop")

@@ -65,7 +65,7 @@ def command(
     if is_taken(output) and not overwrite:
         raise BadInput(f"{output} exists already: --overwrite replaces it")
     begin = asyncio.run(_find_start(settings, age_s))
-    ctx.exit(_by_job(settings, since, begin, kind, session, output))
+    ctx.exit(_export_by_job(settings, since, begin, kind, session, output))
 
 
 async def _find_start(settings: Settings, age_s: float | None) -> str:
@@ -81,14 +81,14 @@ async def _print(settings: Settings, age_s: float | None, kind: str, session: st
     async with open_reachable_store(settings) as store:
         link = make_link(store, settings)
         since = await find_start(store, link, age_s)
-        reading = read_kept_events(store, link, since, session, patient=False)
+        subscriber = read_kept_events(store, link, since, session, patient=False)
         click.echo(header, nl=False)
-        async with aclosing(reading.events()) as events:
+        async with aclosing(subscriber.events()) as events:
             async for received in events:
                 click.echo(row(received.event), nl=False)
 
 
-def _by_job(
+def _export_by_job(
     settings: Settings, since: str, begin: str, kind: str, session: str, output: Path
 ) -> int:
     from ops.cli.jobs.job_request import request_and_wait
@@ -100,10 +100,10 @@ def _by_job(
         "since": begin,
         "session": session,
     }
-    # --since as written: the entry where it begins is another one each time
-    what = [arguments["output"], kind, session, since]
-    seen = request_and_wait(settings, "export", output.name, what, arguments)
-    if not seen.done:
+    # --since as it was written: the entry where the export begins differs each time
+    work = [arguments["output"], kind, session, since]
+    job = request_and_wait(settings, "export", output.name, work, arguments)
+    if not job.done:
         return 1
-    click.echo(seen.result["output"])
+    click.echo(job.result["output"])
     return 0

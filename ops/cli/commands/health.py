@@ -1,4 +1,4 @@
-"""`earshot health`: asks a process of this machine or container whether it works."""
+"""`earshot health`: ask a process of this machine or container whether it works."""
 
 import urllib.error
 import urllib.request
@@ -12,9 +12,9 @@ from common.settings import Settings
 from ops.cli.options import load_settings, setting
 
 TIMEOUT_S: Final = 15.0
-"""Longer than a process needs to notice that it is stuck."""
+"""A process that is stuck notices it within this time, and then says so."""
 
-ONE_LINE: Final = 10_000
+ANSWER_MAX: Final = 10_000
 """How much of an answer is read, in bytes: the line that says what is wrong is shorter."""
 
 LOOPBACK_OF: Final = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
@@ -38,7 +38,8 @@ class Unhealthy(EarshotError):
 def command(ctx: click.Context, ready: bool) -> None:
     """Ask the process behind EARSHOT_METRICS__PORT whether it works.
 
-    For health checks: exits with 0 if it works; else with 1, and prints the reason.
+    It is made for health checks: the exit status is 0 if the process works. Otherwise it is 1, and
+    the reason is printed.
     """
     click.echo(fetch_health(load_settings(ctx), "readyz" if ready else "healthz"))
 
@@ -46,7 +47,8 @@ def command(ctx: click.Context, ready: bool) -> None:
 def fetch_health(settings: Settings, page: str) -> str:
     """Fetch a health page.
 
-    Raises Unhealthy if the process says no or does not answer, BadSetting without a port.
+    Raises Unhealthy if the process does not work or does not answer, and BadSetting if no port is
+    set.
     """
     host, port = settings.metrics.host, settings.metrics.port
     if not port:
@@ -64,8 +66,8 @@ def fetch_health(settings: Settings, page: str) -> str:
 
 
 def _read_sentence(answer: Any, url: str) -> str:
-    """Read the sentence on earshot's page; raises Unhealthy for another server's page."""
+    """Return the sentence on the page. Raises Unhealthy if it is the page of another server."""
     if answer.headers.get_content_type() != "text/plain":
         raise Unhealthy(f"the server at {url} is not earshot: it answered {answer.status}")
-    text: str = answer.read(ONE_LINE).decode(errors="replace")
+    text: str = answer.read(ANSWER_MAX).decode(errors="replace")
     return next(iter(text.splitlines()), f"it answered {answer.status}")

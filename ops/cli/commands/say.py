@@ -1,4 +1,4 @@
-"""`earshot say`: a turn from text instead of speech."""
+"""`earshot say`: send text instead of speech."""
 
 import asyncio
 

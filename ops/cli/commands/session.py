@@ -82,7 +82,7 @@ def _print(found: Sequence["Session"]) -> None:
             session.persona,
             _describe_expiry(session),
         )
-        # Text: square brackets in a name are no markup
+        # as Text, so that square brackets in a name are no markup
         table.add_row(*(Text(to_one_line(str(cell))) for cell in cells))
     Console().print(table)
 
@@ -105,11 +105,11 @@ async def _show(settings: Settings, name: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(found.as_dict()))
         return
-    for line in _lines(found):
+    for line in _format_contents(found):
         click.echo(line)
 
 
-def _lines(found: "SessionContents") -> list[str]:
+def _format_contents(found: "SessionContents") -> list[str]:
     session = found.session
     kept = session.expires_in_s is None
     end = "kept until it is answered" if kept else f"forgotten {_describe_expiry(session)}"
@@ -135,7 +135,7 @@ def _lines(found: "SessionContents") -> list[str]:
     "--persona",
     required=True,
     metavar="NAME",
-    help="Overrides the producers' choice; an empty name gives the choice back to them.",
+    help="It overrides the choice of the producers. With an empty name, their choice holds again.",
 )
 @redis_options
 @click.pass_context
@@ -162,8 +162,8 @@ async def _set(settings: Settings, session: str, persona: str) -> None:
     personas = Personas(settings.llm)
     if persona and not personas.has(persona):
         click.echo(
-            f"earshot: the settings of this host have no persona {persona!r}, only"
-            f" {', '.join(personas.names)}: a worker without it answers as its default persona",
+            f"earshot: this host has no persona {persona!r}, only {', '.join(personas.names)}."
+            " A worker without it answers as its default persona.",
             err=True,
         )
     async with open_reachable_store(settings) as store:
@@ -208,4 +208,4 @@ def _format_duration(seconds: float) -> str:
 def _describe_expiry(session: "Session") -> str:
     if session.expires_in_s is None:
         return "when it is answered"
-    return f"in {_format_duration(session.expires_in_s)} if it stays quiet"
+    return f"in {_format_duration(session.expires_in_s)} if nothing is said"

@@ -39,7 +39,8 @@ def command(ctx: click.Context, as_json: bool, watch: bool) -> None:
     """Show how much work waits, which workers run, and how many utterances failed for good."""
     settings = load_settings_and_logs(ctx)
     if watch:
-        logs.set_up(settings.log.model_copy(update={"level": "error"}))  # the rest is in sight
+        # the display shows what the log would say
+        logs.set_up(settings.log.model_copy(update={"level": "error"}))
         try:
             asyncio.run(_watch(settings, as_json))
         except KeyboardInterrupt:
@@ -55,12 +56,12 @@ async def _watch(settings: Settings, as_json: bool) -> None:
     """Show the status for ever; while Redis is away, show that."""
     console = Console()
     async with open_store(settings) as store:
-        looks = _poll(store, settings)
+        snapshots = _poll(store, settings)
         if console.is_terminal and not as_json:
             with Live(console=console, auto_refresh=False, screen=True) as live:
-                async for snapshot in looks:
+                async for snapshot in snapshots:
                     live.update(_render_or_explain(snapshot), refresh=True)
-        async for snapshot in looks:
+        async for snapshot in snapshots:
             if not as_json:
                 console.print(_render_or_explain(snapshot), "")
             elif isinstance(snapshot, Snapshot):
@@ -72,7 +73,7 @@ def _render_or_explain(snapshot: Snapshot | str) -> RenderableType:
 
 
 async def _poll(store: Store, settings: Settings) -> AsyncIterator[Snapshot | str]:
-    """Yield the snapshot each second, or the sentence why there is none."""
+    """Yield a snapshot each second, or a sentence that says why there is none."""
     link = make_link(store, settings)
     while True:
         try:
@@ -94,11 +95,11 @@ def render(snapshot: Snapshot) -> RenderableType:
     columns = "stage", "waiting", "in hand", "failed, tried again later", "oldest"
     table = Table(*columns, box=None, pad_edge=False)
     for name, stage in snapshot.stages.items():
-        oldest = "hidden" if stage.oldest_s is None else f"{stage.oldest_s:.1f} s"
+        oldest = "unknown" if stage.oldest_s is None else f"{stage.oldest_s:.1f} s"
         counts_of = (stage.waiting, stage.in_hand, stage.deferred)
         table.add_row(STAGES[name], *map(str, counts_of), oldest)
     counts = Text(
-        f"\nopen sessions  {snapshot.open_sessions}\ndead letters   {snapshot.dead_letters}\n"
+        f"\nopen sessions  {snapshot.open_sessions}\ndead letters   {_render_letters(snapshot)}\n"
     )
     if snapshot.set_aside_count:
         counts.append(_render_set_aside(snapshot))
@@ -110,7 +111,7 @@ def render(snapshot: Snapshot) -> RenderableType:
         "role",
         Column("state", overflow="fold"),
         "in hand",
-        "up",
+        "runs for",
         box=None,
         pad_edge=False,
     )
@@ -122,9 +123,15 @@ def render(snapshot: Snapshot) -> RenderableType:
             worker.in_hand,
             f"{max(0, time.time() - worker.started_at) / 60:.0f} min",
         )
-        # Text: square brackets in a worker's sentence are no markup
+        # as Text, so that square brackets in a worker's sentence are no markup
         workers.add_row(*(Text(to_one_line(str(cell))) for cell in cells))
     return Group(table, counts, workers)
+
+
+def _render_letters(snapshot: Snapshot) -> str:
+    if not snapshot.dead_letters:
+        return "0"
+    return f"{snapshot.dead_letters} ({snapshot.dead_letter_bytes / 2**20:.1f} MiB)"
 
 
 def _render_set_aside(snapshot: Snapshot) -> str:

@@ -82,7 +82,7 @@ async def _tail(
 ) -> None:
     conversation = Conversation(sessions=session is None)
     is_live = follow and not as_json and is_terminal()
-    # following waits for Redis; a short look fails at once
+    # with --no-follow the command fails at once if Redis is away
     async with (open_store if follow else open_reachable_store)(settings) as store:
         link = make_link(store, settings)
         if follow:
@@ -101,11 +101,11 @@ async def _tail(
             if is_live
             else _print(subscriber, conversation, as_json)
         )
-        leaving = asyncio.create_task(_wait_for_reader_to_leave())
+        leaving = asyncio.create_task(_wait_until_reader_leaves())
         try:
             await asyncio.wait({printing, leaving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            if leaving.done():  # a line that it did not take is still to be written, at the end
+            if leaving.done():  # Python still tries to write the last line at its end
                 logs.redirect_to_null(sys.stdout.fileno())
             leaving.cancel()
             if not printing.done():
@@ -115,7 +115,7 @@ async def _tail(
 
 
 def is_terminal() -> bool:
-    """Tell whether stdout is a terminal that can redraw lines."""
+    """Return whether stdout is a terminal that can redraw lines."""
     from rich.console import Console
 
     console = Console()
@@ -123,14 +123,14 @@ def is_terminal() -> bool:
 
 
 async def _show(subscriber: Subscriber, conversation: Conversation, log: LogSettings) -> None:
-    """Print in colours, with the replies as they grow."""
+    """Print in colours, and show replies while they grow."""
     from rich.console import Console
 
     from ops.cli.terminal.live_tail import LiveTail
 
     tail = LiveTail(Console(), conversation)
     with tail.show():
-        logs.set_up(log)  # again: stderr now prints above the growing replies
+        logs.set_up(log)  # again, so that log lines appear above the growing replies
         async with aclosing(subscriber.events()) as events:
             async for received in events:
                 tail.add(received.event)
@@ -146,13 +146,13 @@ async def _print(subscriber: Subscriber, conversation: Conversation, as_json: bo
                 click.echo(line)
 
 
-async def _wait_for_reader_to_leave() -> None:
-    """Wait until the reader of our pipe is gone: without results we never write, nor notice."""
+async def _wait_until_reader_leaves() -> None:
+    """Wait until the reader of our pipe has ended. While there are no results, no write fails."""
     try:
         output = sys.stdout.fileno()
-    except OSError:  # not a file at all
+    except OSError:  # it is no file
         output = -1
     if output < 0 or not stat.S_ISFIFO(os.fstat(output).st_mode):
         await asyncio.Event().wait()
-    while not is_closed(output):  # noqa: ASYNC110  # nobody in this process could set an Event
+    while not is_closed(output):  # noqa: ASYNC110  # the system has no event for it
         await asyncio.sleep(READER_LEFT_S)

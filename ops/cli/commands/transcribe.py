@@ -30,13 +30,13 @@ KIND: Final = "transcribe"
     "--format",
     "kind",
     type=click.Choice(["txt", "srt", "vtt", "json"]),
-    help="Format of the transcript. Default: the ending of --output, else txt.",
+    help="Format of the transcript.  [default: the ending of --output, or txt]",
 )
 @click.option(
     "--output",
     "-o",
     type=click.Path(path_type=Path),
-    help="File or folder for the transcript. Default: beside the recording.",
+    help="File or folder for the transcript.  [default: beside the recording]",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing transcript.")
 @click.option("--here", is_flag=True, help="Work in this process, without `earshot jobs`.")
@@ -60,9 +60,9 @@ def command(
 ) -> None:
     """Transcribe recordings of any length; live speech goes first.
 
-    `earshot jobs` does the work and must see the file: under the same path, or in the folder
-    EARSHOT_JOBS__FOLDER. It writes the transcript beside the recording. Ctrl+C stops watching;
-    the job goes on.
+    `earshot jobs` does the work. It must find the file under the same path, or in the folder
+    EARSHOT_JOBS__FOLDER. It writes the transcript beside the recording. After Ctrl+C the command
+    ends, but the job goes on.
 
     \b
     earshot transcribe talk.mp3                      talk.txt
@@ -135,9 +135,9 @@ def _enqueue(settings: Settings, requests: Sequence["Request"], detach: bool) ->
     names: dict[str, str] = {}
     with open_connection(settings) as redis:
         for request in requests:
-            # two requests for the same transcript are one job, though each has its own run
-            wanted = request.model_dump(exclude={"run", "session", "since"})
-            identity = make_job_id(KIND, *wanted.values())
+            # two requests for the same transcript are one job, although each has its own run
+            work = request.model_dump(exclude={"run", "session", "since"})
+            identity = make_job_id(KIND, *work.values())
             arguments = request.model_dump()
             job, is_new = enqueue(redis, settings.jobs, KIND, identity, arguments, again="always")
             names[job.id] = Path(request.file).name
@@ -156,18 +156,18 @@ def _watch(settings: Settings, names: dict[str, str]) -> int:
             ended = watch(
                 redis,
                 dict.fromkeys(names, KIND),
-                lambda identity, seen: bars.show(identity, seen.state, seen.progress),
+                lambda identity, job: bars.show(identity, job.state, job.progress),
             )
     except KeyboardInterrupt:
         again = "\n".join(f"earshot transcribe --attach {identity}" for identity in names)
         click.echo(f"The job goes on. To watch it again:\n{again}", err=True)
         return INTERRUPTED
     failed = 0
-    for identity, seen in ended.items():
-        if seen.done:
-            failed += _print_result(names[identity], seen.result)
+    for identity, job in ended.items():
+        if job.done:
+            failed += _print_result(names[identity], job.result)
         else:
-            click.echo(f"{names[identity]}: {seen.error}", err=True)
+            click.echo(f"{names[identity]}: {job.error}", err=True)
             failed += 1
     return 1 if failed else 0
 
@@ -177,7 +177,8 @@ def _print_result(name: str, result: Any) -> int:
     click.echo(result.get("output", ""))
     for hole in result.get("holes", []):
         click.echo(
-            f"{name}: nothing from {hole['start_s']:.1f} to {hole['end_s']:.1f} s: {hole['error']}",
+            f"{name}: no transcript from {hole['start_s']:.1f} to {hole['end_s']:.1f} s:"
+            f" {hole['error']}",
             err=True,
         )
     if damage := result.get("damage"):

@@ -38,7 +38,7 @@ REGISTRIES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class JobRow:
-    """One job in the list; `asked_at` is ISO 8601."""
+    """One job of the list. `what` is its file or session, `asked_at` is ISO 8601."""
 
     job: str
     kind: str
@@ -52,29 +52,29 @@ class JobRow:
         return asdict(self)
 
     def cells(self) -> list[str]:
-        """Return the cells of the table: job, of what, state, how far, asked."""
+        """Return the cells of the table: job, file or session, state, progress, request."""
         done, total = self.progress.get("done_s", 0.0), self.progress.get("duration_s")
-        far = f"{min(done / total, 1):.0%}" if total else str(self.progress.get("text", ""))
+        share = f"{min(done / total, 1):.0%}" if total else str(self.progress.get("text", ""))
         waits_for = self.progress.get("waits_for")
         wait = f"waits: {waits_for}" if waits_for else explain_held_up(self.progress)
-        far = ", ".join(text for text in (far, wait) if text)
+        progress = ", ".join(text for text in (share, wait) if text)
         what, asked = self.what.rpartition("/")[2], self.asked_at[:16].replace("T", " ")
-        return [to_one_line(text) for text in (self.job, what, self.state, far, asked)]
+        return [to_one_line(text) for text in (self.job, what, self.state, progress, asked)]
 
 
 def list_jobs(connection: "Redis") -> list[JobRow]:
-    """List every job, in the order of the requests."""
+    """Return all jobs, in the order of the requests."""
     ids: dict[str, None] = {}
     for name in (RECORDINGS, UPKEEP):
-        of = open_queue(name, connection)
-        ids |= dict.fromkeys(of.get_job_ids())
+        queue = open_queue(name, connection)
+        ids |= dict.fromkeys(queue.get_job_ids())
         for registry in REGISTRIES:
             ids |= dict.fromkeys(
-                registry(queue=of, job_class=EarshotJob).get_job_ids(cleanup=False)
+                registry(queue=queue, job_class=EarshotJob).get_job_ids(cleanup=False)
             )
     found = []
     for identity in ids:
-        # a job of other software, pickled or in an unknown state
+        # jobs of other software may be pickled, or in an unknown state
         with suppress(DeserializationError, ValueError):
             if (job := find_job(connection, identity)) is not None:
                 found.append(_to_row(job))
@@ -101,10 +101,10 @@ def _to_row(job: EarshotJob) -> JobRow:
 def cancel(
     connection: "Redis", identity: str, *, sleep: Callable[[float], None] = time.sleep
 ) -> str:
-    """Cancel a job; return the session of a recording, else an empty text.
+    """Cancel a job; return the session if the job transcribes a recording, or nothing.
 
-    Waits until its worker has stopped it or counts as dead. Raises BadInput if there is no such
-    job, or if it has ended.
+    It waits until the worker has stopped the job, or counts as dead. Raises BadInput if there is no
+    such job, or if it has ended.
     """
     asked = False
     while True:

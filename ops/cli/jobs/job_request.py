@@ -17,32 +17,33 @@ def request_and_wait(
     settings: Settings,
     kind: str,
     name: str,
-    what: Sequence[object],
+    work: Sequence[object],
     arguments: Mapping[str, Any],
     *,
     again: Again = "always",
 ) -> JobState:
     """Request a job, print its progress to stderr, and return how it ended.
 
-    `what` identifies the work: a second request for the same work is no second job. `again` as in
-    `enqueue`. Ctrl+C ends the process, and the job goes on. Raises RedisUnusable and BadSetting.
+    `work` identifies the work: a second request for the same work makes no second job. `again` is
+    that of `enqueue`. Ctrl+C ends the process, but the job goes on. Raises RedisUnusable and
+    BadSetting.
     """
     with open_connection(settings) as connection:
-        identity = make_job_id(kind, *what)
+        identity = make_job_id(kind, *work)
         job, _ = enqueue(connection, settings.jobs, kind, identity, arguments, again=again)
         try:
             with ProgressBars({job.id: name}) as bars:
                 ended = watch(
                     connection,
                     {job.id: kind},
-                    lambda identity, seen: bars.show(identity, seen.state, seen.progress),
+                    lambda identity, state: bars.show(identity, state.state, state.progress),
                 )
         except KeyboardInterrupt:
             click.echo(
                 f"The job {job.id} goes on: `earshot jobs list` shows its progress.", err=True
             )
             raise SystemExit(INTERRUPTED) from None
-    seen = ended[job.id]
-    if not seen.done:
-        click.echo(f"{name}: {seen.error}", err=True)
-    return seen
+    state = ended[job.id]
+    if not state.done:
+        click.echo(f"{name}: {state.error}", err=True)
+    return state

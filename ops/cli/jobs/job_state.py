@@ -1,4 +1,4 @@
-"""The state of jobs, read again and again; waits while Redis is away."""
+"""The state of jobs, which is read again and again. While Redis is away, it waits."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ AWAY: Final = "Redis is away, the job goes on when it is back"
 
 @dataclass(frozen=True, slots=True)
 class JobState:
-    """The state of a job; `progress` is the last report of its process."""
+    """The state of a job. `progress` is the last report of its process."""
 
     state: str
     ended: bool = False
@@ -42,10 +42,10 @@ class JobState:
 
 
 def read_state(connection: "Redis", identity: str, kind: str) -> JobState:
-    """Read the state of a job; raises RedisError while Redis is away."""
+    """Read the state of a job. Raises RedisError while Redis is away."""
     job = find_job(connection, identity)
     if job is None:
-        return JobState("unknown", ended=True, error="there is no such job, or no longer")
+        return JobState("unknown", ended=True, error="there is no such job (any more)")
     status = job.get_status(refresh=False)
     progress = job.meta.get("progress", {})
     words = WORDS.get(status, str(status.value))
@@ -61,15 +61,15 @@ def read_state(connection: "Redis", identity: str, kind: str) -> JobState:
 
 
 def explain_held_up(progress: Mapping[str, Any]) -> str:
-    """Return why a job waits that goes on by itself, in a sentence; empty if it does not wait."""
+    """Return at which limit a job waits, in a sentence; nothing if it does not wait."""
     held_up = progress.get("held_up")
     return f"waits for room: {held_up}" if held_up else ""
 
 
 def explain_failure(job: EarshotJob) -> str:
-    """Explain why a job failed: its own sentence, or the last line of RQ's traceback."""
-    if isinstance(said := job.meta.get("error"), str):
-        return said
+    """Return why a job failed: its own sentence, or the last line of RQ's traceback."""
+    if isinstance(sentence := job.meta.get("error"), str):
+        return sentence
     result = job.latest_result()
     kept = (result.exc_string if result is not None else None) or ""
     lines = [line for line in kept.splitlines() if line.strip()]
@@ -83,9 +83,9 @@ def watch(
     *,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, JobState]:
-    """Show each job (id -> kind) until all have ended; return how they ended.
+    """Show the state of each job (id -> kind) until all have ended; return how they ended.
 
-    Raises RedisError for failures that only a person can fix.
+    Raises RedisError if only a person can help.
     """
     ended: dict[str, JobState] = {}
     last: dict[str, JobState] = {}
@@ -94,16 +94,16 @@ def watch(
             if identity in ended:
                 continue
             try:
-                seen = read_state(connection, identity, kind)
+                state = read_state(connection, identity, kind)
             except (RedisConnectionError, RedisTimeoutError, OSError) as error:
                 if not is_away(error):
                     raise
                 before = last.get(identity, JobState(AWAY))
-                seen = JobState(AWAY, progress=before.progress)
-            last[identity] = seen
-            show(identity, seen)
-            if seen.ended:
-                ended[identity] = seen
+                state = JobState(AWAY, progress=before.progress)
+            last[identity] = state
+            show(identity, state)
+            if state.ended:
+                ended[identity] = state
         if len(ended) == len(identities):
             return ended
         sleep(POLL_S)

@@ -1,4 +1,4 @@
-"""Progress of jobs: bars on a terminal, elsewhere one line per change."""
+"""The progress of jobs: bars on a terminal, and elsewhere a line for each change."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -13,7 +13,7 @@ from ops.cli.terminal.conversation import to_one_line
 
 
 class ProgressBars(Closeable):
-    """Use it as a context manager; writes to stderr."""
+    """Shows the progress of jobs on stderr, as a context manager."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self._names = names
@@ -31,36 +31,36 @@ class ProgressBars(Closeable):
             key: self._progress.add_task(to_one_line(name), total=None, state="")
             for key, name in names.items()
         }
-        self._said: dict[str, str] = {}
+        self._printed: dict[str, str] = {}
         self._held_up: set[str] = set()
 
     def show(self, key: str, state: str, progress: Mapping[str, Any]) -> None:
-        """Show a job's state; `progress` has `said` or the fields of the transcriber's Progress."""
+        """Show the state of a job, with the `progress` that the job has reported."""
         held_up = "" if progress.get("waits_for") else to_one_line(explain_held_up(progress))
-        said = held_up or to_one_line(
+        text = held_up or to_one_line(
             str(progress.get("waits_for") or progress.get("text") or state)
         )
         total_s, done_s = progress.get("duration_s") or None, progress.get("done_s", 0.0)
-        heard = (
+        segments = (
             f"{progress['done']}/{progress['segments']} segments, "
             if "segments" in progress
             else ""
         )
         self._progress.update(
-            self._tasks[key], total=total_s, completed=done_s, state=f"{heard}{said}"
+            self._tasks[key], total=total_s, completed=done_s, state=f"{segments}{text}"
         )
         if not self._console.is_terminal:
-            self._print_change(key, said, is_held_up=bool(held_up))
+            self._print_change(key, text, is_held_up=bool(held_up))
 
-    def _print_change(self, key: str, said: str, *, is_held_up: bool) -> None:
-        if is_held_up:  # it comes and goes all the time: once is enough
+    def _print_change(self, key: str, text: str, *, is_held_up: bool) -> None:
+        if is_held_up:  # a long recording waits again and again, so it is printed only once
             is_new = key not in self._held_up
             self._held_up.add(key)
         else:
-            is_new = self._said.get(key) != said
-            self._said[key] = said
+            is_new = self._printed.get(key) != text
+            self._printed[key] = text
         if is_new:
-            self._console.print(Text(f"{self._names[key]}: {said}"))
+            self._console.print(Text(f"{self._names[key]}: {text}"))
 
     def __enter__(self) -> Self:
         self._progress.start()

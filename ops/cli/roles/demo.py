@@ -29,9 +29,12 @@ from ops.queries.tally import Tally
 SESSION: Final = "demo"
 START_S: Final = 120.0
 REST_S: Final = 60.0
-"""How long to wait for the last replies; they take a second or two."""
+"""How long to wait for the last replies. They normally take a second or two."""
+
 LOOK_EVERY_S: Final = 0.1
-QUIET_LOOKS: Final = 10
+LAST_LOOKS: Final = 10
+"""How often to look again when all turns have ended: events of the last publish may still come."""
+
 LINES_KEPT: Final = 30
 
 
@@ -54,16 +57,16 @@ def command(ctx: click.Context, as_json: bool, verbose: bool) -> None:
     stand-in for the LLM, which answers with canned jokes. EARSHOT_STT__MODEL and
     EARSHOT_LLM__BASE_URL replace them.
 
-    Exits with 0 if every sentence was answered and nothing was lost.
+    The exit status is 0 if every sentence was answered and nothing was lost.
     """
-    show = DemoOutput(as_json, verbose)
+    output = DemoOutput(as_json, verbose)
     logs.set_up(LogSettings(level="warning"))
-    run_role(lambda stop: _demo(show, stop))
-    ctx.exit(show.status)
+    run_role(lambda stop: _demo(output, stop))
+    ctx.exit(output.status)
 
 
 class DemoOutput:
-    """What the demo prints: the conversation or JSON, and the roles' logs if something fails."""
+    """Prints the conversation or JSON, and the last log lines of the roles if something fails."""
 
     def __init__(self, as_json: bool, verbose: bool) -> None:
         self._as_json = as_json
@@ -75,17 +78,19 @@ class DemoOutput:
         self._answered: set[int] = set()
         self._texts: dict[int, str] = {}
 
-    def note(self, text: str) -> None:
+    def print_note(self, text: str) -> None:
         """Print a line about the demo itself."""
         if not self._as_json:
             click.echo(text)
 
-    def log_line(self, name: str, line: str) -> None:
+    def add_log_line(self, name: str, line: str) -> None:
+        """Keep a log line of a role, and print it with --verbose."""
         self._log.append(f"{name:>8} | {line}")
         if self._verbose:
             click.echo(self._log[-1], err=True)
 
-    def event(self, event: Event) -> None:
+    def add_event(self, event: Event) -> None:
+        """Count an event, and print it."""
         self.tally.add(event)
         match event:
             case Transcript(data=data):
@@ -107,18 +112,18 @@ class DemoOutput:
         spoken = [normalise(sentence.text) for sentence in read_sentences()]
         exact = sum(sentence in heard for sentence in spoken)
         answered = summary["replies"] + summary["merged"]
-        good = answered >= len(spoken) and not summary["lost"] and not summary["errors"]
-        self.status = 0 if good else 1
+        is_good = answered >= len(spoken) and not summary["lost"] and not summary["errors"]
+        self.status = 0 if is_good else 1
         if self._as_json:
             click.echo(json.dumps(summary))
             return
         click.echo(
             f"\n{summary['utterances']} utterances heard: {answered} answered"
-            f" ({summary['merged']} together with the next), {summary['skipped']} skipped,"
+            f" ({summary['merged']} together with the next one), {summary['skipped']} skipped,"
             f" {summary['errors']} errors, {summary['lost']} lost."
-            f" {exact} of {len(spoken)} sentences word for word."
+            f" {exact} of {len(spoken)} sentences were transcribed word for word."
         )
-        if not good:
+        if not is_good:
             self.print_role_lines()
 
     def print_role_lines(self) -> None:
@@ -128,7 +133,7 @@ class DemoOutput:
                 click.echo(line, err=True)
 
 
-async def _demo(show: DemoOutput, stop: asyncio.Event) -> None:
+async def _demo(output: DemoOutput, stop: asyncio.Event) -> None:
     settings = load_settings({"redis": WITHOUT_CREDENTIALS})
     chosen = chosen_settings(settings, {})
     values: dict[str, Any] = {
@@ -141,43 +146,44 @@ async def _demo(show: DemoOutput, stop: asyncio.Event) -> None:
     if "stt.model" in chosen:
         values["stt"] = {"model": settings.stt.model}
     llm = "stand-in with canned jokes" if stand_in else mask_password(settings.llm.base_url)
-    show.note(
-        "Setting up: an embedded Redis, 2 STT workers"
+    output.print_note(
+        "Starting an embedded Redis, 2 STT workers"
         f" (model {values['stt']['model']}), 1 LLM worker ({llm})..."
     )
     try:
         async with run_machine(
-            values, stop, show.log_line, redis_folder=None, own_redis=True, stand_in=stand_in
+            values, stop, output.add_log_line, redis_folder=None, own_redis=True, stand_in=stand_in
         ) as parts:
             await parts.start_workers(stt=2, llm=1)
             await parts.wait_until_ready(START_S)
-            await _play(parts, show)
+            await _play(parts, output)
     except StopRequested:
-        show.status = INTERRUPTED
+        output.status = INTERRUPTED
     except (RoleEnded, NotReady):
-        show.print_role_lines()
+        output.print_role_lines()
         raise
 
 
-async def _play(parts: Machine, show: DemoOutput) -> None:
-    show.note(f"Playing {read_sentences()[-1].end_s:.0f} s of speech, at the speed of speech.\n")
+async def _play(parts: Machine, output: DemoOutput) -> None:
+    seconds = read_sentences()[-1].end_s
+    output.print_note(f"Playing {seconds:.0f} s of speech, at the speed of speech.\n")
     with TemporaryDirectory(prefix="earshot-") as outbox:
         arguments = ["--input", str(AUDIO), "--realtime", "--outbox", outbox]
         await parts.start("listen", "listen", *arguments, restart=False)
-        following = asyncio.create_task(_follow(parts, show))
+        following = asyncio.create_task(_follow(parts, output))
         try:
-            over = _wait_for_all_turns(parts.supervisor.wait_for_end("listen"), show.tally)
-            await parts.supervisor.wait_for(over, stop=parts.stop)
+            end = _wait_for_all_turns(parts.supervisor.wait_for_end("listen"), output.tally)
+            await parts.supervisor.wait_for(end, stop=parts.stop)
         finally:
             following.cancel()
             await asyncio.gather(following, return_exceptions=True)
-    show.finish()
+    output.finish()
 
 
-async def _follow(parts: Machine, show: DemoOutput) -> None:
+async def _follow(parts: Machine, output: DemoOutput) -> None:
     subscriber = Subscriber(parts.store, parts.link, since="0-0", deltas=False)
     async for received in subscriber.events():
-        show.event(received.event)
+        output.add_event(received.event)
 
 
 async def _wait_for_all_turns(listening: Awaitable[int], tally: Tally) -> None:
@@ -185,8 +191,7 @@ async def _wait_for_all_turns(listening: Awaitable[int], tally: Tally) -> None:
     await listening
     with suppress(TimeoutError):
         async with asyncio.timeout(REST_S):
-            # look again after the count is right: events of the last publish may still come
-            quiet = 0
-            while quiet < QUIET_LOOKS:
+            looks = 0
+            while looks < LAST_LOOKS:
                 await asyncio.sleep(LOOK_EVERY_S)
-                quiet = 0 if tally.unfinished else quiet + 1
+                looks = 0 if tally.unfinished else looks + 1

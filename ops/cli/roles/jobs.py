@@ -64,10 +64,10 @@ def list_(ctx: click.Context, as_json: bool) -> None:
         return
     table = Table(
         Column("job", no_wrap=True),
-        Column("of", overflow="fold"),
+        Column("file or session", overflow="fold"),
         "state",
-        "how far",
-        "asked (UTC)",
+        "progress",
+        "requested (UTC)",
         box=None,
         pad_edge=False,
     )
@@ -84,7 +84,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 @jobs_options
 @click.pass_context
 def cancel_(ctx: click.Context, job: str) -> None:
-    """Stop JOB, or take it out of the queue; it writes no file."""
+    """Stop JOB, or take it out of the queue. It then writes no file."""
     settings = load_settings_and_logs(ctx)
     from ops.cli.jobs.job_list import cancel
     from ops.jobs.connection import open_connection

@@ -78,7 +78,7 @@ class ProducerRun:
             link = make_link(store, settings)
             pages = serve_monitoring(
                 settings.metrics,
-                ready=partial(explain_not_ready, self.source, link),
+                ready=partial(explain_not_ready, self.source, link, outbox),
                 collectors=[OutboxCollector(outbox)],
             )
             await stack.enter_async_context(pages)
@@ -93,9 +93,8 @@ class ProducerRun:
     ) -> None:
         """Show the run on the terminal while `producer.listen` works."""
         settings, outbox, link = self.settings, parts.outbox, parts.link
-        display = ListenDisplay(
-            source, self.mute, detector, outbox, partial(describe_problem, self.source, link)
-        )
+        problem = partial(describe_problem, self.source, link, outbox)
+        display = ListenDisplay(source, self.mute, detector, outbox, problem)
         reads_stdin = self.source.name == "stdin"
         with display.show(settings.log, self.signals, reads_stdin=reads_stdin):
             await listen(

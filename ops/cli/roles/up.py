@@ -18,13 +18,13 @@ from ops.local.machine import Machine, chosen_settings, run_machine
 from ops.local.signals import run_role
 from ops.local.supervisor import StopRequested, print_to_stderr
 
-ANNOUNCED: Final = "Dashboard: "
-"""The dashboard prints its address after this."""
+DASHBOARD_LINE: Final = "Dashboard: "
+"""The line with the dashboard's address begins with this."""
 
 SERVER_HELP: Final = "Your LLM server.  [default: a stand-in without a model]"
 REDIS_HELP: Final = "Your Redis.  [default: an embedded one]"
 COUNT: Final = click.IntRange(min=0)
-LOUD: Final = re.compile(r'"level": "(warning|error|critical)"|\[(warning|error|critical)')
+WARNING: Final = re.compile(r'"level": "(warning|error|critical)"|\[(warning|error|critical)')
 """Matches log lines that a person should see, in JSON and in console format."""
 
 
@@ -85,9 +85,9 @@ def command(
     values = overrides(ctx)
 
     def on_line(name: str, line: str) -> None:
-        if line.startswith(ANNOUNCED):
+        if line.startswith(DASHBOARD_LINE):
             click.echo(line, err=True)
-        elif verbose or LOUD.search(line):
+        elif verbose or WARNING.search(line):
             print_to_stderr(name, line)
 
     web = not no_dashboard
@@ -130,7 +130,7 @@ async def _up(
 
 
 async def _start_dashboard(parts: Machine) -> None:
-    """Start the dashboard if possible; nothing else depends on it."""
+    """Start the dashboard if it can run. Without it everything else runs all the same."""
     try:
         from ops.dashboard.server import choose_address, open_listener
     except ModuleNotFoundError:

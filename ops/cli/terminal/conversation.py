@@ -14,7 +14,7 @@ CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a conversation; `kind` decides its colour."""
+    """One line of a conversation. Its `kind` decides its colour."""
 
     kind: Literal["user", "ai", "note", "error"]
     text: str
@@ -27,17 +27,17 @@ class Line:
 
 
 class Conversation:
-    """Turns events into lines.
+    """Makes lines of events.
 
-    Each line ends with the milliseconds since the end of speech; with `sessions` it begins with
-    the session.
+    A line ends with milliseconds since the end of speech. With `sessions` it begins with the
+    session.
     """
 
     def __init__(self, *, sessions: bool = False) -> None:
         self._sessions = sessions
 
     def format(self, event: Event) -> Iterator[str]:
-        """Format an event as lines of text; none for events that only programs need."""
+        """Format an event as lines of text. Some events have none, as only programs need them."""
         return map(str, self.make_lines(event))
 
     def make_lines(self, event: Event) -> Iterator[Line]:
@@ -90,7 +90,7 @@ def to_one_line(text: str) -> str:
 
 
 def _describe_transcript_time(timings: Timings) -> str:
-    # an early transcript appears only when the silence has confirmed it
+    # an early transcript appears only when the utterance has ended
     known = [time for time in (timings.transcribed, timings.committed) if time is not None]
     shown = max(known) if timings.transcribed is not None else None
     return "" if shown is None else f"transcript {shown:.0f} ms"

@@ -1,4 +1,4 @@
-"""Single key presses from the terminal, while this process may read it."""
+"""Single key presses, read from the terminal while this process may read from it."""
 
 import asyncio
 import os
@@ -9,15 +9,15 @@ from typing import Any, Final
 from ops.local.process_exit import restore_on_exit
 
 _LOOK_EVERY_S: Final = 0.5
-"""How often to check whether the shell gave the terminal to us or to another job."""
+"""How often to check whether the shell has given the terminal to us or to another process."""
 
 
 @contextmanager
-def read_keys(pressed: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
-    """Call `pressed` in the event loop with each key; yield a function: is there a keyboard now?
+def read_keys(on_key: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
+    """Call `on_key` in the event loop with each key. Yields a function: is there a keyboard now?
 
-    It reads the terminal of our session, whatever stdin and stderr are. A service has no keyboard,
-    nor has a process in the background of its shell (reading would stop it), nor a system without
+    It reads the terminal of our session, whatever stdin and stderr are. There is no keyboard in a
+    service, in the background of a shell (reading would stop the process), and on a system without
     termios. Ctrl+C stays a signal. The terminal is restored at the end.
     """
     try:
@@ -31,7 +31,7 @@ def read_keys(pressed: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
     except OSError:
         yield lambda: False
         return
-    keyboard = _Keyboard(terminal, pressed, termios, tty)
+    keyboard = _Keyboard(terminal, on_key, termios, tty)
     with ExitStack() as stack:
         stack.callback(os.close, terminal)
         stack.callback(keyboard.restore)
@@ -42,10 +42,10 @@ def read_keys(pressed: Callable[[str], None]) -> Iterator[Callable[[], bool]]:
 
 class _Keyboard:
     def __init__(
-        self, terminal: int, pressed: Callable[[str], None], termios: Any, tty: Any
+        self, terminal: int, on_key: Callable[[str], None], termios: Any, tty: Any
     ) -> None:
         self._terminal = terminal
-        self._pressed = pressed
+        self._on_key = on_key
         self._termios = termios
         self._tty = tty
         self._loop = asyncio.get_running_loop()
@@ -54,12 +54,11 @@ class _Keyboard:
         self.is_ours = False
 
     def check(self) -> None:
-        """Take the terminal if it is ours now; release it if it no longer is."""
+        """Read from the terminal if we may; stop reading if we no longer may."""
         if not self._in_foreground():
             self._release()
-        elif not (
-            self.is_ours and self._is_by_keys()
-        ):  # after Ctrl+Z and `fg` the shell has set it back
+        elif not (self.is_ours and self._delivers_single_keys()):
+            # at the beginning, or after Ctrl+Z and `fg`, when the shell has reset the terminal
             self._take()
         self._next = self._loop.call_later(_LOOK_EVERY_S, self.check)
 
@@ -78,7 +77,7 @@ class _Keyboard:
         except OSError:  # it was closed
             return False
 
-    def _is_by_keys(self) -> bool:
+    def _delivers_single_keys(self) -> bool:
         try:
             return not self._termios.tcgetattr(self._terminal)[3] & self._termios.ICANON
         except self._termios.error:  # it was closed
@@ -86,10 +85,10 @@ class _Keyboard:
 
     def _take(self) -> None:
         try:
-            # the first state: a later one may be our own
+            # only the first time, because a later state may be our own
             self._before = self._before or self._termios.tcgetattr(self._terminal)
-            # TCSANOW: Ctrl+S may block pending output for long. TCIFLUSH: earlier keys were not
-            # meant for us.
+            # TCSANOW does not wait for pending output, which Ctrl+S may block. TCIFLUSH drops
+            # earlier keys, which were not meant for us.
             self._tty.setcbreak(self._terminal, self._termios.TCSANOW)
             self._termios.tcflush(self._terminal, self._termios.TCIFLUSH)
         except self._termios.error:  # it was closed
@@ -107,11 +106,11 @@ class _Keyboard:
             return
         try:
             read = os.read(self._terminal, 64)
-        except BlockingIOError:  # the shell read it while we were stopped
+        except BlockingIOError:  # the shell has read the key while we were stopped
             return
         except OSError:
             read = b""
         if not read:  # the terminal is gone
             self._release()
         for key in read.decode("utf-8", "ignore"):
-            self._pressed(key)
+            self._on_key(key)

@@ -1,4 +1,4 @@
-"""The meter of `earshot devices --level`."""
+"""The level meter of `earshot devices --level`."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -17,39 +17,39 @@ from ops.cli.terminal.meter import draw_meter
 from producer.sources.level import peak_dbfs, rms_dbfs
 from producer.sources.source import Source
 
-_SHOWN_S: Final = 0.1
-_PRINTED_S: Final = 1.0
+_REDRAW_EVERY_S: Final = 0.1
+_PRINT_EVERY_S: Final = 1.0
 
 
 def show_level(source: Source, seconds: float, settings: LogSettings) -> None:
-    """Show the source's level for so many seconds of audio, or until it ends.
+    """Show the level of the source for `seconds` of audio, or until it ends.
 
-    On a terminal it is a moving bar with warnings above it, elsewhere one line per second.
+    On a terminal a bar moves, with warnings above it. Elsewhere one line per second is printed.
     """
     console = Console()
     if not console.is_terminal:
-        for audio in _chunks(source, seconds, _PRINTED_S):
+        for audio in _chunks(source, seconds, _PRINT_EVERY_S):
             click.echo(f"{rms_dbfs(audio):.0f} dB, peak {peak_dbfs(audio):.0f} dB")
         return
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        logs.set_up(settings)  # again: stderr now prints above the meter
-        for audio in _chunks(source, seconds, _SHOWN_S):
+        logs.set_up(settings)  # again, so that log lines appear above the meter
+        for audio in _chunks(source, seconds, _REDRAW_EVERY_S):
             line = Text(f"{source.name}  ").append_text(draw_meter(rms_dbfs(audio)))
             live.update(line.append(f"  peak {peak_dbfs(audio):.0f} dB"), refresh=True)
     logs.set_up(settings)
 
 
 def _chunks(source: Source, seconds: float, length_s: float) -> Iterator[NDArray[np.int16]]:
-    """Yield the source's audio in pieces of about `length_s`."""
+    """Yield `seconds` of the source's audio, in pieces of about `length_s`."""
     frames: list[NDArray[np.int16]] = []
-    gathered = passed = 0
+    in_piece = in_all = 0
     for frame in source:
         frames.append(frame)
-        gathered += len(frame)
-        passed += len(frame)
-        is_over = passed >= seconds * SAMPLE_RATE
-        if gathered >= length_s * SAMPLE_RATE or is_over:
+        in_piece += len(frame)
+        in_all += len(frame)
+        is_last = in_all >= seconds * SAMPLE_RATE
+        if in_piece >= length_s * SAMPLE_RATE or is_last:
             yield np.concatenate(frames)
-            frames, gathered = [], 0
-        if is_over:
+            frames, in_piece = [], 0
+        if is_last:
             return

@@ -1,4 +1,4 @@
-"""What `earshot listen` shows, and the ways to mute it."""
+"""What `earshot listen` shows on the terminal, and how it is muted."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ MUTE_KEYS: Final = ("m", "M", " ")
 
 
 class ListenDisplay:
-    """Shows one run of the producer, and mutes it."""
+    """Shows one run of the producer, and mutes it when asked."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class ListenDisplay:
         self._has_keys: Callable[[], bool] = lambda: False
 
     def follow(self, shipper: Shipper) -> None:
-        """Show what this shipper has sent."""
+        """Show how much this shipper has sent."""
         self._shipper = shipper
 
     def state(self) -> ListenState:
@@ -60,22 +60,22 @@ class ListenDisplay:
     def show(
         self, settings: LogSettings, signals: MuteSignal, *, reads_stdin: bool
     ) -> Iterator[None]:
-        """Let SIGUSR1, m and space mute; show the live line if stderr is a terminal.
+        """Mute on SIGUSR1, m and space, and show the live line if stderr is a terminal.
 
-        `reads_stdin`: stdin is the audio, so keys are read from the terminal itself. With any other
-        redirected stdin, nobody expects keys to be read.
+        With `reads_stdin`, the audio comes from stdin, and keys are read from the terminal itself.
+        If stdin is redirected for another reason, no keys are read.
         """
         with ExitStack() as stack:
             stack.enter_context(signals.forward_to(self._mute.toggle))
             if reads_stdin or _is_terminal(sys.stdin):
-                self._has_keys = stack.enter_context(read_keys(self._pressed))
+                self._has_keys = stack.enter_context(read_keys(self._handle_key))
             if is_live_terminal(settings):
                 stack.enter_context(live_line(settings, self.state))
             if self._mute.is_on:
                 log.info("muted", unmute_by="m or space" if self._has_keys() else "SIGUSR1")
             yield
 
-    def _pressed(self, key: str) -> None:
+    def _handle_key(self, key: str) -> None:
         if key in MUTE_KEYS:
             self._mute.toggle()
 

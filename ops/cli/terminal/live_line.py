@@ -18,18 +18,19 @@ from common.telemetry import logs
 from ops.cli.terminal.meter import WIDTH, draw_meter
 from ops.local.process_exit import restore_on_exit
 
-REDRAWN_HZ: Final = 10
+REDRAW_HZ: Final = 10
 
-WIDE: Final = 72
-"""Columns that the whole line needs."""
-SPEAKING: Final = len("  speaking 12.3s")
-NUMBER: Final = len("  -60 dB")
+FULL_WIDTH: Final = 72
+"""Columns that the complete line needs."""
+
+SPEAKING_WIDTH: Final = len("  speaking 12.3s")
+NUMBER_WIDTH: Final = len("  -60 dB")
 """Columns after the bar of the meter."""
 
 SHOWN_IN_LINE: Final = frozenset(
     {"listening", "muted", "unmuted", "utterance_heard", "utterance_sent"}
 )
-"""Log events that repeat what the line shows."""
+"""Log events that say what the line shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,11 @@ class ListenState:
     is_muted: bool
     has_keys: bool
     trouble: str = ""
-    """Why it cannot hear or send, in two words; empty if it can."""
+    """Why it cannot hear or send, in two words. Empty if it can."""
 
 
 def render(state: ListenState, columns: int = 80) -> Text:
-    """Render the line; if there is little room, the bar gets shorter first."""
+    """Render the line. If there is too little room, the bar gets shorter."""
     words = Text()
     if state.is_muted:
         words.append("  muted", style="bold red")
@@ -59,34 +60,35 @@ def render(state: ListenState, columns: int = 80) -> Text:
         words.append(f"  speaking {state.speaking_s:4.1f}s", style="bold")
     if state.trouble:
         words.append(f"  {state.trouble}", style="bold yellow")
-    elif columns >= WIDE:
-        words.pad_right(SPEAKING - len(words))  # nothing moves when somebody begins to speak
+    elif columns >= FULL_WIDTH:
+        # so that the words behind it do not move when somebody begins to speak
+        words.pad_right(SPEAKING_WIDTH - len(words))
     words.append(f"  sent {state.sent}  waiting {state.waiting}")
     if state.has_keys:
         words.append(f"   m: {'unmute' if state.is_muted else 'mute'}", style="dim")
-    room = columns - len(words) - NUMBER
+    room = columns - len(words) - NUMBER_WIDTH
     line = draw_meter(state.level_dbfs, min(WIDTH, max(0, room))).append_text(words)
     line.no_wrap, line.overflow = True, "ellipsis"
     return line
 
 
 def is_live_terminal(settings: LogSettings) -> bool:
-    """Tell whether stderr is a terminal that can redraw a line, and logs are for people."""
+    """Return whether stderr is a terminal that can redraw a line, and logs are for people."""
     console = Console(stderr=True)
-    # not console.is_terminal: FORCE_COLOR turns a file into a terminal
+    # console.is_terminal is also true for a file, if FORCE_COLOR is set
     return settings.format != "json" and sys.stderr.isatty() and not console.is_dumb_terminal
 
 
 @contextmanager
 def live_line(settings: LogSettings, state: Callable[[], ListenState]) -> Iterator[None]:
-    """Show the line on stderr, with log lines above it, until the context ends.
+    """Show the line on stderr until the context ends. Log lines appear above it.
 
-    At log level `info`, the events of SHOWN_IN_LINE are not logged.
+    At the log level `info`, the events of SHOWN_IN_LINE are not logged.
     """
     console = Console(stderr=True)
     live = Live(
         console=console,
-        refresh_per_second=REDRAWN_HZ,
+        refresh_per_second=REDRAW_HZ,
         transient=True,
         redirect_stdout=False,
         get_renderable=lambda: render(state(), console.width),
@@ -94,7 +96,7 @@ def live_line(settings: LogSettings, state: Callable[[], ListenState]) -> Iterat
     terminal = console.file
     try:
         with live, restore_on_exit(lambda: _show_cursor(terminal)):
-            logs.set_up(settings)  # again: stderr now prints above the line
+            logs.set_up(settings)  # again, so that log lines appear above the line
             if settings.level == "info":
                 structlog.configure(
                     processors=[_drop_shown_events, *structlog.get_config()["processors"]]
@@ -105,7 +107,7 @@ def live_line(settings: LogSettings, state: Callable[[], ListenState]) -> Iterat
 
 
 def _show_cursor(terminal: IO[str]) -> None:
-    # not by way of the console, whose lock may be held; the line itself stays above
+    # without the console, whose lock may be held; the line itself stays above
     os.write(terminal.fileno(), b"\r\n\x1b[?25h")
 
 

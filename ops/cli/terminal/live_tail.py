@@ -1,4 +1,4 @@
-"""A conversation on a terminal: in colours, with unfinished replies growing below it."""
+"""A conversation on a terminal, in colours. Unfinished replies grow below it."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ from common.events import Ending, Event, ReplyDelta, TurnKey
 from common.results.reply_so_far import extend_reply
 from ops.cli.terminal.conversation import LABELS, Conversation, Line
 
-REDRAWN_HZ: Final = 10
-SHOWN_AT_ONCE: Final = 8
-"""Unfinished replies that are shown; nobody can read more."""
+REDRAW_HZ: Final = 10
+REPLIES_SHOWN: Final = 8
+"""How many unfinished replies are shown. Nobody can read more."""
 
-LINES_OF_ONE: Final = 4
-"""Lines of an unfinished reply; of a long one, the end."""
+REPLY_LINES: Final = 4
+"""How many lines of an unfinished reply are shown: the end of a long one."""
 
 STYLES: Final = {"user": "bold cyan", "ai": "bold magenta", "note": "dim", "error": "red"}
 SESSION_COLOURS: Final = (
@@ -31,7 +31,7 @@ SESSION_COLOURS: Final = (
 
 
 def add_colours(line: Line) -> Text:
-    """Return the line with colours; the words stay the same."""
+    """Return the line in colours."""
     text = Text()
     if line.session:
         # a session has the same colour in every process
@@ -45,7 +45,7 @@ def add_colours(line: Line) -> Text:
 
 
 class LiveTail:
-    """Prints events on one terminal."""
+    """Prints events on a terminal."""
 
     def __init__(self, console: Console, conversation: Conversation) -> None:
         self._console = console
@@ -57,9 +57,9 @@ class LiveTail:
         """Show unfinished replies until the context ends."""
         with Live(
             console=self._console,
-            refresh_per_second=REDRAWN_HZ,
+            refresh_per_second=REDRAW_HZ,
             transient=True,
-            # logs go above, if they go to the same terminal
+            # log lines appear above, if they go to the same terminal
             redirect_stderr=Console(stderr=True).is_terminal,
             redirect_stdout=False,
             get_renderable=self.render_replies,
@@ -80,7 +80,7 @@ class LiveTail:
     def render_replies(self) -> Group:
         """Render the unfinished replies, the newest last."""
         shown = []
-        for reply in list(self._replies.values())[-SHOWN_AT_ONCE:]:
+        for reply in list(self._replies.values())[-REPLIES_SHOWN:]:
             text = reply.data.text[-self._room :]
             line = add_colours(self._conversation.make_line_so_far(reply, text))
             line.append("▍", style=STYLES["ai"])
@@ -89,5 +89,5 @@ class LiveTail:
 
     @property
     def _room(self) -> int:
-        """How many characters of an unfinished reply fit."""
-        return LINES_OF_ONE * max(20, self._console.width - 40)
+        """How many characters of an unfinished reply are shown."""
+        return REPLY_LINES * max(20, self._console.width - 40)

@@ -6,11 +6,13 @@ from rich.text import Text
 
 WIDTH: Final = 24
 QUIETEST_DBFS: Final = -60.0
-"""The bar's left end: a quiet room."""
+"""The left end of the bar: a quiet room."""
+
 LOUD_DBFS: Final = -6.0
-"""From here the bar is red: the next loud word may clip."""
+"""From this level the bar is red: the next loud word may clip."""
+
 GOOD_DBFS: Final = -40.0
-"""From here the bar is green: detectors hear such a voice well."""
+"""From this level the bar is green: detectors hear such a voice well."""
 
 
 def draw_meter(level_dbfs: float, width: int = WIDTH) -> Text:

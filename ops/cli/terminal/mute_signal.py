@@ -1,4 +1,4 @@
-"""SIGUSR1 mutes, from the first moment: unhandled, it would end the process."""
+"""SIGUSR1 mutes and unmutes. It is handled from the start, or it would end the process."""
 
 import asyncio
 import signal
@@ -11,7 +11,7 @@ _NUMBER: Final = getattr(signal, "SIGUSR1", None)
 
 
 class MuteSignal:
-    """Counts the signals until `forward_to` says what they toggle."""
+    """Counts the signals until `forward_to` is called."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -20,7 +20,7 @@ class MuteSignal:
 
     @contextmanager
     def forward_to(self, toggle: Callable[[], None]) -> Iterator[None]:
-        """Call `toggle` in the event loop for each signal, earlier ones included."""
+        """Call `toggle` in the event loop for each signal, also for earlier ones."""
         if _NUMBER is None:
             yield
             return
@@ -32,7 +32,7 @@ class MuteSignal:
             yield
         finally:
             loop.remove_signal_handler(_NUMBER)
-            signal.signal(_NUMBER, signal.SIG_IGN)  # nothing listens any more
+            signal.signal(_NUMBER, signal.SIG_IGN)  # there is nothing to mute any more
 
     def _count_signal(self, _number: int, _frame: Any) -> None:
         self._count += 1

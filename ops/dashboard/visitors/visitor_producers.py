@@ -20,7 +20,12 @@ from common.redis.store import Store
 from common.settings import Settings
 from producer.listen import listen
 from producer.shipping.outbox import Outbox
-from producer.shipping.outbox_folder import close_outbox, list_sessions, open_outbox
+from producer.shipping.outbox_folder import (
+    VISITORS,
+    close_outbox,
+    list_sessions,
+    open_outbox,
+)
 from producer.shipping.outbox_metrics import report_dropped
 from producer.shipping.shipper import Shipper
 from producer.sources.source import Source
@@ -65,7 +70,7 @@ class VisitorProducers:
         self._link = link
         self._wait_for_redis = wait_for_redis
         self._options = settings.listen
-        self._folder = self._options.outbox_folder() / "dashboard"
+        self._folder = self._options.outbox_folder() / VISITORS
         self._stop = asyncio.Event()
         self._producers: dict[str, VisitorProducer] = {}
         self._shipping_leftovers: asyncio.Task[None] | None = None

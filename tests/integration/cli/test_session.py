@@ -151,7 +151,7 @@ def test_a_persona_is_chosen_and_given_up(server: RedisServer, earshot: InProces
 def test_a_persona_that_nobody_here_knows_is_set_and_said(earshot: InProcessCommand) -> None:
     status, _, told = earshot("session", "set", "kitchen", "--persona", "butler")
     assert status == 0
-    assert "have no persona 'butler'" in told
+    assert "has no persona 'butler'" in told
     assert "tour-guide" in told
     assert _listed(earshot)[0]["persona"] == "butler"
 

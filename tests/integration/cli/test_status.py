@@ -39,6 +39,8 @@ def test_of_an_idle_system(earshot: InProcessCommand) -> None:
         "stages": dict.fromkeys(("utterances", "recordings", "turns"), nothing),
         "open_sessions": 0,
         "dead_letters": 0,
+        "dead_letter_bytes": 0,
+        "set_aside": {"count": 0, "sessions": {}},
         "workers": [],
         "set_aside": {"count": 0, "sessions": {}},
     }
@@ -145,3 +147,22 @@ def test_a_foreign_key_in_the_way_is_one_sentence(
     assert (status, shown) == (1, "")
     assert told.startswith("earshot: Redis at ")
     assert "WRONGTYPE" in told
+
+
+def test_shows_what_was_set_aside_and_what_dead_letters_take(
+    earshot: InProcessCommand, server: RedisServer
+) -> None:
+    with server.sync_client() as client:
+        for number in range(30):
+            client.hset(SHARD.quarantine, f"s{number}", f"the reason {number}")
+        client.xadd(SHARD.dead, {"session": "s1", "audio": "x"})
+        client.set(SHARD.letters["dead_bytes"], 3 * 2**20)
+    snapshot = _status(earshot)
+    assert snapshot["dead_letter_bytes"] == 3 * 2**20
+    assert snapshot["set_aside"]["count"] == 30
+    assert len(snapshot["set_aside"]["sessions"]) == 20
+    _, shown, _ = earshot("status")
+    assert "1 (3.0 MiB)" in shown
+    assert "set aside      30" in shown
+    assert "the reason" in shown
+    assert "and 10 more" in shown

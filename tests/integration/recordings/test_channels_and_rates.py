@@ -57,6 +57,28 @@ def test_the_channels_of_a_media_file_are_averaged(
         assert_it_is_the_tone(audio)
 
 
+@pytest.mark.parametrize(("layout", "channels"), [("hexadecagonal", 16), ("7.1", 8), ("5.0", 5)])
+def test_channels_in_an_order_of_their_own_are_averaged(
+    tmp_path: Path, layout: str, channels: int
+) -> None:
+    path = tmp_path / "microphones.mov"
+    write_media(path, "pcm_s16le", layout)
+    data = path.read_bytes()
+    at = data.index(b"chan") + 8
+    # https://developer.apple.com/library/archive/documentation/MusicAudio/Reference/CAFSpec,
+    # "Channel Layout Chunk": no layout with a name, but what each channel is, the last one "left"
+    descriptions = b"".join(struct.pack(">II12x", n, 0) for n in range(channels, 0, -1))
+    box = struct.pack(">III", 0, 0, channels) + descriptions
+    size = struct.unpack(">I", data[at - 12 : at - 8])[0] - 12
+    grown = data[:at] + box + data[at + size :]
+    for kind in (b"chan", b"sowt", b"stsd", b"stbl", b"minf", b"mdia", b"trak", b"moov"):
+        place = grown.rindex(kind) - 4
+        length = struct.unpack(">I", grown[place : place + 4])[0] + len(box) - size
+        grown = grown[:place] + struct.pack(">I", length) + grown[place + 4 :]
+    path.write_bytes(grown)
+    assert_it_is_the_tone(read(path))
+
+
 @pytest.mark.parametrize("channels", [8, 9, 16, 63, MAX_CHANNELS])
 def test_so_are_those_of_a_wav(tmp_path: Path, channels: int) -> None:
     tone = 0.5 * np.sin(2 * np.pi * 440 * np.arange(round(SECONDS * 48_000)) / 48_000)

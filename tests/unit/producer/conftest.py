@@ -12,12 +12,13 @@ from producer.shipping.drafts import DraftSender
 from producer.shipping.outbox import Outbox
 from producer.sources.source import Source
 from tests.support.ears import MakeEar
+from tests.support.outboxes import FIXED_CLOCK
 from tests.support.speech_script import LoudnessDetector
 
 
 @pytest.fixture
 def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    with Outbox(tmp_path, "s1", max_bytes=10**7, max_age_s=60, monotonic=lambda: 5.0) as outbox:
+    with Outbox(tmp_path, "s1", max_bytes=10**7, max_age_s=60, clock=FIXED_CLOCK) as outbox:
         yield outbox
 
 

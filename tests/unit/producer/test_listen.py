@@ -29,7 +29,7 @@ class Silence(SpeechScript):
         self.closed.set()
 
 
-async def test_an_outbox_whose_disk_fails_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
+async def test_an_outbox_that_is_taken_away_ends_the_run_with_a_sentence(tmp_path: Path) -> None:
     redis: Any = Redis()
     source = Silence()
     outbox = Outbox(tmp_path, "s1", max_bytes=10_000, max_age_s=60)
@@ -37,7 +37,7 @@ async def test_an_outbox_whose_disk_fails_ends_the_run_with_a_sentence(tmp_path:
 
     async def meet() -> None:
         await source.closed.wait()
-        outbox._db.close()  # from now on nothing can be read or written
+        outbox.close()  # from now on nothing can be read or written
 
     running = asyncio.create_task(
         listen(

@@ -62,6 +62,7 @@ async def test_what_stands_in_redis_is_shown(clean_store: Store) -> None:
     assert shown["earshot_workers", "llm"] == 1
     assert shown["earshot_workers", "stt"] == 0
     assert shown["earshot_dead_letter_entries",] == 1
+    assert shown["earshot_dead_letter_bytes",] > 0
     assert shown["earshot_open_sessions",] == 2
 
 

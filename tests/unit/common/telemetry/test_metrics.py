@@ -107,4 +107,4 @@ def test_no_series_names_a_session() -> None:
         for sample in family.samples
         for label in sample.labels
     }
-    assert labels <= {"event", "reason", "stage", "kind", "outcome", "verdict", "at", "le"}
+    assert labels <= {"event", "reason", "stage", "kind", "outcome", "verdict", "at", "le", "limit"}

@@ -8,7 +8,8 @@ import pytest
 from producer.shipping import eager as eager_module
 from producer.shipping import shipper as shipper_module
 from producer.shipping.outbox import Outbox
-from tests.support.outboxes import DAY, Clocks
+from tests.support.damaged_outbox import BIG, NAMES
+from tests.support.outboxes import DAY, Clocks, add
 from tests.support.shipper_bench import Bench, Server
 
 
@@ -32,7 +33,7 @@ def reopen(tmp_path: Path, clocks: Clocks) -> Iterator[Callable[..., Outbox]]:
                 max_bytes=max_bytes,
                 max_age_s=max_age_s,
                 wall=lambda: clocks.wall,
-                monotonic=lambda: clocks.monotonic,
+                clock=clocks.clock,
             )
         ]
         return opened[0]
@@ -45,6 +46,25 @@ def reopen(tmp_path: Path, clocks: Clocks) -> Iterator[Callable[..., Outbox]]:
 @pytest.fixture
 def outbox(reopen: Callable[..., Outbox]) -> Outbox:
     return reopen()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "s1.sqlite3"
+
+
+@pytest.fixture
+def opened(reopen: Callable[..., Outbox]) -> Callable[[], Outbox]:
+    """Opens an outbox with room, after closing the one that was open."""
+    return lambda: reopen(max_bytes=10**8)
+
+
+@pytest.fixture
+def filled(opened: Callable[[], Outbox], path: Path) -> Path:
+    """The file of an outbox with 60 utterances, which nobody has open."""
+    with opened() as outbox:
+        add(outbox, *NAMES, audio=BIG)
+    return path
 
 
 @pytest.fixture

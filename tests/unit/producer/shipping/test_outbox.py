@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 
 from common.errors import BadInput
 from common.utterance import Utterance
-from producer.shipping.outbox import Depth, Dropped, Outbox
+from producer.shipping.outbox import Outbox
+from producer.storage.depth import Depth, Dropped
 from tests.support.outboxes import AUDIO, Clocks, add, make_utterance, take_all
 
 
@@ -159,24 +160,6 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(BadInput, match=r"the outbox in .*/file cannot be used: "):
         Outbox(tmp_path / "file", "s1", max_bytes=1, max_age_s=1)
-
-
-def test_a_database_that_is_none_is_one_sentence_and_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "s1.sqlite3").write_bytes(b"something else" * 100)
-    for _ in range(2):  # the lock was given back
-        with pytest.raises(BadInput, match="cannot be used: file is not a database"):
-            Outbox(tmp_path, "s1", max_bytes=1, max_age_s=1)
-    assert (tmp_path / "s1.sqlite3").read_bytes().startswith(b"something else")
-
-
-def test_a_full_disk_is_one_sentence(outbox: Outbox, tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "s1.sqlite3") as db:
-        db.execute(
-            "CREATE TRIGGER full BEFORE INSERT ON waiting BEGIN SELECT RAISE(FAIL, 'full'); END"
-        )
-    db.close()
-    with pytest.raises(BadInput, match=r"the outbox in .* cannot be used: full"):
-        add(outbox, "a")
 
 
 # -- deaths and threads

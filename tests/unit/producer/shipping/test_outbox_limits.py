@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from producer.shipping.outbox import Dropped, Outbox
+from producer.shipping.outbox import Outbox
+from producer.storage.depth import Dropped
 from tests.support.outboxes import AUDIO, DAY, Clocks, add, make_utterance, take_all
 
 
@@ -12,36 +13,6 @@ def test_the_age_of_an_end_of_speech_grows_while_it_waits(outbox: Outbox, clocks
     waiting = outbox.first()
     assert waiting is not None
     assert waiting.utterance.hold_ms == 2_250
-
-
-def test_setting_the_clock_changes_no_age(outbox: Outbox, clocks: Clocks) -> None:
-    for wall in (0.0, 4_000_000_000.0):
-        outbox.add(make_utterance("a"), age_s=0)
-        clocks.wall = wall
-        clocks.monotonic += 3
-        waiting = outbox.first()
-        assert waiting is not None
-        assert waiting.utterance.hold_ms == 3_000
-        assert outbox.drop_stale() is None
-        outbox.forget(waiting.place)
-
-
-def test_after_a_restart_the_wall_clock_tells_the_age(
-    reopen: Callable[..., Outbox], clocks: Clocks
-) -> None:
-    add(reopen(), "a")
-    clocks.restart(off_s=60)
-    waiting = reopen().first()
-    assert waiting is not None
-    assert waiting.utterance.hold_ms == 60_000
-
-
-def test_an_age_is_never_negative(reopen: Callable[..., Outbox], clocks: Clocks) -> None:
-    add(reopen(), "a")
-    clocks.restart(off_s=-3_600)
-    waiting = reopen().first()
-    assert waiting is not None
-    assert waiting.utterance.hold_ms == 0
 
 
 # -- limits
@@ -99,7 +70,7 @@ def test_what_is_stale_goes_before_it_is_handed_out(
 ) -> None:
     """Redis remembers an utterance for longer than this; a staler one could be answered twice."""
     add(reopen(), "a")
-    clocks.restart(off_s=8 * DAY)
+    clocks.pass_(8 * DAY)
     outbox = reopen()
     assert outbox.drop_stale() == Dropped(1, "older than 604800 s")
     assert outbox.drop_stale() is None

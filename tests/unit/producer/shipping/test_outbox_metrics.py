@@ -5,10 +5,11 @@ from pathlib import Path
 from common.utterance import Utterance
 from producer.shipping.outbox import Outbox
 from producer.shipping.outbox_metrics import OutboxCollector, families
+from tests.support.outboxes import FIXED_CLOCK
 
 
 def test_the_outbox_is_looked_into_at_each_scrape(tmp_path: Path) -> None:
-    with Outbox(tmp_path, "s1", max_bytes=1_000, max_age_s=60, monotonic=lambda: 5.0) as outbox:
+    with Outbox(tmp_path, "s1", max_bytes=1_000, max_age_s=60, clock=FIXED_CLOCK) as outbox:
         collector = OutboxCollector(outbox)
 
         def shown() -> dict[str, float]:
@@ -23,6 +24,8 @@ def test_the_outbox_is_looked_into_at_each_scrape(tmp_path: Path) -> None:
             "earshot_outbox_bytes": 4,
             "earshot_outbox_limit_bytes": 1_000,
             "earshot_outbox_oldest_seconds": 3,
+            "earshot_outbox_memory_utterances": 0,
+            "earshot_outbox_disk_up": 1,
         }
     assert shown() == {}
     assert [family.name for family in collector.describe()] == [

@@ -1,0 +1,1 @@
+"""What an outbox is made of: its file, its memory, its lock and its clock."""
