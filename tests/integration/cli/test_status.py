@@ -42,7 +42,6 @@ def test_of_an_idle_system(earshot: InProcessCommand) -> None:
         "dead_letter_bytes": 0,
         "set_aside": {"count": 0, "sessions": {}},
         "workers": [],
-        "set_aside": {"count": 0, "sessions": {}},
     }
     status, shown, _ = earshot("status")
     assert status == 0
