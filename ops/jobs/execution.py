@@ -49,7 +49,7 @@ class JobContext:
 Run = Callable[[JobContext, Mapping[str, Any]], Awaitable[Any]]
 
 
-def run_job(job: Job, module: str, **arguments: Any) -> Any:
+def run_job(job: Job, module: str, arguments: Mapping[str, Any]) -> Any:
     """Run a job of the registry, and return its result (JSON).
 
     If a server is away, the job runs again later. Other errors that earshot can explain end the

@@ -91,18 +91,14 @@ def enqueue(
 def find_job(connection: "Redis", identity: str) -> EarshotJob | None:
     """Return the job with this id; None if there is none."""
     try:
-        found = EarshotJob.fetch_many([identity], connection=connection, serializer=JSONSerializer)[
-            0
-        ]
+        return EarshotJob.fetch(identity, connection=connection)
     except NoSuchJobError:
         _delete_remains(connection, identity)
         return None
-    assert found is None or isinstance(found, EarshotJob)
-    return found
 
 
 def _delete_remains(connection: "Redis", identity: str) -> None:
-    """Delete the hash of a job if it holds no job, since RQ can neither read nor replace it.
+    """Delete what is at a job's key and is no job: RQ can neither read nor replace it.
 
     Such a hash appears when a process reports progress of a deleted job, or comes from other
     software.
@@ -110,10 +106,15 @@ def _delete_remains(connection: "Redis", identity: str) -> None:
     key = EarshotJob.key_for(identity)
     with connection.pipeline() as pipeline, suppress(WatchError):
         pipeline.watch(key)  # type: ignore[no-untyped-call]  # redis-py's
-        if not pipeline.hexists(key, "data"):  # somebody may have enqueued it again
+        if not pipeline.exists(key):
+            return
+        try:
+            EarshotJob.fetch(identity, connection=connection)
+        except NoSuchJobError:
             pipeline.multi()
             pipeline.delete(key)
             pipeline.execute()
+        # else somebody has enqueued it again
 
 
 def has_worker(kind: str, connection: "Redis") -> bool:

@@ -23,7 +23,7 @@ from common.results.subscriber import Subscriber
 from common.settings import Settings
 from ops.jobs.connection import explain_error
 from ops.jobs.conversation_end import EndDetector, EndedConversation
-from ops.jobs.queues import ENDED, RECORDINGS, UPKEEP, enqueue, find_job, make_job_id
+from ops.jobs.queues import ENDED, RECORDINGS, UPKEEP, enqueue, find_job, make_job_id, open_queue
 from ops.queries.since import find_start
 from producer.shipping.outbox_metrics import OUTBOX_DROPPED
 
@@ -93,8 +93,6 @@ class Schedule:
 
     def tick(self) -> None:
         """Enqueue the jobs that are due. It blocks. Raises RedisError while RQ's Redis is away."""
-        self._scheduler.acquire_locks()  # type: ignore[no-untyped-call]  # RQ's
-        self._scheduler.enqueue_scheduled_jobs()  # type: ignore[no-untyped-call]  # RQ's
         due = int(self._wall() // self._settings.jobs.sweep_every_s)
         if due != self._last_sweep:
             if self._enqueue("sweep", f"sweep-{due}", {}):
@@ -102,6 +100,17 @@ class Schedule:
             self._last_sweep = due
         for sweep in tuple(self._uncounted):
             self._count_dropped(sweep)
+        self._drop_unreadable()
+        self._scheduler.acquire_locks()  # type: ignore[no-untyped-call]  # RQ's
+        self._scheduler.enqueue_scheduled_jobs()  # type: ignore[no-untyped-call]  # RQ's
+
+    def _drop_unreadable(self) -> None:
+        """Drop due jobs that RQ cannot read: one of them would hold up all others."""
+        for name in (RECORDINGS, UPKEEP):
+            registry = open_queue(name, self._connection).scheduled_job_registry
+            for identity in registry.get_jobs_to_schedule():
+                if find_job(self._connection, identity) is None:
+                    registry.remove(identity)
 
     def _count_dropped(self, sweep: str) -> None:
         """Count what a sweep has dropped, when it has ended: its own process serves no metrics."""

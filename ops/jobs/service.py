@@ -9,8 +9,10 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
+from common.errors import BadSetting
 from common.redis.opening import make_link, open_store, wait_for_redis
 from common.settings import Settings
+from common.settings.loading import variable_of
 from common.stopping import run_until_stopped
 from common.telemetry.monitoring import serve_monitoring
 from ops.jobs.connection import connect, explain_error, open_connection
@@ -29,6 +31,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     Raises RedisUnusable or BadSetting if waiting cannot help.
     """
     connect(settings)  # raises BadSetting for a Cluster, before anything is started
+    _make_default_folder(settings)
     async with open_store(settings) as store:
         link = make_link(store, settings)
         await run_until_stopped(stop, wait_for_redis(link, store, settings))
@@ -65,6 +68,23 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     log.info("left")
 
 
+def _make_default_folder(settings: Settings) -> None:
+    """Make the folder of the jobs if nobody has chosen one: people shall find where to put files.
+
+    Raises BadSetting if it cannot be made.
+    """
+    if settings.jobs.folder:
+        return
+    folder = settings.jobs.folder_path()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadSetting(
+            f"the folder of the jobs, {folder}, cannot be made ({error.strerror}):"
+            f" set {variable_of('jobs.folder')}"
+        ) from None
+
+
 def _check_redis(settings: Settings) -> None:
     with open_connection(settings):
         pass
@@ -75,7 +95,12 @@ async def _log_when_ready(
 ) -> None:
     while await explain_not_ready():  # noqa: ASYNC110  # the workers are other processes
         await asyncio.sleep(CHECK_S)
-    log.info("ready", role="jobs", recordings=settings.jobs.recordings)
+    log.info(
+        "ready",
+        role="jobs",
+        recordings=settings.jobs.recordings,
+        folder=str(settings.jobs.folder_path()),
+    )
 
 
 def _find_queue_without_worker(connection: "Redis", settings: Settings) -> str:

@@ -22,12 +22,13 @@ from rq.serializers import JSONSerializer
 from rq.utils import now
 from rq.worker_registration import clean_worker_registry, register
 
+from common.latch import Latch
 from common.settings.loading import load_settings
 from common.telemetry import logs
 from ops.jobs.connection import connect, explain_error
 from ops.jobs.execution import JobFailed
 from ops.jobs.queues import open_queue
-from ops.jobs.registry import EarshotJob
+from ops.jobs.registry import UNREADABLE, EarshotJob
 from ops.local.die_with_parent import die_with_parent
 
 BEATS_MISSED: Final = 3
@@ -48,6 +49,7 @@ class JobWorker(Worker):
 
     def __init__(self, queue: Queue, *, beat_s: int, keep_s: float) -> None:
         self.is_leaving = False
+        self._unclean = Latch("")
         self._arm: Callable[[], None] = lambda: None
         super().__init__(
             [queue],
@@ -100,10 +102,18 @@ class JobWorker(Worker):
         for queue in self.queues:
             if self.connection.set(f"{queue.key}:earshot-cleaning", 1, nx=True, ex=LOCK_S):
                 for registry in (StartedJobRegistry, FinishedJobRegistry, FailedJobRegistry):
-                    registry(queue=queue, job_class=EarshotJob).cleanup()
-                clean_worker_registry(queue)
-                queue.intermediate_queue.cleanup(self, queue)
+                    self._clean(registry(queue=queue, job_class=EarshotJob).cleanup)
+                self._clean(clean_worker_registry, queue)
+                self._clean(queue.intermediate_queue.cleanup, self, queue)
         self.last_cleaned_at = now()  # type: ignore[assignment]  # RQ declares it as None
+
+    def _clean(self, clean: Callable[..., object], *arguments: object) -> None:
+        """Clean one place; what other software wrote there must not end the worker."""
+        try:
+            clean(*arguments)
+        except UNREADABLE as error:
+            if self._unclean.change_to(why := f"{type(error).__name__} in {clean.__qualname__}"):
+                log.warning("cannot_clean", why=why)
 
     def clean_group_registries(self) -> None:
         """Do nothing: earshot has no groups, and RQ would unpickle jobs of other software."""

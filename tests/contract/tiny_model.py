@@ -2,7 +2,7 @@
 from a tokenizer, a chat template and a configuration; its weights are random numbers that vLLM
 makes up (`--load-format dummy`).
 
-It never ends a reply by itself: the token that would end it lies outside of what the model can say.
+It never ends a reply by itself: the token that would end it is outside of what the model can say.
 So each reply is as long as `max_tokens`, as with `ignore_eos`.
 """
 

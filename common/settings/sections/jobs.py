@@ -1,7 +1,9 @@
 """Settings of `earshot jobs`: work that may take long and may wait."""
 
+from pathlib import Path
 from typing import Annotated
 
+from platformdirs import user_data_path
 from pydantic import Field
 
 from common.settings.sections.fields import Count, HostPath, Seconds, Section
@@ -17,9 +19,10 @@ class JobSettings(Section):
     )
     folder: HostPath = Field(
         "",
-        description="Folder of recordings, as this host sees it. Jobs name a file by its place in"
-        " this folder, so another host or a container may see the folder under another"
-        " path. Empty: paths are used as they are.",
+        description="Folder of recordings, as this host sees it. Jobs read and write files in it"
+        " and nowhere else. They name a file by its place in this folder, so another host or a"
+        " container may see the folder under another path. Empty: `recordings` in the user's data"
+        " folder.",
     )
     recordings: Count = Field(
         1,
@@ -58,3 +61,6 @@ class JobSettings(Section):
         300,
         description="Longest summary, in tokens. The default is about 200 words.",
     )
+
+    def folder_path(self) -> Path:
+        return Path(self.folder) if self.folder else user_data_path("earshot") / "recordings"

@@ -1,7 +1,8 @@
 """`earshot export`: the results of the last hours, for other programs."""
 
 import asyncio
-from contextlib import aclosing
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from ops.queries.since import find_start, parse_age
     "--output",
     "-o",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Let `earshot jobs` write this file instead of printing.",
+    help="Write this file instead of printing. In the folder of the jobs `earshot jobs` writes it.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @setting("--folder", "jobs.folder")
@@ -57,15 +58,25 @@ def command(
     if session:
         check_session_id(session)
     age_s = parse_age(since, now=False)
-    from ops.jobs.atomic_file import is_taken
+    from ops.jobs.files.atomic_file import is_taken
 
     if output is None:
         asyncio.run(_print(settings, age_s, kind, session))
         return
     if is_taken(output) and not overwrite:
         raise BadInput(f"{output} exists already: --overwrite replaces it")
+    from ops.jobs.files.job_folder import JobFolder
+    from ops.jobs.tasks.export import suffixes_of
+
+    folder = JobFolder(settings.jobs)
+    name = folder.name_of_output(output, suffixes_of(kind))
+    if name is None:
+        _export_here(settings, age_s, kind, session, output)
+        return
+    if is_taken(output):
+        folder.allow_replacing(output)
     begin = asyncio.run(_find_start(settings, age_s))
-    ctx.exit(_export_by_job(settings, since, begin, kind, session, output))
+    ctx.exit(_export_by_job(settings, since, begin, kind, session, name))
 
 
 async def _find_start(settings: Settings, age_s: float | None) -> str:
@@ -74,35 +85,50 @@ async def _find_start(settings: Settings, age_s: float | None) -> str:
 
 
 async def _print(settings: Settings, age_s: float | None, kind: str, session: str) -> None:
-    from ops.jobs.tasks.export import read_kept_events
-    from ops.queries.event_formats import FORMATS
+    def write(text: str) -> None:
+        click.echo(text, nl=False)
 
-    header, row = FORMATS[kind]
+    await _write(settings, age_s, kind, session, write)
+
+
+async def _write(
+    settings: Settings,
+    age_s: float | None,
+    kind: str,
+    session: str,
+    write: Callable[[str], Any],
+) -> None:
+    from ops.jobs.tasks.export import read_kept_events, write_events
+
     async with open_reachable_store(settings) as store:
         link = make_link(store, settings)
         since = await find_start(store, link, age_s)
         subscriber = read_kept_events(store, link, since, session, patient=False)
-        click.echo(header, nl=False)
-        async with aclosing(subscriber.events()) as events:
-            async for received in events:
-                click.echo(row(received.event), nl=False)
+        await write_events(subscriber, kind, write)
+
+
+def _export_here(
+    settings: Settings, age_s: float | None, kind: str, session: str, output: Path
+) -> None:
+    """Write a file that no job may write."""
+    from ops.jobs.files.atomic_file import check_writable, open_atomically
+
+    check_writable(output)
+    with open_atomically(output, str(os.getpid())) as file:
+        asyncio.run(_write(settings, age_s, kind, session, file.write))
+    click.echo(output.absolute())
 
 
 def _export_by_job(
-    settings: Settings, since: str, begin: str, kind: str, session: str, output: Path
+    settings: Settings, since: str, begin: str, kind: str, session: str, name: str
 ) -> int:
+    """Let a job write the file with this name in the folder of the jobs."""
     from ops.cli.jobs.job_request import request_and_wait
-    from ops.jobs.shared_folder import shared_name
 
-    arguments: dict[str, Any] = {
-        "output": shared_name(output, settings.jobs),
-        "format": kind,
-        "since": begin,
-        "session": session,
-    }
+    arguments = {"output": name, "format": kind, "since": begin, "session": session}
     # --since as it was written: the entry where the export begins differs each time
-    work = [arguments["output"], kind, session, since]
-    job = request_and_wait(settings, "export", output.name, work, arguments)
+    work = [name, kind, session, since]
+    job = request_and_wait(settings, "export", Path(name).name, work, arguments)
     if not job.done:
         return 1
     click.echo(job.result["output"])

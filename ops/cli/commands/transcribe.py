@@ -19,7 +19,9 @@ from ops.local.signals import run_role
 
 # importing it loads NumPy and RQ, which --help must not wait for
 if TYPE_CHECKING:
-    from ops.jobs.transcribe.request import FormatName, Request
+    from ops.jobs.transcribe.request import FormatName, Paths, Request
+
+    Requested = tuple[Request, Paths]
 
 KIND: Final = "transcribe"
 
@@ -60,15 +62,15 @@ def command(
 ) -> None:
     """Transcribe recordings of any length; live speech goes first.
 
-    `earshot jobs` does the work. It must find the file under the same path, or in the folder
-    EARSHOT_JOBS__FOLDER. It writes the transcript beside the recording. After Ctrl+C the command
-    ends, but the job goes on.
+    `earshot jobs` does the work if recording and transcript lie in the folder of the jobs,
+    EARSHOT_JOBS__FOLDER. After Ctrl+C the command ends, but the job goes on. Other files are
+    transcribed in this process. The transcript is written beside the recording.
 
     \b
     earshot transcribe talk.mp3                      talk.txt
     earshot transcribe meeting.m4a --format srt      meeting.srt
     earshot transcribe *.wav --output transcripts/
-    earshot transcribe talk.mp3 --here               without `earshot jobs`
+    earshot transcribe talk.mp3 --here               in this process, wherever the file is
     """
     settings = load_settings_and_logs(ctx)
     if sum((here, detach, attach is not None)) > 1 or (attach is None) != bool(files):
@@ -77,8 +79,34 @@ def command(
         )
     if attach is not None:
         ctx.exit(_watch(settings, {attach: attach}))
-    requests = asyncio.run(_make_requests(settings, files, kind, output, overwrite))
-    ctx.exit(_transcribe_here(settings, requests) if here else _enqueue(settings, requests, detach))
+    requested = asyncio.run(_make_requests(settings, files, kind, output, overwrite))
+    if here or not _can_be_jobs(settings, requested, detach):
+        ctx.exit(_transcribe_here(settings, requested))
+    ctx.exit(_enqueue(settings, requested, detach))
+
+
+def _can_be_jobs(settings: Settings, requested: Sequence["Requested"], detach: bool) -> bool:
+    """Tell whether jobs may read and write all these files, and say why if they may not.
+
+    Raises BadInput if a job was asked for (`detach`) and cannot be.
+    """
+    from ops.jobs.transcribe.request import is_for_job
+
+    others = [paths for request, paths in requested if not is_for_job(request)]
+    if not others:
+        return True
+    folder = settings.jobs.folder_path()
+    if detach:
+        raise BadInput(
+            f"no job may read {others[0].file} or write {others[0].output}: put them into {folder},"
+            " the folder of the jobs (EARSHOT_JOBS__FOLDER), or leave --detach out"
+        )
+    click.echo(
+        f"This process does the work, and Ctrl+C ends it: {others[0].file} or its transcript is"
+        f" outside of {folder}, the folder of the jobs.",
+        err=True,
+    )
+    return False
 
 
 async def _make_requests(
@@ -87,9 +115,9 @@ async def _make_requests(
     kind: "FormatName | None",
     output: Path | None,
     overwrite: bool,
-) -> list["Request"]:
-    from ops.jobs.atomic_file import is_taken
-    from ops.jobs.transcribe.request import make_request
+) -> list["Requested"]:
+    from ops.jobs.files.atomic_file import is_taken
+    from ops.jobs.transcribe.request import Paths, make_request
 
     targets = [_choose_target(file, kind, output, len(files)) for file in files]
     if len({target.resolve() for target, _ in targets}) < len(targets):
@@ -106,10 +134,11 @@ async def _make_requests(
             raise BadInput(f"{target} cannot be written: there is no folder {target.parent}")
     async with open_reachable_store(settings) as store:
         now = await now_ms(store.redis)
-    return [
-        make_request(file, target, form, settings, now)
-        for file, (target, form) in zip(files, targets, strict=True)
-    ]
+    requested = []
+    for file, (target, form) in zip(files, targets, strict=True):
+        paths = Paths(file, target.absolute())
+        requested.append((make_request(paths, form, settings, now), paths))
+    return requested
 
 
 def _choose_target(
@@ -128,13 +157,18 @@ def _choose_target(
     return name if output is None else output / name.name, form
 
 
-def _enqueue(settings: Settings, requests: Sequence["Request"], detach: bool) -> int:
+def _enqueue(settings: Settings, requested: Sequence["Requested"], detach: bool) -> int:
     from ops.jobs.connection import open_connection
+    from ops.jobs.files.atomic_file import is_taken
+    from ops.jobs.files.job_folder import JobFolder
     from ops.jobs.queues import enqueue, make_job_id
 
+    folder = JobFolder(settings.jobs)
     names: dict[str, str] = {}
     with open_connection(settings) as redis:
-        for request in requests:
+        for request, paths in requested:
+            if is_taken(paths.output):  # and --overwrite was given
+                folder.allow_replacing(paths.output)
             # two requests for the same transcript are one job, although each has its own run
             work = request.model_dump(exclude={"run", "session", "since"})
             identity = make_job_id(KIND, *work.values())
@@ -186,12 +220,12 @@ def _print_result(name: str, result: Any) -> int:
     return 1 if result.get("holes") or damage else 0
 
 
-def _transcribe_here(settings: Settings, requests: Sequence["Request"]) -> int:
+def _transcribe_here(settings: Settings, requested: Sequence["Requested"]) -> int:
     failed = 0
 
     async def role(stop: asyncio.Event) -> None:
         nonlocal failed
-        task = asyncio.create_task(_transcribe_each(settings, requests))
+        task = asyncio.create_task(_transcribe_each(settings, requested))
         await run_until_stopped(stop, task)
         if task.cancelled():
             click.echo("Stopped; no transcript was written.", err=True)
@@ -203,22 +237,25 @@ def _transcribe_here(settings: Settings, requests: Sequence["Request"]) -> int:
     return failed
 
 
-async def _transcribe_each(settings: Settings, requests: Sequence["Request"]) -> int:
+async def _transcribe_each(settings: Settings, requested: Sequence["Requested"]) -> int:
     from ops.cli.jobs.progress_bars import ProgressBars
+    from ops.jobs.files.atomic_file import check_writable
     from ops.jobs.transcribe.job import transcribe
 
     failed = 0
-    names = {request.run: Path(request.file).name for request in requests}
+    names = {request.run: paths.file.name for request, paths in requested}
     async with open_reachable_store(settings) as store:
         link = make_link(store, settings)
         with ProgressBars(names) as bars:
-            for request in requests:
+            for request, paths in requested:
                 try:
+                    check_writable(paths.output)
                     result = await transcribe(
                         settings,
                         store,
                         link,
                         request,
+                        paths,
                         job=request.run,
                         report=lambda progress, run=request.run: bars.show(  # type: ignore[misc]
                             run, "in work", asdict(progress)

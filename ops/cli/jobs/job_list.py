@@ -24,7 +24,7 @@ from common.errors import BadInput
 from ops.cli.jobs.job_state import POLL_S, WORDS, explain_failure, explain_held_up
 from ops.cli.terminal.conversation import to_one_line
 from ops.jobs.queues import ENDED, RECORDINGS, UPKEEP, find_job, open_queue
-from ops.jobs.registry import EarshotJob
+from ops.jobs.registry import UNREADABLE, EarshotJob
 
 STOPPED: Final = frozenset({JobStatus.STOPPED, JobStatus.CANCELED})
 REGISTRIES: Final = (
@@ -54,7 +54,8 @@ class JobRow:
     def cells(self) -> list[str]:
         """Return the cells of the table: job, file or session, state, progress, request."""
         done, total = self.progress.get("done_s", 0.0), self.progress.get("duration_s")
-        share = f"{min(done / total, 1):.0%}" if total else str(self.progress.get("text", ""))
+        known = isinstance(done, int | float) and isinstance(total, int | float) and total > 0
+        share = f"{min(done / total, 1):.0%}" if known else str(self.progress.get("text", ""))
         waits_for = self.progress.get("waits_for")
         wait = f"waits: {waits_for}" if waits_for else explain_held_up(self.progress)
         progress = ", ".join(text for text in (share, wait) if text)
@@ -74,8 +75,8 @@ def list_jobs(connection: "Redis") -> list[JobRow]:
             )
     found = []
     for identity in ids:
-        # jobs of other software may be pickled, or in an unknown state
-        with suppress(DeserializationError, ValueError):
+        # jobs of other software may be pickled, or have arguments of another form
+        with suppress(DeserializationError, *UNREADABLE):
             if (job := find_job(connection, identity)) is not None:
                 found.append(_to_row(job))
     return sorted(found, key=lambda job: job.asked_at)

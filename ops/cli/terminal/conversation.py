@@ -85,8 +85,11 @@ class Conversation:
 
 
 def to_one_line(text: str) -> str:
-    """Replace control characters and line ends: the text may come from any model or client."""
-    return " ".join(CONTROL.sub(" ", text).split())
+    """Replace control characters and line ends: the text may come from any model or client.
+
+    Half of a surrogate pair, which JSON can hold and no terminal can show, becomes a `?`.
+    """
+    return " ".join(CONTROL.sub(" ", text).encode(errors="replace").decode().split())
 
 
 def _describe_transcript_time(timings: Timings) -> str:

@@ -9,10 +9,11 @@ from common.redis.link import Link
 from common.redis.store import Store
 from common.settings import Settings
 from common.status.snapshot import take_snapshot
-from ops.jobs.atomic_file import open_atomically
 from ops.jobs.execution import JobContext
+from ops.jobs.files.atomic_file import open_atomically
+from ops.jobs.files.job_folder import JobFolder
 from ops.jobs.transcribe.formats import FORMATS
-from ops.jobs.transcribe.request import Request, locate_files
+from ops.jobs.transcribe.request import Paths, Request, locate_files
 from ops.jobs.transcribe.transcriber import Progress, Transcriber
 from producer.sources.audio_file import AudioFileSource
 
@@ -26,13 +27,16 @@ NO_WORKER: Final = (
 
 
 async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Transcribe one recording, as an RQ job."""
+    """Transcribe one recording in the folder of the jobs, as an RQ job."""
+    request, folder = Request.read(arguments), JobFolder(context.settings.jobs)
     return await transcribe(
         context.settings,
         context.store,
         context.link,
-        Request.read(arguments),
+        request,
+        locate_files(request, folder),
         job=context.job,
+        folder=folder,
         report=lambda progress: context.report(**asdict(progress)),
     )
 
@@ -42,15 +46,17 @@ async def transcribe(
     store: Store,
     link: Link,
     request: Request,
+    paths: Paths,
     *,
     job: str,
+    folder: JobFolder | None = None,
     report: Callable[[Progress], None],
 ) -> dict[str, Any]:
     """Transcribe a recording and write the file; return what the command shows at the end.
 
-    `report` is called with the progress twice a second.
+    `paths` are the files of the request on this host; a job gives its `folder`, in which it may
+    replace little. `report` is called with the progress twice a second.
     """
-    paths = locate_files(request, settings.jobs)
     options = {"preset": request.preset, "language": request.language or settings.listen.language}
     listen = settings.listen.model_copy(update=options)
     transcriber = Transcriber(store, link, listen, request.as_run())
@@ -63,7 +69,7 @@ async def transcribe(
         reporting.cancel()
         await asyncio.gather(reporting, return_exceptions=True)
         report(transcriber.progress)
-    with open_atomically(paths.output, job) as file:
+    with open_atomically(paths.output, job, folder) as file:
         file.writelines(FORMATS[request.format](transcript))
     return {
         "output": str(paths.output),

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import BadInput
-from common.settings import JobSettings, Settings
+from common.settings import Settings
 from common.utterance import LANGUAGE, SessionId
 from common.validation import explain
-from ops.jobs.atomic_file import check_writable
-from ops.jobs.shared_folder import local_path, shared_name
+from ops.jobs.files.atomic_file import check_writable
+from ops.jobs.files.job_folder import JobFolder
 from ops.jobs.transcribe.transcriber import Run
 
 FormatName = Literal["txt", "srt", "vtt", "json"]
@@ -56,13 +56,16 @@ class Paths:
 
 
 def make_request(
-    file: Path,
-    output: Path,
+    paths: Paths,
     kind: FormatName,
     settings: Settings,
     since_ms: int,
 ) -> Request:
-    """Make a request with a new run and session. Raises BadInput if the file cannot be read."""
+    """Make a request with a new run and session. Raises BadInput if the file cannot be read.
+
+    A file that no job may read or write is named by its whole path; see `is_for_job`.
+    """
+    file, folder = paths.file, JobFolder(settings.jobs)
     try:
         size = file.stat().st_size
     except OSError as error:
@@ -70,9 +73,10 @@ def make_request(
     run = uuid.uuid4().hex[:16]
     name = re.sub(r"[^A-Za-z0-9_-]+", "-", file.stem).strip("-")[:NAME_MAX] or "recording"
     return Request(
-        file=shared_name(file, settings.jobs),
+        file=folder.name_of(file) or str(file.absolute()),
         size=size,
-        output=shared_name(output, settings.jobs),
+        output=folder.name_of_output(paths.output, suffixes_of(kind))
+        or str(paths.output.absolute()),
         format=kind,
         preset=settings.listen.preset,
         language=settings.listen.language,
@@ -82,20 +86,25 @@ def make_request(
     )
 
 
-def locate_files(request: Request, settings: JobSettings) -> Paths:
-    """Return the paths of a request's files on this host.
+def is_for_job(request: Request) -> bool:
+    """Tell whether a job may read and write the files of a request that was made here."""
+    return not (Path(request.file).is_absolute() or Path(request.output).is_absolute())
 
-    Raises BadInput if the recording is not on this host or is another file, or if the transcript
-    cannot be written.
+
+def suffixes_of(kind: FormatName) -> tuple[str, ...]:
+    """Return how the name of a transcript must end if a job writes it."""
+    return (f".{kind}",)
+
+
+def locate_files(request: Request, folder: JobFolder) -> Paths:
+    """Return the paths of a request's files in the folder of the jobs.
+
+    Raises BadInput if a job may not read or write them, if the recording is not on this host or is
+    another file, or if the transcript cannot be written.
     """
-    file, output = local_path(request.file, settings), local_path(request.output, settings)
-    try:
-        size = file.stat().st_size
-    except OSError as error:
-        raise BadInput(
-            f"{file} cannot be read where `earshot jobs` runs ({error.strerror}): put it where both"
-            " hosts see it (EARSHOT_JOBS__FOLDER), or transcribe it with --here"
-        ) from None
+    file = folder.locate_input(request.file)
+    output = folder.locate_output(request.output, suffixes_of(request.format))
+    size = file.stat().st_size
     if size != request.size:
         raise BadInput(
             f"{file} has {size} bytes where `earshot jobs` runs and {request.size} where it was"

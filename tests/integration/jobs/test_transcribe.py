@@ -37,6 +37,7 @@ def earshot(server: RedisServer, tmp_path: Path) -> Iterator[CommandProcesses]:
         EARSHOT_STT__MODEL="demo",
         EARSHOT_LIMITS__MAX_UNANSWERED=str(LIMIT),
         EARSHOT_JOBS__BEAT_S="1",
+        EARSHOT_JOBS__FOLDER=str(tmp_path),
         EARSHOT_LISTEN__OUTBOX=str(tmp_path / "outbox"),
         EARSHOT_LOG__LEVEL="warning",
     )
@@ -60,7 +61,8 @@ def test_a_killed_worker_and_a_restarted_redis_leave_a_whole_transcript(
     server: RedisServer, earshot: CommandProcesses, tmp_path: Path
 ) -> None:
     earshot.start("jobs")
-    asking = earshot.start("transcribe", str(AUDIO), "--output", "talk.json")
+    (tmp_path / "talk.flac").write_bytes(AUDIO.read_bytes())
+    asking = earshot.start("transcribe", "talk.flac", "--output", "talk.json")
     assert asking.stderr is not None
     job = asking.stderr.readline().rpartition(" ")[2].strip()
     with server.sync_client() as client:

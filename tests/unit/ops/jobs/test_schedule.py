@@ -75,18 +75,33 @@ async def test_the_remains_of_a_job_are_in_nobodys_way(store: Store, client: "Re
 
 
 async def test_what_nobody_expected_does_not_end_the_schedule(
-    store: Store, client: "Redis"
+    store: Store, client: "Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client.hset("rq:job:sweep-2", mapping={"data": "x", "status": "no such status"})
     clock = Clock()
+    planned = schedule(store, client, clock)
+
+    def fail() -> None:
+        raise RuntimeError("nobody expected that")
+
+    monkeypatch.setattr(planned._scheduler, "enqueue_scheduled_jobs", fail)
     with capture_logs() as logged:
-        running = asyncio.create_task(schedule(store, client, clock).run())
+        running = asyncio.create_task(planned.run())
         await until(lambda: logged)
         clock.now += 3_600
-        await until(lambda: open_queue(UPKEEP, client).get_job_ids() == ["sweep-3"])
+        await until(lambda: open_queue(UPKEEP, client).get_job_ids() == ["sweep-2", "sweep-3"])
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-    assert logged[0]["event"] == "schedule_failed"
+    assert [line["event"] for line in logged] == ["schedule_failed"]
+
+
+async def test_a_job_that_nobody_can_read_is_replaced(store: Store, client: "Redis") -> None:
+    client.hset("rq:job:sweep-2", mapping={"data": "x", "status": "no such status"})
+    client.set("rq:job:due", "no hash")
+    client.zadd(f"rq:scheduled:{UPKEEP}", {"due": 1, "../x": 1, "also-due": 1})
+    client.hset("rq:job:also-due", mapping={"data": "x", "created_at": "yesterday"})
+    schedule(store, client, Clock()).tick()
+    assert [job.job for job in list_jobs(client)] == ["sweep-2"]
+    assert client.zcard(f"rq:scheduled:{UPKEEP}") == 0
 
 
 async def test_a_conversation_that_ended_is_summarised(store: Store, client: "Redis") -> None:

@@ -48,6 +48,7 @@ def worker(server: RedisServer, folder: Path, **more: str) -> Iterator[subproces
     own = {
         "EARSHOT_REDIS__URL": server.url,
         "EARSHOT_JOBS__BEAT_S": "1",
+        "EARSHOT_JOBS__FOLDER": str(folder),
         "EARSHOT_LISTEN__OUTBOX": str(folder / "outbox"),
     }
     process = subprocess.Popen(
@@ -93,7 +94,7 @@ def test_only_known_jobs_run_nothing_is_unpickled_and_what_cannot_succeed_is_not
     open_queue(UPKEEP, client).enqueue_call("os.mkdir", args=[str(bombs[3])], job_id="function")
     ask(client, "callback", "no-such-kind")
     client.hset("rq:job:callback", "failure_callback_name", "os.mkdir")
-    ask(client, "bad", "export", output="/nowhere/x.csv", format="csv", since="0-0")
+    ask(client, "bad", "export", output="nowhere/x.csv", format="csv", since="0-0")
     ask(client, "good")
     with worker(redis_server, tmp_path) as process:
         until_sync(lambda: status(client, "good") is JobStatus.FINISHED)
@@ -105,7 +106,8 @@ def test_only_known_jobs_run_nothing_is_unpickled_and_what_cannot_succeed_is_not
         assert status(client, name) is JobStatus.FAILED, name
     assert "there is no job 'no-such-kind'" in read_state(client, "callback", "sweep").error
     bad = read_state(client, "bad", "export")
-    assert bad.error == "/nowhere/x.csv cannot be written: No such file or directory"
+    nowhere = tmp_path / "nowhere"
+    assert bad.error == f"{nowhere}/x.csv cannot be written: there is no folder {nowhere}"
     assert logged.count("job_failed") == 1
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import BadInput
-from ops.jobs.atomic_file import check_writable, is_taken, open_atomically
+from ops.jobs.files.atomic_file import check_writable, is_taken, open_atomically
 
 LONGEST = [
     "a" * 251 + ".txt",

@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import IO
 
 from common.errors import BadInput
+from ops.jobs.files.job_folder import JobFolder
 
 
 @contextmanager
-def open_atomically(target: Path, job: str) -> Iterator[IO[str]]:
+def open_atomically(target: Path, job: str, folder: JobFolder | None = None) -> Iterator[IO[str]]:
     """Open a UTF-8 file that appears at `target` when the context ends without an error.
 
-    Until then it lies beside it, at `temporary_path`. Raises BadInput where the place cannot be
-    written.
+    Until then it lies beside it, at `temporary_path`. In the `folder` of the jobs it replaces only
+    what earshot wrote. Raises BadInput where the place cannot be written.
     """
     part = temporary_path(target, job)
     try:
@@ -24,6 +25,8 @@ def open_atomically(target: Path, job: str) -> Iterator[IO[str]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if folder is not None:
+            _allow_replacing(target, part, folder)
         part.replace(target)
         _sync(target.parent)
     except OSError as error:
@@ -61,6 +64,12 @@ def check_writable(target: Path) -> None:
         raise BadInput(f"{target} cannot be written: there is no folder {folder}")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise BadInput(f"{target} cannot be written: {folder} is not writable")
+
+
+def _allow_replacing(target: Path, part: Path, folder: JobFolder) -> None:
+    """Mark the new file as earshot's, and the old one until it is replaced: a try may be killed."""
+    folder.check_replaceable(target)
+    folder.marks.allow(target, part, *([target] if target.exists() else []))
 
 
 def _sync(folder: Path) -> None:
