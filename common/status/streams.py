@@ -91,8 +91,8 @@ async def _read_pending(redis: Any, stream: str, group: str) -> _Pending:
         return _Pending()  # no worker has ever started
     counts = {
         consumer["name"].decode("utf-8", "replace"): int(consumer["pending"])
-        for consumer in summary["consumers"] or []
+        for consumer in summary.get("consumers") or []
     }
     free, deferred = counts.get(HANDED_BACK, 0), counts.get(DEFERRED, 0)
     in_hand = int(summary["pending"]) - free - deferred
-    return _Pending(in_hand, deferred, free, summary["min"])
+    return _Pending(in_hand, deferred, free, summary.get("min"))
