@@ -98,6 +98,7 @@ class LlmHandler:
         traces: Recorder = OFF,
     ) -> None:
         self.concurrency = settings.concurrency
+        self.answers = 0
         self._store = store
         self._settings = settings
         self._personas = Personas(settings)
@@ -243,6 +244,7 @@ class LlmHandler:
         )
         for _ in range(EMPTY_TRIES):
             reply = await publisher.publish(self._requests.ask(prompt, persona))
+            self.answers += 1
             if reply.text:
                 break
             log.warning("empty_reply", session=attempt.session, turn=attempt.turns[-1].turn)
