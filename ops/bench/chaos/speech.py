@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from common.audio import SAMPLE_RATE, encode
+from common.audio import FLAC_HEAD_BYTES, SAMPLE_RATE, encode
 from common.settings import SttSettings
 from common.utterance import Utterance
 from ops.bench.chaos.plan import Kind, Plan, PlannedUtterance
@@ -47,8 +47,8 @@ def make_utterance(planned: PlannedUtterance, model: str) -> Utterance:
         else recorded_samples(planned.number)
     )
     audio = encode(samples)
-    if planned.kind is Kind.BROKEN:
-        audio = b"fLaC" + bytes(60)
+    if planned.kind is Kind.BROKEN:  # its head is as announced, so that `publish` accepts it
+        audio = audio[:FLAC_HEAD_BYTES] + bytes(60)
     return Utterance(
         id=planned.id,
         session=planned.session,
