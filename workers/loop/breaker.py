@@ -6,13 +6,14 @@ about the request, after failures of several sessions in a row, and before a req
 too often is buried. The breaker opens only when the server fails that question.
 
 Closed: the worker takes entries. Open: the server is unusable, the worker takes nothing and asks
-again and again. Trial: the server has answered, and the worker takes one entry at a time until one
-has succeeded, and more as time goes on: the first one may be slow for a reason of its own.
+again and again. Trial: the server has answered, and the worker takes one entry at a time, until one
+has succeeded or a moment has passed. Nobody has to wait for a request that hangs.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from enum import Enum
 from typing import Final
 
@@ -31,8 +32,8 @@ SESSIONS_IN_A_ROW: Final = 3
 LONGEST_WISH_S: Final = 15.0
 """A server that wants to be left alone (Retry-After) is left alone for this long at most."""
 
-TRIAL_STEP_S: Final = 2.0
-"""So long one entry alone is on trial; then the limit doubles each time that this has passed."""
+TRIAL_S: Final = 2.0
+"""A trial lasts no longer than this: its one entry may get no answer, or a long one."""
 
 FRESH_S: Final = 1.0
 """An answer of the server is proof for so long that it is usable."""
@@ -69,7 +70,6 @@ class Breaker:
         self._opened = asyncio.Event()
         self._failed: set[str] = set()
         self._failing: set[str] = set()
-        self._trial_began = 0.0
         self._asking: asyncio.Task[Transient | None] | None = None
         self._answered_at = -FRESH_S
         self.state = BreakerState.CLOSED
@@ -90,8 +90,7 @@ class Breaker:
             case BreakerState.OPEN:
                 return 0
             case BreakerState.TRIAL:
-                steps = int((self._clock() - self._trial_began) / TRIAL_STEP_S)
-                return min(concurrency, 1 << min(steps, 16))
+                return 1
             case BreakerState.CLOSED:
                 return concurrency
 
@@ -130,7 +129,7 @@ class Breaker:
         return error
 
     async def run(self) -> None:
-        """Ask the server again and again while the breaker is open, until cancelled."""
+        """Ask the server while the breaker is open, and end trials, until cancelled."""
         try:
             while True:
                 await self._opened.wait()
@@ -138,6 +137,7 @@ class Breaker:
                 error = await self.confirm()
                 if error is None:
                     self._begin_trial()
+                    await self._end_trial()
                 elif error.retry_after:
                     await asyncio.sleep(min(LONGEST_WISH_S, error.retry_after))
         finally:
@@ -148,10 +148,17 @@ class Breaker:
         self._opened.clear()
         self._pauses.reset()
         self.state = BreakerState.TRIAL
-        self._trial_began = self._clock()
         self.why = None
         self._on_change(None)
         log.info("server_usable_again")
+
+    async def _end_trial(self) -> None:
+        """Close the breaker after a moment, unless it has opened again or closed by then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TRIAL_S):
+                await self._opened.wait()
+        if self.state is BreakerState.TRIAL:
+            self.state = BreakerState.CLOSED
 
     async def _question(self) -> Transient | None:
         try:

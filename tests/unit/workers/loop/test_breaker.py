@@ -13,7 +13,6 @@ from workers.loop import breaker as module
 from workers.loop.breaker import (
     LONGEST_PAUSE_S,
     LONGEST_WISH_S,
-    TRIAL_STEP_S,
     Breaker,
     BreakerState,
 )
@@ -126,23 +125,6 @@ async def test_work_that_came_through_ends_the_trial(pauses: list[float]) -> Non
         breaker.open("away")
         await until(lambda: breaker.state is BreakerState.TRIAL)
     assert pauses == [0.25]
-
-
-async def test_a_slow_first_entry_does_not_hold_up_the_others(pauses: list[float]) -> None:
-    clock = Clock()
-    breaker = Breaker(Server().ask, lambda why: None, clock=clock)
-    assert breaker.limit(8) == 8
-    async with watching(breaker):
-        breaker.open("away")
-        assert breaker.limit(8) == 0
-        await until(lambda: breaker.state is BreakerState.TRIAL)
-    limits = []
-    for _ in range(5):
-        limits.append(breaker.limit(6))
-        clock.now += TRIAL_STEP_S
-    assert limits == [1, 2, 4, 6, 6]
-    breaker.note_success()
-    assert breaker.limit(6) == 6
 
 
 async def test_a_server_that_wants_to_be_left_alone_is_asked_less_often(
