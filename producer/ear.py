@@ -1,6 +1,5 @@
 """From frames to the outbox: the detector and the segmenter of one source, in their own thread."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -28,6 +27,7 @@ from producer.speech.segmenter import (
     SpeechSegment,
     SpeechStarted,
 )
+from producer.storage.boot_clock import host_clock
 from producer.telemetry.metrics import SPEECH
 
 log = structlog.get_logger(__name__)
@@ -47,6 +47,7 @@ class Ear:
     `realtime`: the source runs at the speed of speech, so positions in it tell how long ago speech
     ended. `draft_sender` sends drafts of utterances at pauses, if the settings want that. While
     audio comes, it learns every `sign_s` seconds that the utterance of its draft is still open.
+    `clock` (s) is by default that of the boot: a draft grows older while the host is suspended.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Ear:
         added: Callable[[], None],
         draft_sender: DraftSender | None = None,
         sign_s: float = 10.0,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._source = source
         self._detector = detector
@@ -72,7 +73,7 @@ class Ear:
         self._added = added
         self._draft_sender = draft_sender if _is_eager(settings, realtime=realtime) else None
         self._sign_s = sign_s
-        self._clock = clock
+        self._clock = clock or host_clock().elapsed
         self._sign_due = 0.0
         self._drafts = Drafts(new_utterance_id)
         self._interrupt = settings.interrupt == "new_turn" or (
@@ -97,12 +98,12 @@ class Ear:
         try:
             for frame in self._source:
                 muted, was_muted = self._is_muted(), muted
-                if muted and not was_muted:  # somebody who mutes has finished speaking
-                    self._finish()
                 self._position += len(frame)
                 is_speech = self._detector.is_speech(frame)
                 for event in self._segmenter.push(frame, is_speech, self._detector.is_sure):
                     self._handle(event)
+                if muted and not was_muted:  # somebody who mutes has finished speaking
+                    self._finish()
                 self._report_ongoing_speech()
         finally:
             self._finish()

@@ -143,7 +143,7 @@ def _named(host: str, is_many_ports: bool, hint: str) -> str:
 
 
 def _in_brackets(text: str, hint: str) -> str:
-    """An IPv6 address, with the zone of a link-local one: [fe80::1%25eth0], or with a plain %."""
+    """Check an IPv6 address, which may have a zone: [fe80::1%25eth0], or with a plain %."""
     address, percent, zone = text.partition("%")
     if percent and zone.startswith("25") and len(zone) > 2:
         zone = zone[2:]

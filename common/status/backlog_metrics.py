@@ -49,11 +49,11 @@ class BacklogCollector(Collector):
         self._is_forbidden = Latch(False)
 
     def describe(self) -> Iterable[GaugeMetricFamily]:
-        """The families without samples."""
+        """Return the families without samples."""
         return families()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
-        """The families with the numbers of now; blocks: not to be called in the event loop."""
+        """Return the families with the present numbers. It blocks, so no event loop may call it."""
         if self._clock() - self._taken_at > FRESH_S:
             self._snapshot = self._take()
             self._taken_at = self._clock()

@@ -1,4 +1,4 @@
-"""The bundled recording and what is said in it."""
+"""The bundled recording, and the sentences in it."""
 
 import json
 import re
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-# which `earshot demo --help` must not wait for
+# importing it takes time, and `earshot demo --help` must not wait for it
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -15,11 +15,12 @@ FOLDER: Final = Path(__file__).parent / "recording"
 AUDIO: Final = FOLDER / "conversation.flac"
 RATE: Final = 16_000
 ROOM_S: Final = 0.3
+"""How much of the silence before and after a sentence is read with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence of the recording; times in seconds from its start."""
+    """One sentence of the recording. Times are in seconds from the start of the recording."""
 
     text: str
     start_s: float
@@ -28,13 +29,13 @@ class Sentence:
 
 
 def read_sentences() -> list[Sentence]:
-    """What is spoken, in order; made with the audio by `ops.training.make_recording`."""
+    """Return the sentences in order. `ops.training.make_recording` made them and the audio."""
     script = json.loads((FOLDER / "conversation.json").read_text(encoding="utf-8"))
     return [Sentence(**sentence) for sentence in script["sentences"]]
 
 
 def read_samples(sentence: Sentence, room_s: float = ROOM_S) -> "NDArray[np.int16]":
-    """Its audio at 16 kHz, with so much of what is around it on both sides."""
+    """Return the audio of a sentence at 16 kHz, with `room_s` before and after it."""
     import soundfile
 
     start, end = round((sentence.start_s - room_s) * RATE), round((sentence.end_s + room_s) * RATE)
@@ -44,5 +45,5 @@ def read_samples(sentence: Sentence, room_s: float = ROOM_S) -> "NDArray[np.int1
 
 
 def normalise(text: str) -> str:
-    """Words alone: how sentences are compared, whatever their case and punctuation."""
+    """Return only the words, in lower case, so that sentences can be compared."""
     return " ".join(re.findall(r"[a-z0-9']+", text.casefold()))

@@ -1,1 +1,1 @@
-"""The pages of docs that are generated from the code."""
+"""The parts of `docs` that are generated from the code."""

@@ -1,4 +1,4 @@
-"""The settings as a page, generated into `docs/` by `python -m ops.docs.configuration`."""
+"""The page of settings. `python -m ops.docs.configuration` writes it into `docs/`."""
 
 import inspect
 from collections.abc import Iterator, Mapping
@@ -53,7 +53,7 @@ BOUNDLESS: Final = 10**9
 
 
 def render() -> str:
-    """The file's text."""
+    """Return the text of the page."""
     return "\n".join([OPENING, *_sections()]) + "\n"
 
 
@@ -101,7 +101,7 @@ def _default(field: FieldInfo) -> str:
 def _values(shape: dict[str, Any], field: FieldInfo) -> str:
     if field.annotation is SecretStr:
         return "secret text"
-    if "anyOf" in shape:  # or nothing
+    if "anyOf" in shape:  # the value may be missing
         shape = shape["anyOf"][0]
     if "enum" in shape:
         return ", ".join(f"`{value}`" for value in shape["enum"])

@@ -1,5 +1,6 @@
-"""The events as others read them: their JSON Schema and the tables of `docs/results.md`, generated
-by `python -m ops.docs.event_schema`.
+"""The events for other programs: their JSON Schema, and the tables in `docs/results.md`.
+
+`python -m ops.docs.event_schema` writes both.
 """
 
 import inspect
@@ -21,7 +22,7 @@ END: Final = "<!-- end of what is generated -->"
 
 
 def build_schema() -> dict[str, Any]:
-    """What `earshot tail --json` prints on each line; unknown fields are to be ignored."""
+    """Return the schema of the lines that `earshot tail --json` prints."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "earshot event",
@@ -33,12 +34,12 @@ def build_schema() -> dict[str, Any]:
 
 
 def render() -> str:
-    """The file's text."""
+    """Return the text of the file with the schema."""
     return json.dumps(build_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
 def render_page(text: str) -> str:
-    """The text of `docs/results.md` with its tables made anew."""
+    """Return the text of `docs/results.md` with new tables."""
     head, _, rest = text.partition(BEGIN)
     _, _, tail = rest.partition(END)
     return f"{head}{BEGIN}\n\n{chr(10).join(_tables())}\n{END}{tail}"

@@ -1,7 +1,7 @@
-"""The drawing of the folders in docs/architecture.md, written by `python -m ops.docs.folders`.
+"""The drawing of the folders in docs/architecture.md. `python -m ops.docs.folders` writes it.
 
-A folder's floor is one above the highest folder that it imports, so that reading from the bottom up
-meets everything before it is used.
+The floor of a folder is one above the highest folder that it imports. So somebody who reads from
+the bottom up knows everything that a folder uses.
 """
 
 import ast
@@ -24,7 +24,7 @@ class ImportCycle(Exception):
 
 
 def find_modules() -> dict[str, Path]:
-    """Every module of the four packages by its dotted name, with its path below the root."""
+    """Return the path of every module of the four packages, by its dotted name."""
     found = {}
     for package in PACKAGES:
         for path in sorted((ROOT / package).rglob("*.py")):
@@ -35,7 +35,7 @@ def find_modules() -> dict[str, Path]:
 
 
 def find_imports(path: Path) -> Iterator[str]:
-    """The absolute names that a module imports: inside functions and `if TYPE_CHECKING` too."""
+    """Yield the absolute names that a module imports, also in functions and `if TYPE_CHECKING`."""
     for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -46,7 +46,7 @@ def find_imports(path: Path) -> Iterator[str]:
 
 
 def find_module_imports() -> Graph:
-    """For each module, the modules of ours that it imports."""
+    """Return for each module the modules of earshot that it imports."""
     known = find_modules()
     graph: Graph = {}
     for module, path in known.items():
@@ -58,7 +58,10 @@ def find_module_imports() -> Graph:
 
 
 def find_folder_imports(depth: int) -> Graph:
-    """For each folder, those that its modules import; deeper ones than `depth` count as one."""
+    """Return for each folder the folders that its modules import.
+
+    Folders that are deeper than `depth` count as a part of the folder above.
+    """
     known = find_modules()
     graph: Graph = {}
     for module, targets in find_module_imports().items():
@@ -69,7 +72,7 @@ def find_folder_imports(depth: int) -> Graph:
 
 
 def find_floors(graph: Graph) -> dict[str, int]:
-    """The floor of each folder or module; raises ImportCycle with those that form a cycle."""
+    """Return the floor of each folder or module. Raises ImportCycle, which names the cycle."""
     found: dict[str, int] = {}
 
     def floor(folder: str, above: tuple[str, ...]) -> int:
@@ -86,9 +89,9 @@ def find_floors(graph: Graph) -> dict[str, int]:
 
 
 def draw() -> str:
-    """The folders of each package from the top floor down, with what they import.
+    """Draw the folders of each package from the top floor down, with what they import.
 
-    Folders of the same package by name, other packages as a whole.
+    Imported folders of the same package have their names; other packages are named as a whole.
     """
     graph = find_folder_imports(depth=2)
     floor = find_floors(graph)
@@ -118,7 +121,7 @@ def _list_targets(package: str, targets: set[str], floor: dict[str, int]) -> str
 
 
 def render(page: str) -> str:
-    """The page with the drawing of now; raises ValueError where it has no place for it."""
+    """Return the page with the present drawing. Raises ValueError if it has no place for it."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:

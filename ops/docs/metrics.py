@@ -1,4 +1,4 @@
-"""The table of metrics in docs/monitoring.md, written by `python -m ops.docs.metrics`."""
+"""The table of metrics in docs/monitoring.md. `python -m ops.docs.metrics` writes it."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ END: Final = "<!-- end of metrics -->\n"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One metric under its name in Prometheus. `kind` is counter, gauge or histogram."""
+    """One metric with its name in Prometheus. `kind` is counter, gauge or histogram."""
 
     name: str
     kind: str
@@ -32,7 +32,7 @@ class Row:
 
 
 def list_rows() -> Iterator[Row]:
-    """Every metric that earshot defines."""
+    """Yield every metric of earshot."""
     yield from _rows(_defined(common.telemetry.metrics), "every role")
     yield from _rows(common.status.backlog_metrics.families(), "stt, llm")
     yield from _rows(_defined(workers.loop.metrics), "stt, llm")
@@ -57,11 +57,11 @@ def _rows(families: Iterable[Metric], who: str) -> Iterator[Row]:
 
 
 def render(page: str) -> str:
-    """The page with the table as it should be; raises ValueError where it has no place for it."""
+    """Return the page with the present table. Raises ValueError if it has no place for it."""
     before, _, rest = page.partition(BEGIN)
     _, found, after = rest.partition(END)
     if not found:
-        raise ValueError(f"{PATH.name} has lost the lines between which the table stands")
+        raise ValueError(f"{PATH.name} needs the lines {BEGIN!r} and {END!r}")
     table = ["| metric | kind | of | |", "|---|---|---|---|"]
     table += [f"| `{row.name}` | {row.kind} | {row.who} | {row.text} |" for row in list_rows()]
     return before + BEGIN + "\n" + "\n".join(table) + "\n\n" + END + after

@@ -1,7 +1,7 @@
-"""Makes a clean clip sound like an utterance that a segmenter cut from a room.
+"""Make a clean clip sound like an utterance that was recorded in a room.
 
-Every function takes and returns 16 kHz mono float32 samples; randomness comes
-in as a numpy Generator.
+Every function takes and returns 16 kHz mono float32 samples. A numpy Generator makes the random
+choices.
 """
 
 from __future__ import annotations
@@ -16,47 +16,47 @@ from .voices import RATE, Samples
 
 LONGEST_LEAD_S: Final = 1.2
 LONGEST_TAIL_S: Final = 1.3
-"""Silence around an utterance at a hardness of 1, seconds; every length up to it is as likely: a
-detector that hears early or late must not change what is understood."""
+"""The most silence before and after an utterance, at a hardness of 1. All shorter lengths are as
+likely, so that the model understands what a detector cuts early or late."""
 
 LONGEST_PAUSE_S: Final = 1.0
-"""What the `conversation` preset leaves inside an utterance."""
+"""The longest pause that the preset `conversation` allows inside an utterance."""
 
 SNR_DB: Final = (6.0, 40.0)
 QUIETEST_PEAK: Final = 0.01
 """Peak of the quietest clips, of full scale (-40 dBFS)."""
 
 NOISE_S: Final = 12
-"""Length of each noise of the bank, seconds."""
+"""Length of each noise of the bank (s)."""
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """An augmented clip and where in it speech begins and ends, seconds."""
+    """An augmented clip, and where speech begins and ends in it (s)."""
 
     samples: Samples
     start_s: float
     end_s: float
 
 
-def noise_bank(rng: np.random.Generator, each: int = 6) -> list[Samples]:
-    """White, pink, brown, fan, mains hum and tapping noises, each of unit RMS."""
+def make_noise_bank(rng: np.random.Generator, each: int = 6) -> list[Samples]:
+    """Make white, pink, brown, fan, hum and tapping noises, each with an RMS of 1."""
     bank: list[Samples] = []
     for _ in range(each):
-        bank += [coloured(rng, slope) for slope in (0.0, 0.5, 1.0, rng.uniform(0, 1.0))]
-        bank += [hum(rng), fan(rng), taps(rng), taps(rng)]
+        bank += [make_coloured_noise(rng, slope) for slope in (0.0, 0.5, 1.0, rng.uniform(0, 1.0))]
+        bank += [make_hum(rng), make_fan(rng), make_taps(rng), make_taps(rng)]
     return bank
 
 
-def coloured(rng: np.random.Generator, slope: float) -> Samples:
-    """Noise whose amplitude falls as frequency ** -slope: 0 white, 0.5 pink, 1 brown."""
+def make_coloured_noise(rng: np.random.Generator, slope: float) -> Samples:
+    """Make noise whose amplitude falls as frequency ** -slope: 0 white, 0.5 pink, 1 brown."""
     spectrum = np.fft.rfft(rng.standard_normal(NOISE_S * RATE))
     spectrum *= np.maximum(np.arange(len(spectrum)), 20 * NOISE_S) ** -slope
     return _unit(np.fft.irfft(spectrum))
 
 
-def hum(rng: np.random.Generator) -> Samples:
-    """Mains hum: 50 or 60 Hz with some harmonics and a little hiss."""
+def make_hum(rng: np.random.Generator) -> Samples:
+    """Make the hum of the mains: 50 or 60 Hz with some harmonics and a little hiss."""
     t = np.arange(NOISE_S * RATE) / RATE
     base = rng.choice([50.0, 60.0])
     tones = sum(
@@ -66,15 +66,15 @@ def hum(rng: np.random.Generator) -> Samples:
     return _unit(tones + 0.05 * rng.standard_normal(len(t)))
 
 
-def fan(rng: np.random.Generator) -> Samples:
-    """Brownish noise that swells at the rate of a fan's blades."""
+def make_fan(rng: np.random.Generator) -> Samples:
+    """Make the noise of a fan, which gets louder and softer as the blades pass."""
     t = np.arange(NOISE_S * RATE) / RATE
     swell = 1 + 0.3 * np.sin(2 * np.pi * rng.uniform(0.5, 12) * t)
-    return _unit(coloured(rng, rng.uniform(0.5, 0.9)) * swell)
+    return _unit(make_coloured_noise(rng, rng.uniform(0.5, 0.9)) * swell)
 
 
-def taps(rng: np.random.Generator) -> Samples:
-    """Short bursts of noise, one to eight a second: a keyboard, dishes, steps."""
+def make_taps(rng: np.random.Generator) -> Samples:
+    """Make short bursts of noise, one to eight a second: a keyboard, dishes, steps."""
     samples = 0.01 * rng.standard_normal(NOISE_S * RATE)
     for _ in range(int(NOISE_S * rng.uniform(1, 8))):
         length = int(RATE * np.exp(rng.uniform(np.log(0.002), np.log(0.05))))
@@ -85,7 +85,7 @@ def taps(rng: np.random.Generator) -> Samples:
 
 
 def babble(clips: list[Samples], rng: np.random.Generator) -> Samples:
-    """Several people at once, of these clips: a canteen."""
+    """Let several people say these clips at the same time: a canteen."""
     count = NOISE_S * RATE
     samples = np.zeros(count)
     for _ in range(rng.integers(4, 13)):
@@ -97,17 +97,17 @@ def babble(clips: list[Samples], rng: np.random.Generator) -> Samples:
 def utterance(
     clip: Samples, bank: list[Samples], rng: np.random.Generator, hardness: float = 1.0
 ) -> Utterance:
-    """The whole chain: voice, pauses, room, silence around, noise, level, 16 bit.
+    """Change a clip in all ways: voice, pauses, room, silence, noise, level, 16 bit.
 
-    `hardness`, 0 to 1, scales how often clips are spoilt and how long the
-    silence around them is; at 0 little but the level and the throat change.
+    `hardness`, from 0 to 1, says how often clips are changed, and how long the silence around them
+    is. At 0 almost only the level and the voice change.
     """
     if rng.random() < 0.7:
-        clip = resampled(clip, float(np.exp(rng.uniform(-0.2, 0.2))))
+        clip = resample(clip, float(np.exp(rng.uniform(-0.2, 0.2))))
     if rng.random() < 0.35 * hardness:
-        clip = with_pause(clip, rng)
+        clip = insert_pause(clip, rng)
     if rng.random() < hardness:
-        clip = coloured_by_room(clip, rng)
+        clip = colour_by_room(clip, rng)
     reach = max(0.2, hardness)
     lead = int(RATE * LONGEST_LEAD_S * reach * rng.random())
     tail = int(RATE * LONGEST_TAIL_S * reach * rng.random())
@@ -116,34 +116,34 @@ def utterance(
     if rng.random() < 0.75 * hardness:
         snr = rng.uniform(*SNR_DB)
         level = np.sqrt(np.mean(clip**2)) * 10 ** (-snr / 20)
-        samples += level * slice_of(bank, len(samples), rng)
+        samples += level * take_slice(bank, len(samples), rng)
     end_s = (lead + len(clip)) / RATE
-    return Utterance(levelled(samples, rng), lead / RATE, end_s)
+    return Utterance(set_level(samples, rng), lead / RATE, end_s)
 
 
-def without_speech(bank: list[Samples], rng: np.random.Generator) -> Samples:
-    """Half a second to four of silence, noise, clicks or bursts."""
+def make_sound_without_speech(bank: list[Samples], rng: np.random.Generator) -> Samples:
+    """Make 0.3 to 4 s of silence, noise, clicks or bursts."""
     length = int(RATE * rng.uniform(0.3, 4.0))
     samples = np.zeros(length, dtype=np.float32)
     if rng.random() < 0.85:
-        samples += slice_of(bank, length, rng) * 10 ** rng.uniform(-4.5, -0.8)
+        samples += take_slice(bank, length, rng) * 10 ** rng.uniform(-4.5, -0.8)
     if rng.random() < 0.5:
         for _ in range(rng.integers(1, 4)):
-            noise = slice_of(bank, int(RATE * rng.uniform(0.002, 0.3)), rng)
+            noise = take_slice(bank, int(RATE * rng.uniform(0.002, 0.3)), rng)
             burst = noise * np.hanning(len(noise)) * 10 ** rng.uniform(-2, -0.5)
             at = int(rng.integers(0, max(1, length - len(burst))))
             samples[at : at + len(burst)] += burst[: length - at]
-    return quantised(samples)
+    return quantise(samples)
 
 
-def resampled(clip: Samples, ratio: float) -> Samples:
-    """Played `ratio` times as fast, which also moves the formants: a new throat."""
+def resample(clip: Samples, ratio: float) -> Samples:
+    """Play a clip `ratio` times as fast. It then sounds like another voice."""
     places = np.arange(0, len(clip) - 1, ratio)
     return np.asarray(np.interp(places, np.arange(len(clip)), clip), dtype=np.float32)
 
 
-def with_pause(clip: Samples, rng: np.random.Generator) -> Samples:
-    """A pause put into one of the clip's quiet places, if it has one."""
+def insert_pause(clip: Samples, rng: np.random.Generator) -> Samples:
+    """Put a pause into a quiet place of the clip, if it has one."""
     frame = RATE // 50
     count = len(clip) // frame
     energy = (clip[: count * frame].reshape(count, frame) ** 2).mean(axis=1)
@@ -155,11 +155,11 @@ def with_pause(clip: Samples, rng: np.random.Generator) -> Samples:
     return np.concatenate([clip[:at], pause, clip[at:]])
 
 
-def coloured_by_room(clip: Samples, rng: np.random.Generator) -> Samples:
-    """A random smooth equaliser, sometimes a band limit, sometimes reverberation.
+def colour_by_room(clip: Samples, rng: np.random.Generator) -> Samples:
+    """Apply a random smooth equaliser, sometimes a band limit, and sometimes reverberation.
 
-    The room's response is exponentially decaying noise (60 dB in 0.1 to 0.4 s)
-    behind the direct sound.
+    The reverberation is noise after the direct sound, which decays exponentially (60 dB in 0.1 to
+    0.4 s).
     """
     size = 1 << (len(clip) + RATE // 3).bit_length()
     spectrum = np.fft.rfft(clip, size)
@@ -181,20 +181,20 @@ def coloured_by_room(clip: Samples, rng: np.random.Generator) -> Samples:
     return np.fft.irfft(spectrum)[:length].astype(np.float32)
 
 
-def levelled(samples: Samples, rng: np.random.Generator) -> Samples:
-    """At a random level, from -40 dBFS to slightly clipped, as 16 bit samples."""
+def set_level(samples: Samples, rng: np.random.Generator) -> Samples:
+    """Set a random level, from -40 dBFS to slightly clipped, and round to 16 bit."""
     peak = QUIETEST_PEAK ** (rng.random() ** 1.5)
     if rng.random() < 0.08:
         peak = rng.uniform(1.0, 1.5)
-    return quantised(samples * (peak / max(1e-6, float(np.abs(samples).max()))))
+    return quantise(samples * (peak / max(1e-6, float(np.abs(samples).max()))))
 
 
-def quantised(samples: npt.NDArray[np.floating]) -> Samples:
+def quantise(samples: npt.NDArray[np.floating]) -> Samples:
     return np.asarray(np.round(np.clip(samples, -1, 1) * 32767) / 32768, dtype=np.float32)
 
 
-def slice_of(bank: list[Samples], length: int, rng: np.random.Generator) -> Samples:
-    """`length` samples of a random noise, repeated where it is too short."""
+def take_slice(bank: list[Samples], length: int, rng: np.random.Generator) -> Samples:
+    """Take `length` samples of a random noise. A noise that is too short is repeated."""
     noise = bank[rng.integers(len(bank))]
     start = int(rng.integers(max(1, len(noise) - length)))
     return np.resize(noise[start : start + length], length)

@@ -1,4 +1,4 @@
-"""An endless stream of augmented training batches out of the shards of clips."""
+"""The stream of training batches: it takes clips from the shards and augments them, without end."""
 
 from __future__ import annotations
 
@@ -19,51 +19,50 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.utils.data import IterableDataset, get_worker_info
 
-from .augment import babble, noise_bank, utterance, without_speech
+from .augment import babble, make_noise_bank, make_sound_without_speech, utterance
 from .grammar import normalise, sentences
 from .tokenizer import TIMESTAMP_STEP_S, Ids, ids
 from .voices import RATE, Samples
 
 POOL: Final = 8
-"""Batches made at once and sorted by length, so that a batch pads little."""
+"""How many batches are made together, and sorted by length, so that they need little padding."""
 
 FREQUENT: Final = 20
-"""Clips of one sentence from which on it counts as frequent."""
+"""A sentence with more clips than this is frequent, and is drawn less often."""
 
 HARD_FROM_STEP: Final = 7000
-"""Clean clips come first, and noise and rooms by and by up to this step: the
-alignment starts late, or never, on hard audio alone."""
+"""The first clips are clean. Up to this step there is more and more noise, and more rooms. If all
+audio were hard from the beginning, the alignment would start late or never."""
 
 HARDEST: Final = 0.8
-"""Hardness in the end, see `augment.utterance`: clean clips stay among the rest."""
+"""The hardness at the end (see `augment.utterance`): some clips stay clean."""
 
 USES: Final = 3
-"""Batches that an augmented clip is used in, on average, each time with another
-mask: augmenting costs as much as a third of a training step."""
+"""In how many batches an augmented clip is used on average, each time with another mask. To augment
+a clip for each use would take a third of the time of a training step."""
 
 KEPT: Final = 2000
-"""Augmented clips kept to draw batches from."""
+"""How many augmented clips are kept, from which batches are drawn."""
 
 NO_SPEECH_SHARE: Final = 0.04
 TWO_SENTENCES_SHARE: Final = 0.06
 TIMESTAMPS_SHARE: Final = 0.4
 
 BABBLES: Final = 4
-"""Noises of many voices in the bank, beside 16 others."""
+"""How many noises of the bank are made of many voices. There are 16 others."""
 
 CROWD_CLIPS: Final = 24
 
 FRAMES_STEP: Final = 40
 TOKENS_STEP: Final = 4
-"""Batches come in few sizes, since PyTorch's kernels are compiled for each anew."""
+"""Sizes are rounded up to these steps, because PyTorch compiles its kernels for each size."""
 
 GRID_S: Final = 0.2
-"""Timestamps are rounded outwards to this, seconds: finer ones cannot be told
-from the audio, and their spread would look like doubt in the average
-log-probability that faster-whisper judges by."""
+"""Timestamps are rounded outwards to multiples of this (s). The audio does not show them more
+exactly. Their spread would lower the average log probability, by which faster-whisper decides."""
 
 CHARACTERS: Final = " abcdefghijklmnopqrstuvwxyz'"
-"""What the CTC head spells; 0 is its blank, so the characters start at 1."""
+"""The characters that the CTC head can spell. They have the numbers from 1, as 0 is the blank."""
 
 HOP: Final = 160
 WINDOW: Final = 400
@@ -76,7 +75,7 @@ _FILTERS: Final = torch.from_numpy(_EXTRACTOR.mel_filters.astype(np.float32))
 
 @dataclass(frozen=True)
 class Example:
-    """Features (80, frames) of one utterance, its tokens and its spelling."""
+    """One utterance: its features (80, frames), its tokens and its spelling."""
 
     mel: npt.NDArray[np.float32]
     inputs: list[int]
@@ -86,7 +85,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Batch:
-    """Tensors for one step; `characters` are concatenated, as CTC loss takes them."""
+    """The tensors for one step. The `characters` are concatenated, as the CTC loss takes them."""
 
     mel: Tensor
     inputs: Tensor
@@ -96,7 +95,7 @@ class Batch:
     spelled: Tensor
 
     def on(self, device: torch.device) -> Batch:
-        """The same there; the lengths stay on the CPU, where CTC loss wants them."""
+        """Copy the batch to a device. The lengths stay on the CPU, as the CTC loss needs them."""
         return replace(
             self,
             mel=self.mel.to(device, non_blocking=True),
@@ -106,24 +105,24 @@ class Batch:
         )
 
     def pin_memory(self) -> Batch:
-        """What the loader calls for a GPU: a copy that can be sent while it computes."""
+        """Copy the batch to pinned memory, from which a GPU reads while it computes."""
         return Batch(*(getattr(self, field.name).pin_memory() for field in fields(self)))
 
 
 def log_mel(samples: Samples) -> npt.NDArray[np.float32]:
-    """What faster-whisper's FeatureExtractor gives for a clip, but in float32."""
+    """Compute the features of a clip like faster-whisper's FeatureExtractor, but in float32."""
     padded = np.pad(np.pad(samples, (0, HOP)), WINDOW // 2, mode="reflect")
     frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
     spectrum = scipy.fft.rfft(frames * _HANN, axis=1)[:-1]
     power = spectrum.real**2 + spectrum.imag**2
-    # torch rather than numpy multiplies: BLAS's own threads would starve training
+    # torch multiplies, because the threads of numpy's BLAS would slow the training down
     mel = np.log10(np.maximum((_FILTERS @ torch.from_numpy(power.T)).numpy(), 1e-10))
     scaled: npt.NDArray[np.float32] = (np.maximum(mel, mel.max() - 8.0) + 4.0) / 4.0
     return scaled
 
 
-def masked(mel: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """SpecAugment: two bands of bins and a short span of time flattened."""
+def mask_bands(mel: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Flatten two bands of bins and a short span of time (SpecAugment)."""
     mel = mel.copy()
     fill = float(mel.mean())
     for _ in range(2):
@@ -137,7 +136,7 @@ def masked(mel: npt.NDArray[np.float32], rng: np.random.Generator) -> npt.NDArra
 
 
 class Clips:
-    """The clips of all the shards that are in the grammar; `refresh` finds new ones."""
+    """The clips of all shards whose sentence is in the grammar."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -147,6 +146,7 @@ class Clips:
         self.refresh()
 
     def refresh(self) -> None:
+        """Read the shards that are new."""
         for path in sorted(self._folder.glob("*.json"))[len(self._shards) :]:
             samples = np.load(path.with_suffix(".npy"), mmap_mode="r")
             index = [c for c in json.loads(path.read_text()) if c["text"] in self._texts]
@@ -154,7 +154,7 @@ class Clips:
             self._counts.update(str(clip["text"]) for clip in self._shards[-1][1])
 
     def draw(self, rng: np.random.Generator) -> tuple[Samples, str]:
-        """A random clip and its text; frequent short phrases are passed over at times."""
+        """Draw a random clip and its text. Frequent sentences are drawn less often."""
         while True:
             samples, index = self._shards[rng.integers(len(self._shards))]
             clip = index[rng.integers(len(index))]
@@ -167,7 +167,7 @@ class Clips:
 
 
 class Batches(IterableDataset[Batch]):
-    """Endless; each start draws its own random numbers. `step` sets the hardness."""
+    """A stream without end. Each start draws new random numbers. `step` decides the hardness."""
 
     def __init__(self, folder: Path, tokenizer_json: str, step: int, batch: int) -> None:
         self._folder = folder
@@ -187,8 +187,8 @@ class Batches(IterableDataset[Batch]):
         kept: list[Example] = []
         while True:
             clips.refresh()
-            bank = noise_bank(rng, each=2)
-            bank += [_crowd(clips, rng) for _ in range(BABBLES)]
+            bank = make_noise_bank(rng, each=2)
+            bank += [_make_babble(clips, rng) for _ in range(BABBLES)]
             for _ in range(20):
                 hardness = HARDEST * min(1.0, self._step / HARD_FROM_STEP)
                 kept += [
@@ -197,21 +197,21 @@ class Batches(IterableDataset[Batch]):
                 ]
                 del kept[:-KEPT]
                 drawn = rng.choice(len(kept), size, replace=len(kept) < size)
-                pool = [_masked(kept[i], rng, hardness) for i in drawn]
+                pool = [_mask(kept[i], rng, hardness) for i in drawn]
                 pool.sort(key=lambda example: example.mel.shape[1])
                 self._step += POOL * processes
                 for i in rng.permutation(POOL):
                     yield collate(pool[i * self._batch : (i + 1) * self._batch])
 
 
-def _crowd(clips: Clips, rng: np.random.Generator) -> Samples:
+def _make_babble(clips: Clips, rng: np.random.Generator) -> Samples:
     return babble([clips.draw(rng)[0] for _ in range(CROWD_CLIPS)], rng)
 
 
-def _masked(example: Example, rng: np.random.Generator, hardness: float) -> Example:
+def _mask(example: Example, rng: np.random.Generator, hardness: float) -> Example:
     if not example.characters or rng.random() > 0.6 * hardness:
         return example
-    return replace(example, mel=masked(example.mel, rng))
+    return replace(example, mel=mask_bands(example.mel, rng))
 
 
 def _example(
@@ -224,7 +224,7 @@ def _example(
 ) -> Example:
     timed = rng.random() < TIMESTAMPS_SHARE
     if rng.random() < NO_SPEECH_SHARE:
-        mel = log_mel(without_speech(bank, rng))
+        mel = log_mel(make_sound_without_speech(bank, rng))
         first = special.first_timestamp if timed else special.no_timestamps
         return Example(mel, [special.start, first], [special.no_speech, special.end], [])
     clip, text = clips.draw(rng)
@@ -236,8 +236,8 @@ def _example(
     mel = log_mel(heard.samples)
     words = tokenizer.encode(" " + text, add_special_tokens=False).ids
     if timed:
-        start = _stamp(math.floor(heard.start_s / GRID_S), special)
-        end = _stamp(math.ceil(heard.end_s / GRID_S), special)
+        start = _timestamp(math.floor(heard.start_s / GRID_S), special)
+        end = _timestamp(math.ceil(heard.end_s / GRID_S), special)
         labels = [start, *words, end, special.end]
         inputs = [special.start, *labels[:-1]]
     else:
@@ -247,18 +247,18 @@ def _example(
     return Example(mel, inputs, labels, letters)
 
 
-def _stamp(cells: int, special: Ids) -> int:
+def _timestamp(cells: int, special: Ids) -> int:
     return special.first_timestamp + round(cells * GRID_S / TIMESTAMP_STEP_S)
 
 
-def _up(number: int, step: int) -> int:
+def _round_up(number: int, step: int) -> int:
     return -(-number // step) * step
 
 
 def collate(examples: list[Example]) -> Batch:
-    """Padded with zeros in feature space, as faster-whisper pads to 30 s."""
-    frames = _up(max(example.mel.shape[1] for example in examples), FRAMES_STEP)
-    length = _up(max(len(example.inputs) for example in examples), TOKENS_STEP)
+    """Make a batch of examples. Features are padded with zeros, as faster-whisper does to 30 s."""
+    frames = _round_up(max(example.mel.shape[1] for example in examples), FRAMES_STEP)
+    length = _round_up(max(len(example.inputs) for example in examples), TOKENS_STEP)
     mel = np.zeros((len(examples), 80, frames), dtype=np.float32)
     inputs = np.zeros((len(examples), length), dtype=np.int64)
     labels = np.full((len(examples), length), IGNORED, dtype=np.int64)

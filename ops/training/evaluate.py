@@ -1,8 +1,8 @@
-"""Asks the exported model to transcribe voices that it never heard.
+"""Let the exported model transcribe voices that it has never heard.
 
-Prints a Markdown table by group of voices and ends with 1 where fewer than
-`REQUIRED` of all sentences are exact (case and punctuation aside). Needs
-faster-whisper and the speech engines, not torch; uses no network.
+It prints a Markdown table with a row for each group of voices. The exit status is 1 if fewer than
+REQUIRED of all sentences are exact, without case and punctuation. It needs faster-whisper and the
+speech engines, but not torch and no network.
 Run as: python -m ops.training.evaluate --model workers/stt/demo_model
 """
 
@@ -22,20 +22,29 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 
 from faster_whisper import WhisperModel
 
-from .augment import SNR_DB, coloured, fan, hum, noise_bank, quantised, utterance, without_speech
+from .augment import (
+    SNR_DB,
+    make_coloured_noise,
+    make_fan,
+    make_hum,
+    make_noise_bank,
+    make_sound_without_speech,
+    quantise,
+    utterance,
+)
 from .grammar import Sentences, normalise, pick, sentences
-from .synthesize import trimmed
+from .synthesize import trim
 from .voices import RATE, Samples, Voice, speak, unseen_voices
 
 REQUIRED: Final = 0.97
-"""Share of exact sentences, over all groups of unseen voices, to pass."""
+"""The share of sentences that must be exact, over all groups of unseen voices."""
 
 SILENT_CLIPS: Final = 20
 
 
 @dataclass(frozen=True)
 class Clip:
-    """What was said, and how it sounds at 16 kHz mono."""
+    """A sentence, and its audio at 16 kHz mono."""
 
     text: str
     samples: Samples
@@ -43,19 +52,20 @@ class Clip:
 
 @dataclass
 class Score:
-    """Counts over one group."""
+    """The counts of one group."""
 
     clips: int = 0
     exact: int = 0
     words: int = 0
     wrong_words: int = 0
 
-    def add(self, said: str, heard: str) -> bool:
-        wanted, got = normalise(said).split(), normalise(heard).split()
+    def add(self, spoken: str, heard: str) -> bool:
+        """Count a sentence; return whether the transcript is exact."""
+        wanted, got = normalise(spoken).split(), normalise(heard).split()
         self.clips += 1
         self.exact += wanted == got
         self.words += len(wanted)
-        self.wrong_words += distance(wanted, got)
+        self.wrong_words += count_word_errors(wanted, got)
         return wanted == got
 
     def plus(self, other: Score) -> Score:
@@ -115,12 +125,12 @@ def main() -> None:
 
 
 def _groups(count: int, seed: int) -> dict[str, list[Clip]]:
-    """`count` clips of each group; clean ones first, then the same voices spoilt."""
+    """Make `count` clips of each group: first clean ones, then the same voices in noise."""
     rng = random.Random(seed)
     noise = np.random.default_rng(seed)
     voices = unseen_voices()
     everyone = [voice for group in voices.values() for voice in group]
-    # One voice of each kind weighs as much as all the variants of espeak-ng.
+    # one voice of each kind, so that the many variants of espeak-ng do not count more
     engines = [random.Random(seed).choice(group) for group in voices.values()]
     grammar = sentences()
     short = [g for g in grammar if "{" not in g.template and len(g.template.split()) <= 2]
@@ -130,9 +140,9 @@ def _groups(count: int, seed: int) -> dict[str, list[Clip]]:
     made["all of these, unseen combinations"] = _say(
         engines, count, combinations, rng, held_out=True
     )
-    bank = noise_bank(noise)
+    bank = make_noise_bank(noise)
     made["all of these, 15 dB of noise"] = [
-        _noisy(clip, bank, noise) for clip in _say(engines, count, grammar, rng)
+        _add_noise(clip, bank, noise) for clip in _say(engines, count, grammar, rng)
     ]
     made[f"all of these, as cut from a room, down to {SNR_DB[0]:.0f} dB"] = [
         Clip(clip.text, utterance(clip.samples, bank, noise).samples)
@@ -152,27 +162,32 @@ def _say(
     clips = []
     for i in range(count):
         text = pick(grammar, rng, held_out=held_out)
-        clip = trimmed(speak(text, voices[i % len(voices)]))
+        clip = trim(speak(text, voices[i % len(voices)]))
         silence = np.zeros(int(0.3 * RATE), dtype=np.float32)
-        clips.append(Clip(text, quantised(np.concatenate([silence, clip, silence]))))
+        clips.append(Clip(text, quantise(np.concatenate([silence, clip, silence]))))
     return clips
 
 
-def _noisy(clip: Clip, bank: list[Samples], rng: np.random.Generator) -> Clip:
+def _add_noise(clip: Clip, bank: list[Samples], rng: np.random.Generator) -> Clip:
     noise = bank[rng.integers(len(bank))][: len(clip.samples)]
     level = np.sqrt(np.mean(clip.samples**2)) * 10 ** (-15 / 20)
-    return Clip(clip.text, quantised(0.7 * (clip.samples + level * noise)))
+    return Clip(clip.text, quantise(0.7 * (clip.samples + level * noise)))
 
 
 def _silence(seed: int) -> list[Samples]:
     rng = np.random.default_rng(seed)
-    bank = [coloured(rng, 0), coloured(rng, 0.5), hum(rng), fan(rng)]
+    bank = [
+        make_coloured_noise(rng, 0),
+        make_coloured_noise(rng, 0.5),
+        make_hum(rng),
+        make_fan(rng),
+    ]
     zeros = np.zeros(2 * RATE, dtype=np.float32)
-    return [zeros, *(without_speech(bank, rng) for _ in range(SILENT_CLIPS - 1))]
+    return [zeros, *(make_sound_without_speech(bank, rng) for _ in range(SILENT_CLIPS - 1))]
 
 
-def distance(wanted: list[str], got: list[str]) -> int:
-    """Levenshtein distance in words."""
+def count_word_errors(wanted: list[str], got: list[str]) -> int:
+    """Count word errors: the Levenshtein distance in words."""
     row = list(range(len(got) + 1))
     for i, word in enumerate(wanted, 1):
         previous, row[0] = row[0], i

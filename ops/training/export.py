@@ -1,6 +1,6 @@
-"""Writes the averaged weights as a CTranslate2 int8 Whisper folder.
+"""Write the averaged weights as a model folder of CTranslate2: Whisper in int8.
 
-The folder is what `faster_whisper.WhisperModel(folder)` loads with no network.
+`faster_whisper.WhisperModel(folder)` loads it without a network.
 Run as: python -m ops.training.export --work DIR --to workers/stt/demo_model
 """
 
@@ -38,8 +38,9 @@ def main() -> None:
 
 
 def export(work: Path, folder: Path) -> None:
+    """Write the model folder from the last checkpoint."""
     tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
-    spec = specification(_averaged_network(work), tokenizer)
+    spec = make_specification(_averaged_network(work), tokenizer)
     fresh = folder.with_name(folder.name + ".new")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
@@ -56,8 +57,8 @@ def export(work: Path, folder: Path) -> None:
     print(f"{folder}: {size / 1e6:.1f} MB, CTranslate2 {ctranslate2.__version__}")
 
 
-def specification(network: Whisper, tokenizer: Tokenizer) -> whisper_spec.WhisperSpec:
-    """The network in CTranslate2's terms, with tokenizer and decoding defaults."""
+def make_specification(network: Whisper, tokenizer: Tokenizer) -> whisper_spec.WhisperSpec:
+    """Describe the network for CTranslate2, with the tokenizer and the defaults of decoding."""
     spec = whisper_spec.WhisperSpec(ENCODER_LAYERS, HEADS, DECODER_LAYERS, HEADS)
     encoder, decoder = spec.encoder, spec.decoder
     for target, convolution in ((encoder.conv1, network.conv1), (encoder.conv2, network.conv2)):
@@ -75,7 +76,7 @@ def specification(network: Whisper, tokenizer: Tokenizer) -> whisper_spec.Whispe
     spec.register_vocabulary(tokens_in_order(tokenizer))
     special = ids(tokenizer)
     spec.config.suppress_ids = [special.start, special.no_speech]
-    # The bare space but not end-of-text: then silence may be an empty text.
+    # the bare space, but not the end of text: so the text of silence may be empty
     spec.config.suppress_ids_begin = [bare_space(tokenizer)]
     spec.config.lang_ids = []
     spec.config.alignment_heads = ALIGNMENT_HEADS
@@ -129,7 +130,7 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 
 def _preprocessor() -> dict[str, object]:
-    """faster-whisper reads these of its FeatureExtractor's arguments."""
+    """Return the arguments of its FeatureExtractor that faster-whisper reads from the folder."""
     return {
         "feature_size": 80,
         "sampling_rate": 16_000,

@@ -1,8 +1,7 @@
 """The sentences that the demo model knows: a small assistant grammar.
 
-`sentences()` fills the holes of all templates. About one filling in `HELD_OUT_ONE_IN`
-is kept from training, so that the evaluation can ask for combinations that the model
-has never heard.
+`sentences()` fills the gaps of all templates. About one filling in HELD_OUT_ONE_IN is not used in
+the training, so that the evaluation can use combinations that the model has never heard.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ from typing import Final
 from .templates import TEMPLATES
 
 HELD_OUT_ONE_IN: Final = 20
-"""One filling in this many of a template with slots is kept from training."""
+"""Of this many fillings of a template, one is not used in the training."""
 
 MAX_FILLINGS: Final = 400
-"""Most fillings taken of one template; larger products are sampled evenly."""
+"""How many fillings of one template are used at most. Of more, an even selection is used."""
 
 SLOTS: Final[dict[str, tuple[str, ...]]] = {
     "number": ("two", "three", "five", "ten", "fifteen", "twenty", "thirty", "forty five"),
@@ -74,7 +73,7 @@ SLOTS: Final[dict[str, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Sentences:
-    """All sentences of one template, split into those to train on and the rest."""
+    """All sentences of one template: those of the training, and the rest."""
 
     template: str
     train: tuple[str, ...]
@@ -82,12 +81,12 @@ class Sentences:
 
 
 def sentences() -> list[Sentences]:
-    """Every template filled; the same on every machine and in every run."""
+    """Fill all templates. The result is the same on every machine and in every run."""
     return [_fill(template) for template in TEMPLATES]
 
 
 def vocabulary() -> set[str]:
-    """Every word that occurs in the grammar, normalised."""
+    """Return all words of the grammar, normalised."""
     return {
         word
         for group in sentences()
@@ -97,15 +96,15 @@ def vocabulary() -> set[str]:
 
 
 def normalise(text: str) -> str:
-    """Case and punctuation removed: how transcripts are compared everywhere."""
+    """Remove case and punctuation, so that transcripts can be compared."""
     return " ".join(re.sub(r"[^\w\s']", " ", text.casefold()).split())
 
 
 def pick(groups: list[Sentences], rng: random.Random, *, held_out: bool = False) -> str:
-    """One sentence; a template's weight is the cube root of its fillings.
+    """Choose a sentence. The weight of a template is the cube root of the number of its fillings.
 
-    Uniform over templates would drown the slots, uniform over sentences the
-    short phrases.
+    With equal weights, sentences of templates with many fillings would be rare. With weights as
+    large as the numbers, short phrases would be rare.
     """
     pools = [group.held_out if held_out else group.train for group in groups]
     weights = [len(pool) ** (1 / 3) for pool in pools]
@@ -113,8 +112,8 @@ def pick(groups: list[Sentences], rng: random.Random, *, held_out: bool = False)
 
 
 def _fill(template: str) -> Sentences:
-    holes = [name for _, name, _, _ in string.Formatter().parse(template) if name]
-    products = itertools.product(*(SLOTS[name] for name in holes))
+    slots = [name for _, name, _, _ in string.Formatter().parse(template) if name]
+    products = itertools.product(*(SLOTS[name] for name in slots))
     texts = [_insert(template, values) for values in products if len(set(values)) == len(values)]
     if len(texts) > MAX_FILLINGS:
         texts = texts[:: -(-len(texts) // MAX_FILLINGS)]

@@ -1,10 +1,10 @@
-"""Makes `conversation.flac`, what `earshot demo` hears, and its description.
+"""Make `conversation.flac`, which `earshot demo` plays, and its description.
 
-Nine sentences of the demo model's grammar, in voices its training never
-heard, with a cough-like burst too short to be an utterance and a fan that runs
-for a while, under one sentence too. `conversation.json` beside it says what is
-spoken where. Nothing here is random but for a fixed seed, yet the engines'
-versions matter: the committed recording is the one that is tested.
+It holds nine sentences of the demo model's grammar, in voices that the training has never heard.
+There is also a burst like a cough, which is too short to be an utterance, and a fan that runs for a
+while, also under one sentence. `conversation.json` says when each sentence is spoken. The seed is
+fixed, but other versions of the engines sound different. The committed recording is the one that
+was tested.
 Run as: python -m ops.training.make_recording
 """
 
@@ -18,12 +18,12 @@ from typing import Final
 import numpy as np
 import soundfile
 
-from .augment import fan, quantised
-from .synthesize import trimmed
+from .augment import make_fan, quantise
+from .synthesize import trim
 from .voices import RATE, Samples, Voice, speak
 
 LEAD_S: Final = 1.0
-"""Room before the first sentence, seconds."""
+"""Time before the first sentence (s)."""
 
 SPEECH_RMS: Final = 0.09
 """Level of every sentence, of full scale: -21 dBFS, an ordinary recording."""
@@ -32,20 +32,20 @@ ROOM_RMS: Final = 0.0002
 """Level of the room between sentences: -74 dBFS."""
 
 FAN_RMS: Final = 0.001
-"""Level of the fan: 39 dB under the speech."""
+"""Level of the fan: 39 dB below the speech."""
 
 FAN_MARGIN_S: Final = 0.9
 
 BURST_PEAK: Final = 0.25
 BURST_S: Final = 0.16
-"""Length of the cough-like burst: speech to a VAD, too short to be an utterance."""
+"""Length of the burst: a detector takes it for speech, but it is too short to be an utterance."""
 
 SEED: Final = 7
 
 
 @dataclass(frozen=True)
 class Line:
-    """One sentence, its voice, and the silence after it in seconds."""
+    """One sentence, its voice, and the silence after it (s)."""
 
     text: str
     voice: Voice
@@ -54,7 +54,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Spoken:
-    """Where a sentence lies in the recording, seconds from its start."""
+    """A sentence in the recording. Times are in seconds from the start."""
 
     text: str
     start_s: float
@@ -64,7 +64,7 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Noise:
-    """Where a noise lies in the recording, seconds from its start."""
+    """A noise in the recording. Times are in seconds from the start."""
 
     kind: str
     start_s: float
@@ -88,15 +88,15 @@ CONVERSATION: Final = (
 )
 
 BURST_AFTER: Final = 3
-"""Index of the sentence whose pause holds the burst, in its middle."""
+"""Index of the sentence with the burst in the middle of the pause after it."""
 
 FAN_UNDER: Final = 6
-"""Index of the sentence under which the fan runs, and FAN_MARGIN_S around it."""
+"""Index of the sentence during which the fan runs. It also runs FAN_MARGIN_S before and after."""
 
 
 def main() -> None:
     folder = Path(__file__).parents[1] / "demo" / "recording"
-    samples, spoken, noises = conversation(np.random.default_rng(SEED))
+    samples, spoken, noises = make_conversation(np.random.default_rng(SEED))
     soundfile.write(folder / "conversation.flac", samples, RATE, subtype="PCM_16")
     description = {
         "rate": RATE,
@@ -108,9 +108,9 @@ def main() -> None:
     print(f"{len(samples) / RATE:.1f} s, {len(spoken)} sentences")
 
 
-def conversation(rng: np.random.Generator) -> tuple[Samples, list[Spoken], list[Noise]]:
-    """The recording's samples (16 kHz mono) and what lies where in it."""
-    clips = [_levelled(trimmed(speak(line.text, line.voice))) for line in CONVERSATION]
+def make_conversation(rng: np.random.Generator) -> tuple[Samples, list[Spoken], list[Noise]]:
+    """Make the samples of the recording (16 kHz mono), and the list of what is in it."""
+    clips = [_set_level(trim(speak(line.text, line.voice))) for line in CONVERSATION]
     spoken: list[Spoken] = []
     at = LEAD_S
     for line, clip in zip(CONVERSATION, clips, strict=True):
@@ -122,17 +122,17 @@ def conversation(rng: np.random.Generator) -> tuple[Samples, list[Spoken], list[
         _add(samples, clip, place.start_s)
     middle = spoken[BURST_AFTER].end_s + CONVERSATION[BURST_AFTER].pause_s / 2
     burst = Noise("click", round(middle, 3), round(middle + BURST_S, 3))
-    _add(samples, cough(rng), burst.start_s)
+    _add(samples, make_cough(rng), burst.start_s)
     under = spoken[FAN_UNDER]
     swell = Noise(
         "fan", round(under.start_s - FAN_MARGIN_S, 3), round(under.end_s + FAN_MARGIN_S, 3)
     )
-    _add(samples, _faded(fan(rng), swell.end_s - swell.start_s), swell.start_s)
-    return quantised(samples), spoken, [burst, swell]
+    _add(samples, _fade(make_fan(rng), swell.end_s - swell.start_s), swell.start_s)
+    return quantise(samples), spoken, [burst, swell]
 
 
-def cough(rng: np.random.Generator) -> Samples:
-    """A short voiced burst: noise through two formants, pulsed at 120 Hz."""
+def make_cough(rng: np.random.Generator) -> Samples:
+    """Make a short burst like a voice: tones and noise that pulse at 120 Hz."""
     t = np.arange(int(BURST_S * RATE)) / RATE
     pulses = 0.5 + 0.5 * np.cos(2 * np.pi * 120 * t)
     tones = sum(np.sin(2 * np.pi * hz * t + rng.uniform(0, 6.3)) for hz in (240, 600, 720, 1320))
@@ -140,11 +140,11 @@ def cough(rng: np.random.Generator) -> Samples:
     return np.asarray(burst * (BURST_PEAK / np.abs(burst).max()), dtype=np.float32)
 
 
-def _levelled(clip: Samples) -> Samples:
+def _set_level(clip: Samples) -> Samples:
     return clip * np.float32(SPEECH_RMS / np.sqrt(np.mean(clip**2)))
 
 
-def _faded(noise: Samples, length_s: float) -> Samples:
+def _fade(noise: Samples, length_s: float) -> Samples:
     cut = noise[: int(length_s * RATE)] * np.float32(FAN_RMS)
     ramp = np.linspace(0, 1, RATE, dtype=np.float32)
     cut[: len(ramp)] *= ramp

@@ -1,10 +1,9 @@
-"""A small Whisper in PyTorch, made to train on short windows.
+"""A small Whisper in PyTorch, which is trained on short windows.
 
-Whisper always sees 30 s: 1,500 encoder positions, most of them padding. Here a
-batch carries only its own length T and `PAD_SAMPLES` positions drawn from the
-padding; each of those stands for (1500 - T) / PAD_SAMPLES of them, which an
-attention bias of the logarithm of that number says. What is learnt this way
-holds on the full window.
+Whisper always sees 30 s: 1,500 encoder positions, most of which are padding. Here a batch has only
+its own length T, and PAD_SAMPLES positions drawn from the padding. Each of these stands for
+(1500 - T) / PAD_SAMPLES positions. An attention bias, the logarithm of that number, gives them this
+weight. What the network learns in this way is right for the full window too.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import torch.nn.functional as functional
 from torch import Tensor, nn
 
 POSITIONS: Final = 1500
-"""Encoder positions of the 30 s window, 20 ms each."""
+"""Encoder positions of the window of 30 s, 20 ms each."""
 
 DECODER_POSITIONS: Final = 448
 PAD_SAMPLES: Final = 8
@@ -31,8 +30,8 @@ FEED_FORWARD: Final = 512
 DROPOUT: Final = 0.0
 
 
-def sinusoids(length: int) -> Tensor:
-    """Whisper's position encodings, length x WIDTH."""
+def make_sinusoids(length: int) -> Tensor:
+    """Make Whisper's position encodings, length x WIDTH."""
     step = math.log(10_000) / (WIDTH // 2 - 1)
     rates = torch.exp(-step * torch.arange(WIDTH // 2))
     angles = torch.arange(length)[:, None] * rates[None, :]
@@ -40,7 +39,7 @@ def sinusoids(length: int) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Multi-head attention; `memory` is None where it attends to itself."""
+    """Multi-head attention. For self-attention, `memory` is None."""
 
     def __init__(self, *, cross: bool) -> None:
         super().__init__()
@@ -72,7 +71,7 @@ def _split(x: Tensor) -> Tensor:
 def _attend(
     query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, *, causal: bool
 ) -> Tensor:
-    """Plain attention: PyTorch's fused one takes twice as long in bfloat16 on a CPU."""
+    """Compute attention step by step: PyTorch's fused one is half as fast in bfloat16 on a CPU."""
     scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
     if bias is not None:
         scores = scores + bias
@@ -99,7 +98,7 @@ class Layer(nn.Module):
         self.drop = nn.Dropout(DROPOUT)
 
     def forward(self, x: Tensor, bias: Tensor, memory: Tensor | None = None) -> Tensor:
-        """`bias` is on the keys of the encoder's output, in both kinds of layer."""
+        """Apply the layer. `bias` is always for the keys of the encoder's output."""
         own = None if self.cross else bias
         x = x + self.drop(self.self_attention(self.self_norm(x), None, own, causal=self.cross))
         if memory is not None:
@@ -110,7 +109,7 @@ class Layer(nn.Module):
 
 
 class Whisper(nn.Module):
-    """Encoder, decoder and, for training only, a character CTC head."""
+    """Encoder, decoder, and a CTC head for characters, which only the training uses."""
 
     encoder_positions: Tensor
     decoder_positions: Tensor
@@ -126,8 +125,8 @@ class Whisper(nn.Module):
         nn.init.normal_(self.embedding.weight, std=0.02)
         self.decoder = nn.ModuleList(Layer(cross=True) for _ in range(DECODER_LAYERS))
         self.decoder_norm = nn.LayerNorm(WIDTH)
-        self.register_buffer("encoder_positions", sinusoids(POSITIONS))
-        self.register_buffer("decoder_positions", sinusoids(DECODER_POSITIONS))
+        self.register_buffer("encoder_positions", make_sinusoids(POSITIONS))
+        self.register_buffer("decoder_positions", make_sinusoids(DECODER_POSITIONS))
 
     def forward(self, mel: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Token logits and CTC character logits.

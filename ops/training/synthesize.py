@@ -1,7 +1,7 @@
-"""Speaks random sentences of the grammar into shards of training clips.
+"""Speak random sentences of the grammar, and write them as shards of training clips.
 
-A shard is two files: `<n>.npy`, the clips of one voice after another as 16 bit
-samples at 16 kHz, and `<n>.json`, where each starts and ends and what it says.
+A shard is two files. `N.npy` holds the clips one after the other, as 16 bit samples at 16 kHz.
+`N.json` says where each clip starts and ends, and what its text is.
 Run as: python -m ops.training.synthesize --work DIR --shards 60
 """
 
@@ -21,13 +21,13 @@ from .voices import RATE, speak_all, training_voice
 
 CLIPS_A_SHARD: Final = 600
 CLIPS_A_VOICE: Final = 6
-"""Sentences spoken by one random voice setting before the next is drawn."""
+"""How many sentences a random voice speaks, before the next voice is drawn."""
 
 LONGEST_S: Final = 7.0
-"""Clips longer than this, seconds, are dropped: they would only slow training."""
+"""Longer clips are dropped, because they would slow the training down."""
 
 PAUSED: Final = 0.12
-"""Share of clips where the engine is made to pause at a random word."""
+"""The share of clips in which the engine makes a pause after a random word."""
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def make_shard(folder: Path, number: int) -> int:
-    """Writes shard `number`, the same one on every machine with the same engines."""
+    """Write shard `number`. It is the same on every machine with the same engines."""
     rng = random.Random(number)
     groups = sentences()
     clips: list[np.ndarray] = []
@@ -56,11 +56,11 @@ def make_shard(folder: Path, number: int) -> int:
     while len(clips) < CLIPS_A_SHARD:
         voice = training_voice(rng)
         texts = [pick(groups, rng) for _ in range(CLIPS_A_VOICE)]
-        spoken = [paused(text, rng) if rng.random() < PAUSED else text for text in texts]
+        spoken = [insert_comma(text, rng) if rng.random() < PAUSED else text for text in texts]
         for text, samples in zip(texts, speak_all(spoken, voice), strict=True):
             if not RATE // 5 < len(samples) < LONGEST_S * RATE:
                 continue
-            clip = trimmed(samples)
+            clip = trim(samples)
             clips.append(np.round(clip / max(1e-4, np.abs(clip).max()) * 30_000).astype("<i2"))
             index.append(
                 {"text": text, "voice": str(voice), "start": start, "end": start + len(clip)}
@@ -73,8 +73,8 @@ def make_shard(folder: Path, number: int) -> int:
     return number
 
 
-def paused(text: str, rng: random.Random) -> str:
-    """`text` with a comma after a random word, where every engine pauses."""
+def insert_comma(text: str, rng: random.Random) -> str:
+    """Put a comma after a random word of `text`, where every engine makes a pause."""
     words = text.split()
     if len(words) < 2:
         return text
@@ -83,8 +83,8 @@ def paused(text: str, rng: random.Random) -> str:
     return " ".join(words)
 
 
-def trimmed(samples: np.ndarray, threshold: float = 0.01) -> np.ndarray:
-    """Without the engine's silence at both ends; 20 ms are kept."""
+def trim(samples: np.ndarray, threshold: float = 0.01) -> np.ndarray:
+    """Remove the engine's silence before and after the speech, except for 20 ms."""
     loud = np.flatnonzero(np.abs(samples) > threshold * np.abs(samples).max())
     margin = RATE // 50
     return samples[max(0, loud[0] - margin) : loud[-1] + margin]

@@ -1,6 +1,6 @@
 """The templates of the demo model's sentences, by topic.
 
-A template is a sentence with `{slot}` holes. `ops/training/grammar.py` says what fills them.
+A template is a sentence with gaps, such as `{slot}`. `ops/training/grammar.py` fills them.
 """
 
 from __future__ import annotations

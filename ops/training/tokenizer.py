@@ -1,9 +1,8 @@
-"""The model's own byte-level BPE tokenizer, with Whisper's special tokens.
+"""The tokenizer of the model: byte-level BPE with Whisper's special tokens.
 
-The ids follow Whisper's order: text, `<|endoftext|>`, the specials, then the
-1,501 timestamps from 0.00 to 30.00 s. A vocabulary this small is taken for an
-English-only model by faster-whisper, so its prompt is `<|startoftranscript|>`
-alone (and `<|notimestamps|>`).
+The ids have Whisper's order: text, `<|endoftext|>`, the other special tokens, and the 1,501
+timestamps from 0.00 to 30.00 s. faster-whisper takes a model with such a small vocabulary for one
+that only knows English. So the prompt is only `<|startoftranscript|>` (and `<|notimestamps|>`).
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
 TEXT_TOKENS: Final = 856
-"""Text tokens at most: the 256 bytes and about 600 merges, most words whole."""
+"""The most text tokens: the 256 bytes and about 600 merges. So most words are one token."""
 
 END_OF_TEXT: Final = "<|endoftext|>"
 START: Final = "<|startoftranscript|>"
@@ -51,7 +50,7 @@ class Ids:
 
 
 def build(texts: Iterable[str]) -> Tokenizer:
-    """A tokenizer learnt from `texts`, sentences without the leading space."""
+    """Train a tokenizer with `texts`, which are sentences without a space before them."""
     tokenizer = Tokenizer(BPE())
     tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
     tokenizer.decoder = ByteLevelDecoder()
@@ -77,7 +76,7 @@ def ids(tokenizer: Tokenizer) -> Ids:
 
 
 def tokens_in_order(tokenizer: Tokenizer) -> list[str]:
-    """The vocabulary as CTranslate2 wants it: token texts by id."""
+    """Return the texts of all tokens in the order of their ids, as CTranslate2 takes them."""
     by_id = {number: token for token, number in tokenizer.get_vocab(with_added_tokens=True).items()}
     return [by_id[number] for number in range(len(by_id))]
 

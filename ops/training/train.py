@@ -1,9 +1,9 @@
-"""Trains the demo's Whisper from random weights; stops and resumes at will.
+"""Train the demo's Whisper from random weights.
 
-The learning rate warms up, then falls on a cosine to nothing at the last of
-`--steps`, or at the end of `--minutes`; a run that was stopped goes on from its
-last checkpoint. On a CPU the defaults are right; on a GPU the loading processes
-are what limits, so give it as many as there are cores, and larger batches.
+The learning rate rises first, and then falls like a cosine until the last of `--steps`, or until
+the end of `--minutes`. A run that was stopped continues at its last checkpoint. The defaults are
+right for a CPU. On a GPU the processes that make batches are the limit: use as many as there are
+cores, and larger batches.
 Run as: python -m ops.training.train --work DIR --steps 11000
 """
 
@@ -33,11 +33,11 @@ PEAK_RATE: Final = 1.5e-3
 WARM_UP_STEPS: Final = 300
 WEIGHT_DECAY: Final = 0.01
 CTC_WEIGHT: Final = 0.5
-"""Weight of the spelling loss; without it the alignment does not start."""
+"""Weight of the spelling loss. Without it the alignment does not start."""
 
 EMA_DECAY: Final = 0.998
 PREFETCHED: Final = 16
-"""Batches that each loading process keeps ready."""
+"""How many batches each process keeps ready."""
 
 CHECKPOINT_EVERY: Final = 250
 """Steps between two checkpoints."""
@@ -45,7 +45,7 @@ CHECKPOINT_EVERY: Final = 250
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to train, on what, and how the work is split."""
+    """How long to train, on which device, and how the work is divided."""
 
     steps: int
     minutes: float
@@ -54,7 +54,7 @@ class Plan:
     workers: int
 
     def done(self, step: int, spent_s: float) -> float:
-        """Share of the run that is over, 0 to 1."""
+        """Return which part of the run is done, from 0 to 1."""
         return min(1.0, max(step / self.steps, spent_s / 60 / self.minutes))
 
 
@@ -77,6 +77,7 @@ def main() -> None:
 
 
 def train(work: Path, plan: Plan) -> None:
+    """Train until the plan is done, and write checkpoints into `work`."""
     tokenizer_path = work / "tokenizer.json"
     if not tokenizer_path.exists():
         texts = [t for group in sentences() for t in (*group.train, *group.held_out)]
@@ -123,13 +124,13 @@ def train(work: Path, plan: Plan) -> None:
 
 
 def rate(step: int, done: float) -> float:
-    """Learning rate at `step`, with the share `done` of the run behind it."""
+    """Return the learning rate at `step`, when the part `done` of the run is over."""
     falling = 0.5 * (1 + math.cos(math.pi * done))
     return PEAK_RATE * min(1.0, (step + 1) / WARM_UP_STEPS) * max(0.01, falling)
 
 
 def _step(network: Whisper, optimizer: torch.optim.Optimizer, batch: Batch) -> Tensor:
-    """One update; returns the two losses, words then spelling."""
+    """Make one update; return the two losses, of words and of spelling."""
     network.train()
     with torch.autocast(batch.mel.device.type, dtype=torch.bfloat16):
         logits, spelled = network(batch.mel, batch.inputs)

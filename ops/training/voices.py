@@ -1,8 +1,8 @@
-"""The text-to-speech voices, and which of them training never hears.
+"""The text-to-speech voices, and which of them the training never hears.
 
-Three open engines from Debian: espeak-ng (formant synthesis, many variants and
-accents), flite (diphones and clustergen) and festival (diphones and HTS). Each
-call runs the engine once and returns 16 kHz mono float32 samples in [-1, 1].
+The engines are three open ones of Debian: espeak-ng (formant synthesis, many variants and accents),
+flite (diphones and clustergen) and festival (diphones and HTS). Each call runs the engine once, and
+returns 16 kHz mono float32 samples between -1 and 1.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ FESTIVAL_UNSEEN_VOICE: Final = "ked_diphone"
 class Voice:
     """One way to speak a sentence.
 
-    `speed` is relative to the engine's default (1.2 is faster), `pitch`
-    relative to the voice's own. flite's kal ignores pitch, as does festival.
+    `speed` is relative to the engine's default (1.2 is faster), and `pitch` to that of the voice.
+    festival ignores the pitch, and so does flite's kal.
     """
 
     engine: str
@@ -67,7 +67,7 @@ class Voice:
 
 
 def training_voice(rng: random.Random) -> Voice:
-    """A random voice out of those that training may hear."""
+    """Choose a random voice of those that the training may hear."""
     engine = rng.choices(("espeak", "flite", "festival"), (0.40, 0.45, 0.15))[0]
     speed = math.exp(rng.uniform(math.log(0.75), math.log(1.35)))
     pitch = math.exp(rng.uniform(math.log(0.75), math.log(1.35)))
@@ -81,7 +81,7 @@ def training_voice(rng: random.Random) -> Voice:
 
 
 def unseen_voices() -> dict[str, tuple[Voice, ...]]:
-    """The voices kept from training, by group of the evaluation's table."""
+    """Return the voices that the training never hears, by their group in the evaluation."""
     variants = tuple(Voice("espeak", f"en-us+{v}") for v in ESPEAK_UNSEEN_VARIANTS)
     accent = tuple(
         Voice("espeak", f"{ESPEAK_UNSEEN_ACCENT}+{v}") for v in ESPEAK_UNSEEN_VARIANTS[:4]
@@ -97,15 +97,15 @@ def unseen_voices() -> dict[str, tuple[Voice, ...]]:
 
 
 def speak(text: str, voice: Voice) -> Samples:
-    """`text` in `voice`, 16 kHz mono; the engine's own silence at both ends kept.
+    """Speak `text`; return 16 kHz mono, with the engine's silence before and after it.
 
-    Raises subprocess.CalledProcessError where the engine is missing a voice.
+    Raises subprocess.CalledProcessError if the engine lacks the voice.
     """
     return speak_all([text], voice)[0]
 
 
 def speak_all(texts: list[str], voice: Voice) -> list[Samples]:
-    """As `speak`; festival's slow start is paid once for all the texts."""
+    """Speak several texts. This saves the slow start of festival for each."""
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{i}.wav" for i in range(len(texts))]
         if voice.engine == "festival":

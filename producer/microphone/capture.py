@@ -5,14 +5,16 @@ device. A slow reader loses the oldest audio, which is counted, and never stops 
 """
 
 import contextlib
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+import numpy as np
 import structlog
 
 from common.audio import SAMPLE_RATE
@@ -33,6 +35,9 @@ log = structlog.get_logger(__name__)
 
 _BLOCK_S: Final = 0.03
 """Audio per block: as much as a frame, so that no frame waits for its block."""
+
+_ROUNDING: Final = 1e-3
+"""Frames: less than that is an error of floating point, and no further frame."""
 
 _QUEUE_S: Final = 30.0
 """Audio that may wait for a stalled reader: 1 MB at 16 kHz mono."""
@@ -67,6 +72,10 @@ class Block:
 
     data: bytes
     format: Format
+    muted: tuple[tuple[int, int], ...] = ()
+    """From which frame to before which frame it is silenced."""
+    until: float = field(default=0.0, compare=False)
+    """When its end was recorded (monotonic, s)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +155,9 @@ class Capture:
         with self._changed:
             if not self._blocks and not self._stopping.is_set():
                 self._changed.wait(timeout_s)
-            return self._blocks.popleft() if self._blocks else None
+            block = self._blocks.popleft() if self._blocks else None
+        # once more: it may be known only now that the mute was on
+        return None if block is None else self._silence(block)
 
     @property
     def is_stopping(self) -> bool:
@@ -206,9 +217,7 @@ class Capture:
 
     def _receive(self, block: Block, is_overflown: bool) -> None:
         self._last_block = self._clock()
-        # muted here and not only in the reader, which may lag behind
-        if self._mute.is_muted_at(self._last_block - self._latency_s - _BLOCK_S):
-            block = Block(bytes(len(block.data)), block.format)
+        block = self._silence(replace(block, until=self._last_block - self._latency_s))
         if block.format is self._live:
             self.is_away = False
         with self._changed:
@@ -216,6 +225,27 @@ class Capture:
             self._queue_overflows += len(self._blocks) == self._blocks.maxlen
             self._blocks.append(block)
             self._changed.notify()
+
+    def _silence(self, block: Block) -> Block:
+        """Return a block with zeros where the mute was on when it was recorded."""
+        begin = block.until - _BLOCK_S
+        spans = self._mute.muted_spans(begin, block.until)
+        if not spans:
+            return block
+        frame_bytes = 2 * block.format.channels
+        frames = len(block.data) // frame_bytes
+        per_s = frames / _BLOCK_S
+        muted = tuple(
+            (
+                math.floor((since - begin) * per_s + _ROUNDING),
+                min(frames, math.ceil((to - begin) * per_s - _ROUNDING)),
+            )
+            for since, to in spans
+        )
+        data = np.frombuffer(block.data, np.int16).reshape(-1, block.format.channels).copy()
+        for first, end in muted:
+            data[first:end] = 0
+        return replace(block, data=data.tobytes(), muted=muted)
 
     def _report_opened(self, device: InputDevice) -> None:
         if self._opened.done():

@@ -12,6 +12,7 @@ from producer.decoding.resample import Resampler
 from producer.microphone.capture import Block, Capture, Format
 from producer.microphone.level_watch import SILENT_PEAK, LevelWatch
 from producer.sources.mute import Mute
+from producer.sources.mute_timeline import MuteTimeline
 from producer.sources.source import DEFAULT_FRAME_MS, FramedSource
 
 _POLL_S: Final = 0.1
@@ -44,13 +45,20 @@ class Microphone(FramedSource):
     ) -> None:
         super().__init__(frame_ms)
         self.name = "default" if device is None or device == "" else str(device)
-        self._mute = mute or Mute()
-        self._capture = Capture(device, self._mute)
+        self._capture = Capture(device, mute or Mute())
+        self._timeline = MuteTimeline()
+        self._recorded = 0.0
+        """Samples of 16 kHz that the blocks so far make; the resampler still holds some of them."""
         self._watch = LevelWatch()
         self._resampler: Resampler | None = None
         self._format: Format | None = None
         self._sounding: NDArray[np.bool_] = np.zeros(1, bool)
         """The channels that have been more than digital silence in this stream."""
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether the mute was on when the end of the latest frame was recorded."""
+        return self._timeline.is_on
 
     @property
     def is_away(self) -> bool:
@@ -70,6 +78,10 @@ class Microphone(FramedSource):
         self._capture.stop()
 
     def __iter__(self) -> Iterator[NDArray[np.int16]]:
+        for frame in self._frames():
+            yield self._timeline.silence(frame)
+
+    def _frames(self) -> Iterator[NDArray[np.int16]]:
         heard_until = time.monotonic()
         while True:
             block = self._capture.take(_POLL_S)
@@ -82,7 +94,9 @@ class Microphone(FramedSource):
                 gap_s = min(time.monotonic() - heard_until, _LONGEST_GAP_S)
                 heard_until = time.monotonic()
                 yield from self._framer.push(self._drain())
-                yield from self._framer.push(np.zeros(int(gap_s * SAMPLE_RATE), np.int16))
+                gap = np.zeros(int(gap_s * SAMPLE_RATE), np.int16)
+                self._recorded += len(gap)
+                yield from self._framer.push(gap)
         yield from self._framer.push(self._drain())
         yield from self._framer.finish()
 
@@ -92,7 +106,12 @@ class Microphone(FramedSource):
             self._resampler, self._format = Resampler(block.format.rate), block.format
             self._sounding = np.zeros(block.format.channels, bool)
         samples = np.frombuffer(block.data, np.int16).reshape(-1, block.format.channels)
-        if not self._mute.is_on:
+        scale = SAMPLE_RATE / block.format.rate
+        for first, end in block.muted:
+            self._timeline.switch(round(self._recorded + first * scale), True)
+            self._timeline.switch(round(self._recorded + end * scale), False)
+        self._recorded += len(samples) * scale
+        if not block.muted:
             self._watch.push(samples, block.format.rate)
         # averaging with a silent channel would halve the level of the other
         self._sounding |= np.abs(samples.astype(np.int32)).max(axis=0, initial=0) > SILENT_PEAK

@@ -20,7 +20,7 @@ class Draft:
 
     utterance: Utterance
     spoken_at: float
-    """When its speech ended so far, by the monotonic clock (s)."""
+    """When its speech ended so far, by the clock of this boot (s)."""
 
 
 class DraftSender(Protocol):

@@ -5,7 +5,6 @@ committed. If its draft never arrived or its turn has ended, it is published who
 """
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -30,6 +29,7 @@ from producer.shipping.eager import Eager
 from producer.shipping.identity import next_utterance_id
 from producer.shipping.outbox import Outbox, Waiting
 from producer.shipping.outbox_metrics import report_dropped
+from producer.storage.boot_clock import host_clock
 from producer.telemetry.metrics import PUBLISHED
 
 FULL_PAUSE_S: Final = 1.0
@@ -46,7 +46,8 @@ class Shipper:
     """A publisher of what waits in the outbox, oldest first.
 
     A publish is idempotent by utterance id. So a lost answer, or a process that is killed between
-    publish and forget, costs a `duplicate` and nothing else. `clock` (s) dates the drafts.
+    publish and forget, costs a `duplicate` and nothing else. `clock` (s) dates the drafts; it is
+    that of the ear.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Shipper:
         outbox: Outbox,
         *,
         eager_backlog: int = 0,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self._store = store
         self._link = link
@@ -69,7 +70,7 @@ class Shipper:
             max_backlog=eager_backlog,
             wake=self._added.set,
             note=outbox.note_draft,
-            clock=clock,
+            clock=clock or host_clock().elapsed,
         )
         self._pauses = Backoff(FULL_PAUSE_S, FULL_PAUSE_MAX_S)
         self._is_full = Latch(False)

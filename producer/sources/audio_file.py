@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from common.errors import BadInput
 from producer.decoding.decoder_process import DecoderProcess
-from producer.sources.pacing import pace_frames
+from producer.sources.pacing import Pace
 from producer.sources.source import DEFAULT_FRAME_MS, FramedSource
 
 
@@ -43,10 +43,8 @@ class AudioFileSource(FramedSource):
         super().__init__(frame_ms)
         self._path = Path(path)
         self._called = called or str(path)
-        self._realtime = realtime
-        self._clock = clock
-        self._sleep = sleep
         self._closed = threading.Event()
+        self._pace = Pace(self._closed, clock=clock, sleep=sleep) if realtime else None
         self._decoder: DecoderProcess | None = None
         self._opening = threading.Lock()
 
@@ -83,9 +81,11 @@ class AudioFileSource(FramedSource):
 
     def __iter__(self) -> Iterator[NDArray[np.int16]]:
         frames = self._frames()
-        if self._realtime:
-            return pace_frames(frames, self._closed, clock=self._clock, sleep=self._sleep)
-        return frames
+        return frames if self._pace is None else self._pace.play(frames)
+
+    def position_now(self) -> int:
+        """Return how many samples were played so far; without `realtime`, how many were read."""
+        return self.samples if self._pace is None else self._pace.position_now()
 
     def _frames(self) -> Iterator[NDArray[np.int16]]:
         if self._decoder is None:

@@ -1,8 +1,12 @@
 """Raw audio from a pipe as a source: `arecord ... | earshot listen --input -`."""
 
+import fcntl
 import io
 import os
 import select
+import stat
+import sys
+import termios
 import threading
 from collections.abc import Iterator
 from typing import BinaryIO, Final, Self
@@ -13,7 +17,7 @@ from numpy.typing import NDArray
 
 from common.audio import SAMPLE_RATE
 from common.errors import BadInput
-from producer.sources.pacing import pace_frames
+from producer.sources.pacing import Pace
 from producer.sources.source import DEFAULT_FRAME_MS, FramedSource
 
 log = structlog.get_logger(__name__)
@@ -46,8 +50,10 @@ class RawPcmSource(FramedSource):
     ) -> None:
         super().__init__(frame_ms)
         self._stream = stream
-        self._realtime = realtime
         self._closed = threading.Event()
+        self._pace = Pace(self._closed) if realtime else None
+        self._counting = threading.Lock()
+        self._read_bytes = 0
         self.name = "stdin"
 
     def __enter__(self) -> Self:
@@ -63,9 +69,24 @@ class RawPcmSource(FramedSource):
 
     def __iter__(self) -> Iterator[NDArray[np.int16]]:
         frames = self._frames()
-        if self._realtime:
-            return pace_frames(frames, self._closed)
-        return frames
+        return frames if self._pace is None else self._pace.play(frames)
+
+    def position_now(self) -> int:
+        """Return how many samples have arrived, the pipe's content included; or were played."""
+        with self._counting:
+            arrived = (self._read_bytes + self._pending_bytes()) // 2
+        return arrived if self._pace is None else min(arrived, self._pace.position_now())
+
+    def _pending_bytes(self) -> int:
+        """Return what a recorder has written and nobody has read; a file's rest is none of that."""
+        try:
+            descriptor = self._stream.fileno()
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return 0
+            answer = fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))
+        except (OSError, ValueError):  # no file at all, or one that does not tell, or closed
+            return 0
+        return int.from_bytes(answer, sys.byteorder)
 
     def _frames(self) -> Iterator[NDArray[np.int16]]:
         odd = b""
@@ -105,13 +126,17 @@ class RawPcmSource(FramedSource):
         try:
             descriptor = self._stream.fileno()
         except (OSError, io.UnsupportedOperation):
-            yield from iter(lambda: self._stream.read(_READ_BYTES), b"")
+            while data := self._stream.read(_READ_BYTES):
+                self._read_bytes += len(data)
+                yield data
             return
         while not self._closed.is_set():
             ready, _, _ = select.select([descriptor], [], [], _POLL_S)
             if not ready:
                 continue
-            data = os.read(descriptor, _READ_BYTES)
+            with self._counting:  # which does not block: there is something to read
+                data = os.read(descriptor, _READ_BYTES)
+                self._read_bytes += len(data)
             if not data:
                 return
             yield data

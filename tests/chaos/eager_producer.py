@@ -29,6 +29,7 @@ from producer.shipping.identity import new_utterance_id
 from producer.shipping.outbox import Outbox
 from producer.shipping.shipper import Shipper
 from producer.speech.segmenter import SpeechSegment
+from producer.storage.boot_clock import host_clock
 
 BLOCK: Final = 100  # numbers of one utterance: revisions get one each
 STEP_S: Final = 0.08
@@ -141,7 +142,7 @@ class EagerProducer:
     async def _pause(self, number: int, ends: int) -> None:
         segment = _segment(number, ends)
         utterance = self._utterance(number, ends, self._drafts.name_draft(segment))
-        self._shipper.eager.offer(Draft(utterance, asyncio.get_running_loop().time()))
+        self._shipper.eager.offer(Draft(utterance, host_clock().elapsed()))
 
     async def _sent(self) -> None:
         """Wait for a while: the draft may be on its way still, with STT, or done with."""

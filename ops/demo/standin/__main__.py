@@ -1,4 +1,4 @@
-"""Command line of the stand-in LLM: ``python -m ops.demo.standin``."""
+"""The command line of the stand-in LLM: `python -m ops.demo.standin`."""
 
 from __future__ import annotations
 
@@ -17,27 +17,33 @@ _DEFAULTS: Final = Control()
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=0, type=click.IntRange(0, 65535), help="0 takes a free one.")
+@click.option(
+    "--port",
+    default=0,
+    type=click.IntRange(0, 65535),
+    show_default=True,
+    help="Port to listen on. 0 means any free port.",
+)
 @click.option(
     "--first-token-ms",
     default=_DEFAULTS.first_token_ms,
     type=click.FloatRange(min=0),
     show_default=True,
-    help="Time to the first token.",
+    help="Time to the first token (ms).",
 )
 @click.option(
     "--tokens-per-s",
     default=_DEFAULTS.tokens_per_s,
     type=click.FloatRange(min=0, min_open=True),
     show_default=True,
-    help="Speed after the first token.",
+    help="Tokens per second after the first one.",
 )
 @click.option(
     "--max-model-len",
     default=_DEFAULTS.max_model_len,
     type=click.IntRange(min=MIN_WINDOW),
     show_default=True,
-    help="Window: tokens of prompt and reply together.",
+    help="The window: how many tokens prompt and reply may have together.",
 )
 @click.option(
     "--model",
@@ -45,24 +51,25 @@ _DEFAULTS: Final = Control()
     multiple=True,
     default=_DEFAULTS.models,
     show_default=True,
-    help="Served model name; may be given several times.",
+    help="Name of a model that is served. May be repeated.",
 )
 @click.option(
     "--api-key",
     envvar="EARSHOT_STANDIN_API_KEY",
-    help="Key that /v1 asks for. Rather set EARSHOT_STANDIN_API_KEY.",
+    help="Key that requests to /v1 need. It is safer in EARSHOT_STANDIN_API_KEY.",
 )
 @click.option(
     "--reject-system-role",
     is_flag=True,
-    help="Refuse system messages, as the template of Mistral 7B v0.1 does.",
+    help="Refuse system messages, as the chat template of Mistral 7B v0.1 does.",
 )
 @click.option(
     "--steerable/--no-steerable",
     default=True,
-    help="Whether /control and /requests exist, which ask for no key.",
+    show_default=True,
+    help="Serve /control and /requests, which need no key.",
 )
-@click.option("--with-parent", is_flag=True, help="End when the process that started this ends.")
+@click.option("--with-parent", is_flag=True, help="End when the process that started it ends.")
 def main(
     host: str,
     port: int,
@@ -75,7 +82,7 @@ def main(
     steerable: bool,
     with_parent: bool,
 ) -> None:
-    """Serve the stand-in LLM: the OpenAI API with canned wit behind it, and no model."""
+    """Serve the stand-in LLM: the OpenAI API with prepared jokes, and without a model."""
     parent = Parent() if with_parent else None
     try:
         control = Control(

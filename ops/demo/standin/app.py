@@ -1,4 +1,4 @@
-"""The stand-in's HTTP interface: vLLM's endpoints, and those to steer and question it."""
+"""The HTTP interface of the stand-in: the endpoints of vLLM, and some to control it."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 class StandIn:
-    """The state of one stand-in server and the handlers that work on it.
+    """The state of one stand-in server, and the handlers of its requests.
 
-    `steerable` adds ``/control`` and ``/requests``, which ask for no key: for demos
-    and tests on one machine. Without them no request is remembered.
+    `steerable` adds `/control` and `/requests` for demos and tests on one machine. They need no
+    key. Without them no request is remembered.
     """
 
     def __init__(self, control: Control, *, steerable: bool = True) -> None:
@@ -41,10 +41,10 @@ class StandIn:
         self._steerable = steerable
         self._ledger = Ledger(keep=KEPT if steerable else 0)
         self.stopping = asyncio.Event()
-        """Set when the server goes down: replies under way come to an end."""
+        """Set when the server stops. Replies that have begun then come to an end."""
 
     def app(self) -> Starlette:
-        """The ASGI application."""
+        """Make the ASGI application."""
         routes = [
             Route("/health", self.health),
             Route("/v1/models", self.models),
@@ -62,12 +62,12 @@ class StandIn:
         return Starlette(routes=routes, exception_handlers={HTTPException: errors.answer_refusal})
 
     async def health(self, request: Request) -> Response:
-        """200 with an empty body, as vLLM answers."""
+        """Answer 200 with an empty body, as vLLM does."""
         self._fail_if_everywhere()
         return Response()
 
     async def models(self, request: Request) -> Response:
-        """The served models with the size of their window."""
+        """List the served models with the size of their window."""
         self._check_key(request)
         self._fail_if_everywhere()
         return JSONResponse(
@@ -75,7 +75,7 @@ class StandIn:
         )
 
     async def tokenize(self, request: Request) -> Response:
-        """Count the tokens of a prompt or of messages; needs no key, as with vLLM."""
+        """Count the tokens of a prompt or of messages. As with vLLM, this needs no key."""
         self._fail_if_everywhere()
         asked = _parse(TokenizeRequest, await _json_body(request))
         if asked.model is not None and asked.model not in self._control.models:
@@ -89,7 +89,7 @@ class StandIn:
         return JSONResponse(bodies.tokenize_body(prompt, self._control.max_model_len))
 
     async def chat(self, request: Request) -> Response:
-        """Answer a conversation, streamed or whole."""
+        """Answer a conversation, as a stream or in one piece."""
         entry = self._ledger.arrive(request.headers)
         try:
             return await self._begin(request, entry)
@@ -105,7 +105,7 @@ class StandIn:
         self._check_key(request)
         body = await _json_body(request)
         self._ledger.describe(entry, body)
-        control = self._control.of_request(_newest_message(body))
+        control = self._control.for_request(_newest_message(body))
         is_common = control is self._control
         if control.fail is not None:
             if is_common:
@@ -125,29 +125,29 @@ class StandIn:
         )
 
     async def get_control(self, request: Request) -> Response:
-        """The knobs as they stand; the key is masked."""
+        """Return the present controls. The key is masked."""
         return _json_response(self._control)
 
     async def change_control(self, request: Request) -> Response:
-        """Set the knobs named in the body; the others stay."""
+        """Set the controls that the body names. The others stay."""
         patch = await _json_body(request)
         try:
-            self._control = self._control.changed(patch)
+            self._control = self._control.with_changes(patch)
         except ValidationError as error:
             raise errors.invalid_body(error) from error
         return _json_response(self._control)
 
     async def reset_control(self, request: Request) -> Response:
-        """All knobs as they were at the start."""
+        """Set all controls as they were at the start."""
         self._control = self._initial
         return _json_response(self._control)
 
     async def get_requests(self, request: Request) -> Response:
-        """The last chat requests and how they went."""
+        """Return the last chat requests, and how they ended."""
         return _json_response(self._ledger.listing())
 
     async def clear_requests(self, request: Request) -> Response:
-        """Forget the requests so far."""
+        """Forget all requests."""
         self._ledger.clear()
         return _json_response(self._ledger.listing())
 
@@ -166,7 +166,7 @@ class StandIn:
 
 
 def _newest_message(body: Any) -> str:
-    """Return the text of the last message of a request that nobody has checked yet."""
+    """Return the text of the last message of a request that was not validated yet."""
     try:
         return str(body["messages"][-1]["content"])
     except (TypeError, KeyError, IndexError):
@@ -180,7 +180,7 @@ def _failure(fail: Failure, retry_after_s: float | None) -> errors.Refusal:
 
 
 async def _json_body(request: Request) -> dict[str, Any]:
-    # Asking for the content type keeps web pages out: a browser lets no foreign page send it.
+    # The content type keeps foreign web pages out, because a browser does not let them send it.
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise errors.Refusal(400, "Unsupported media type: only 'application/json' is allowed.")

@@ -1,4 +1,4 @@
-"""The JSON bodies of answers, in vLLM's shapes."""
+"""The JSON bodies of answers, in the form of vLLM's."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ DONE: Final = b"data: [DONE]\n\n"
 
 
 def to_json(data: Mapping[str, object]) -> bytes:
-    """`data` as JSON in UTF-8."""
+    """Write `data` as JSON in UTF-8."""
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def to_sse(data: Mapping[str, object]) -> bytes:
-    """`data` as one server-sent event."""
+    """Write `data` as one server-sent event."""
     return b"data: " + to_json(data) + b"\n\n"
 
 
 class Envelope:
-    """What all bodies of one completion have in common: id, model, time of creation (s)."""
+    """Makes the bodies of one completion. They share the id, the model and the time (s)."""
 
     def __init__(self, completion: Completion, number: int, created: int) -> None:
         self._completion = completion
@@ -35,7 +35,7 @@ class Envelope:
         }
 
     def chunk(self, delta: Mapping[str, str], finish_reason: str | None = None) -> bytes:
-        """One chunk of the stream as an event."""
+        """Make one chunk of a stream, as an event."""
         choice = {
             "index": 0,
             "delta": delta,
@@ -45,7 +45,7 @@ class Envelope:
         return to_sse({**self._common, "object": "chat.completion.chunk", "choices": [choice]})
 
     def usage_chunk(self, completion_tokens: int) -> bytes:
-        """The chunk after the last: the usage and no choice."""
+        """Make the last chunk of a stream, which holds the usage and no choice."""
         return to_sse(
             {
                 **self._common,
@@ -56,7 +56,7 @@ class Envelope:
         )
 
     def whole(self, text: str, completion_tokens: int, finish_reason: str | None) -> bytes:
-        """The body of an answer that is not streamed."""
+        """Make the body of an answer that is not streamed."""
         message: dict[str, object] = {
             "role": "assistant",
             "content": text,
@@ -89,7 +89,7 @@ class Envelope:
 
 
 def model_list(names: tuple[str, ...], max_model_len: int, created: int) -> dict[str, object]:
-    """Body of ``GET /v1/models``."""
+    """Make the body of `GET /v1/models`."""
     cards = [
         {
             "id": name,
@@ -106,6 +106,6 @@ def model_list(names: tuple[str, ...], max_model_len: int, created: int) -> dict
 
 
 def tokenize_body(prompt: str, max_model_len: int) -> dict[str, object]:
-    """Body of ``POST /tokenize``."""
+    """Make the body of `POST /tokenize`."""
     ids = tokens.token_ids(prompt)
     return {"count": len(ids), "max_model_len": max_model_len, "tokens": ids, "token_strs": None}

@@ -1,7 +1,7 @@
-"""From a request and the knobs to a planned completion: pure, decided at once.
+"""The plan of a completion: a pure function of the request and the controls.
 
-Everything about an answer but its timing is settled here: whether the request
-is refused, the tokens of the reply, where it breaks off and how it ends.
+It decides all of an answer but its timing: whether the request is refused, the tokens of the reply,
+where the reply breaks off, and how it ends.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class Ending(Enum):
     """What comes after the last token."""
 
     FINISH = auto()
-    """A finish reason, the usage if wanted, [DONE]."""
+    """A finish reason, the usage if it was asked for, and [DONE]."""
     BARE = auto()
-    """The end of the body and nothing else."""
+    """Only the end of the body."""
     DROP = auto()
-    """The connection is closed in mid-body."""
+    """The connection is closed in the middle of the body."""
     ERROR = auto()
     """An error event, as when the engine of a real server dies."""
     SILENCE = auto()
@@ -33,7 +33,7 @@ class Ending(Enum):
 
 @dataclass(frozen=True)
 class Completion:
-    """A reply that is ready to be sent, token by token."""
+    """A reply, which will be sent token by token."""
 
     model: str
     prompt_tokens: int
@@ -47,10 +47,9 @@ class Completion:
 
 
 def plan(request: ChatRequest, control: Control) -> Completion:
-    """Settle what `request` is answered under `control`.
+    """Decide how `request` is answered under `control`.
 
-    Raises:
-        Refusal: the model is unknown, the messages or the token counts are out of bounds.
+    Raises Refusal if the model is unknown, or if messages or numbers of tokens are not allowed.
     """
     if request.model is not None and request.model not in control.models:
         raise errors.wrong_model(request.model, control.models)
@@ -72,10 +71,9 @@ def plan(request: ChatRequest, control: Control) -> Completion:
 
 
 def check_roles(messages: tuple[Message, ...]) -> None:
-    """Refuse what is not user, assistant, user, ... (Mistral 7B v0.1's template).
+    """Check that the roles are user, assistant, user, ... (the template of Mistral 7B v0.1).
 
-    Raises:
-        Refusal: a role is out of place; a system message always is.
+    Raises Refusal if they are not. A system message is never allowed.
     """
     expected = itertools.cycle(("user", "assistant"))
     if any(message.role != role for message, role in zip(messages, expected, strict=False)):
@@ -83,7 +81,7 @@ def check_roles(messages: tuple[Message, ...]) -> None:
 
 
 def _reply_limit(request: ChatRequest, prompt_tokens: int, window: int) -> int:
-    """Most tokens that the reply may have: what was asked for, clamped to the window."""
+    """Return how many tokens the reply may have: as many as requested, within the window."""
     param = "max_tokens" if request.max_completion_tokens is None else "max_completion_tokens"
     asked: int | None = getattr(request, param)
     if asked is not None and asked < 1:

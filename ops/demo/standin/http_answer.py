@@ -1,6 +1,6 @@
-"""The HTTP answer to a request: a planned completion, sent as a stream or whole.
+"""The HTTP answer to a request: it sends a planned completion, as a stream or in one piece.
 
-What the completion says is in `wit/replies.py`.
+`wit/replies.py` chooses the words of the completion.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from ops.demo.standin.ledger import Entry, Ledger
 from ops.demo.standin.pacing import Pace, release_on_time
 
 _SHORT_S: Final = 0.1
-"""Pauses below this are slept through; longer ones end early when the server stops."""
+"""Longer pauses end early when the server stops; shorter ones do not."""
 
 
 class Answer(Response, ABC):
-    """One completion on its way: keeps the pace, notes its course in the ledger.
+    """Sends one completion at its pace, and notes in the ledger what happens.
 
-    When the client closes the connection, the generation stops at once and the
-    entry is marked as aborted. When `stopping` is set (the server goes down), a
-    reply under way ends with the finish reason ``abort``, as vLLM's may.
+    When the client closes the connection, the answer stops at once, and the entry is marked as
+    aborted. When `stopping` is set, because the server stops, the reply ends with the finish reason
+    `abort`, as replies of vLLM may.
     """
 
     def __init__(
@@ -52,19 +52,19 @@ class Answer(Response, ABC):
         self._stopping = stopping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer as ASGI asks for; a body left unfinished makes the server hang up."""
+        """Send the answer. If the body is not complete, uvicorn closes the connection."""
         try:
-            left = await _run_until_client_leaves(self._answer(send), receive)
-            self._ledger.end(self._entry, aborted=left)
+            client_left = await _run_until_client_leaves(self._answer(send), receive)
+            self._ledger.end(self._entry, aborted=client_left)
         finally:
             self._ledger.end(self._entry)
 
     @abstractmethod
     async def send_tokens_and_end(self, send: Send) -> None:
-        """Send headers, tokens and ending, each in its time."""
+        """Send headers, tokens and ending, each at its time."""
 
     async def start(self, send: Send, status: int, media_type: str, *, length: int = 0) -> None:
-        """Send the headers. With `length` bytes announced, the body is not chunked."""
+        """Send the headers. With a `length` (bytes) the body is not chunked."""
         self._entry.status = status
         headers = [(b"content-type", media_type.encode())]
         if length:
@@ -72,7 +72,7 @@ class Answer(Response, ABC):
         await send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def tokens(self) -> AsyncGenerator[str, None]:
-        """The text of each token or batch of tokens when it is due."""
+        """Yield the text of each token, or of several tokens, when it is due."""
         async with aclosing(
             release_on_time(self.completion.pieces, self._pace, sleep=self._pause)
         ) as batches:
@@ -84,11 +84,11 @@ class Answer(Response, ABC):
 
     @property
     def sent_tokens(self) -> int:
-        """Tokens generated so far."""
+        """How many tokens were sent."""
         return self._entry.tokens
 
     def complete(self) -> None:
-        """Note that the client misses nothing if it leaves from now on."""
+        """Note that the client has all of the answer: it may leave now."""
         if self.completion.ending is Ending.FINISH:
             self._entry.finish_reason = self.finish_reason
         self._ledger.end(self._entry)
@@ -122,9 +122,9 @@ class StreamedAnswer(Answer):
     """The completion as server-sent events."""
 
     async def send_tokens_and_end(self, send: Send) -> None:
-        """Role chunk with the first token, content chunks, then the planned ending."""
+        """Send the role chunk with the first token, more chunks, and the planned ending."""
         await self.start(send, 200, "text/event-stream; charset=utf-8")
-        # vLLM, too, holds the role chunk back until there is a first token.
+        # like vLLM, it sends the role chunk only when there is a first token
         opening = self.envelope.chunk({"role": "assistant", "content": ""})
         async with aclosing(self.tokens()) as texts:
             async for text in texts:
@@ -154,10 +154,10 @@ class StreamedAnswer(Answer):
 
 
 class WholeAnswer(Answer):
-    """The completion as one JSON body, sent when the last token is there."""
+    """The completion as one JSON body, which is sent when the last token is due."""
 
     async def send_tokens_and_end(self, send: Send) -> None:
-        """Wait for all tokens, then send what the planned ending leaves of the answer."""
+        """Wait for all tokens, then send as much of the answer as the planned ending allows."""
         async with aclosing(self.tokens()) as texts:
             text = "".join([text async for text in texts])
         status = 200
@@ -188,9 +188,9 @@ async def _send_last(send: Send, body: bytes) -> None:
 
 
 async def _run_until_client_leaves(work: Coroutine[Any, Any, None], receive: Receive) -> bool:
-    """Run `work`, cancelled when the client closes the connection: whether that happened."""
+    """Run `work`, and cancel it when the client leaves; return whether the client has left."""
     working = asyncio.create_task(work)
-    leaving = asyncio.create_task(_wait_for_client_to_leave(receive))
+    leaving = asyncio.create_task(_wait_until_client_leaves(receive))
     try:
         await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
@@ -203,6 +203,6 @@ async def _run_until_client_leaves(work: Coroutine[Any, Any, None], receive: Rec
         await asyncio.gather(working, leaving, return_exceptions=True)
 
 
-async def _wait_for_client_to_leave(receive: Receive) -> None:
+async def _wait_until_client_leaves(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         continue

@@ -1,4 +1,4 @@
-"""What reached the stand-in: the last chat requests, for tests and measurements."""
+"""The ledger of the stand-in: its last chat requests, for tests and benchmarks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import BaseModel, Field
 
 KEPT: Final = 1000
-"""Requests remembered; older ones are forgotten, though still counted."""
+"""How many requests are remembered. Older ones are only counted."""
 
 KEPT_HEADERS: Final = (
     "content-type",
@@ -20,41 +20,41 @@ KEPT_HEADERS: Final = (
     "x-request-id",
     "x-stainless-retry-count",
 )
-"""Headers worth remembering; never the authorization."""
+"""Headers that are remembered. The authorization is not among them."""
 
 
 class Entry(BaseModel):
-    """One chat request and how it went. Times in ms since the stand-in started."""
+    """One chat request, and how it ended. Times are in ms since the start of the stand-in."""
 
     number: int
-    """1 for the first request since the start; part of the completion's id."""
+    """1 for the first request since the start. The id of the completion holds it."""
     headers: dict[str, str] = Field(default_factory=dict)
     messages: list[Any] = Field(default_factory=list)
     params: dict[str, Any] = Field(default_factory=dict)
-    """Everything in the body but the messages."""
+    """All of the body but the messages."""
     started_ms: float
     first_token_ms: float | None = None
     ended_ms: float | None = None
     status: int | None = None
-    """HTTP status of the answer; None: none was sent, or not yet."""
+    """HTTP status of the answer. None means that none was sent (yet)."""
     tokens: int = 0
-    """Tokens of the reply that were generated."""
+    """How many tokens of the reply were sent."""
     reply: str = ""
     """The text of these tokens."""
     finish_reason: str | None = None
     aborted: bool = False
-    """The client went away before the answer was complete."""
+    """The client left before the answer was complete."""
 
 
 class Listing(BaseModel):
-    """Answer to ``GET /requests``."""
+    """The answer to `GET /requests`."""
 
     total: int
-    """Requests since the start or since the ledger was cleared."""
+    """Requests since the start, or since the ledger was cleared."""
     active: int
     """Requests that are being answered now."""
     peak_active: int
-    """Most requests that were being answered at once."""
+    """The largest number of requests that were answered at the same time."""
     requests: list[Entry]
 
 
@@ -73,7 +73,7 @@ class Ledger:
         self._peak = 0
 
     def arrive(self, headers: Mapping[str, str]) -> Entry:
-        """Note a request that has just arrived."""
+        """Add a request that has just arrived."""
         self._number += 1
         self._total += 1
         kept = {name: headers[name] for name in KEPT_HEADERS if name in headers}
@@ -84,7 +84,7 @@ class Ledger:
         return entry
 
     def describe(self, entry: Entry, body: Mapping[str, Any]) -> None:
-        """Note what the request says."""
+        """Note the content of a request."""
         entry.params = {name: value for name, value in body.items() if name != "messages"}
         messages = body.get("messages")
         entry.messages = messages if isinstance(messages, list) else []
@@ -97,7 +97,7 @@ class Ledger:
         entry.reply += text
 
     def end(self, entry: Entry, *, aborted: bool = False) -> None:
-        """Note that the request is over; only the first call for an entry counts."""
+        """Note that a request has ended. Only the first call for an entry counts."""
         if entry.ended_ms is not None:
             return
         entry.ended_ms = self._now_ms()
@@ -105,13 +105,13 @@ class Ledger:
         self._active.discard(entry.number)
 
     def clear(self) -> None:
-        """Forget all requests; the numbers go on."""
+        """Forget all requests. Their numbers are not used again."""
         self._entries.clear()
         self._total = 0
         self._peak = len(self._active)
 
     def listing(self) -> Listing:
-        """All that is known now, oldest request first."""
+        """Return all requests, the oldest first, and the counts."""
         return Listing(
             total=self._total,
             active=len(self._active),

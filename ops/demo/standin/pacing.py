@@ -1,4 +1,4 @@
-"""The speed of a reply: which tokens are due when."""
+"""The pace of a reply: when each token is due."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Pace:
-    """Time to the first token and between tokens, both in seconds."""
+    """The time to the first token, and the time from one token to the next (s)."""
 
     first_token_s: float
     per_token_s: float
 
     def due(self, index: int) -> float:
-        """When the token with this index (from 0) is due, seconds since the start."""
+        """Return when the token with this index (from 0) is due, in seconds since the start."""
         return self.first_token_s + index * self.per_token_s
 
 
@@ -27,11 +27,10 @@ async def release_on_time(
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
 ) -> AsyncGenerator[Sequence[str], None]:
-    """The tokens that are due, as they come due; at least one each time.
+    """Yield the tokens when they are due, usually one at a time.
 
-    Usually that is one. On a machine too busy to keep up several come at once, as
-    from vLLM, so a reply takes its time and no longer, however many run beside it.
-    The wait for the first token is kept even if there is none.
+    If the machine is too busy for that, several come at once, as from vLLM. So a reply never takes
+    longer than planned. If there are no tokens, it still waits for the time of the first.
     """
     start = monotonic()
     sent = 0

@@ -1,8 +1,7 @@
-"""Ending when the process that started this one is gone.
+"""The parent of this process: this process can end when its parent has died.
 
-A demo that is killed with SIGKILL cannot stop its children. On Linux the kernel
-tells them; elsewhere `orphaned` has to be asked now and then, and on Linux it
-covers what the kernel's word leaves open.
+A demo that is killed with SIGKILL cannot stop its children. On Linux the kernel sends them a
+signal. On other systems they must look at `is_gone` now and then.
 """
 
 from __future__ import annotations
@@ -19,27 +18,27 @@ PR_SET_PDEATHSIG: Final = 1
 
 
 class Parent:
-    """The process that is this one's parent now."""
+    """The process that is the parent of this one when the object is made."""
 
     def __init__(self) -> None:
         self._pid = os.getppid()
 
     @property
-    def gone(self) -> bool:
+    def is_gone(self) -> bool:
         """Whether it has died: an orphan gets another parent."""
         return os.getppid() != self._pid
 
     def when_gone(self, stop: Callable[[], None]) -> None:
-        """Have `stop` called, from a signal handler, as soon as it dies (Linux only).
+        """Let a signal handler call `stop` as soon as the parent dies (only on Linux).
 
-        The kernel sends the signal when the parent's *thread* that started this
-        process ends, so the handler looks whether the whole process has gone.
+        The kernel sends the signal when the *thread* ends that started this process. So the handler
+        checks that the whole process has died.
         """
         if not sys.platform.startswith("linux"):
             return
 
         def handle(_signal: int, _frame: object) -> None:
-            if self.gone:
+            if self.is_gone:
                 stop()
 
         signal.signal(signal.SIGUSR1, handle)
@@ -47,5 +46,5 @@ class Parent:
         if libc.prctl(PR_SET_PDEATHSIG, signal.SIGUSR1, 0, 0, 0) != 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number))
-        if self.gone:
+        if self.is_gone:
             stop()

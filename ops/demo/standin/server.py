@@ -1,4 +1,4 @@
-"""Serving the stand-in: the socket, the signals, the line that says it is ready."""
+"""The server of the stand-in: its socket, its signals, and the line that says that it is ready."""
 
 from __future__ import annotations
 
@@ -17,34 +17,33 @@ from ops.demo.standin.faults import Control
 from ops.demo.standin.parent import Parent
 
 DRAIN_S: Final = 1
-"""How long replies under way may take to end when the server stops, s."""
+"""How long replies may take to end when the server stops."""
 
 KEEP_ALIVE_S: Final = 75
-"""How long an idle connection stays open, s: longer than HTTP clients keep theirs, so that
-none is closed just as the next request goes out on it."""
+"""How long an idle connection stays open: longer than HTTP clients keep theirs. Otherwise the
+server might close a connection just when a client sends a request on it."""
 
 PARENT_CHECK_S: Final = 1
-"""How often to look for the parent where the kernel does not tell, s."""
+"""How often to check whether the parent lives, for systems on which the kernel sends no signal."""
 
 
 def open_listener(host: str, port: int) -> socket.socket:
-    """A listening socket on `host`; port 0 takes a free one.
+    """Open a listening socket on `host`. Port 0 means any free port.
 
-    Raises:
-        BadSetting: the address is taken or not this machine's.
+    Raises BadSetting if the address is in use, or does not belong to this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         raise BadSetting(
-            f"The stand-in cannot listen on {host} port {port} ({error.strerror or error}); "
-            "choose another --host or --port (0 takes a free one)."
+            f"The stand-in cannot listen on {host} port {port} ({error.strerror or error}): "
+            "choose another --host or --port (0 means any free port)."
         ) from error
 
 
 def base_url(listener: socket.socket) -> str:
-    """The URL that OpenAI clients are given."""
+    """Return the base URL for OpenAI clients."""
     host, port = listener.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
 
@@ -56,16 +55,16 @@ def serve(
     steerable: bool = True,
     parent: Parent | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT, or until `parent` is gone; then return."""
+    """Serve until SIGTERM or SIGINT, or until `parent` is gone. Then return."""
     stand_in = StandIn(control, steerable=steerable)
 
     async def look_for_parent() -> None:
-        if parent is not None and parent.gone:
+        if parent is not None and parent.is_gone:
             server.stop()
 
     config = uvicorn.Config(
         stand_in.app(),
-        http="h11",  # the only one that is always installed with uvicorn
+        http="h11",  # the only one that every uvicorn has
         ws="none",
         lifespan="off",
         log_level="warning",
@@ -83,7 +82,7 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, except that a signal ends it with a return instead of by the signal."""
+    """uvicorn, except that `run` returns after a signal instead of dying of it."""
 
     announcement = ""
 
@@ -92,7 +91,7 @@ class _Server(uvicorn.Server):
         self._before_stop = before_stop
 
     def stop(self) -> None:
-        """Let replies under way end, then stop; the second call does not wait for them."""
+        """Let replies end, then stop. A second call stops without waiting for them."""
         self.force_exit = self.should_exit
         self.should_exit = True
         self._before_stop()

@@ -4,7 +4,7 @@ FROM python:3.11-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/earshot
 WORKDIR /src
-# The dependencies in a layer that a change of the source leaves alone.
+# Dependencies have a layer of their own, which does not change with the source.
 COPY pyproject.toml constraints.txt README.md LICENSE ./
 RUN /opt/earshot/bin/pip install -c constraints.txt '.[jobs]'
 COPY common common

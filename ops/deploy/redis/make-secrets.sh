@@ -1,18 +1,18 @@
 #!/bin/sh
-# Makes what a secured Redis and its clients need, in FOLDER (default: secrets):
+# Makes the passwords, keys and certificates of a secured Redis in FOLDER (default: secrets):
 #
 #   redis_ROLE      a password for each role: producer stt llm jobs viewer admin
-#   users.acl       Redis' ACL file, of ops/deploy/redis/users.acl and the hashes of those passwords
-#   ca.crt ca.key   a certificate authority of your own; ca.key leaves this machine never
-#   redis.crt .key  the server's certificate, for HOST... beside redis, localhost and 127.0.0.1
+#   users.acl       the ACL file of Redis: ops/deploy/redis/users.acl with hashes of the passwords
+#   ca.crt ca.key   a certificate authority of your own; never copy ca.key to another machine
+#   redis.crt .key  the server's certificate, for redis, localhost, 127.0.0.1 and each HOST
 #   llm_api_key     the key between the LLM workers and vLLM
-#   dashboard_token, grafana_password      what their pages ask for; Grafana's user is admin
+#   dashboard_token, grafana_password      for their pages; the user of Grafana is admin
 #
 #   make-secrets.sh [--folder FOLDER] [--client NAME]... [HOST]...
 #
-# --client NAME makes NAME.crt and NAME.key as well, for servers that ask clients for a certificate.
-# What is there is kept: delete a file to have it made anew. users.acl and the server's certificate
-# are made each time.
+# --client NAME also makes NAME.crt and NAME.key, for servers that ask clients for a certificate.
+# Files that exist are kept: delete a file to get a new one. Only users.acl and the server's
+# certificate are made each time.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,7 +22,7 @@ hosts=
 while [ $# -gt 0 ]; do
   case $1 in
     --folder | --client)
-      [ $# -gt 1 ] || { echo "make-secrets.sh: $1 wants a value" >&2; exit 2; }
+      [ $# -gt 1 ] || { echo "make-secrets.sh: $1 needs a value" >&2; exit 2; }
       if [ "$1" = --folder ]; then folder=$2; else clients="$clients $2"; fi
       shift
       ;;
@@ -36,8 +36,8 @@ days=3650
 roles="producer stt llm jobs viewer admin"
 
 command -v openssl >/dev/null || { echo "make-secrets.sh: openssl is missing" >&2; exit 1; }
-# Others do not get into the folder. Its files are readable for everybody, because a container's
-# user is another one than yours, and Compose mounts them as they are.
+# Only you can open the folder. Its files are readable for everybody, because Compose mounts them as
+# they are, and the user in a container is not you.
 mkdir -p "$folder"
 chmod 700 "$folder"
 cd "$folder"
@@ -47,7 +47,7 @@ secret() {
   [ -s "$1" ] || openssl rand -hex 32 >"$1"
 }
 
-# A certificate NAME.crt with its NAME.key, signed by our authority.
+# Makes a certificate NAME.crt with its NAME.key, signed by our authority.
 certificate() { # NAME SUBJECT EXTENSIONS
   [ -s "$1.key" ] || openssl ecparam -name prime256v1 -genkey -noout -out "$1.key"
   printf '%s\n' "basicConstraints=critical,CA:FALSE" "$3" >"$1.ext"
@@ -86,7 +86,7 @@ for client in $clients; do
   certificate "$client" "$client" "extendedKeyUsage=clientAuth"
 done
 
-# Comments go, continued lines join their user's, and the hashes take their places.
+# Removes comments, puts each user on one line, and inserts the hashes.
 awk '/^#/ || NF == 0 { next }
      /^user/ { if (line) print line; line = $0; next }
      { sub(/^ +/, " "); line = line $0 }

@@ -1,8 +1,7 @@
-"""Refusals, in the shape in which vLLM answers them.
+"""Refusals, in the form in which vLLM sends them.
 
-Every error body is ``{"error": {"message", "type", "param", "code"}}``, except
-the one for a wrong key, which is ``{"error": "Unauthorized"}``. The shapes and
-sentences were observed on vLLM 0.32.
+The body of an error is `{"error": {"message", "type", "param", "code"}}`. For a wrong key it is
+`{"error": "Unauthorized"}`. The form and the sentences were observed with vLLM 0.32.
 """
 
 from __future__ import annotations
@@ -24,14 +23,14 @@ _TYPES: Final = {
 }
 
 ENGINE_DEAD: Final = "EngineCore encountered an issue. See stack trace (above) for the root cause."
-"""What vLLM says in mid-stream when the process that computes has died."""
+"""What vLLM sends in the middle of a stream when the process that computes has died."""
 
 ROLES_MUST_ALTERNATE: Final = "Conversation roles must alternate user/assistant/user/assistant/..."
-"""What the chat template of Mistral 7B v0.1 raises, also for a system message."""
+"""What the chat template of Mistral 7B v0.1 says, also to a system message."""
 
 
 class Refusal(HTTPException):
-    """The request is answered with this status and error body instead of a reply."""
+    """The request gets this status and error body instead of a reply."""
 
     def __init__(
         self,
@@ -54,7 +53,7 @@ class Unauthorized(Refusal):
 
 
 def wrong_model(name: str, served: tuple[str, ...]) -> Refusal:
-    """The request names a model that is not served."""
+    """Make the refusal of a request for a model that is not served."""
     aliases = ", ".join(served)
     return Refusal(
         404, f"The model `{name}` does not exist. Valid aliases: {aliases}.", param="model"
@@ -62,12 +61,12 @@ def wrong_model(name: str, served: tuple[str, ...]) -> Refusal:
 
 
 def bad_value(message: str, param: str, value: int) -> Refusal:
-    """A number in the request, or counted in it, is out of range."""
+    """Make the refusal of a request in which a number is out of range."""
     return Refusal(400, f"{message} (parameter={param}, value={value})", param=param)
 
 
 def max_tokens_above_window(param: str, value: int, window: int) -> Refusal:
-    """More output was asked for than the window of `window` tokens can ever hold."""
+    """Make the refusal of a request for more output than the window can hold."""
     return bad_value(
         f"{param}={value} cannot be greater than max_model_len=max_total_tokens={window}. "
         "Please request fewer output tokens.",
@@ -77,7 +76,7 @@ def max_tokens_above_window(param: str, value: int, window: int) -> Refusal:
 
 
 def prompt_above_window(prompt_tokens: int, max_tokens: int, window: int) -> Refusal:
-    """The prompt leaves no room for an answer in the window of `window` tokens."""
+    """Make the refusal of a prompt that leaves no room for an answer in the window."""
     return bad_value(
         f"This model's maximum context length is {window} tokens. However, you requested "
         f"{max_tokens} output tokens and your prompt contains at least {prompt_tokens} input "
@@ -89,7 +88,7 @@ def prompt_above_window(prompt_tokens: int, max_tokens: int, window: int) -> Ref
 
 
 def invalid_body(error: ValidationError) -> Refusal:
-    """The body is not JSON, or a field of it is missing or wrong."""
+    """Make the refusal of a body in which a field is missing or wrong."""
     problems = error.errors(include_url=False, include_context=False, include_input=False)
     places = [".".join(str(step) for step in problem["loc"]) for problem in problems]
     lines = [f"{place or 'body'}: {p['msg']}" for place, p in zip(places, problems, strict=True)]
@@ -98,7 +97,7 @@ def invalid_body(error: ValidationError) -> Refusal:
 
 
 def error_body(status: int, message: str, param: str | None = None) -> dict[str, object]:
-    """The error object of an answer, or of an event in mid-stream."""
+    """Make the error object of an answer, or of an event in the middle of a stream."""
     kind = _TYPES.get(status) or _phrase(status)
     return {"error": {"message": message, "type": kind, "param": param, "code": status}}
 
@@ -106,12 +105,12 @@ def error_body(status: int, message: str, param: str | None = None) -> dict[str,
 def _phrase(status: int) -> str:
     try:
         return HTTPStatus(status).phrase
-    except ValueError:  # 529 and the like are used without being registered
+    except ValueError:  # servers also use numbers that are not registered, such as 529
         return "Error"
 
 
 async def answer_refusal(request: Request, refusal: Exception) -> Response:
-    """Starlette's handler for every `HTTPException`, unknown paths included."""
+    """Answer every `HTTPException`, as a handler of Starlette. Unknown paths raise one too."""
     if isinstance(refusal, Unauthorized):
         return JSONResponse({"error": "Unauthorized"}, status_code=401)
     if not isinstance(refusal, HTTPException):

@@ -1,7 +1,6 @@
-"""What clients may send: the part of the OpenAI API that the stand-in reads.
+"""The requests of clients: the part of the OpenAI API that the stand-in reads.
 
-Unknown fields are accepted and kept (a recorded request shows them), as vLLM
-does; known ones are checked.
+Known fields are checked. Unknown fields are accepted, as vLLM does, and recorded.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ class TextPart(BaseModel):
 
 
 class Message(BaseModel):
-    """One chat message. Only an assistant's tool calls may come without content."""
+    """One chat message. Only a message with tool calls of the assistant may have no content."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -39,7 +38,7 @@ class Message(BaseModel):
 
     @property
     def text(self) -> str:
-        """The content as one string, parts joined by line breaks."""
+        """The content as one text. Line breaks separate its parts."""
         if self.content is None:
             return ""
         if isinstance(self.content, str):
@@ -56,10 +55,10 @@ class StreamOptions(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """Body of ``POST /v1/chat/completions``.
+    """The body of `POST /v1/chat/completions`.
 
-    `ignore_eos` is vLLM's own extension: the reply goes on, repeating itself,
-    until the token limit is reached, which gives benchmarks a fixed length.
+    `ignore_eos` is an extension of vLLM: the reply is repeated until the limit of tokens is
+    reached, so that all replies of a benchmark have the same length.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -82,23 +81,23 @@ class ChatRequest(BaseModel):
 
     @property
     def stop_strings(self) -> tuple[str, ...]:
-        """The non-empty strings that end the reply when it comes to them."""
+        """The texts that end the reply, without empty ones."""
         given = (self.stop,) if isinstance(self.stop, str) else self.stop or ()
         return tuple(string for string in given if string)
 
     @property
     def wants_usage(self) -> bool:
-        """Whether a streamed answer ends with a chunk that carries the usage."""
+        """Whether a stream ends with a chunk that holds the usage."""
         return self.stream_options is not None and self.stream_options.include_usage
 
     @property
     def prompt(self) -> str:
-        """The messages as the one text that a model would read."""
+        """The messages as one text, as a model would read it."""
         return tokens.chat_prompt((message.role, message.text) for message in self.messages)
 
 
 class TokenizeRequest(BaseModel):
-    """Body of ``POST /tokenize``: either `prompt` or `messages`."""
+    """The body of `POST /tokenize`, with either `prompt` or `messages`."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 

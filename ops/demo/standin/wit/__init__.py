@@ -1,1 +1,1 @@
-"""What the stand-in says: canned lines, a few facts, and the conversation read back."""
+"""The words of the stand-in: prepared jokes, a few facts, and what it finds in the conversation."""

@@ -1,4 +1,4 @@
-"""Lines for small talk: greetings, thanks, and questions about the stand-in itself."""
+"""Replies in small talk: to greetings, thanks, and questions about the stand-in itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines for those who want to be entertained or to know something."""
+"""Replies to people who want to be entertained, or to know something."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lines for those who want something done at home, which a stand-in cannot do."""
+"""Replies to people who want something done at home, which a stand-in cannot do."""
 
 from __future__ import annotations
 

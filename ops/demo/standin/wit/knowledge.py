@@ -1,4 +1,4 @@
-"""The little that the stand-in truly knows: sums of small numbers, some capitals, animals."""
+"""What the stand-in really knows: sums of small numbers, some capitals, and some animals."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _SOUNDS: Final = {
 
 
 def answer_from_knowledge(sentence: str) -> str | None:
-    """The answer to a normalised question that needs no model, if it is one."""
+    """Return the answer to a normalised question about this; None to any other sentence."""
     return _sum(sentence) or _capital(sentence) or _sound(sentence)
 
 
 def number(words: str) -> int | None:
-    """The value of `twelve`, `forty five` or `45`; None for anything else."""
+    """Return the value of `twelve`, `forty five` or `45`; None for any other text."""
     if words.isascii() and words.isdigit():
         return int(words)
     match [_VALUES.get(word) for word in words.split()]:

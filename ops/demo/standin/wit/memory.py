@@ -1,7 +1,7 @@
-"""Questions about the conversation itself, answered from the messages in the request.
+"""Answers to questions about the conversation, from the messages in the request.
 
-Nothing is kept between requests: what is remembered is what the client sent,
-so a right answer shows that the history arrived.
+Nothing is kept from one request to the next. So a right answer shows that the client has sent the
+history.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ops.demo.standin.api.protocol import Message
 from ops.demo.standin.wit.wording import join_words, normalise, quote, sentences, swap_persons
 
 REMEMBERED: Final = 3
-"""Most messages that a summary quotes."""
+"""How many messages a summary quotes at most."""
 
 _SAID_AGAIN: Final = "I said: "
 
@@ -29,7 +29,7 @@ _NAME: Final = re.compile(r"\b(?:my name is|call me|my name's) (?P<name>[\w' ]+)
 
 
 class History:
-    """What both sides said before the present message, oldest first."""
+    """The messages of both sides before the present one, the oldest first."""
 
     def __init__(self, earlier: Sequence[Message]) -> None:
         self.asked = [m.text for m in earlier if m.role == "user" and m.text.strip()]
@@ -39,7 +39,7 @@ class History:
 
 
 def recall(sentence: str, history: History) -> str | None:
-    """The answer to a normalised question about the conversation, if it is one."""
+    """Return the answer to a normalised question about the conversation; None to others."""
     for pattern, answer in _QUESTIONS:
         if pattern.search(sentence):
             return answer(history)
@@ -50,7 +50,7 @@ def _last_answer(history: History) -> str:
     if not history.answered:
         return "I have not said anything yet, so there is nothing to repeat."
     last = history.answered[-1]
-    # Asked twice, it repeats what it said and not that it said it.
+    # when it is asked twice, the quotation marks must not be doubled
     return last if last.startswith(_SAID_AGAIN) else _SAID_AGAIN + quote(last)
 
 

@@ -1,4 +1,4 @@
-"""What the stand-in says: a pure function of the messages in the request."""
+"""The reply of the stand-in: a pure function of the messages in the request."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ RULES: Final = (*HOUSEHOLD, *ENTERTAINMENT, *COURTESIES)
 """All rules in the order in which they are tried."""
 
 MAX_ANSWERED: Final = 2
-"""Sentences of one message that are answered, the last ones; keeps replies short."""
+"""How many sentences of a message are answered, the last ones, so that replies stay short."""
 
 
 def reply_to(messages: Sequence[Message]) -> str:
-    """The reply to the last user message, in the light of those before it.
+    """Return the reply to the last message of the user. Earlier messages matter, too.
 
     The same messages always get the same reply.
     """
@@ -49,16 +49,16 @@ def _answer(sentence: str, history: History) -> str | None:
 
 
 def _from_rules(sentence: str, history: History) -> str | None:
-    *earlier, (rule, about) = _cues([*history.sentences, sentence])
+    *earlier, (rule, about) = _find_rules([*history.sentences, sentence])
     if rule is None:
         return None
     return rule.reply(about, times_before=sum(before is rule for before, _ in earlier))
 
 
-def _cues(said: Sequence[str]) -> list[tuple[Rule | None, str]]:
-    """For each sentence its rule, and the sentence that the rule is to be applied to."""
+def _find_rules(spoken: Sequence[str]) -> list[tuple[Rule | None, str]]:
+    """Return for each sentence its rule, and the sentence to which the rule is applied."""
     cues: list[tuple[Rule | None, str]] = []
-    for sentence in said:
+    for sentence in spoken:
         rule = next((rule for rule in RULES if rule.matches(sentence)), None)
         if rule is None and cues and ANOTHER.search(sentence):
             cues.append(cues[-1])

@@ -1,9 +1,8 @@
-"""Patterns of what people say, and what the stand-in says to that.
+"""Rules: patterns of sentences, and the replies to them.
 
-A pattern is matched against a normalised sentence; the first rule that matches
-wins. The named groups of the pattern fill the holes of the reply. A rule with
-several replies gives the next one each time that the conversation comes back
-to it. No reply claims that something was done: a stand-in does nothing.
+A pattern is compared with a normalised sentence, and the first rule that matches is used. Named
+groups of the pattern fill the gaps in the reply. A rule with several replies gives another one each
+time. No reply says that something was done, because a stand-in does nothing.
 """
 
 from __future__ import annotations
@@ -17,29 +16,29 @@ from ops.demo.standin.wit.wording import swap_persons
 ANOTHER: Final = re.compile(
     r"^(?:please )?(?:give me |tell me )?(?:another|one more)(?: one)?(?: please)?$"
 )
-"""Asks for more of whatever the conversation was about last."""
+"""Matches a request for another reply of the same rule."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What to say to sentences of one kind."""
+    """The replies to sentences of one kind."""
 
     name: str
     pattern: re.Pattern[str]
     replies: tuple[str, ...]
 
     def matches(self, sentence: str) -> bool:
-        """Whether this rule is for the normalised `sentence`."""
+        """Return whether this rule is for the normalised `sentence`."""
         return self.pattern.search(sentence) is not None
 
     def reply(self, sentence: str, times_before: int) -> str:
-        """The reply to a sentence that matches, for the nth time in this conversation."""
+        """Return the reply to a sentence that matches, after `times_before` earlier ones."""
         found = self.pattern.search(sentence)
-        holes = found.groupdict() if found else {}
-        filled = {name: swap_persons(text) for name, text in holes.items()}
-        return self.replies[times_before % len(self.replies)].format(**filled)
+        groups = found.groupdict() if found else {}
+        values = {name: swap_persons(text) for name, text in groups.items()}
+        return self.replies[times_before % len(self.replies)].format(**values)
 
 
 def rule(name: str, pattern: str, *replies: str) -> Rule:
-    """A rule from the source of its pattern; every named group must take part in a match."""
+    """Make a rule. Every named group of its pattern must be a part of each match."""
     return Rule(name, re.compile(pattern), replies)

@@ -1,4 +1,4 @@
-"""Comparing and quoting words, and turning `my` into `your`."""
+"""Comparing and quoting words, and replacing `my` by `your`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import re
 from typing import Final
 
 QUOTED_WORDS: Final = 24
-"""Longest quotation, words; the rest of the text becomes an ellipsis."""
+"""Longest quotation, in words. An ellipsis stands for the rest of the text."""
 
-_TURNED: Final = {
+_SWAPPED: Final = {
     "i": "you",
     "me": "you",
     "my": "your",
@@ -24,29 +24,29 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.?!])\s+|\n+")
 
 
 def normalise(text: str) -> str:
-    """Lower case, no punctuation but the apostrophe, single spaces."""
+    """Return the text in lower case, with single spaces and no punctuation but the apostrophe."""
     plain = text.casefold().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     return " ".join(re.sub(r"[^\w\s']", " ", plain).split())
 
 
 def sentences(text: str) -> list[str]:
-    """The sentences of a transcript; several turns merged into one have several."""
+    """Return the sentences of a transcript. Turns that were merged have several."""
     return [part for part in _SENTENCE_END.split(text) if normalise(part)]
 
 
 def quote(text: str) -> str:
-    """`text` in quotation marks, on one line, cut to `QUOTED_WORDS`."""
+    """Return `text` in quotation marks, on one line and with QUOTED_WORDS words at most."""
     words = text.split()
     cut = " ".join(words[:QUOTED_WORDS]) + ("..." if len(words) > QUOTED_WORDS else "")
     return f'"{cut}"'
 
 
 def swap_persons(text: str) -> str:
-    """What the speaker said of themselves, said to them: `call my mother`, `call your mother`."""
-    return " ".join(_TURNED.get(word, word) for word in text.split())
+    """Return what the other person would say: `call your mother` for `call my mother`."""
+    return " ".join(_SWAPPED.get(word, word) for word in text.split())
 
 
 def join_words(things: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+    """Join words as in `a`, `a and b`, `a, b and c`."""
     *rest, last = things
     return f"{', '.join(rest)} and {last}" if rest else last

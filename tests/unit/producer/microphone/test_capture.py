@@ -48,7 +48,7 @@ def test_what_is_recorded_while_muted_is_silence_even_if_it_is_delivered_or_take
         if number < 3:
             mute.toggle()
         now[0] += 0.02 if number == 2 else 0.03  # the third began before the mute was off
-    muted = Block(b"\0\0", FORMAT)
+    muted = Block(b"\0\0", FORMAT, muted=((0, 1),))
     assert [capture.take(0) for _ in range(4)] == [block(1), muted, muted, block(4)]
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from producer.sources.pacing import pace_frames
+from producer.sources.pacing import Pace
 
 FRAME = 480  # 30 ms
 
@@ -34,21 +34,21 @@ def frames(count: int) -> Iterator[NDArray[np.int16]]:
 
 def test_a_frame_comes_when_its_last_sample_would_have_been_recorded() -> None:
     clock = Clock()
-    heard = pace_frames(frames(100), threading.Event(), clock=clock, sleep=clock.sleep)
+    heard = Pace(threading.Event(), clock=clock, sleep=clock.sleep).play(frames(100))
     times = [clock.now - 1_000 for _ in heard]
     assert times == pytest.approx([0.03 * (index + 1) for index in range(100)])
 
 
 def test_oversleeping_is_made_up_for() -> None:
     clock = Clock(oversleeps_s=0.011)
-    heard = list(pace_frames(frames(1_000), threading.Event(), clock=clock, sleep=clock.sleep))
+    heard = list(Pace(threading.Event(), clock=clock, sleep=clock.sleep).play(frames(1_000)))
     assert len(heard) == 1_000
     assert clock.now - 1_000 == pytest.approx(30, abs=0.02)
 
 
 def test_a_slow_reader_is_not_slowed_further() -> None:
     clock = Clock()
-    for _ in pace_frames(frames(10), threading.Event(), clock=clock, sleep=clock.sleep):
+    for _ in Pace(threading.Event(), clock=clock, sleep=clock.sleep).play(frames(10)):
         clock.now += 0.05
     assert clock.slept == pytest.approx([0.03])
 
@@ -62,4 +62,4 @@ def test_closing_ends_it_during_a_sleep() -> None:
         if clock.now > 1_000.1:
             closed.set()
 
-    assert len(list(pace_frames(frames(100), closed, clock=clock, sleep=sleep))) == 3
+    assert len(list(Pace(closed, clock=clock, sleep=sleep).play(frames(100)))) == 3

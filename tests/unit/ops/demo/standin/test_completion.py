@@ -17,7 +17,7 @@ REPLY = "one two three four five"
 def planned(knobs: dict[str, Any] | None = None, **fields: Any) -> Completion:
     """The plan for a short request, with `fields` set in it, under `knobs`."""
     body = {"messages": [{"role": "user", "content": "Hello."}], **fields}
-    control = Control(reply=REPLY).changed(knobs or {})
+    control = Control(reply=REPLY).with_changes(knobs or {})
     return plan(ChatRequest.model_validate(body), control)
 
 

@@ -23,11 +23,11 @@ from ops.demo.standin.faults import REPLY_FAULTS, Control
 )
 def test_nonsense_is_refused(patch: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
-        Control().changed(patch)
+        Control().with_changes(patch)
 
 
 def test_a_change_leaves_the_other_knobs() -> None:
-    control = Control().changed({"hang": True}).changed({"first_token_ms": 5})
+    control = Control().with_changes({"hang": True}).with_changes({"first_token_ms": 5})
 
     assert control.hang
     assert control.first_token_ms == 5
@@ -35,7 +35,7 @@ def test_a_change_leaves_the_other_knobs() -> None:
 
 
 def test_the_key_survives_a_change_and_is_never_shown() -> None:
-    control = Control().changed({"api_key": "secret"}).changed({"hang": True})
+    control = Control().with_changes({"api_key": "secret"}).with_changes({"hang": True})
 
     assert control.api_key is not None
     assert control.api_key.get_secret_value() == "secret"
@@ -43,8 +43,8 @@ def test_the_key_survives_a_change_and_is_never_shown() -> None:
 
 
 def test_a_counted_failure_is_used_up_and_an_uncounted_one_is_not() -> None:
-    counted = Control().changed({"fail": {"status": 503, "count": 2}})
-    uncounted = Control().changed({"fail": {"status": 503}})
+    counted = Control().with_changes({"fail": {"status": 503, "count": 2}})
+    uncounted = Control().with_changes({"fail": {"status": 503}})
 
     assert counted.after_refusal().fail is not None
     assert counted.after_refusal().after_refusal().fail is None
@@ -56,20 +56,20 @@ def test_every_reply_fault_is_noticed_and_ends_with_its_count(name: str) -> None
     value: object = "abort" if name == "finish_reason" else True
     if name.endswith("_after_tokens"):
         value = 0
-    control = Control().changed({name: value, "fault_count": 2, "tokens_per_s": 7})
+    control = Control().with_changes({name: value, "fault_count": 2, "tokens_per_s": 7})
 
     once = control.after_reply()
     twice = once.after_reply()
 
-    assert control.faulty
-    assert once.faulty
-    assert not twice.faulty
-    assert twice == Control().changed({"tokens_per_s": 7})
+    assert control.has_reply_fault
+    assert once.has_reply_fault
+    assert not twice.has_reply_fault
+    assert twice == Control().with_changes({"tokens_per_s": 7})
 
 
 def test_without_a_count_faults_stay_and_a_count_waits_for_a_fault() -> None:
-    staying = Control().changed({"hang": True})
-    waiting = Control().changed({"fault_count": 1})
+    staying = Control().with_changes({"hang": True})
+    waiting = Control().with_changes({"fault_count": 1})
 
     assert staying.after_reply() == staying
     assert waiting.after_reply() == waiting
