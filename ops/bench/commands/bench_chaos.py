@@ -99,7 +99,7 @@ def _summarise(result: dict[str, Any]) -> str:
         " Producers: {producer_kills} killed.\n"
         "Redis: {redis_restarts} times restarted ({redis_kills} times after a SIGKILL),"
         " {connection_cuts} times disconnected. LLM: {llm_outages} times away.\n"
-        "An utterance was given up after {max_deliveries} deliveries (by default it is 5)."
+        "An utterance was buried after {max_deliveries} deliveries (by default it is 5)."
     ).format(**result)
     verdict = "All promises were kept." if result["kept"] else "PROMISES WERE BROKEN."
     return "\n".join([counts, *result["broken"], verdict])
