@@ -3,8 +3,9 @@
 Inside earshot audio is 16 kHz mono int16. `flac` halves its size without loss; `pcm_s16le` is for
 clients that cannot encode. Decoding trusts neither the bytes nor what is announced about them.
 
-What is accepted: an utterance from a client is 16 kHz mono (`decode`). A recording may have every
-rate of RECORDING_RATES and up to MAX_CHANNELS channels (`check_recording`).
+What is accepted: an utterance from a client is 16 kHz mono, in one of two codecs, and as long as
+announced (`check_audio`). A recording may have every rate of RECORDING_RATES and up to MAX_CHANNELS
+channels (`check_recording`).
 """
 
 import io
@@ -43,6 +44,12 @@ LONGEST_RECORDING_S: Final = 48 * 3_600.0
 
 _FLAC_MARKER: Final = b"fLaC"
 """RFC 9639, section 8."""
+
+FLAC_HEAD_BYTES: Final = 42
+"""The marker, then the block STREAMINFO: 4 bytes of header and 34 of content."""
+
+_FLAC_BITS: Final = (8, 16, 24)
+"""Bits per sample that libsndfile can read."""
 
 _FLAC_MAX_SAMPLES: Final = 2**36
 """The header's field for the length has 36 bits (RFC 9639, section 8.2); 0 means unknown."""
@@ -84,13 +91,12 @@ def check_recording(name: str, rate: int, channels: int) -> None:
         )
 
 
-def decode(
-    data: bytes, codec: str, rate: int, samples: int, *, max_samples: int
-) -> NDArray[np.int16]:
-    """Return the mono int16 samples in `data`, exactly `samples` of them at `rate` Hz.
+def check_audio(data: bytes, codec: str, rate: int, samples: int, *, max_samples: int) -> None:
+    """Raise BadAudio unless this is audio that an utterance may hold. The one rule for that.
 
-    It never allocates more than `max_samples`, whatever the bytes claim. Raises BadAudio if what is
-    announced is unusable or differs from what the bytes hold.
+    `publish` and `replay` refuse by it what could never be decoded, and `decode` begins with it.
+    It compares the announcement (`codec`, `rate` in Hz, `samples`) with the length of the bytes, or
+    with the STREAMINFO at the head of a FLAC file (RFC 9639, section 8.2), and decodes nothing.
     """
     if codec not in CODECS:
         raise _unknown(codec)
@@ -103,45 +109,65 @@ def decode(
             f"the audio is announced as {samples / rate:.1f} s long; at most "
             f"{max_samples / rate:.1f} s are accepted, so cut it into shorter utterances"
         )
-    return _decode_pcm(data, samples) if codec == "pcm_s16le" else _decode_flac(data, rate, samples)
+    if codec == "pcm_s16le":
+        _check_pcm(data, samples)
+    else:
+        _check_flac_head(data, rate, samples)
 
 
-def _decode_pcm(data: bytes, samples: int) -> NDArray[np.int16]:
+def _check_pcm(data: bytes, samples: int) -> None:
     if len(data) % 2:
         raise BadAudio(f"pcm_s16le comes in pairs of bytes; {len(data)} bytes are no whole samples")
     if len(data) // 2 != samples:
         raise _wrong_length(samples, f"{len(data) // 2}")
-    return np.frombuffer(data, "<i2").astype(np.int16)
 
 
-def _decode_flac(data: bytes, rate: int, samples: int) -> NDArray[np.int16]:
-    if not data.startswith(_FLAC_MARKER):  # libsndfile would try the readers of all its formats
+def _check_flac_head(data: bytes, rate: int, samples: int) -> None:
+    # the highest bit of a block's type says that it is the last one
+    starts_well = data.startswith(_FLAC_MARKER) and len(data) >= FLAC_HEAD_BYTES
+    if not starts_well or data[4] & 0x7F or int.from_bytes(data[5:8], "big") != 34:
         raise BadAudio("the audio is no readable FLAC (another format); encode it again")
+    head = int.from_bytes(data[18:26], "big")  # 20 bits of rate, 3 of channels, 5 of bits, length
+    header_rate, channels = head >> 44, (head >> 41 & 0b111) + 1
+    bits, length = (head >> 36 & 0b11111) + 1, head & (_FLAC_MAX_SAMPLES - 1)
+    if channels != 1:
+        raise BadAudio(f"the audio has {channels} channels; mix it down to one")
+    if header_rate != rate:
+        raise BadAudio(f"the audio is announced at {rate} Hz, but its header says {header_rate} Hz")
+    if bits not in _FLAC_BITS:
+        raise BadAudio(f"the audio has {bits} bits per sample; send 16")
+    if length != samples:
+        # an encoder that writes to a pipe cannot go back to fill in the length
+        held = str(length) if length else "a length that its FLAC header leaves open"
+        raise _wrong_length(samples, held)
+
+
+def decode(
+    data: bytes, codec: str, rate: int, samples: int, *, max_samples: int
+) -> NDArray[np.int16]:
+    """Return the mono int16 samples in `data`, exactly `samples` of them at `rate` Hz.
+
+    It never allocates more than `max_samples`, whatever the bytes claim. Raises BadAudio if what is
+    announced is unusable or differs from what the bytes hold.
+    """
+    check_audio(data, codec, rate, samples, max_samples=max_samples)
+    if codec == "pcm_s16le":
+        return np.frombuffer(data, "<i2").astype(np.int16)
+    return _decode_flac(data, samples)
+
+
+def _decode_flac(data: bytes, samples: int) -> NDArray[np.int16]:
     audio = np.empty(samples, np.int16)  # bounded by the announcement, which was checked
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
-            if file.channels != 1:
-                raise BadAudio(f"the audio has {file.channels} channels; mix it down to one")
-            if file.samplerate != rate:
-                raise BadAudio(
-                    f"the audio is announced at {rate} Hz, but its header says {file.samplerate} Hz"
-                )
-            if file.frames != samples:
-                raise _wrong_length(samples, _header_length(file.frames))
             read = len(file.read(out=audio))
-            if read != samples:
-                raise _wrong_length(samples, f"only {read}")
     except soundfile.LibsndfileError as error:
         raise BadAudio(
             f"the audio is no readable FLAC ({error.error_string}); encode it again"
         ) from error
+    if read != samples:
+        raise _wrong_length(samples, f"only {read}")
     return audio
-
-
-def _header_length(frames: int) -> str:
-    # an encoder that writes to a pipe cannot go back to fill in the length
-    is_known = 0 < frames < _FLAC_MAX_SAMPLES
-    return str(frames) if is_known else "a length that its FLAC header leaves open"
 
 
 def _unknown(codec: str) -> BadAudio:

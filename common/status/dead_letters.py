@@ -8,11 +8,12 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from common.audio import decode
+from common.audio import SAMPLE_RATE, check_audio, decode
 from common.entry_id import is_entry_id, sort_key
-from common.errors import BadAudio, BadInput
+from common.errors import BadAudio, BadInput, Refused
 from common.keys import SESSION_ID, Shard
 from common.redis.store import Store
+from common.settings import LimitSettings
 
 BATCH: Final = 20
 """Letters for each reading: they bring their audio along."""
@@ -36,6 +37,19 @@ class DeadLetter:
         session = self.text("session")
         return session if SESSION_ID.match(session) else ""
 
+    def check_audio(self, limits: LimitSettings) -> None:
+        """Raise Refused if a worker could never decode this audio under these limits."""
+        try:
+            check_audio(
+                self.fields.get("audio", b""),
+                self.text("codec"),
+                _whole(self.text("rate")),
+                _whole(self.text("samples")),
+                max_samples=round(limits.max_audio_s * SAMPLE_RATE),
+            )
+        except BadAudio as error:
+            raise Refused(f"{error}; this letter can only be saved or dropped") from None
+
     def samples(self, max_samples: int) -> NDArray[np.int16]:
         """Return the audio; raises BadInput if there is none or it cannot be decoded."""
         if not self.fields.get("audio"):
@@ -44,11 +58,11 @@ class DeadLetter:
             return decode(
                 self.fields["audio"],
                 self.text("codec"),
-                int(self.text("rate") or 0),
-                int(self.text("samples") or 0),
+                _whole(self.text("rate")),
+                _whole(self.text("samples")),
                 max_samples=max_samples,
             )
-        except (BadAudio, ValueError) as error:
+        except BadAudio as error:
             raise BadInput(f"the audio of {self.entry} cannot be saved: {error}") from None
 
     def summary(self) -> dict[str, Any]:
@@ -105,6 +119,10 @@ async def find_dead_letter(store: Store, entry: str, shard: int | None = None) -
             for found, fields in await redis.xrange(one.dead, entry, entry, 1):
                 return _letter(one, found, fields)
     raise BadInput(f"there is no dead letter {entry!r}: `earshot dead list` shows those there are")
+
+
+def _whole(text: str) -> int:
+    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else 0
 
 
 def _letter(shard: Shard, entry: bytes, fields: Mapping[bytes, bytes]) -> DeadLetter:

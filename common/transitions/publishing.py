@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from common.errors import Refused
+from common.errors import BadAudio, Refused
 from common.redis.script import Script
 from common.redis.store import Store, ms
+from common.settings import LimitSettings
 from common.utterance import Utterance
 
 PUBLISH: Final = Script("publish")
@@ -41,13 +42,10 @@ async def publish(store: Store, utterance: Utterance, *, recording: bool = False
     """Publish an utterance, once, however often it is sent.
 
     A text (`utterance.text`) in place of audio makes a turn that is ready at once. `recording`
-    makes it wait behind live speech. Raises Refused if it can never be accepted.
+    makes it wait behind live speech. Raises Refused if it can never be accepted, or its audio never
+    be decoded.
     """
-    if len(utterance.audio) > store.limits.max_entry_bytes:
-        raise Refused(
-            f"the utterance has {len(utterance.audio)} bytes of audio, and"
-            f" EARSHOT_LIMITS__MAX_ENTRY_BYTES is {store.limits.max_entry_bytes}"
-        )
+    check_utterance(store.limits, utterance)
     shard = store.shard(utterance.session)
     has_text = utterance.text is not None
     answer = await store.run(
@@ -71,6 +69,34 @@ async def publish(store: Store, utterance: Utterance, *, recording: bool = False
         },
     )
     return parse_published(answer)
+
+
+def check_utterance(limits: LimitSettings, utterance: Utterance) -> None:
+    """Raise Refused, with a sentence, for an utterance that no worker could ever work on."""
+    if utterance.text is not None:
+        _check_size(limits, len(utterance.text.encode()), "text")
+        return
+    from common.audio import SAMPLE_RATE, check_audio  # numpy, which whoever sends texts needs not
+
+    _check_size(limits, len(utterance.audio), "audio")
+    try:
+        check_audio(
+            utterance.audio,
+            utterance.codec,
+            utterance.rate,
+            utterance.samples,
+            max_samples=round(limits.max_audio_s * SAMPLE_RATE),
+        )
+    except BadAudio as error:
+        raise Refused(str(error)) from None
+
+
+def _check_size(limits: LimitSettings, size: int, kind: str) -> None:
+    if size > limits.max_entry_bytes:
+        raise Refused(
+            f"the utterance has {size} bytes of {kind}, and"
+            f" EARSHOT_LIMITS__MAX_ENTRY_BYTES is {limits.max_entry_bytes}"
+        )
 
 
 def parse_published(answer: list[bytes | int]) -> Published:

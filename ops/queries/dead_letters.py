@@ -11,10 +11,12 @@ from producer.shipping.identity import new_utterance_id
 async def send_again(store: Store, letter: DeadLetter) -> Published | None:
     """Send a letter again, as a new turn at the end of its session; return None if it is gone.
 
-    Raises Refused if it can never be replayed.
+    Raises Refused if it can never be replayed, or its audio never be decoded.
     """
     if not letter.session:
         raise Refused("it names no usable session; it can only be saved or dropped")
+    if letter.fields.get("audio") and not letter.text("text"):
+        letter.check_audio(store.limits)
     return await dead_letters.replay(
         store, letter.shard, letter.entry, session=letter.session, utterance=new_utterance_id()
     )

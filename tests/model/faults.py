@@ -56,7 +56,7 @@ class Operator(Actor):
         entry, flat = simulation.rng.choice(letters)
         letter = paired(flat)
         session, old = letter[b"session"].decode(), letter[b"id"].decode()
-        text = letter.get(b"text", letter.get(b"audio", b"")).decode()
+        text = letter.get(b"text", letter.get(b"audio", b"")).decode().strip()
         new = simulation.fresh("r")
         root = simulation.truth.spoken[old].root
         answer = letter.get(b"answer", b"1") != b"0"

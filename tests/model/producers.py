@@ -86,7 +86,9 @@ class Producer(Actor):
         utterance = Utterance(
             id=name,
             session=self.session,
-            audio=f"{name}.r1".encode(),
+            codec="pcm_s16le",
+            audio=as_pcm(f"{name}.r1"),
+            samples=len(as_pcm(f"{name}.r1")) // 2,
             answer=not simulation.likely(0.1),
             interrupt=simulation.likely(0.3),
             hold_ms=OLD_MS if old else 0,
@@ -228,14 +230,21 @@ def expected_commitment(seen: bytes | None, epoch: bytes | None, revision: int) 
     return {Commitment.OK, Commitment.CLOSED}
 
 
+def as_pcm(said: str) -> bytes:
+    """A sentence as audio, in whole samples of 16 bits."""
+    return said.encode() + b" " * (len(said) % 2)
+
+
 def words(utterance: Utterance) -> str:
     """What will be transcribed."""
-    return utterance.audio.decode() if utterance.text is None else utterance.text
+    return utterance.audio.decode().strip() if utterance.text is None else utterance.text
 
 
 def revised(utterance: Utterance) -> Utterance:
     """The next revision: more words."""
     revision = utterance.revision + 1
     said = f"{words(utterance).partition('.')[0]}.r{revision}"
-    key, value = ("audio", said.encode()) if utterance.text is None else ("text", said)
-    return utterance.model_copy(update={"revision": revision, key: value})
+    changes: dict[str, object] = {"text": said}
+    if utterance.text is None:
+        changes = {"audio": as_pcm(said), "samples": len(as_pcm(said)) // 2}
+    return utterance.model_copy(update={"revision": revision} | changes)

@@ -68,7 +68,7 @@ class SttWorker(Worker):
             self.simulation.store,
             claim,
             **identity(utterance),
-            text=utterance.audio.decode(),
+            text=utterance.audio.decode().strip(),
             stt_ms=0,
             detail={"worker": claim.consumer},
         )

@@ -39,8 +39,15 @@ def limited(store: Store, **limits: Any) -> Store:
 
 
 def spoken(name: str = "u1", **changes: Any) -> Utterance:
-    """An utterance with audio in it."""
-    return Utterance(id=name, session=ADA, **({"audio": name.encode()} | changes))
+    """An utterance with audio in it: by default its name, in place of PCM."""
+    audio = as_pcm(changes.pop("audio", name.encode()))
+    spoken = {"audio": audio, "codec": "pcm_s16le", "samples": len(audio) // 2}
+    return Utterance(id=name, session=ADA, **(spoken | changes))
+
+
+def as_pcm(words: bytes) -> bytes:
+    """Whole samples of 16 bits: a space is added to an odd number of bytes."""
+    return words + b" " * (len(words) % 2)
 
 
 async def hear(store: Store, *names: str, **changes: Any) -> None:
@@ -105,7 +112,7 @@ async def settle(
         store,
         claim,
         **identity(fields),
-        text=text or fields[b"audio"].decode(),
+        text=text or fields[b"audio"].decode().strip(),
         stt_ms=3,
         detail=detail,
     )

@@ -227,7 +227,7 @@ async def test_what_is_too_large_for_a_letter_is_left_out_of_it(clean_store: Sto
 
 
 async def test_no_valid_utterance_is_too_large_for_a_letter(clean_store: Store) -> None:
-    store = limited(clean_store, dead_max_mb=1)
+    store = limited(clean_store, dead_max_mb=1, max_audio_s=1_000)
     letter = await bury_audio(store, "u1", store.limits.max_entry_bytes)
     found = await find_dead_letter(store, letter)
     assert len(found.fields["audio"]) == store.limits.max_entry_bytes

@@ -116,7 +116,7 @@ async def test_a_revision_takes_the_place_of_the_older_one(clean_store: Store) -
     assert (answer.verdict, answer.turn) == (Verdict.REVISED, 1)
     assert await redis(clean_store).xlen(SHARD.utterances) == 1
     _, fields = await read(clean_store)
-    assert (fields[b"audio"], fields[b"revision"], fields[b"turn"]) == (b"u1.r2", b"2", b"1")
+    assert (fields[b"audio"], fields[b"revision"], fields[b"turn"]) == (b"u1.r2 ", b"2", b"1")
     assert await story(clean_store) == ["heard 1"]
 
 
@@ -228,8 +228,8 @@ async def test_a_full_backlog_puts_new_audio_off(clean_store: Store) -> None:
 
 async def test_audio_above_the_limit_is_refused(clean_store: Store) -> None:
     store = limited(clean_store, max_entry_bytes=10)
-    with pytest.raises(Refused, match="11 bytes"):
-        await publish(store, spoken(audio=b"0" * 11))
+    with pytest.raises(Refused, match="12 bytes"):
+        await publish(store, spoken(audio=b"0" * 12))
     assert await everything(store) == {}
 
 

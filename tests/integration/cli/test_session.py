@@ -62,7 +62,7 @@ def _talk(server: RedisServer, session: str = "kitchen", *, shards: int = 1) -> 
         await _answer(store, session, "What [b]time\x1b[2J is it?", "Time for tea.")
         await _hear(store, session, text="And now?")
         await _take(store, session)
-        await _hear(store, session, audio=b"x", samples=1)
+        await _hear(store, session, audio=b"ab", samples=1, codec="pcm_s16le")
 
     with_store(server, act, shards)
 

@@ -20,7 +20,9 @@ def _speak(server: RedisServer, *names: str, recording: bool = False) -> None:
     async def act(store: Store) -> None:
         for name in names:
             await publish(
-                store, Utterance(id=name, session=name, audio=b"x", samples=1), recording=recording
+                store,
+                Utterance(id=name, session=name, audio=b"ab", samples=1, codec="pcm_s16le"),
+                recording=recording,
             )
 
     with_store(server, act)

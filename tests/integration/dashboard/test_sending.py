@@ -45,7 +45,9 @@ def test_what_redis_could_not_take_is_sent_after_a_restart(tmp_path: Path) -> No
         assert board.stop() == 0, board.log
         assert [path.stem for path in outboxes.glob("*.sqlite3")] == [session]
         with Outbox(outboxes, "web-00000000", max_bytes=2**20, max_age_s=1e9) as parked:
-            said = Utterance(id="u", session="web-00000000", samples=1, audio=b"x")
+            said = Utterance(
+                id="u", session="web-00000000", samples=1, audio=b"ab", codec="pcm_s16le"
+            )
             parked.add(said, age_s=1e8)
             parked.park(1, "Redis refused it")
         server.start()

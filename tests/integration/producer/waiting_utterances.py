@@ -12,7 +12,8 @@ SHARD = Shard(0)
 
 
 def make_utterance(name: str, **more: Any) -> Utterance:
-    return Utterance(id=name, session="s1", audio=b"x" * 2_000, samples=1_000, **more)
+    pcm = {"audio": b"x" * 2_000, "samples": 1_000, "codec": "pcm_s16le"}
+    return Utterance(id=name, session="s1", **(pcm | more))
 
 
 def fill_outbox(outbox: Outbox, *names: str) -> None:

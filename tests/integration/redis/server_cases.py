@@ -19,7 +19,7 @@ from common.utterance import Utterance
 from tests.support.redis_server import RedisServer
 
 BOTH = pytest.mark.parametrize("redis_server", ["installed", "embedded"], indirect=True)
-UTTERANCE = Utterance(id="u1", session="s1", audio=b"x" * 10, samples=5)
+UTTERANCE = Utterance(id="u1", session="s1", audio=b"x" * 10, samples=5, codec="pcm_s16le")
 
 
 @asynccontextmanager

@@ -102,7 +102,7 @@ async def test_a_cluster_lets_a_role_in_over_tls(secrets: Path) -> None:
         await check(settings)
         redis = connect(settings)
         store = Store(redis, 1, LimitSettings())
-        utterance = Utterance(id="u1", session="kitchen", audio=b"audio")
+        utterance = Utterance(id="u1", session="kitchen", audio=b"ab", samples=1, codec="pcm_s16le")
         assert (await publish(store, utterance)).verdict is Verdict.ACCEPTED
         await redis.aclose()
         assert server.refusals() == []

@@ -46,6 +46,7 @@ from workers.loop.reader import Reader
 from workers.loop.registration import Registration
 
 SHARD: Final = Shard(0)
+AUDIO: Final = {"audio": b"ab", "samples": 1, "codec": "pcm_s16le"}
 SEEDS: Final = range(20)
 NOT_IN_THE_MODEL: Final = {KEEP_OPEN.digest, DROP_LETTER.digest}
 GROUPS: Final = {
@@ -87,7 +88,7 @@ async def _vanished(store: Store, stream: str, group: str) -> list[str]:
 
 async def _spoken(secured: SecuredRedis, name: str, **how: Any) -> None:
     async with _store(secured, "producer") as store:
-        utterance = Utterance(id=name, session="kitchen", **({"audio": b"audio"} | how))
+        utterance = Utterance(id=name, session="kitchen", **(AUDIO | how))
         assert (await publish(store, utterance)).verdict is Verdict.ACCEPTED
 
 
@@ -214,7 +215,7 @@ async def test_who_may_not_count_works_on_and_says_so_once(secured: SecuredRedis
 
 async def test_jobs_send_recordings_and_read_results(secured: SecuredRedis) -> None:
     async with _store(secured, "jobs") as store:
-        recording = Utterance(id="r1", session="kitchen", audio=b"audio")
+        recording = Utterance(id="r1", session="kitchen", audio=b"ab", samples=1, codec="pcm_s16le")
         answer = await publish(store, recording, recording=True)
         assert answer.verdict is Verdict.ACCEPTED
         link = _link(secured, store, "jobs")

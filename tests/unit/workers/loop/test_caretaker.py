@@ -82,7 +82,7 @@ async def test_a_stream_that_is_not_there_has_no_dead_consumers(store: Store) ->
 async def test_a_session_whose_audio_vanished_goes_on_and_that_is_said(
     store: Store, redis: Any
 ) -> None:
-    said = Utterance(id="u1", session="s", samples=1, audio=b"x")
+    said = Utterance(id="u1", session="s", samples=1, audio=b"ab", codec="pcm_s16le")
     await publish(store, said)
     await redis.delete(SHARD.utterances)
     with capture_logs() as lines:
@@ -130,7 +130,12 @@ async def test_trouble_with_one_shard_leaves_none_of_the_others_alone(
 
 async def test_a_session_that_cannot_be_tended_holds_up_no_other(store: Store, redis: Any) -> None:
     for session in ("aaa", "bbb"):
-        await publish(store, Utterance(id=f"u-{session}", session=session, audio=b"x", samples=1))
+        await publish(
+            store,
+            Utterance(
+                id=f"u-{session}", session=session, audio=b"ab", samples=1, codec="pcm_s16le"
+            ),
+        )
     await redis.set(SHARD.history("aaa"), "not ours")
     for session in ("aaa", "bbb"):
         await redis.zadd(SHARD.open, {session: 0})

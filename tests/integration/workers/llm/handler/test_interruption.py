@@ -67,7 +67,10 @@ async def test_speech_that_cannot_be_merged_yet_does_not_start_it_over_for_ever(
     await harness.publish("turn on the light", interrupt=True)
     answering = asyncio.create_task(harness.answer_next())
     await asyncio.to_thread(harness.standin.wait_for, lambda listing: listing.active)
-    await publish(harness.store, Utterance(id="slow", session=SESSION, audio=b"fLaC", samples=1))
+    await publish(
+        harness.store,
+        Utterance(id="slow", session=SESSION, audio=b"ab", samples=1, codec="pcm_s16le"),
+    )
     await harness.publish("and the radio", interrupt=True)
     harness.standin.control(first_token_ms=1)
     assert await answering is Settled.OK

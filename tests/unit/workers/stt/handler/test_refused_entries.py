@@ -2,6 +2,7 @@
 
 import pytest
 
+from common.audio import FLAC_HEAD_BYTES
 from common.errors import BadAudio, BadEntry
 from common.events import Error
 from common.redis.store import Store
@@ -13,6 +14,7 @@ from tests.unit.workers.stt.handler.fake_engine import (
     FakeContext,
     FakeEngine,
     add_foreign_entry,
+    make_utterance,
     publish_and_claim,
     read_dead_letters,
     read_events,
@@ -24,7 +26,8 @@ from workers.stt.handler import SttHandler
 async def test_audio_that_is_none_ends_as_an_error_and_a_whole_dead_letter(
     store: Store, handler: SttHandler, engine: FakeEngine, context: FakeContext
 ) -> None:
-    delivery = await publish_and_claim(store, audio=b"no flac at all")
+    torn = make_utterance().audio[:FLAC_HEAD_BYTES] + b"no frames"
+    delivery = await publish_and_claim(store, audio=torn)
     with pytest.raises(BadAudio) as caught:
         await handler.handle(delivery, context)
     assert not engine.got
@@ -35,7 +38,7 @@ async def test_audio_that_is_none_ends_as_an_error_and_a_whole_dead_letter(
     assert (error.turn, error.id) == (1, "u1")
     assert (error.data.stage, error.data.reason, error.data.error) == ("stt", "bad_audio", sentence)
     letter = (await read_dead_letters(store))[0]
-    assert letter[b"audio"] == b"no flac at all"
+    assert letter[b"audio"] == torn
     assert letter[b"worker"] == CONSUMER.encode()
     assert await redis_of(store).xlen(delivery.claim.stream) == 0
 
