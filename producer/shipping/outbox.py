@@ -99,6 +99,7 @@ class Outbox(Closeable):
             if lost := len(self._owed.memory):
                 why = f"the process ends while the disk fails ({self._disk.why})"
                 report_dropped(self.session, Dropped(lost, why))
+                self._owed.memory.clear()
             self._is_closed = True
             self._disk.close()
 
@@ -111,9 +112,9 @@ class Outbox(Closeable):
             record = Record(utterance, self._elapsed() - age_s, self._wall() - age_s)
             self._owed.memory.add(record)
             if not self._write():
-                limit = min(self._max_bytes, MAX_BYTES)
-                why = "in memory, while the disk fails"
-                self._drop(self._owed.memory.delete_above(limit), f"{_above(limit)} {why}")
+                limit = _above(min(self._max_bytes, MAX_BYTES))
+                dropped = self._owed.memory.delete_above(self._max_bytes)
+                self._drop(dropped, f"{limit} in memory, while the disk fails")
             return self._take_dropped()
 
     def drop_stale(self) -> Dropped | None:

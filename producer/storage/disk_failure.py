@@ -24,17 +24,12 @@ _PERSON_CAN_MEND: Final = frozenset(
 _PRIMARY_CODE: Final = 0xFF
 """SQLite's extended result codes hold the primary one in their lowest byte (sqlite.org/rescode)."""
 
-_DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+_DAMAGED: Final = frozenset({11, 26})
+"""SQLITE_CORRUPT and SQLITE_NOTADB. Numbers: Python knows only the names of the SQLite that it was
+built with."""
 
-
-_UNREADABLE: Final = frozenset(
-    {
-        sqlite3.SQLITE_IOERR_READ,
-        sqlite3.SQLITE_IOERR_SHORT_READ,
-        sqlite3.SQLITE_IOERR_CORRUPTFS,
-        sqlite3.SQLITE_IOERR_DATA,
-    }
-)
+_UNREADABLE: Final = frozenset({266, 522, 8202, 8458})
+"""SQLITE_IOERR_READ, _SHORT_READ, _DATA and _CORRUPTFS."""
 
 
 class DamagedFile(sqlite3.DatabaseError):

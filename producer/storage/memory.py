@@ -1,19 +1,24 @@
 """What an outbox keeps in memory while its disk cannot be written."""
 
+import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final
+from typing import ClassVar, Final
 
 from producer.storage.record import Record
 
 MAX_BYTES: Final = 64 * 2**20
-"""Most audio in memory, below the limit of the settings: about an hour of speech, and an eighth of
-the memory that a container of `earshot listen` has."""
+"""Most audio in the memory of all outboxes of a process: about an hour of speech, and an eighth of
+the memory that a container has."""
 
 
 class OutboxMemory:
     """Utterances in the order spoken. Their places are below 0, so that no file has the same."""
+
+    _counting: ClassVar = threading.Lock()
+    _in_process: ClassVar[int] = 0
+    """Bytes of audio in all of them."""
 
     def __init__(self) -> None:
         self._records: OrderedDict[int, Record] = OrderedDict()
@@ -38,9 +43,14 @@ class OutboxMemory:
         self._count(record, 1)
 
     def delete_above(self, max_bytes: int) -> int:
-        """Delete the oldest until no more audio than that is left; return how many."""
+        """Delete the oldest until no more audio than that is left; return how many.
+
+        If the outboxes of this process hold too much together, this one gives way.
+        """
         before = len(self)
-        while self.size_bytes > max_bytes:
+        while self._records and (
+            self.size_bytes > max_bytes or OutboxMemory._in_process > MAX_BYTES
+        ):
             self.delete(next(iter(self._records)))
         return before - len(self)
 
@@ -70,8 +80,8 @@ class OutboxMemory:
 
     def clear(self) -> None:
         """Forget all of them."""
-        self._records.clear()
-        self.size_bytes = self.waiting = 0
+        for place in tuple(self._records):
+            self.delete(place)
 
     def _change(self, place: int, record: Record) -> None:
         self._count(self._records[place], -1)
@@ -79,5 +89,8 @@ class OutboxMemory:
         self._count(record, 1)
 
     def _count(self, record: Record, by: int) -> None:
-        self.size_bytes += by * len(record.utterance.audio)
+        size = by * len(record.utterance.audio)
+        self.size_bytes += size
+        with self._counting:
+            OutboxMemory._in_process += size
         self.waiting += 0 if record.parked else by

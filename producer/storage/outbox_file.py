@@ -184,9 +184,9 @@ class OutboxFile(Closeable):
         return 0 if place is None else self._delete("place <= ?", place)
 
     def _delete(self, which: str, value: float) -> int:
-        gone = self._db.execute(
-            f"DELETE FROM waiting WHERE {which} RETURNING parked IS NULL, length(audio)", (value,)
-        ).fetchall()
+        query = f"SELECT parked IS NULL, length(audio) FROM waiting WHERE {which}"
+        gone = self._db.execute(query, (value,)).fetchall()
+        self._db.execute(f"DELETE FROM waiting WHERE {which}", (value,))
         for is_waiting, size in gone:
             self._add(-is_waiting, is_waiting - 1, -(size or 0))
         return len(gone)

@@ -14,6 +14,7 @@ from ops.bench.chaos import run as module
 from ops.bench.chaos.judge import Findings
 from ops.bench.chaos.plan import Plan
 from ops.bench.chaos.pool import Deaths
+from ops.bench.chaos.results import ReplyTimes
 from ops.bench.chaos.run import Options, Report
 from ops.bench.chaos.storm import FaultCounts
 from ops.bench.commands.bench import command
@@ -27,7 +28,15 @@ connection_cuts llm_outages merged seconds seed leftover_keys_without_ttl pendin
 def report(**found: Any) -> Report:
     plan = Plan(utterances=100, sessions=5, seconds=3, seed=9, stt_poison=1)
     findings = Findings(accepted=100, answered=99, errors=1, **found)
-    return Report(Options(plan), findings, FaultCounts(kills=7), Deaths(), 1, True, 12.34)
+    return Report(
+        Options(plan),
+        findings,
+        FaultCounts(kills=7),
+        Deaths(),
+        True,
+        12.34,
+        ReplyTimes((40.0, 60.0)),
+    )
 
 
 def bench(monkeypatch: pytest.MonkeyPatch, judged: Report, *arguments: str) -> tuple[int, str]:

@@ -1,12 +1,13 @@
 """Whatever process is killed, frozen or cut off, and however often: every utterance that was
-accepted ends in exactly one reply, skip or error, in order, and only what was planted in an error.
+accepted ends in exactly one reply, skip or error, in order. Only what was planted ends in an error,
+and each of them in its own.
 """
 
 from pathlib import Path
 
 import pytest
 
-from ops.bench.chaos.plan import Plan
+from ops.bench.chaos.plan import PLANTED, Plan
 from ops.bench.chaos.run import Options, run
 
 
@@ -24,12 +25,14 @@ async def test_a_short_storm(tmp_path: Path) -> None:
         llm_poison=1,
         broken=2,
         cut_short=2,
+        failing_sessions=1,
     )
     report = await run(Options(plan, max_deliveries=6), folder=tmp_path, show=quiet)
     assert report.findings.broken == []
     assert report.kept, report.as_dict()
     assert report.findings.accepted == 200
-    assert report.findings.errors == report.planted == 4
+    assert report.findings.errors == plan.planted == 9
+    assert report.findings.planted_errors.keys() == {kind.name.lower() for kind in PLANTED}
     assert report.faults.kills >= 5
     assert report.faults.redis_restarts >= 2
     assert report.faults.producer_kills >= 2
@@ -48,10 +51,12 @@ async def test_a_long_storm(tmp_path: Path, seed: int) -> None:
         llm_poison=1,
         broken=10,
         cut_short=5,
+        failing_sessions=2,
+        failing_requests=3,
     )
     report = await run(Options(plan), folder=tmp_path, show=quiet)
     assert report.kept, report.as_dict()
-    assert report.findings.errors == report.planted == 13
+    assert report.findings.errors == plan.planted == 43
     assert report.faults.kills >= 60
     assert report.faults.redis_restarts >= 2
 
@@ -73,4 +78,4 @@ async def test_a_storm_with_a_real_speech_model(tmp_path: Path) -> None:
         show=quiet,
     )
     assert report.findings.lost == report.findings.duplicated == report.findings.out_of_order == 0
-    assert report.findings.errors == report.planted == 2
+    assert report.findings.errors == plan.planted == 2

@@ -6,13 +6,14 @@ about the request, after failures of several sessions in a row, and before a req
 too often is buried. The breaker opens only when the server fails that question.
 
 Closed: the worker takes entries. Open: the server is unusable, the worker takes nothing and asks
-again and again. Trial: the server has answered, and the worker takes one entry at a time until one
-has succeeded.
+again and again. Trial: the server has answered, and the worker takes one entry at a time, until one
+has succeeded or a moment has passed. Nobody has to wait for a request that hangs.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from enum import Enum
 from typing import Final
 
@@ -27,6 +28,9 @@ LONGEST_PAUSE_S: Final = 1.0
 
 SESSIONS_IN_A_ROW: Final = 3
 """Failures of so many different sessions, without a success between them, raise the question."""
+
+TRIAL_S: Final = 2.0
+"""A trial lasts no longer than this: its one entry may get no answer, or a long one."""
 
 FRESH_S: Final = 1.0
 """An answer of the server is proof for so long that it is usable."""
@@ -104,13 +108,14 @@ class Breaker:
         return error
 
     async def run(self) -> None:
-        """Ask the server again and again while the breaker is open, until cancelled."""
+        """Ask the server while the breaker is open, and end trials, until cancelled."""
         try:
             while True:
                 await self._opened.wait()
                 await asyncio.sleep(self._pauses.next_pause())
                 if await self.confirm() is None:
                     self._begin_trial()
+                    await self._end_trial()
         finally:
             if self._asking is not None:
                 self._asking.cancel()
@@ -122,6 +127,14 @@ class Breaker:
         self.why = None
         self._on_change(None)
         log.info("server_usable_again")
+
+    async def _end_trial(self) -> None:
+        """Close the breaker after a moment, unless it has opened again or closed by then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(TRIAL_S):
+                await self._opened.wait()
+        if self.state is BreakerState.TRIAL:
+            self.state = BreakerState.CLOSED
 
     async def _question(self) -> Transient | None:
         try:

@@ -59,7 +59,7 @@ class Whisper:
         except RuntimeError as error:
             if not self.device.startswith("cuda"):
                 raise
-            raise _gpu_trouble(error) from error
+            raise explain_gpu_error(error) from error
         speech = [segment for segment in segments if not self._is_noise(segment)]
         scored = speech or segments
         audio_ms = round(1000 * len(samples) / SAMPLE_RATE)
@@ -188,7 +188,8 @@ def _is_out_of_memory(error: BaseException) -> bool:
     return "out of memory" in str(error) or "ALLOC_FAILED" in str(error)
 
 
-def _gpu_trouble(error: RuntimeError) -> Transient:
+def explain_gpu_error(error: RuntimeError) -> Transient:
+    """Return what an error of CTranslate2 on a GPU means for the utterance in hand."""
     if _is_out_of_memory(error):
         return Transient(
             f"the GPU has not enough free memory for this utterance ({error}): something else"

@@ -5,7 +5,7 @@ It reads the raw keys and does not use `common/status`, whose mistakes it would 
 
 import json
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,12 +18,12 @@ from common.events import (
     Skipped,
     Transcript,
     TurnKey,
-    parse_event,
 )
-from common.keys import LLM_GROUP, SHARDS, STT_GROUP, Shard
+from common.keys import LLM_GROUP, SHARDS, STT_GROUP
 from common.redis.store import Store
 from common.settings import LlmSettings
-from ops.bench.chaos.plan import Kind, PlannedUtterance, planted_ids
+from ops.bench.chaos.plan import ERRORS, Kind, PlannedUtterance
+from ops.bench.chaos.results import read_results
 from ops.bench.chaos.speech import InstantEngine, spoken_text
 from ops.demo.recording_file import normalise, read_sentences
 from ops.demo.standin.api.protocol import Message
@@ -48,6 +48,8 @@ class Findings:
     interrupted: int = 0
     skipped: int = 0
     errors: int = 0
+    planted_errors: dict[str, int] = field(default_factory=dict)
+    """How many of each planted kind ended in the error of that kind, with its sentence."""
     lost: int = 0
     unheard: int = 0
     """How many of the lost left their outbox, but never reached the results."""
@@ -86,7 +88,7 @@ async def judge(
     findings = Findings()
     events: list[Event] = []
     for shard in store.all_shards():
-        of_shard = [event async for event in _read_results(store, shard)]
+        of_shard = [event async for event in read_results(store, shard)]
         _check_order(findings, of_shard)
         events += of_shard
     turns: dict[TurnKey, list[Event]] = defaultdict(list)
@@ -102,23 +104,18 @@ async def judge(
     return findings
 
 
-async def _read_results(store: Store, shard: Shard) -> AsyncIterator[Event]:
-    redis: Any = store.redis
-    start = "-"
-    while rows := await redis.xrange(shard.results, start, "+", count=PAGE):
-        for _, fields in rows:
-            yield parse_event(fields)
-        start = f"({rows[-1][0].decode()}"
-
-
 def _check_order(findings: Findings, events: Iterable[Event]) -> None:
-    latest: dict[tuple[str, int], int] = {}
+    """Check that each turn's reply or error comes before the replies to later turns."""
+    latest: dict[Conversation, int] = {}
     for event in events:
+        if not isinstance(event, (Reply, Error)):
+            continue
+        conversation = event.session, event.epoch
+        before = latest.get(conversation, 0)
+        if event.turn <= before:
+            findings.add("out_of_order", f"{event.session} turn {event.turn} after {before}")
         if isinstance(event, Reply):
-            before = latest.get((event.session, event.epoch), 0)
-            if event.turn <= before:
-                findings.add("out_of_order", f"{event.session} turn {event.turn} after {before}")
-            latest[event.session, event.epoch] = event.turn
+            latest[conversation] = event.turn
 
 
 def _check_turns(findings: Findings, turns: Mapping[TurnKey, list[Event]]) -> dict[TurnKey, Ending]:
@@ -208,16 +205,22 @@ def _is_right(text: str, utterance: PlannedUtterance, model: str) -> bool:
 def _check_errors(
     findings: Findings, endings: Mapping[TurnKey, Ending], planned: Sequence[PlannedUtterance]
 ) -> None:
-    """Check that the planted utterances, and only they, ended in an error."""
-    expected = planted_ids(planned)
-    wrong = {ending.id for ending in endings.values() if isinstance(ending, Error)} ^ expected
-    for utterance in sorted(wrong):
-        fault = (
-            "was planted, but did not end in an error"
-            if utterance in expected
-            else ("ended in an error, but was not planted")
-        )
-        findings.add("wrong_errors", f"{utterance} {fault}")
+    """Check that each planted utterance ended in its error, and no other in any."""
+    errors = {ending.id: ending for ending in endings.values() if isinstance(ending, Error)}
+    for utterance in planned:
+        expected, error = ERRORS.get(utterance.kind), errors.pop(utterance.id, None)
+        if expected is None and error is None:
+            continue
+        name = utterance.kind.name.lower()
+        if expected is None or error is None:
+            how = "was planted, but did not end" if error is None else "was not planted, but ended"
+            findings.add("wrong_errors", f"{utterance.id}, {name}, {how} in an error")
+        elif not expected.matches(error.data):
+            findings.add("wrong_errors", f"{utterance.id}, {name}, ended in {error.data}")
+        else:
+            findings.planted_errors[name] = findings.planted_errors.get(name, 0) + 1
+    for unplanned in sorted(errors):
+        findings.add("wrong_errors", f"{unplanned} ended in an error, but nobody said it")
 
 
 def _check_replies(

@@ -82,7 +82,7 @@ async def _run(
     started: float,
     stop: asyncio.Event,
 ) -> None:
-    sessions = [plan.session(index) for index in range(share, plan.sessions, shares)]
+    sessions = plan.all_sessions[share::shares]
     progress = Progress(folder / f"progress-{share}")
     planned = [
         utterance

@@ -17,6 +17,7 @@ from ops.bench.chaos.judge import Findings, judge
 from ops.bench.chaos.plan import Plan
 from ops.bench.chaos.pool import Deaths, Pool
 from ops.bench.chaos.proxy import Proxy
+from ops.bench.chaos.results import ReplyTimes, read_reply_times
 from ops.bench.chaos.speech import InstantEngine
 from ops.bench.chaos.stage import Stage, llm_settings
 from ops.bench.chaos.storm import FaultCounts, Storm, plan_faults
@@ -60,9 +61,10 @@ class Report:
     findings: Findings
     faults: FaultCounts
     deaths: Deaths
-    planted: int
     came_to_rest: bool
     took_s: float
+    reply_times: ReplyTimes
+    """Those of the sessions that hold no planted utterance."""
 
     @property
     def kept(self) -> bool:
@@ -77,14 +79,16 @@ class Report:
             "accepted": found.pop("accepted"),
             "answered": found.pop("answered"),
             "errors": found.pop("errors"),
-            "planted": self.planted,
+            "planted": plan.planted,
             **found,
             **self.faults.as_dict(),
             "poisoned_workers": self.deaths.poisoned,
             "crashed_processes": self.deaths.crashed,
             "came_to_rest": self.came_to_rest,
+            "reply_times": self.reply_times.as_dict(),
             "utterances": plan.utterances,
             "sessions": plan.sessions,
+            "failing_sessions": len(plan.all_sessions) - plan.sessions,
             "seconds": plan.seconds,
             "seed": plan.seed,
             "engine": self.options.engine,
@@ -138,7 +142,6 @@ async def run(
     """
     began = time.monotonic()
     plan = options.plan
-    rng = random.Random(f"{plan.seed} storm")
     port = find_free_port()
     async with AsyncExitStack() as stack:
         if folder is None:
@@ -156,8 +159,9 @@ async def run(
         await stage.wait_for_workers(options.stt_workers + options.llm_workers, READY_S)
         stage.follow_results()
         show(f"{plan.utterances} utterances in {plan.seconds:g} s, seed {plan.seed}")
-        storm = Storm(stage, redis, proxy, port, rng)
+        storm = Storm(stage, redis, proxy, port, plan.seed)
         stage.start_producers(plan, options.producers)
+        rng = random.Random(f"{plan.seed} storm")
         faults = plan_faults(rng, plan.seconds, options.faults)
         showing = asyncio.create_task(_show_progress(stage, show))
         try:
@@ -172,6 +176,7 @@ async def run(
             options.engine,
             malformed=storm.faults.malformed,
         )
+        reply_times = await read_reply_times(stage.store, plan.spared_sessions())
         deaths = stage.pool.deaths
         storm.faults.producer_kills += _count_cut_short(folder)
     return Report(
@@ -179,9 +184,9 @@ async def run(
         findings,
         storm.faults,
         deaths,
-        plan.stt_poison + plan.llm_poison + plan.broken,
         came_to_rest,
         time.monotonic() - began,
+        reply_times,
     )
 
 

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from common.audio import FLAC_HEAD_BYTES, SAMPLE_RATE, encode
 from common.settings import SttSettings
 from common.utterance import Utterance
-from ops.bench.chaos.plan import Kind, Plan, PlannedUtterance
+from ops.bench.chaos.plan import NO_MEMORY, WORDS, Kind, Plan, PlannedUtterance
 from ops.demo.recording_file import read_samples, read_sentences
 from workers.stt.engine import Engine, Transcription
-from workers.stt.whisper import load
+from workers.stt.whisper import explain_gpu_error, load
 
 SAMPLES: Final = SAMPLE_RATE // 10
 MARK: Final = 12_345
@@ -25,9 +25,6 @@ BASE: Final = 30_000
 POISONED: Final = 66
 """Exit status of a process that was killed by the utterance in its hands."""
 
-DEADLY_WORD: Final = "arsenic"
-"""The LLM worker of a chaos run dies of a question with this word."""
-
 
 def spoken_text(number: int, kind: Kind = Kind.SPEECH) -> str:
     """Return what the instant engine hears in utterance `number`.
@@ -35,7 +32,7 @@ def spoken_text(number: int, kind: Kind = Kind.SPEECH) -> str:
     The stand-in LLM answers it with this number, and with the numbers of the earlier rounds that
     the request held. So a right reply shows that the question and the history arrived.
     """
-    word = f"{DEADLY_WORD} " if kind is Kind.LLM_POISON else ""
+    word = f"{WORDS[kind]} " if kind in WORDS else ""
     return f"Remind me to pass {word}gate {number}. What are my reminders?"
 
 
@@ -81,7 +78,10 @@ def read_number(samples: NDArray[np.int16]) -> tuple[int, Kind]:
 
 
 class InstantEngine:
-    """An engine that reads the number in the audio, after `slow_s` seconds; poison kills it."""
+    """An engine that reads the number in the audio, after `slow_s` seconds.
+
+    Poison kills it, and for STT_FAILURE it lacks memory as on a GPU.
+    """
 
     name = "instant"
     device = "none"
@@ -93,6 +93,8 @@ class InstantEngine:
         number, kind = read_number(samples)
         if kind is Kind.STT_POISON:
             os._exit(POISONED)
+        if kind is Kind.STT_FAILURE:
+            raise explain_gpu_error(RuntimeError(NO_MEMORY))
         if self._slow_s:
             time.sleep(self._slow_s)
         return Transcription(

@@ -13,7 +13,7 @@ from common.redis.store import Store
 from common.results.subscriber import Subscriber
 from common.settings import Settings
 from common.status.streams import GROUPS, has_work
-from ops.bench.chaos.plan import Plan
+from ops.bench.chaos.plan import Plan, stand_in_knobs
 from ops.bench.chaos.pool import Pool
 from ops.bench.chaos.producer import run_producer
 from ops.bench.chaos.worker import run_worker
@@ -31,9 +31,12 @@ LLM_SERVER: Final = "stand-in"
 
 
 def run_stand_in(port: int, first_token_ms: float, tokens_per_s: float) -> None:
-    """Run the stand-in LLM as a process of the pool."""
+    """Run the stand-in LLM as a process of the pool. It always fails at planted questions."""
     control = Control(
-        first_token_ms=first_token_ms, tokens_per_s=tokens_per_s, max_model_len=100_000
+        first_token_ms=first_token_ms,
+        tokens_per_s=tokens_per_s,
+        max_model_len=100_000,
+        only_for=stand_in_knobs(),
     )
     serve(open_listener("127.0.0.1", port), control)
 

@@ -1,4 +1,8 @@
-"""The storm of a run: the faults that happen, and when. The seed decides both."""
+"""The storm of a run: the faults that happen, and when. The seed decides both.
+
+Each fault draws its details (which process, how long) from numbers of its own. So two runs with the
+same seed have the same faults, although the processes do not do the same at the same time.
+"""
 
 import asyncio
 import os
@@ -83,17 +87,17 @@ class Storm:
     """Makes the faults happen to a stage, to its Redis and to the connections between them."""
 
     def __init__(
-        self, stage: Stage, redis: EmbeddedRedis, proxy: Proxy, llm_port: int, rng: random.Random
+        self, stage: Stage, redis: EmbeddedRedis, proxy: Proxy, llm_port: int, seed: int
     ) -> None:
         self._stage = stage
         self._redis = redis
         self._proxy = proxy
         self._llm_port = llm_port
-        self._rng = rng
+        self._seed = seed
         self._redis_lock = asyncio.Lock()
         self._running: set[asyncio.Task[None]] = set()
         self.faults = FaultCounts()
-        self._actions: dict[str, Callable[[], Awaitable[None]]] = {
+        self._actions: dict[str, Callable[[random.Random], Awaitable[None]]] = {
             "kill_worker": self._kill_worker,
             "freeze_worker": self._freeze_worker,
             "kill_producer": self._kill_producer,
@@ -112,47 +116,48 @@ class Storm:
         """Make each fault happen at its time; return when the last is over and mended."""
         loop = asyncio.get_running_loop()
         started = loop.time()
-        for at_s, fault in planned:
+        for number, (at_s, fault) in enumerate(planned):
             await asyncio.sleep(max(0.0, started + at_s - loop.time()))
             # a fault that lasts overlaps with those that follow
-            task = asyncio.ensure_future(self._actions[fault]())
+            rng = random.Random(f"{self._seed} {number} {fault}")
+            task = asyncio.ensure_future(self._actions[fault](rng))
             self._running.add(task)
         for outcome in await asyncio.gather(*self._running, return_exceptions=True):
             if isinstance(outcome, BaseException):
                 raise outcome
 
-    def _choose_worker(self) -> str:
+    def _choose_worker(self, rng: random.Random) -> str:
         pool = self._stage.pool
-        return self._rng.choice([*pool.names("stt-"), *pool.names("llm-")])
+        return rng.choice([*pool.names("stt-"), *pool.names("llm-")])
 
-    async def _kill_worker(self) -> None:
+    async def _kill_worker(self, rng: random.Random) -> None:
         pool = self._stage.pool
-        name = self._choose_worker()
+        name = self._choose_worker(rng)
         while not pool.kill(name):  # it is dead at this moment
             await asyncio.sleep(0.02)
-            name = self._choose_worker()
+            name = self._choose_worker(rng)
         self.faults.kills += 1
 
-    async def _freeze_worker(self) -> None:
-        name = self._choose_worker()
+    async def _freeze_worker(self, rng: random.Random) -> None:
+        name = self._choose_worker(rng)
         if not self._stage.pool.freeze(name):
             return
         self.faults.stops += 1
-        claims = self._rng.uniform(*FROZEN_CLAIMS)
+        claims = rng.uniform(*FROZEN_CLAIMS)
         await asyncio.sleep(claims * self._stage.settings.worker.claim_idle_s)
         self._stage.pool.thaw(name)
 
-    async def _kill_producer(self) -> None:
-        name = self._rng.choice(self._stage.pool.names("producer-"))
+    async def _kill_producer(self, rng: random.Random) -> None:
+        name = rng.choice(self._stage.pool.names("producer-"))
         self.faults.producer_kills += self._stage.pool.kill(name)
 
-    async def _terminate_worker(self) -> None:
-        self.faults.terminations += self._stage.pool.terminate(self._choose_worker())
+    async def _terminate_worker(self, rng: random.Random) -> None:
+        self.faults.terminations += self._stage.pool.terminate(self._choose_worker(rng))
 
-    async def _cut_connections(self) -> None:
-        self.faults.connection_cuts += self._proxy.cut(CUT_SHARE, self._rng) > 0
+    async def _cut_connections(self, rng: random.Random) -> None:
+        self.faults.connection_cuts += self._proxy.cut(CUT_SHARE, rng) > 0
 
-    async def _kill_clients(self) -> None:
+    async def _kill_clients(self, rng: random.Random) -> None:
         """Cut every connection at once, the driver's too, as CLIENT KILL of an operator does."""
         async with Redis.from_url(self._redis.url, protocol=2) as client:
             try:
@@ -161,48 +166,48 @@ class Storm:
                 return  # it is away just now
         self.faults.connection_cuts += 1
 
-    async def _swallow(self) -> None:
+    async def _swallow(self, rng: random.Random) -> None:
         self._proxy.freeze()
         self.faults.swallowed += 1
-        await asyncio.sleep(self._rng.uniform(*SWALLOW_S))
-        if self._rng.random() < 0.5:
+        await asyncio.sleep(rng.uniform(*SWALLOW_S))
+        if rng.random() < 0.5:
             self._proxy.cut()
         self._proxy.thaw()
 
-    async def _kill_redis(self) -> None:
+    async def _kill_redis(self, rng: random.Random) -> None:
         async with self._redis_lock:
             os.kill(self._redis.pid, signal.SIGKILL)
             while self._redis.running:  # noqa: ASYNC110  # only the kernel can tell
                 await asyncio.sleep(0.01)
             self.faults.redis_kills += 1
             self.faults.redis_restarts += 1
-            await asyncio.sleep(self._rng.uniform(*REDIS_DOWN_S))
+            await asyncio.sleep(rng.uniform(*REDIS_DOWN_S))
             # the server dies with the thread that starts it: this thread lives as long as the loop
             await asyncio.to_thread(self._redis.start)
 
-    async def _restart_redis(self) -> None:
+    async def _restart_redis(self, rng: random.Random) -> None:
         async with self._redis_lock:
             await asyncio.to_thread(self._redis.close)
             self.faults.redis_restarts += 1
             await asyncio.to_thread(self._redis.start)
 
-    async def _kill_llm_server(self) -> None:
-        down_s = self._rng.uniform(*LLM_OUTAGE_S)
+    async def _kill_llm_server(self, rng: random.Random) -> None:
+        down_s = rng.uniform(*LLM_OUTAGE_S)
         self.faults.llm_outages += self._stage.pool.kill(LLM_SERVER, down_s=down_s)
 
-    async def _refuse_llm(self) -> None:
+    async def _refuse_llm(self, rng: random.Random) -> None:
         """Let the server answer 503 for a while, to health checks too."""
         refusing = {"fail": {"status": 503, "everywhere": True}}
         if not await asyncio.to_thread(steer_llm_server, self._llm_port, refusing):
             return  # it is away, and comes back without faults
         self.faults.llm_outages += 1
-        await asyncio.sleep(self._rng.uniform(*LLM_OUTAGE_S))
+        await asyncio.sleep(rng.uniform(*LLM_OUTAGE_S))
         await asyncio.to_thread(steer_llm_server, self._llm_port, {"fail": None})
 
-    async def _malformed(self) -> None:
+    async def _malformed(self, rng: random.Random) -> None:
         """Add an entry that `publish` would refuse, as a foreign client might."""
-        shard = self._rng.choice(self._stage.store.all_shards())
-        entry = self._rng.choice(MALFORMED)
+        shard = rng.choice(self._stage.store.all_shards())
+        entry = rng.choice(MALFORMED)
         await self._stage.link.retry_until_answered(
             self._stage.store.redis.xadd, shard.utterances, entry
         )

@@ -15,7 +15,8 @@ from common.settings.loading import load_settings
 from common.telemetry import logs
 from common.transitions.answering import Attempt
 from common.transitions.claims import Settled
-from ops.bench.chaos.speech import DEADLY_WORD, POISONED, make_engine
+from ops.bench.chaos.plan import DEADLY_WORD
+from ops.bench.chaos.speech import POISONED, make_engine
 from ops.local.signals import exit_without_threads, run_role
 from workers.llm.handler import LlmHandler
 from workers.loop.consumer_loop import ConsumerLoop

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from producer.shipping import outbox as outbox_module
 from producer.shipping.outbox import Outbox, Waiting
+from producer.storage import memory as memory_module
 from producer.storage.depth import Dropped
 from tests.support.failing_disk import KINDS, FailingDisk, Kind
 from tests.support.metric_samples import growth
@@ -216,13 +216,23 @@ def test_in_memory_the_oldest_go_beyond_the_limit_and_are_counted(
     assert take_all(outbox) == ["a", "c", "d", "e"]
 
 
-def test_memory_has_a_limit_of_its_own(
-    outbox: Outbox, disk: FailingDisk, monkeypatch: pytest.MonkeyPatch
+def test_all_outboxes_of_a_process_share_a_limit_of_memory(
+    outbox: Outbox, disk: FailingDisk, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(outbox_module, "MAX_BYTES", 2 * len(BIG))
-    disk.fail()
-    assert [dropped and dropped.count for dropped in say(outbox, "a", "b", "c")] == [None, None, 1]
-    assert take_all(outbox) == ["b", "c"]
+    monkeypatch.setattr(memory_module, "MAX_BYTES", 3 * len(BIG))
+    other = FailingDisk(monkeypatch, tmp_path / "s2.sqlite3", "read-only")
+    with Outbox(tmp_path, "s2", max_bytes=10**6, max_age_s=60) as second:
+        disk.fail()
+        other.fail()
+        assert say(outbox, "a", "b") == [None, None]
+        say(second, "x")
+        (dropped,) = say(outbox, "c")
+        assert dropped is not None
+        assert dropped.count == 1
+        assert take_all(outbox) == ["b", "c"]
+        assert say(outbox, "d") == [None], "there is room again"
+        assert take_all(second) == ["x"]
+        other.repair()
 
 
 def test_back_on_the_disk_the_limit_of_the_disk_holds(

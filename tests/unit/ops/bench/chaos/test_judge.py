@@ -21,6 +21,8 @@ SESSION = "session-1"
 LLM = LlmSettings(rounds=5)
 EPOCH = 1_000
 
+UNREADABLE = "the audio is no readable FLAC (another format); encode it again"
+
 Change = Callable[["Scene"], Awaitable[None]]
 
 
@@ -49,7 +51,7 @@ class Scene:
             await self.emit("heard", one.number, spoken_at=0)
         await self.emit("transcript", 0, text=spoken_text(0))
         await self.emit("skipped", 1, reason="noise")
-        await self.emit("error", 2, stage="stt", reason="bad_audio", error="broken")
+        await self.emit("error", 2, stage="stt", reason="bad_audio", error=UNREADABLE)
         await self.redis.xadd(SHARD.dead, {"id": "chaos-2"})
         await self.emit("reply", 0, text=self.answer(spoken_text(0)))
         await self.emit("transcript", 3, text=spoken_text(3))
@@ -101,6 +103,7 @@ async def test_a_good_run_is_found_good(scene: Scene) -> None:
     assert findings.broken == []
     assert (findings.accepted, findings.answered, findings.skipped, findings.errors) == (4, 2, 1, 1)
     assert findings.dead_letters == 1
+    assert findings.planted_errors == {"broken": 1}
 
 
 async def no_reply(scene: Scene) -> None:
@@ -160,6 +163,21 @@ async def a_planted_one_skipped(scene: Scene) -> None:
     await scene.emit("skipped", 2, reason="noise")
 
 
+async def another_error(scene: Scene) -> None:
+    await scene.drop("error", 2)
+    await scene.emit("error", 2, stage="stt", reason="bad_audio", error="there is no audio")
+
+
+async def given_up_for_another_reason(scene: Scene) -> None:
+    await scene.drop("error", 2)
+    await scene.emit("error", 2, stage="stt", reason="failed", error=UNREADABLE)
+
+
+async def an_error_after_a_later_reply(scene: Scene) -> None:
+    await scene.drop("error", 2)
+    await scene.emit("error", 2, stage="stt", reason="bad_audio", error=UNREADABLE)
+
+
 async def another_answer(scene: Scene) -> None:
     await scene.drop("reply", 3)
     await scene.emit("reply", 3, text="I forgot what you said before.")
@@ -202,6 +220,9 @@ async def a_session_is_open(scene: Scene) -> None:
         (noise_answered, "misheard"),
         (an_innocent_buried, "wrong_errors"),
         (a_planted_one_skipped, "wrong_errors"),
+        (another_error, "wrong_errors"),
+        (given_up_for_another_reason, "wrong_errors"),
+        (an_error_after_a_later_reply, "out_of_order"),
         (another_answer, "wrong_replies"),
         (another_history, "wrong_histories"),
         (a_key_for_ever, "leftover_keys_without_ttl"),
