@@ -173,7 +173,7 @@ class LlmHandler:
     async def bury(
         self, delivery: Delivery, context: HandlerContext, *, reason: str, error: str
     ) -> Settled | None:
-        """Give up the session's next turn: only that one, whatever else is ready by now.
+        """Bury the session's next turn: only that one, whatever else is ready by now.
 
         Deletes a wake-up that names no session, or one whose keys cannot be read: `tend` wakes the
         session that was meant, or wakes it when its keys are in order again.
