@@ -78,7 +78,7 @@ def encode(samples: NDArray[np.int16], codec: "Codec" = "flac") -> bytes:
 
 
 def check_recording(name: str, rate: int, channels: int) -> None:
-    """Raise BadInput unless a recording with that rate (Hz) and so many channels is accepted."""
+    """Raise BadInput unless a recording with this rate (Hz) and number of channels is accepted."""
     if rate not in RECORDING_RATES:
         raise BadInput(
             f"{name} states a rate of {rate} Hz; rates from {RECORDING_RATES.start} to "

@@ -49,15 +49,22 @@ class Transient(EarshotError):
     """A try failed, and a later one may succeed.
 
     `retry_after` is how long the server asked to wait, in s, if it did. With `opens_breaker` the
-    error is not about the request: the server is away or misconfigured for everybody.
+    error is not about the request: the server is away or misconfigured for everybody. With
+    `broke_off` the server gave no answer, and what broke it may have been another request.
     """
 
     def __init__(
-        self, message: str, *, retry_after: float | None = None, opens_breaker: bool = True
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        opens_breaker: bool = True,
+        broke_off: bool = False,
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.opens_breaker = opens_breaker
+        self.broke_off = broke_off
 
 
 class Busy(Transient):

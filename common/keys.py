@@ -17,7 +17,7 @@ UTTERANCE_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}\Z")
 STT_GROUP: Final = "stt"
 LLM_GROUP: Final = "llm"
 HANDED_BACK: Final = "handed-back"
-"""The consumer that holds entries which a worker gave back.
+"""The consumer that holds entries which a worker handed back.
 
 Any worker may take them from it at once, without waiting for `claim_idle_s`."""
 DEFERRED: Final = "deferred"

@@ -7,8 +7,8 @@ from collections.abc import Awaitable
 async def run_until_stopped(stop: asyncio.Event, work: Awaitable[object]) -> bool:
     """Run `work` until it is done or `stop` is set; return whether it was done.
 
-    Raises what `work` raises. Work that is given up is cancelled and awaited: its clean-up has
-    run when this returns.
+    Raises what `work` raises. If `stop` comes first, the work is cancelled and awaited, so that its
+    clean-up has run when this returns.
     """
     task = asyncio.ensure_future(work)
     stopping = asyncio.create_task(stop.wait())

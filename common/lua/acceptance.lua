@@ -63,7 +63,7 @@ local function fill(record, stream, turn, new)
   record.spoken = NOW - new.hold
   record.text, record.skip, record.error, record.detail = nil, nil, nil, nil
   record.stt_started, record.transcribed = nil, nil
-  record.failures, record.failing_since = nil, nil
+  record.failures, record.tries, record.shared, record.failing_since = nil, nil, nil, nil
   if new.text then
     record.entry = nil
     record.text = new.text

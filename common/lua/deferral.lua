@@ -3,7 +3,8 @@
 -- Redis knows no time before which an entry must not be taken, but it keeps how long each one was
 -- idle, and a script may set that. A deferred entry belongs to the consumer `deferred`. Its idle time
 -- is below DEFERRED_IDLE by as much as it has to wait, at most LONGEST_PAUSE. If it is further below,
--- the server's clock was set back, and the entry waits no longer.
+-- the server's clock was set back by more than that, and the entry waits no longer. (A clock that was
+-- set back by less makes it wait for as much longer.)
 
 local DEFERRED_IDLE = 86400000
 local LONGEST_PAUSE = 300000

@@ -4,8 +4,8 @@
 -- (skip = reason, or error), spoken / published / touched / stt_started / transcribed / committed
 -- (ms of this server's clock; `committed` only if it was a draft), and what later stages need:
 -- speech_ms, length_ms, silence_ms, source, persona, language, answer, interrupt, replay_of,
--- traceparent. `failures` counts the failed tries of its present stage, and `failing_since` (ms) is
--- the first of them. llm_started, first_token and last_token are there for turn changes only.
+-- traceparent. `tries` counts the failed tries of its present stage, `failures` those that count against
+-- it, `shared` those that others shared, and `failing_since` (ms) is the first of them. llm_started, first_token and last_token are there for turn changes only.
 -- It is *ready* when it is final and has a text or a tombstone.
 
 local function is_whole(value)
@@ -38,7 +38,7 @@ local SKIP_REASONS = { noise = 1, too_short = 1, merged = 1, transcript_only = 1
 local TEXTS = { 'stream', 'text', 'skip', 'source', 'persona', 'language', 'replay_of',
   'traceparent' }
 local NUMBERS = { 'rev', 'committed', 'stt_started', 'transcribed', 'speech_ms', 'length_ms',
-  'silence_ms', 'answer', 'interrupt', 'failures', 'failing_since' }
+  'silence_ms', 'answer', 'interrupt', 'failures', 'tries', 'shared', 'failing_since' }
 
 local function is_missing_or(kind, value)
   return value == nil or type(value) == kind

@@ -23,7 +23,7 @@ if not record or record.id ~= utterance or record.entry ~= entry then
   return { 'stale' }
 end
 record.entry, record.stream = nil, nil
-record.failures, record.failing_since = nil, nil
+record.failures, record.tries, record.shared, record.failing_since = nil, nil, nil, nil
 record.stt_started = NOW - stt_ms
 record.transcribed = NOW
 record.detail = detail

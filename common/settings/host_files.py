@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 def is_file(path: Path) -> bool:
-    """Whether a file is there. Raises OSError where that cannot be told, such as a folder that may
+    """Return whether a file is there. Raises OSError if that is unknown, as in a folder that may
     not be entered; of `Path.is_file` that depends on Python, and from 3.14 on it says no."""
     try:
         return stat.S_ISREG(path.stat().st_mode)

@@ -96,9 +96,14 @@ def families(snapshot: Snapshot | None = None) -> list[GaugeMetricFamily]:
         "Entries that workers have in hand, by `stream`.",
         labels=["stream"],
     )
+    deferred = GaugeMetricFamily(
+        "earshot_backlog_deferred_entries",
+        "Entries that failed and wait until they may be tried again, by `stream`.",
+        labels=["stream"],
+    )
     oldest = GaugeMetricFamily(
         "earshot_backlog_oldest_seconds",
-        "Age of the oldest entry that waits or is in hand, by `stream`; 0: none.",
+        "Age of the oldest entry that is not settled, by `stream`; 0: none.",
         labels=["stream"],
     )
     workers = GaugeMetricFamily(
@@ -118,6 +123,7 @@ def families(snapshot: Snapshot | None = None) -> list[GaugeMetricFamily]:
         for stream, stage in snapshot.stages.items():
             waiting.add_metric([stream], stage.waiting)
             in_hand.add_metric([stream], stage.in_hand)
+            deferred.add_metric([stream], stage.deferred)
             if stage.oldest_s is not None:
                 oldest.add_metric([stream], stage.oldest_s)
         for role in ROLES:
@@ -126,4 +132,4 @@ def families(snapshot: Snapshot | None = None) -> list[GaugeMetricFamily]:
         dead_bytes.add_metric([], snapshot.dead_letter_bytes)
         sessions.add_metric([], snapshot.open_sessions)
         set_aside.add_metric([], snapshot.set_aside_count)
-    return [waiting, in_hand, oldest, workers, dead, dead_bytes, sessions, set_aside]
+    return [waiting, in_hand, deferred, oldest, workers, dead, dead_bytes, sessions, set_aside]

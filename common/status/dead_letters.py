@@ -1,4 +1,4 @@
-"""Reading the dead letters: utterances and turns that were given up."""
+"""Reading the dead letters: utterances and turns that were buried."""
 
 import re
 from collections.abc import AsyncIterator, Mapping

@@ -96,6 +96,7 @@ def _sum(backlogs: Sequence[Backlog]) -> Backlog:
         sum(backlog.waiting for backlog in backlogs),
         sum(backlog.in_hand for backlog in backlogs),
         _oldest(backlog.oldest_s for backlog in backlogs),
+        sum(backlog.deferred for backlog in backlogs),
     )
 
 

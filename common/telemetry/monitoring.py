@@ -39,7 +39,7 @@ STUCK_S: Final = 10.0
 """An event loop that has run nothing for this long is stuck: every normal step takes less."""
 
 READY_S: Final = 3.0
-"""The limit for a role to say whether it is ready: probes give up after about 5 s."""
+"""The limit for a role to say whether it is ready: probes wait for about 5 s."""
 
 log = structlog.get_logger(__name__)
 

@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 class TakenTurn:
     """One turn of an attempt: what was said, and what its record keeps for this stage.
 
-    `failures`: so many attempts at it have failed already.
+    `failures` is the number of attempts at it that have failed.
     """
 
     turn: int
@@ -250,7 +250,7 @@ async def fail_turn(
 async def bury_turn(
     store: Store, attempt: Attempt, *, reason: str, error: str, deliveries: int, worker: str
 ) -> Settled:
-    """Give up the attempt's turns: each gets an `error` event and a dead letter."""
+    """Bury the attempt's turns: each gets an `error` event and a dead letter."""
     answer = await store.run(
         BURY,
         attempt.session,

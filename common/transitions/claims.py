@@ -88,7 +88,7 @@ async def make_group(store: Store, stream: str, group: str) -> bool:
     return bool(await MAKE_GROUP(store.redis, {"stream": stream}, group=group))
 
 
-TakeOverKind = Literal["handed_back", "again", "abandoned"]
+TakeOverKind = Literal["handed_back", "abandoned", "deferred"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ async def take_over(
     avoided: Sequence[str] = (),
     grace_s: float = 0,
 ) -> TakeOver:
-    """Take one entry that was handed back, or one that is to be tried again, or abandoned ones.
+    """Take one entry that was handed back, or abandoned ones, or one that is to be tried again.
 
     At most `limit` entries whose workers have sent no heartbeat for `claim_idle_s`, and none with
     `abandoned` off. Those in `avoided` are tried again `grace_s` later than others.
@@ -150,10 +150,10 @@ async def take_over(
 class RetryRule:
     """When an entry that failed is tried again, and how often (all times in s).
 
-    The pause doubles with each failure, from `first_pause_s` to `longest_pause_s`; `wish_s` is the
-    pause that the server asked for, if it did. While an entry has been failing for less than
-    `patience_s`, its failures are not counted. After `limit` failures it is not tried again by
-    itself.
+    The pause doubles with each try, from `first_pause_s` to `longest_pause_s`; `wish_s` is the
+    pause that the server asked for, if it did. After `limit` failures the entry is not tried again
+    by itself. While it has been failing for less than `patience_s`, a try is no failure; of those
+    that others `shared` at the same moment every third is one.
     """
 
     limit: int
@@ -161,6 +161,7 @@ class RetryRule:
     longest_pause_s: float
     wish_s: float | None = None
     patience_s: float = 0
+    shared: bool = False
 
     def to_args(self) -> dict[str, Any]:
         """Return the arguments of `failing.lua`."""
@@ -170,6 +171,7 @@ class RetryRule:
             "longest_pause_ms": ms(self.longest_pause_s),
             "wish_ms": -1 if self.wish_s is None else ms(self.wish_s),
             "patience_ms": ms(self.patience_s),
+            "shared": self.shared,
         }
 
 

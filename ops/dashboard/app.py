@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from common.errors import BadEntry, BadInput, EarshotError, Refused
 from ops.dashboard.access.middleware import Access
+from ops.dashboard.visitors.admission import Refusal
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -77,6 +78,9 @@ def _login_page(why: str) -> Response:
 
 
 async def _answer_error(_request: Request, error: Exception) -> Response:
+    if isinstance(error, Refusal):
+        again = {"Retry-After": str(error.retry_after_s)} if error.retry_after_s else {}
+        return JSONResponse({"error": str(error)}, error.status, headers=again)
     wrong = isinstance(error, (BadInput, BadEntry))
     return JSONResponse(
         {"error": str(error)}, 400 if wrong else 409 if isinstance(error, Refused) else 503

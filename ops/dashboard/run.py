@@ -16,6 +16,7 @@ from common.errors import RedisUnusable
 from common.redis.failures import explain_failure
 from common.redis.opening import make_link, open_store, wait_for_redis
 from common.settings import Settings
+from common.settings.loading import variable_of
 from common.telemetry.monitoring import serve_monitoring
 from ops.dashboard.app import dashboard_app
 from ops.dashboard.routes.conversations import Conversations
@@ -26,7 +27,9 @@ from ops.dashboard.server import choose_address, log_who_is_served, open_listene
 from ops.dashboard.state.chronicle import Chronicle
 from ops.dashboard.state.feed import Feed
 from ops.dashboard.state.rates import Rates
-from ops.dashboard.visitors.visitor_producers import MAX_SOURCES, VisitorProducers
+from ops.dashboard.visitors.admission import MAX_PLACES, Admission
+from ops.dashboard.visitors.uploads import FOLDER, Uploads
+from ops.dashboard.visitors.visitor_producers import VisitorProducers
 
 SPARE_THREADS: Final = 8
 
@@ -55,7 +58,10 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
     options = settings.dashboard
     rates = Rates()
     log_who_is_served(options)
-    with closing(open_listener(choose_address(options), options.port)) as listener:
+    with (
+        closing(open_listener(choose_address(options), options.port)) as listener,
+        Uploads(settings.listen.outbox_folder() / FOLDER) as uploads,
+    ):
         async with open_store(settings) as store:
             link = make_link(store, settings)
             chronicle = Chronicle(
@@ -65,11 +71,17 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
             producers = VisitorProducers(
                 store, link, settings, partial(wait_for_redis, link, store, settings)
             )
+            admission = Admission(
+                max_bytes=round(options.upload_max_mb * 2**20),
+                limit=f"{options.upload_max_mb:g} MB, the limit in"
+                f" {variable_of('dashboard.upload_max_mb')}",
+                free=uploads.free,
+            )
             routes = [
                 *Conversations(feed, store, link).routes(),
                 *Pipeline(store, link, feed, rates).routes(),
                 *Letters(store, settings).routes(),
-                *Sending(producers, max_mb=options.upload_max_mb).routes(),
+                *Sending(producers, admission, uploads).routes(),
             ]
             app = _make_app(routes, settings, listener)
 
@@ -79,7 +91,7 @@ async def run(settings: Settings, stop: asyncio.Event, announce: Callable[[str],
 
             # each source needs a thread to hear it, and another one to send its speech
             threads = ThreadPoolExecutor(
-                2 * MAX_SOURCES + SPARE_THREADS, thread_name_prefix="dashboard"
+                2 * MAX_PLACES + SPARE_THREADS, thread_name_prefix="dashboard"
             )
             asyncio.get_running_loop().set_default_executor(threads)
             producers.start()

@@ -109,6 +109,8 @@ class DecoderProcess(Closeable):
 
     def _read_message(self) -> tuple[bytes, bytes]:
         """Return the kind and the bytes of the next message; END after `kill`."""
+        if self._killed.is_set():  # perhaps it is closed as well
+            return messages.END, b""
         head = self._read(messages.HEADER.size)
         if self._killed.is_set():
             return messages.END, b""
@@ -153,6 +155,8 @@ class DecoderProcess(Closeable):
             return "its decoder has closed its output"
         if status == -signal.SIGXCPU:
             return "decoding it takes too long"
+        if status == -signal.SIGKILL:
+            return "its decoder was killed, perhaps because the host is out of memory"
         if status >= 0:
             return f"its decoder ended with the status {status}"
         with suppress(ValueError):

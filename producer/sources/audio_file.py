@@ -76,8 +76,9 @@ class AudioFileSource(FramedSource):
 
     def close(self) -> None:
         self._closed.set()
-        if self._decoder is not None:
-            self._decoder.kill()
+        decoder = self._decoder
+        if decoder is not None:
+            decoder.kill()
 
     def __iter__(self) -> Iterator[NDArray[np.int16]]:
         frames = self._frames()
@@ -104,6 +105,7 @@ class AudioFileSource(FramedSource):
         try:
             decoder.read_header()
         except BaseException:
+            self._decoder = None
             decoder.close()
             raise
 

@@ -48,7 +48,7 @@ class Source(Protocol):
 
     @property
     def samples(self) -> int:
-        """Samples handed out so far, without the padding of the last frame."""
+        """How many samples it has delivered, without the padding of the last frame."""
 
     def __enter__(self) -> Self: ...
 

@@ -42,12 +42,12 @@ class Endpointing:
     """The window of the rule above. It holds inside an utterance as well: one click there does not
     delay the end."""
     eager_pause_s: float | None = None
-    """Silence inside an open utterance after which the audio so far is handed out; None: never."""
+    """Silence in an open utterance after which the audio so far becomes a draft. None: never."""
     eager_max: int = 3
     """How often that happens within one utterance."""
     eager_growth: float = 1.6
-    """Each of these pauses is so many times as long as the one before: a speaker who has paused and
-    gone on will do so again."""
+    """Each of these pauses is this many times as long as the one before, because a speaker who has
+    paused and gone on will do so again."""
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -70,7 +70,7 @@ class Endpointing:
         _refuse_unless(
             self.silence_s >= self.start_window_s,
             f"silence_s ({self.silence_s:g} s) is shorter than start_window_s "
-            f"({self.start_window_s:g} s); an utterance would end before speech is told from noise",
+            f"({self.start_window_s:g} s); an utterance would end too early",
         )
         _refuse_unless(
             self.eager_pause_s is None or self.eager_pause_s < self.silence_s,

@@ -1,4 +1,4 @@
-"""Cuts a stream of judged frames into utterances: a pure state machine in sample time.
+"""Cuts a stream of frames into speech segments: a pure state machine that counts samples.
 
     idle --speech--> open --silence--> idle    (SpeechSegment, or Skipped if too short or doubtful)
                       |  ^
@@ -8,7 +8,7 @@ Speech is `start_speech_s` of voiced frames within `start_window_s`. Fewer voice
 click: it neither opens an utterance nor continues one. A silence lasts until the first voiced frame
 of the speech after it. So an utterance stays open while that window may still become speech that
 began in time. An utterance holds its pre-roll, everything from its first to its last voiced frame,
-and a tail of the silence after it. No sample is handed out twice. Positions count samples since the
+and a tail of the silence after it. No sample is in two segments. Positions count samples since the
 stream began.
 
 A segment is doubtful unless the detector was sure of `start_speech_s` of it, and of a tenth of its
@@ -30,13 +30,17 @@ from producer.speech.endpointing import Endpointing
 
 _TAIL_SLACK_S: Final = 0.05
 """A draft may lack this much of the tail: nobody hears it, and waiting for it costs 50 ms."""
+
 _SURE_SHARE: Final = 0.1
-"""Of so much of what is voiced the detector has to be sure. Of speech it is of most; of a crowd
-that goes on and on only here and there, when one of the voices stands out (docs/hearing.md)."""
+"""The detector must be sure of this share of what is voiced. It is sure of most of a sentence. Of a
+crowd that talks on and on it is sure only when one of the voices stands out (docs/hearing.md)."""
+
 _SURE_ENOUGH_S: Final = 0.9
-"""Sure of so much, it need not be of more: who speaks in a crowd shares a segment with it."""
+"""If the detector is sure of this much, that is enough: a person in a crowd shares a segment with
+it."""
+
 _DECIDING_PAUSE_S: Final = 0.25
-"""After so much silence a segment that is not doubtful will not become so."""
+"""A segment that is not doubtful after this much silence stays so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class Paused:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """Speech after a `Paused`: the segment that was handed out then is incomplete."""
+    """Speech after a `Paused`, whose segment is therefore incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +132,7 @@ class Segmenter:
         self._eager_pauses = [pause for pause in pauses if pause < self._silence]
 
         self._position = 0  # frames pushed
-        self._shipped = 0  # no frame before this one may be handed out again
+        self._shipped = 0  # the frames before this one are in a segment already
         self._recent: deque[bool] = deque(maxlen=self._start_window)
         self._recently_sure: deque[bool] = deque(maxlen=self._start_window)
         self._heard: deque[NDArray[np.int16]] = deque(maxlen=self._pre_roll + self._start_window)
@@ -152,7 +156,7 @@ class Segmenter:
         return self._continue_speech(self._open) if speech else self._continue_silence(self._open)
 
     def finish(self) -> list[SegmentEvent]:
-        """End the stream: an open segment is handed out or skipped, as after a silence."""
+        """End the stream: an open segment is returned or skipped, as after a silence."""
         return [] if self._open is None else [self._close(self._open)]
 
     def _begin(self) -> SpeechStarted:

@@ -52,12 +52,11 @@ OF_FAILURES: Final[tuple[Mutant, ...]] = (
     without(
         "a deferred entry is found when its time has come",
         "take_over",
-        "elseif take_some(0, 'deferred', 1, is_due) then\n  kind = 'again'\n",
+        "if #taken == 0 then\n  kind = 'deferred'\n  take_deferred()\nend\n",
     ),
     without(
         "an entry that was handed back is found",
         "take_over",
-        "if take_some(claim_idle_ms, 'handed-back', 1, any) then",
-        "if false then",
+        "take_from('handed-back', claim_idle_ms, 1, any)\n",
     ),
 )

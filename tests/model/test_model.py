@@ -36,7 +36,7 @@ ANSWERS: Final = {
     "settle_turn": {"ok", "lost", "stale"},
     "bury_turn": {"ok", "lost", "stale"},
     "fail_turn": {"deferred", "limit", "lost", "stale"},
-    "take_over": {"", "handed_back", "again", "abandoned"},
+    "take_over": {"", "handed_back", "abandoned", "deferred"},
     "heartbeat": {"ok", "lost"},
     "hand_back": {"0", "1"},
     "leave": {"0", "1"},

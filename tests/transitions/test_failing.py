@@ -191,6 +191,32 @@ async def test_being_turned_away_by_a_busy_server_counts_only_after_a_long_while
         assert failed.failures == failures
 
 
+async def test_tries_that_are_no_failures_lengthen_the_pause_as_well(clean_store: Store) -> None:
+    await hear_text(clean_store, "u1")
+    claim, _ = await read(clean_store, SHARD.turns, LLM)
+    rule = replace(RULE, patience_s=600)
+    pauses = []
+    for _ in range(5):
+        claim = await claim_over(clean_store, claim, LLM)
+        failed = await fail_turn(clean_store, claim, ADA, rule=rule)
+        assert isinstance(failed, Failed)
+        pauses.append(failed.pause_s)
+    assert pauses == [0.5, 1.0, 2.0, 3.0, 3.0]
+
+
+async def test_of_tries_that_others_shared_every_third_is_a_failure(clean_store: Store) -> None:
+    """One of them may have brought the server down for all."""
+    await hear_text(clean_store, "u1")
+    claim, _ = await read(clean_store, SHARD.turns, LLM)
+    counted = []
+    for _ in range(7):
+        claim = await claim_over(clean_store, claim, LLM)
+        failed = await fail_turn(clean_store, claim, ADA, rule=replace(RULE, shared=True))
+        assert isinstance(failed, Failed)
+        counted.append(failed.failures)
+    assert counted == [0, 0, 1, 1, 1, 2, 2]
+
+
 async def test_a_full_server_still_ends_attempts(clean_store: Store) -> None:
     await hear(clean_store, "u1")
     claim, fields = await read(clean_store)

@@ -127,6 +127,7 @@ class Explainer:
                     f"the LLM server at {self.address} broke off ({said})",
                     retry_after=retry_after(error),
                     opens_breaker=False,
+                    broke_off=not isinstance(error, openai.APIStatusError),
                 )
             case _:
                 return Transient(
@@ -138,6 +139,7 @@ class Explainer:
                     retry_after=retry_after(error),
                     # a server may fail for one request only, with 5xx or inside a stream
                     opens_breaker=isinstance(error, openai.APIStatusError) and status < 500,
+                    broke_off=not isinstance(error, openai.APIStatusError),
                 )
 
     def explain_missing_model(
@@ -172,6 +174,7 @@ class Explainer:
             f"the LLM server at {self.address} closed the connection"
             f" ({cause or error.message}): the request is sent again",
             opens_breaker=False,
+            broke_off=True,
         )
 
     def _explain_request(self, error: openai.APIError, said: str) -> Transient | Permanent:
@@ -204,10 +207,17 @@ class Explainer:
                 raise Permanent(
                     "the LLM server's content filter stopped the reply: say it in other words"
                 )
+            case "abort":
+                raise Transient(
+                    f"the LLM server at {self.address} ended the reply with 'abort'",
+                    opens_breaker=False,
+                    broke_off=True,
+                )
             case None:
                 raise Transient(
                     f"the LLM server at {self.address} ended the reply without a finish reason",
                     opens_breaker=False,
+                    broke_off=True,
                 )
             case _:
                 raise Transient(

@@ -98,6 +98,7 @@ class LlmHandler:
         traces: Recorder = OFF,
     ) -> None:
         self.concurrency = settings.concurrency
+        self.answers = 0
         self._store = store
         self._settings = settings
         self._personas = Personas(settings)
@@ -172,7 +173,7 @@ class LlmHandler:
     async def bury(
         self, delivery: Delivery, context: HandlerContext, *, reason: str, error: str
     ) -> Settled | None:
-        """Give up the session's next turn: only that one, whatever else is ready by now.
+        """Bury the session's next turn: only that one, whatever else is ready by now.
 
         Deletes a wake-up that names no session, or one whose keys cannot be read: `tend` wakes the
         session that was meant, or wakes it when its keys are in order again.
@@ -243,6 +244,7 @@ class LlmHandler:
         )
         for _ in range(EMPTY_TRIES):
             reply = await publisher.publish(self._requests.ask(prompt, persona))
+            self.answers += 1
             if reply.text:
                 break
             log.warning("empty_reply", session=attempt.session, turn=attempt.turns[-1].turn)

@@ -121,12 +121,24 @@ class LlmServer:
             await self._model(names)
 
     async def ask_smallest(self) -> None:
-        """Ask for a reply of one token; raises Transient with the reason if there is none."""
-        names = await self.list_models()
-        if names is not None and not self._settings.model:
-            self._only_model = ""
-            await self._model(names)
+        """Ask for a reply of one token; raises Transient with the reason if there is none.
+
+        Asks for the served models only where the settings name none: the list may fail by itself.
+        """
+        if not self._settings.model:
+            await self._choose_only_model()
         await self._ask_for_one_token()
+
+    async def _choose_only_model(self) -> None:
+        """Look anew which model is served; raises Transient if none can be chosen."""
+        chosen = self._only_model
+        self._only_model = ""
+        try:
+            await self._model()
+        except Transient:
+            if not chosen:
+                raise
+            self._only_model = chosen  # the reply will tell
 
     async def list_models(self) -> list[str] | None:
         """Return the served names; None if the server has no such list. Raises Transient."""
@@ -252,6 +264,7 @@ class LlmServer:
             f"the LLM server at {self.address} sent no {what} for {limit_s:g} s: it hangs or has"
             f" too much to do (the limit is EARSHOT_LLM__{setting})",
             opens_breaker=False,
+            broke_off=True,
         )
 
     async def _explain(self, error: openai.APIError, model: str) -> Transient | Permanent:

@@ -29,6 +29,9 @@ LONGEST_PAUSE_S: Final = 1.0
 SESSIONS_IN_A_ROW: Final = 3
 """Failures of so many different sessions, without a success between them, raise the question."""
 
+LONGEST_WISH_S: Final = 15.0
+"""A server that wants to be left alone (Retry-After) is left alone for this long at most."""
+
 TRIAL_S: Final = 2.0
 """A trial lasts no longer than this: its one entry may get no answer, or a long one."""
 
@@ -66,6 +69,7 @@ class Breaker:
         self._pauses = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._opened = asyncio.Event()
         self._failed: set[str] = set()
+        self._failing: set[str] = set()
         self._asking: asyncio.Task[Transient | None] | None = None
         self._answered_at = -FRESH_S
         self.state = BreakerState.CLOSED
@@ -80,17 +84,34 @@ class Breaker:
         self.state = BreakerState.OPEN
         self._opened.set()
 
+    def limit(self, concurrency: int) -> int:
+        """Return how many entries may be in hand now, out of `concurrency`."""
+        match self.state:
+            case BreakerState.OPEN:
+                return 0
+            case BreakerState.TRIAL:
+                return 1
+            case BreakerState.CLOSED:
+                return concurrency
+
     def note_success(self) -> None:
-        """Close the breaker if it is on trial: an entry came through."""
+        """Note that a request was answered; ends a trial."""
+        self._failing.clear()
         self._note_answer()
         if self.state is BreakerState.TRIAL:
             self.state = BreakerState.CLOSED
 
     async def note_failure(self, session: str) -> None:
         """Note that a request of a session failed; ask the server if it was one too many."""
+        self._failing.add(session)
         self._failed.add(session)
         if len(self._failed) >= self._sessions_in_a_row:
             await self.confirm()
+
+    @property
+    def fails_for_all(self) -> bool:
+        """Whether requests of several sessions have failed, and none was answered since."""
+        return len(self._failing) >= SESSIONS_IN_A_ROW
 
     async def confirm(self, *, fresh_s: float = 0) -> Transient | None:
         """Ask the server for the smallest answer; return why there was none.
@@ -113,9 +134,12 @@ class Breaker:
             while True:
                 await self._opened.wait()
                 await asyncio.sleep(self._pauses.next_pause())
-                if await self.confirm() is None:
+                error = await self.confirm()
+                if error is None:
                     self._begin_trial()
                     await self._end_trial()
+                elif error.retry_after:
+                    await asyncio.sleep(min(LONGEST_WISH_S, error.retry_after))
         finally:
             if self._asking is not None:
                 self._asking.cancel()

@@ -24,7 +24,7 @@ from common.transitions.claims import leave
 from workers.loop import metrics
 from workers.loop.breaker import Breaker, BreakerState
 from workers.loop.caretaker import Caretaker
-from workers.loop.delivery_runner import DeliveryRunner, LoopContext
+from workers.loop.delivery_runner import FIRST_RETRY_S, DeliveryRunner, LoopContext
 from workers.loop.gate import Gate
 from workers.loop.handler import Handler
 from workers.loop.in_hand import EntriesInHand, EntryInHand
@@ -153,9 +153,7 @@ class ConsumerLoop:
 
     def _limit(self) -> int:
         """Return how many entries may be in hand now."""
-        if self._breaker.state is BreakerState.OPEN:
-            return 0
-        return 1 if self._breaker.state is BreakerState.TRIAL else self._handler.concurrency
+        return self._breaker.limit(self._handler.concurrency)
 
     def _begin(self, reader: Reader, entry: EntryInHand) -> None:
         name = f"work {self._name} {entry.delivery.claim.entry}"
@@ -226,7 +224,9 @@ class ConsumerLoop:
         await asyncio.gather(*tasks, return_exceptions=True)
         try:
             async with asyncio.timeout(LEAVING_TIMEOUT_S):
-                await self._in_hand.hand_back(*unfinished)
+                failed = [delivery for delivery in unfinished if delivery.kind == "deferred"]
+                await self._in_hand.hand_back(*(one for one in unfinished if one not in failed))
+                await self._in_hand.hand_back(*failed, pause_s=FIRST_RETRY_S)
                 for reader in self._readers:
                     for stream in reader.streams:
                         await leave(self._store, stream, self._handler.group, self._name)

@@ -50,14 +50,15 @@ class Fail:
 
     `wish_s` is how long the server wants to be left alone, if it told. `blames_server`: the error
     cannot be about the request. `patience_s`: while the entry has been failing for less than this,
-    its failures are not counted. `is_unexplained`: the error has no known cause and is probably a
-    bug.
+    its failures are not counted. `broke_off`: what broke the server may have been another request.
+    `is_unexplained`: the error has no known cause and is probably a bug.
     """
 
     why: str
     wish_s: float | None = None
     blames_server: bool = False
     patience_s: float = 0
+    broke_off: bool = False
     is_unexplained: bool = False
 
 
@@ -82,6 +83,7 @@ def decide(error: Exception) -> Decision:
                 wish_s=error.retry_after,
                 blames_server=error.opens_breaker,
                 patience_s=_patience_s(error),
+                broke_off=error.broke_off,
             )
         # an OSError of the handler's own is no sign of Redis
         case RedisError() | RedisClusterException() if is_unusable(error):

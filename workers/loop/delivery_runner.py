@@ -2,17 +2,19 @@
 
 A failed try ends the work on an entry: the entry is deferred, so that it holds nothing that others
 need while it waits. After `max_deliveries` failures the server is asked for the smallest answer. If
-it answers, the request is at fault and is buried; if not, the server is, and the entry is handed
-back. Twice as many failures end in a burial in any case: each time the server was usable before the
-request, and unusable after it.
+it answers, and not every session fails, the request is at fault and is buried; otherwise the entry
+is deferred on. Twice as many failures end in a burial in any case: each time the server was usable
+before the request.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final, TypeVar, Unpack
 
 import structlog
 
+from common.backoff import jitter
 from common.errors import BadEntry, Lost, Refused
 from common.redis.link import Link
 from common.settings import WorkerSettings
@@ -28,7 +30,10 @@ from workers.loop.registration import Registration
 
 Answer = TypeVar("Answer")
 
-FIRST_RETRY_S: Final = 0.5
+FIRST_RETRY_S: Final = 1.0
+SAME_MOMENT_S: Final = 0.4
+"""Requests that break off within this time may have been broken by the same cause."""
+
 LONGEST_WISH_S: Final = 300.0
 """A server may wish for more (or for nonsense), but somebody waits for the answer."""
 
@@ -86,16 +91,20 @@ class DeliveryRunner:
         self._registration = registration
         self._breaker = breaker
         self._settings = settings
+        self._broken: list[tuple[float, str]] = []
 
     async def run(self, reader: Reader, entry: EntryInHand) -> None:
         """Work on an entry until it is no longer ours: settled, deferred, buried, handed back."""
         context = LoopContext(self._link, self._registration, entry)
         DELIVERIES.labels(self._handler.role, entry.delivery.kind).inc()
-        if entry.delivery.kind == "again" and not await self._is_server_usable(entry):
+        if entry.delivery.kind == "deferred" and not await self._is_server_usable(entry):
             return
+        answered = self._handler.answers
         while isinstance(outcome := await self._try(entry.delivery, context), AwaitRedis):
             self._count_retry("redis")
             await self._link.pause()
+        if self._handler.answers > answered:
+            self._breaker.note_success()
         await self._end(reader, entry, context, outcome)
 
     async def _is_server_usable(self, entry: EntryInHand) -> bool:
@@ -137,7 +146,6 @@ class DeliveryRunner:
         match outcome:
             case Settled():
                 self._in_hand.remove(entry)
-                self._breaker.note_success()
                 SETTLED.labels(self._handler.role, outcome.value).inc()
                 if outcome is not Settled.OK:
                     self._note_lost(entry, f"the result was {outcome.value} and changed nothing")
@@ -155,11 +163,13 @@ class DeliveryRunner:
         if self._breaker.state is BreakerState.OPEN or (
             failure.blames_server and await self._breaker.confirm() is not None
         ):
-            has_failed = entry.delivery.kind == "again"
+            has_failed = entry.delivery.kind == "deferred"
             await self._hand_back(entry, failure.why, failed=has_failed)
             return
+        shared = failure.broke_off and await self._is_shared(_session(entry.delivery))
         try:
-            failed = await self._handler.fail(entry.delivery, context, self._rule(failure))
+            rule = self._rule(failure, shared=shared)
+            failed = await self._handler.fail(entry.delivery, context, rule)
         except Lost as lost:
             self._note_lost(entry, str(lost))
             return
@@ -185,8 +195,10 @@ class DeliveryRunner:
     async def _bury_or_hand_back(
         self, entry: EntryInHand, context: HandlerContext, failure: Fail, failures: int
     ) -> None:
-        """Bury an entry that failed too often, unless the server fails as well."""
-        if failures < self._most_failures and await self._breaker.confirm() is not None:
+        """Bury an entry that failed too often, unless the server fails for others as well."""
+        if failures < self._most_failures and (
+            await self._breaker.confirm() is not None or self._breaker.fails_for_all
+        ):
             await self._hand_back(entry, failure.why, failed=True)
             return
         tries = entry.delivery.number - 1 + failures
@@ -233,15 +245,28 @@ class DeliveryRunner:
     def _most_failures(self) -> int:
         return MOST_TRIES * self._settings.max_deliveries
 
-    def _rule(self, failure: Fail) -> RetryRule:
+    async def _is_shared(self, session: str) -> bool:
+        """Return whether requests of other sessions broke off at the same moment as this one's.
+
+        One of them may have brought the server down, or something else did.
+        """
+        now = asyncio.get_running_loop().time()
+        self._broken = [(at, who) for at, who in self._broken if now - at < SAME_MOMENT_S]
+        self._broken.append((now, session))
+        await asyncio.sleep(SAME_MOMENT_S / 2)
+        return any(who != session and abs(at - now) < SAME_MOMENT_S for at, who in self._broken)
+
+    def _rule(self, failure: Fail, *, shared: bool) -> RetryRule:
         # in this order, for a wish that is no number
         wish_s = None if failure.wish_s is None else min(LONGEST_WISH_S, failure.wish_s)
         return RetryRule(
             limit=self._settings.max_deliveries,
-            first_pause_s=FIRST_RETRY_S,
-            longest_pause_s=self._settings.backoff_max_s,
+            # spread, so that requests that broke together do not meet again
+            first_pause_s=jitter(FIRST_RETRY_S),
+            longest_pause_s=jitter(self._settings.backoff_max_s),
             wish_s=wish_s,
             patience_s=failure.patience_s,
+            shared=shared,
         )
 
     def _count_retry(self, reason: str) -> None:

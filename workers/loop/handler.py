@@ -65,6 +65,8 @@ class Handler(Protocol):
     concurrency: int
     sessions_in_a_row: int
     """Failures of so many sessions in a row raise the question whether the server is usable."""
+    answers: int
+    """How many requests the server behind this role has answered, without the smallest ones."""
     grace_s: float
     """For so long an entry that failed is left to other workers, when it may be tried again (s)."""
 

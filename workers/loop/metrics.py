@@ -16,7 +16,7 @@ BREAKER: Final = Gauge(
 )
 DELIVERIES: Final = Counter(
     "earshot_deliveries_total",
-    "Entries taken, by `stage` and `kind`: new, handed_back, abandoned (by a dead worker), again"
+    "Entries taken, by `stage` and `kind`: new, handed_back, abandoned (by a dead worker), deferred"
     " (after a failure).",
     ["stage", "kind"],
 )

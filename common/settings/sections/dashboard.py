@@ -41,6 +41,7 @@ class DashboardSettings(Section):
     )
     upload_max_mb: Annotated[float, Field(gt=0, le=1e6)] = Field(
         200,
-        description="Largest recording that a visitor may send, in MB. The default is about 100"
+        description="Largest recording that a visitor may send, in MB. All recordings that are"
+        " being sent or heard may take five times as much of the disk. The default is about 100"
         " minutes of WAV at 16 kHz.",
     )

@@ -127,7 +127,7 @@ def _summarise(result: dict[str, Any]) -> str:
         " Producers: {producer_kills} killed.\n"
         "Redis: {redis_restarts} times restarted ({redis_kills} times after a SIGKILL),"
         " {connection_cuts} times disconnected. LLM: {llm_outages} times away.\n"
-        "An utterance was given up after {max_deliveries} deliveries (by default it is 5).\n"
+        "An utterance was buried after {max_deliveries} deliveries (by default it is 5).\n"
         "Replies in sessions without a planted utterance took {reply_times[median_ms]} ms (median),"
         " {reply_times[p95_ms]} ms (p95), at a load of {load}."
     ).format(**result)

@@ -92,10 +92,12 @@ async def _read_snapshot(settings: Settings) -> Snapshot:
 
 def render(snapshot: Snapshot) -> RenderableType:
     """Render the snapshot for a person."""
-    table = Table("stage", "waiting", "in hand", "oldest", box=None, pad_edge=False)
+    columns = "stage", "waiting", "in hand", "failed, tried again later", "oldest"
+    table = Table(*columns, box=None, pad_edge=False)
     for name, stage in snapshot.stages.items():
         oldest = "unknown" if stage.oldest_s is None else f"{stage.oldest_s:.1f} s"
-        table.add_row(STAGES[name], str(stage.waiting), str(stage.in_hand), oldest)
+        counts_of = (stage.waiting, stage.in_hand, stage.deferred)
+        table.add_row(STAGES[name], *map(str, counts_of), oldest)
     counts = Text(
         f"\nopen sessions  {snapshot.open_sessions}\ndead letters   {_render_letters(snapshot)}\n"
     )

@@ -108,15 +108,17 @@ const awayCard = (why) => el("div", { class: "card", id: "redis-away" }, el("h3"
 
 function cardsOf(snapshot) {
   const stages = Object.entries(snapshot.stages).map(([name, stage]) => card(
-    STAGES[name] ?? name, String(stage.waiting + stage.in_hand),
-    `${stage.waiting} waiting, ${stage.in_hand} in hand`,
+    STAGES[name] ?? name, String(stage.waiting + stage.in_hand + stage.deferred),
+    `${stage.waiting} waiting, ${stage.in_hand} in hand${deferredOf(stage)}`,
     oldestOf(stage)));
   return [...stages, serverCard(snapshot.workers.filter(({ role }) => role === "llm")),
     card("Conversations", String(snapshot.open_sessions), "with unfinished turns")];
 }
 
-function oldestOf({ waiting, in_hand: inHand, oldest_s: oldest }) {
-  if (waiting + inHand === 0) return "nothing waits";
+const deferredOf = ({ deferred }) => (deferred ? `, ${deferred} failed and tried again later` : "");
+
+function oldestOf({ waiting, in_hand: inHand, deferred, oldest_s: oldest }) {
+  if (waiting + inHand + deferred === 0) return "nothing waits";
   return oldest === null ? "the age of the oldest is unknown" : `the oldest: ${ageOf(1000 * oldest)}`;
 }
 

@@ -32,8 +32,8 @@ from producer.sources.source import Source
 from producer.speech.detector_choice import choose_detector
 
 VISITOR_SESSION: Final = re.compile(r"web-[0-9a-f]{8}")
-MAX_SOURCES: Final = 16
-"""Sources heard at once: detecting speech takes about a hundredth of a core for each."""
+REMEMBERED: Final = 64
+"""Sources whose end can still be asked for: a page asks twice a second."""
 
 log = structlog.get_logger(__name__)
 
@@ -84,25 +84,15 @@ class VisitorProducers:
         """Return the producer of a session; None if it is unknown or no longer remembered."""
         return self._producers.get(session)
 
-    def check_room(self) -> None:
-        """Raise BadInput when no more sources can be heard."""
-        if sum(not one.is_over for one in self._producers.values()) >= MAX_SOURCES:
-            raise BadInput(
-                f"{MAX_SOURCES} visitors are being heard already: try again when one has ended"
-            )
-
     def begin(self, source: Source, session: str, *, on_end: Callable[[], None]) -> VisitorProducer:
         """Hear a source in the background; `on_end` is called at its end, after errors as well.
 
-        Raises BadInput when there is no room, or the outbox cannot be used.
+        The caller has a place for it. Raises BadInput if the outbox cannot be used.
         """
-        self.check_room()
         outbox = open_outbox(self._options, session, self._folder)
-        while len(self._producers) >= 4 * MAX_SOURCES:  # only the latest are remembered
-            oldest = next(iter(self._producers))
-            if not self._producers[oldest].is_over:
-                break
-            del self._producers[oldest]
+        over = [name for name, one in self._producers.items() if one.is_over]
+        for name in over[: len(over) - REMEMBERED]:
+            del self._producers[name]
         producer = self._producers[session] = VisitorProducer(source)
         producer.task = asyncio.create_task(self._produce(producer, session, outbox, on_end))
         return producer

@@ -36,7 +36,7 @@ def _status(earshot: InProcessCommand) -> dict[str, Any]:
 
 
 def test_of_an_idle_system(earshot: InProcessCommand) -> None:
-    nothing = {"waiting": 0, "in_hand": 0, "oldest_s": 0.0}
+    nothing = {"waiting": 0, "in_hand": 0, "oldest_s": 0.0, "deferred": 0}
     assert _status(earshot) == {
         "stages": dict.fromkeys(("utterances", "recordings", "turns"), nothing),
         "open_sessions": 0,

@@ -13,6 +13,8 @@ from websockets.sync.client import connect
 
 from common.utterance import Utterance
 from ops.dashboard.routes.sending import Sending
+from ops.dashboard.visitors.admission import Admission
+from ops.dashboard.visitors.uploads import Uploads
 from producer.shipping.outbox import Outbox
 from tests.support.dashboard_process import DashboardProcess
 from tests.support.listening import SPEECH
@@ -82,7 +84,7 @@ def test_too_much_is_refused(tmp_path: Path) -> None:
         httpx.Client(base_url=board.url, trust_env=False) as http,
     ):
         answer = http.post("/api/recordings?name=a.wav", content=_wav(tmp_path))
-        assert answer.status_code == 400
+        assert answer.status_code == 413
         assert "larger than 0.01 MB" in answer.json()["error"]
         assert http.post("/api/recordings?name=../../../a", content=b"").status_code == 400
         long = "\u8a9e" * 100  # 300 bytes
@@ -102,7 +104,7 @@ class Gone:
         raise WebSocketDisconnect(1006)
 
 
-async def test_a_page_that_left_at_once_is_not_listened_to_for_ever() -> None:
+async def test_a_page_that_left_at_once_is_not_listened_to_for_ever(tmp_path: Path) -> None:
     begun: list[Any] = []
     producing: Any = SimpleNamespace(
         frame_ms=30,
@@ -110,5 +112,7 @@ async def test_a_page_that_left_at_once_is_not_listened_to_for_ever() -> None:
         begin=lambda source, session, on_end: begun.append(source),
     )
     page: Any = Gone()
-    await Sending(producing, max_mb=1).speak(page)
+    admission = Admission(max_bytes=1, limit="", free=lambda: 0)
+    with Uploads(tmp_path) as uploads:
+        await Sending(producing, admission, uploads).speak(page)
     assert list(begun[0]) == [], "it has ended"

@@ -16,7 +16,10 @@ from tests.support.redis_server import RedisServer
 def earshot(tmp_path: Path) -> Iterator[CommandProcesses]:
     with RedisServer() as server:
         processes = CommandProcesses(
-            tmp_path, EARSHOT_REDIS__URL=server.url, EARSHOT_JOBS__BEAT_S="1"
+            tmp_path,
+            EARSHOT_REDIS__URL=server.url,
+            EARSHOT_JOBS__BEAT_S="1",
+            EARSHOT_JOBS__FOLDER=str(tmp_path),
         )
         yield processes
         processes.close()
@@ -38,6 +41,7 @@ def test_a_transcript_and_an_export_with_the_longest_names(
         silence(tmp_path, name)
         status, out, err = earshot.run("transcribe", name, *where)
         assert (status, err.count("cannot be written")) == (0, 0), err
+        assert (": job transcribe-" in err) == (not where)
         transcript = tmp_path / (name[:-4] + ".txt")
         assert (out.strip(), transcript.exists()) == (str(transcript), True)
     export = "\u00e9" * 124 + "s.jsonl"

@@ -46,6 +46,9 @@ def misbehave(what: str) -> None:
         case "aborts":
             begin()
             os.abort()
+        case "is-killed":
+            begin()
+            os.kill(os.getpid(), signal.SIGKILL)
         case "leaves":
             begin()
         case "leaves-in-a-message":

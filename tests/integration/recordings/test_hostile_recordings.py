@@ -46,6 +46,7 @@ def read(path: Path) -> tuple[list[NDArray[np.int16]], str]:
     [
         ("dies", "cannot be decoded after 1.0 s: it made its decoder crash with SIGSEGV"),
         ("aborts", "cannot be decoded after 1.0 s: it made its decoder crash with SIGABRT"),
+        ("is-killed", "after 1.0 s: its decoder was killed, perhaps because the host is out of"),
         ("leaves", "cannot be decoded after 1.0 s: its decoder ended with the status 0"),
         ("leaves-in-a-message", "after 1.0 s: its decoder ended with the status 0"),
         ("takes-all-memory", "after 1.0 s: its decoder ended with the status 1"),
@@ -145,6 +146,20 @@ def test_a_decoder_has_less_memory_than_it_may_want_and_no_secrets(
     assert b"PATH=" in variables
     assert b"of-the-producer" not in variables
     assert score == "1000"
+
+
+def test_a_recording_that_was_refused_may_be_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "growing.wav"
+    source = AudioFileSource(path, 10)
+    for content in (b"", b"RIFF"):
+        path.write_bytes(content)
+        with pytest.raises(BadInput):
+            source.__enter__()
+    soundfile.write(path, np.ones(16_000, np.int16), 16_000)
+    with source:
+        frames = iter(source)
+        next(frames)
+    assert len(list(frames)) < 100, "after its end it just ends"
 
 
 def test_a_host_that_starts_no_process_is_no_fault_of_the_file(

@@ -130,6 +130,7 @@ def test_a_transcription_that_is_killed_leaves_no_decoder(
         "EARSHOT_LISTEN__MAX_UTTERANCE_S": "5",
         "EARSHOT_LIMITS__MAX_UNANSWERED": "2",
         "EARSHOT_JOBS__BEAT_S": "1",
+        "EARSHOT_JOBS__FOLDER": str(tmp_path),
     }
     processes = CommandProcesses(tmp_path, **variables)
     try:

@@ -25,7 +25,12 @@ def redis() -> Iterator[RedisServer]:
 @pytest.fixture
 def processes(redis: RedisServer, tmp_path: Path) -> Iterator[CommandProcesses]:
     outbox = str(tmp_path / "outbox")
-    one = CommandProcesses(tmp_path, EARSHOT_REDIS__URL=redis.url, EARSHOT_LISTEN__OUTBOX=outbox)
+    one = CommandProcesses(
+        tmp_path,
+        EARSHOT_REDIS__URL=redis.url,
+        EARSHOT_LISTEN__OUTBOX=outbox,
+        EARSHOT_JOBS__FOLDER=str(tmp_path),
+    )
     yield one
     one.close()
 
@@ -59,6 +64,7 @@ def test_transcribing_it_here(processes: CommandProcesses, greedy: Path) -> None
 def test_a_job(processes: CommandProcesses, greedy: Path) -> None:
     processes.start("jobs", EARSHOT_JOBS__BEAT_S="1")
     status, _, err = processes.run("transcribe", str(greedy))
+    assert ": job transcribe-" in err
     assert (status, err.count(SENTENCE)) == (1, 1)
     assert "Traceback" not in err
 

@@ -25,7 +25,7 @@ class Counted:
         self._counters = {
             (name, value): growth(f"earshot_{name}_total", stage="stt", **{label: value})
             for name, label, values in (
-                ("deliveries", "kind", ("new", "handed_back", "abandoned", "again")),
+                ("deliveries", "kind", ("new", "handed_back", "abandoned", "deferred")),
                 ("retries", "reason", ("transient", "server", "failed")),
                 ("settled", "outcome", ("ok", "stale", "lost")),
                 ("dead_letters", "reason", ("bad_audio", "failed")),
@@ -61,7 +61,7 @@ async def test_work_that_fails_and_work_that_is_given_up(workers: WorkerTasks) -
     await workers.start("w1", engine)
     await workers.wait_for_transcripts(2)
     await counted.shows(
-        deliveries={"new": 3, "again": 4},
+        deliveries={"new": 3, "deferred": 4},
         retries={"failed": 2, "transient": 2},
         settled={"ok": 1},
         dead_letters={"failed": 1, "bad_audio": 1},

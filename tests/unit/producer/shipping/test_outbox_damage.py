@@ -47,7 +47,7 @@ def test_each_damaged_file_is_kept(opened: Callable[[], Outbox], path: Path) -> 
 
 
 @pytest.mark.parametrize("which", [0, 1, 5, -1])
-@pytest.mark.parametrize("data", [bytes(PAGE_BYTES), b"\xff" * PAGE_BYTES])
+@pytest.mark.parametrize("data", [bytes(PAGE_BYTES), b"\xff" * PAGE_BYTES], ids=["zeros", "ones"])
 @pytest.mark.parametrize("kind", ["leaf", "overflow"])
 def test_what_lies_beside_the_damage_is_all_sent_in_order(
     kind: str, data: bytes, which: int, filled: Path, opened: Callable[[], Outbox]
@@ -79,7 +79,9 @@ def test_two_damages_cost_no_more_than_what_they_hit(
     assert told["utterances_saved"] == len(found) - 1, "the first was sent before"
 
 
-@pytest.mark.parametrize("data", [bytes(PAGE_BYTES), bytes(100), b"\xff" * 512])
+@pytest.mark.parametrize(
+    "data", [bytes(PAGE_BYTES), bytes(100), b"\xff" * 512], ids=["page", "header", "sector"]
+)
 def test_the_loss_of_the_first_page_costs_nothing(
     data: bytes, filled: Path, opened: Callable[[], Outbox]
 ) -> None:

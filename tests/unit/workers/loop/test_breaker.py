@@ -10,7 +10,12 @@ import pytest
 from common.errors import Busy, Transient
 from tests.unit.workers.loop.noted_pauses import note_pauses
 from workers.loop import breaker as module
-from workers.loop.breaker import LONGEST_PAUSE_S, Breaker, BreakerState
+from workers.loop.breaker import (
+    LONGEST_PAUSE_S,
+    LONGEST_WISH_S,
+    Breaker,
+    BreakerState,
+)
 
 
 class Server:
@@ -120,6 +125,39 @@ async def test_work_that_came_through_ends_the_trial(pauses: list[float]) -> Non
         breaker.open("away")
         await until(lambda: breaker.state is BreakerState.TRIAL)
     assert pauses == [0.25]
+
+
+async def test_a_server_that_wants_to_be_left_alone_is_asked_less_often(
+    pauses: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    sleep = asyncio.sleep
+
+    async def note(seconds: float) -> None:
+        slept.append(seconds)
+        await sleep(0)
+
+    breaker, _ = breaker_for(
+        Server(Transient("later", retry_after=7), Transient("much later", retry_after=900))
+    )
+    monkeypatch.setattr("workers.loop.breaker.asyncio.sleep", note)
+    async with watching(breaker):
+        breaker.open("away")
+        async with asyncio.timeout(10):
+            while not breaker.limit(1):
+                await sleep(0)
+    assert [seconds for seconds in slept if seconds] == [7, LONGEST_WISH_S]
+
+
+async def test_it_is_known_whether_requests_of_all_sessions_fail() -> None:
+    breaker, _ = breaker_for(Server(), sessions_in_a_row=1)
+    seen = []
+    # the smallest request is answered after each of them
+    for session in ("ada", "ada", "bob", "eve"):
+        await breaker.note_failure(session)
+        seen.append(breaker.fails_for_all)
+    breaker.note_success()
+    assert [*seen, breaker.fails_for_all] == [False, False, False, True, False]
 
 
 async def test_a_late_success_from_before_does_not_close_it() -> None:

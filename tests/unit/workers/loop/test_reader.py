@@ -285,7 +285,7 @@ async def test_what_failed_here_is_left_to_others_for_a_moment(bench: Bench) -> 
     rival = Reader(bench.store, bench.link, SHARD, [LIVE], STT_GROUP, OTHER, claim_idle_s=CLAIM_S)
     assert await bench.reader.take_over(1) == []
     [other] = await until(lambda: rival.take_over(1))
-    assert (other.claim.entry, other.number, other.kind) == (entry, 1, "again")
+    assert (other.claim.entry, other.number, other.kind) == (entry, 1, "deferred")
 
 
 async def test_nobody_takes_from_a_colleague_who_is_called_handed_back_by_chance(

@@ -1,6 +1,8 @@
 """The model is the one that is set, or the only one; the probe says whether the server is
 usable."""
 
+import pytest
+
 from tests.integration.workers.llm.raw_server import http_response, running_raw_server
 from tests.integration.workers.llm.server.llm_server_client import (
     ask,
@@ -66,6 +68,19 @@ async def test_a_failing_server_does_not_pass_the_probe(standin: StandIn) -> Non
     standin.control(fail={"status": 503, "everywhere": True})
     async with running_client(standin.base_url) as server:
         assert "503" in transient_message(await probe_failure(server), opens_breaker=False)
+
+
+@pytest.mark.parametrize("status", ["403 Forbidden", "405 Not Allowed", "500 Bad", "503 Away"])
+async def test_a_list_of_models_that_fails_makes_no_server_unusable(status: str) -> None:
+    """Where the settings name the model: only the reply tells."""
+    chunk = '{"choices":[{"delta":{"content":"hi"},"finish_reason":"length"}]}'
+    stream = http_response("200 OK", f"data: {chunk}\n\ndata: [DONE]\n\n", kind="text/event-stream")
+
+    def answer(head: bytes) -> bytes:
+        return http_response(status, "{}") if head.startswith(b"GET") else stream
+
+    async with running_raw_server(answer) as url, running_client(url, model="m") as server:
+        await server.ask_smallest()
 
 
 async def test_a_model_that_answers_need_not_be_listed() -> None:
