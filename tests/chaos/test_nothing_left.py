@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from common.keys import HANDED_BACK, LLM_GROUP, SHARDS, STT_GROUP, WORKERS
+from common.keys import LLM_GROUP, NOBODY, SHARDS, STT_GROUP, WORKERS
 from common.redis.link import Link
 from ops.bench.chaos.plan import Kind
 from tests.chaos.worker_processes import WorkerProcesses, running_worker_processes
@@ -43,7 +43,7 @@ async def test_after_deaths_errors_and_goodbyes_the_server_is_clean(
         await pool.stop(*pool.names("stt-"), *pool.names("llm-"))
         await sweep(workers)
         await until(lambda: only_what_lasts(workers))
-        assert await consumers(workers) <= {HANDED_BACK}
+        assert await consumers(workers) <= NOBODY
 
 
 async def sweep(workers: WorkerProcesses) -> None:
@@ -88,7 +88,7 @@ async def only_what_lasts(workers: WorkerProcesses) -> bool:
         shard.turns,
         shard.results,
         shard.deltas,
-        shard.dead,
+        *shard.letters.values(),
     }
     left = {key.decode() for key in await redis.keys("*")} - lasting
     return left <= {WORKERS} and await redis.ttl(WORKERS) != -1

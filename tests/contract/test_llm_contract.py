@@ -22,7 +22,7 @@ from common.transitions.claims import Settled
 from tests.contract.servers import KEY, TINY, WINDOW, Served
 from tests.support.llm_handler import SESSION, LlmHandlerHarness
 from tests.support.waiting import until
-from workers.llm.errors import ContextTooLong, SystemRoleRefused
+from workers.llm.errors import ContextTooLong, ReplyTooLong, SystemRoleRefused
 from workers.llm.persona import Personas
 from workers.llm.prompt import Prompt, Round
 from workers.llm.reply import Finished
@@ -157,8 +157,9 @@ async def test_a_prompt_above_the_window(served: Served) -> None:
 
 async def test_a_reply_above_the_window(served: Served) -> None:
     async with connected(served) as server:
-        with pytest.raises(Transient, match="EARSHOT_LLM__MAX_TOKENS"):
+        with pytest.raises(ReplyTooLong, match="EARSHOT_LLM__MAX_TOKENS") as raised:
             await ask(server, max_tokens=WINDOW + 1)
+    assert WINDOW in raised.value.numbers
 
 
 async def test_a_history_that_was_refused_is_shortened_and_asked_again(served: Served) -> None:

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from common.keys import HANDED_BACK
+from common.keys import NOBODY
 from common.transitions.dead_letters import replay
 from common.transitions.publishing import Verdict
 from common.transitions.tending import forget, tend
@@ -109,7 +109,7 @@ def head_is_held(simulation: Simulation, session: str) -> bool:
     if not (entry := record.get("entry")):
         return False
     stream = SHARD.recordings if record["stream"] == "recordings" else SHARD.utterances
-    return any(consumer != HANDED_BACK for _, consumer in simulation.pending(stream, entry))
+    return any(consumer not in NOBODY for _, consumer in simulation.pending(stream, entry))
 
 
 def tend_hastily(simulation: Simulation) -> None:

@@ -109,7 +109,9 @@ def test_what_is_refused_ends_and_all_others_are_answered(processes: CommandProc
             status = name.rpartition(" ")[2]
             sentence = SAID.get(name) or f"told to answer {status}"
             assert sentence in error.data.error, error
-            assert (error.data.reason, error.data.deliveries) == ("failed", 3), error
+            # more than three, if meanwhile nobody else was answered
+            assert error.data.reason == "failed", error
+            assert 3 <= error.data.deliveries <= 6, error
         # who was refused is answered again when he says something else
         say(server, list(FAULTS), 2, text="hello again")
         until_sync(partial(answered, server, 3 * len(ordinary) + len(FAULTS)))
