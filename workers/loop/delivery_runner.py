@@ -3,8 +3,8 @@
 A failed try ends the work on an entry: the entry is deferred, so that it holds nothing that others
 need while it waits. After `max_deliveries` failures the server is asked for the smallest answer. If
 it answers, and not every session fails, the request is at fault and is buried; otherwise the entry
-is deferred on. Twice as many failures end in a burial in any case: each time the server was usable
-before the request.
+is deferred on. After twice as many failures it is buried whatever the server does, since the
+server was usable before each try.
 """
 
 import asyncio
@@ -35,7 +35,8 @@ SAME_MOMENT_S: Final = 0.4
 """Requests that break off within this time may have been broken by the same cause."""
 
 LONGEST_WISH_S: Final = 300.0
-"""A server may wish for more (or for nonsense), but somebody waits for the answer."""
+"""A server may wish for more (or for nonsense), but somebody waits for the answer. Not above
+LONGEST_PAUSE of `common/lua/deferral.lua`."""
 
 MOST_TRIES: Final = 2
 """The request is buried after so many times `max_deliveries` failures, whatever the server does."""

@@ -18,7 +18,8 @@ class Delivery:
     """One entry, as it was delivered to this worker.
 
     `number` counts the entry's deliveries, from 1, and includes this one; those that ended in a
-    failure or were handed back are not counted, so that it tells how many workers died. `kind` says
+    failure or were handed back are not counted. So it is 1 for the first worker, and one more for
+    each worker that died with the entry. `kind` says
     where it comes from: it is the first, another worker handed the entry back or abandoned it, or
     it failed before and is tried again.
     """
