@@ -1,6 +1,5 @@
 """What happens to the whole: tending, operators, and every fault of the design's list."""
 
-import json
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -104,8 +103,7 @@ def tend_patiently(simulation: Simulation) -> None:
 
 def head_is_held(simulation: Simulation, session: str) -> bool:
     """Whether a worker holds the audio of the next turn."""
-    done = int(simulation.do("HGET", SHARD.session(session), "done") or 0)
-    record = json.loads(simulation.do("HGET", SHARD.inbox(session), done + 1) or "{}")
+    record = simulation.head(session)
     if not (entry := record.get("entry")):
         return False
     stream = SHARD.recordings if record["stream"] == "recordings" else SHARD.utterances

@@ -38,6 +38,10 @@ class LlmWorker(Worker):
     async def handle(self, claim: Claim, fields: Fields) -> None:
         simulation = self.simulation
         session = fields[b"session"].decode()
+        # a wake-up that is not the session's seldom meets a worker that fails before it has taken
+        if simulation.fails_now(0.7 if b"foreign" in fields else 0.1):
+            await self.fail(claim, session)
+            return
         attempt = await self.take(claim, session)
         if attempt is None:
             return
@@ -50,7 +54,7 @@ class LlmWorker(Worker):
         if simulation.likely(simulation.chances.abandon):
             return
         if simulation.fails_now():
-            await self.fail(claim, attempt)
+            await self.fail(claim, session)
             return
         if simulation.likely(simulation.chances.bury):
             simulation.truth.buried.update(turn.utterance for turn in attempt.turns)
@@ -63,7 +67,7 @@ class LlmWorker(Worker):
         token = simulation.fresh("token")
 
         async def fenced(claim: Claim, held: bool) -> Attempt | NotTaken:
-            named = simulation.do("HGET", SHARD.session(session), "wake") == claim.entry.encode()
+            named = self.is_wake_up(session, claim.entry)
             taken = await take_turn(
                 simulation.store,
                 claim,
@@ -94,27 +98,32 @@ class LlmWorker(Worker):
         taken = await self.call_fenced(claim, fenced)
         return None if isinstance(taken, NotTaken) else taken
 
-    async def fail(self, claim: Claim, attempt: Attempt) -> None:
-        """End a failed attempt; bury the turn if it was the last one."""
+    async def fail(self, claim: Claim, session: str) -> None:
+        """End a failed try, or an attempt that failed; bury the turn if it was the last one."""
+        simulation = self.simulation
 
         async def fenced(claim: Claim, held: bool) -> Failed | Settled:
-            failed = await fail_turn(
-                self.simulation.store, claim, attempt.session, rule=self.retry_rule()
-            )
-            self.check_failed("fail_turn", claim, held, failed)
-            self.simulation.check(
-                failed is Settled.LOST or not self.has_token(attempt),
-                f"fail_turn answered {failed} and left the token of {attempt} in force",
+            named = self.is_wake_up(session, claim.entry) and simulation.head_is_ready(session)
+            failed = await fail_turn(simulation.store, claim, session, rule=self.retry_rule())
+            self.check_failed("fail_turn", claim, held, named, failed)
+            token = simulation.do("HGET", SHARD.session(session), "token")
+            simulation.check(
+                token is None or not isinstance(failed, Failed),
+                f"fail_turn answered {failed} and left a token of {session} in force",
             )
             return failed
 
         failed = await self.call_fenced(claim, fenced)
         if not (isinstance(failed, Failed) and failed.pause_s is None):
             return
-        again = await self.take(claim, attempt.session)
+        again = await self.take(claim, session)
         if again is not None:
             self.simulation.truth.buried.update(turn.utterance for turn in again.turns)
             await self.end(again, self.bury)
+
+    def is_wake_up(self, session: str, entry: str) -> bool:
+        wake = self.simulation.do("HGET", SHARD.session(session), "wake")
+        return bool(wake == entry.encode())
 
     def has_token(self, attempt: Attempt) -> bool:
         token = self.simulation.do("HGET", SHARD.session(attempt.session), "token")

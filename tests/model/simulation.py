@@ -1,5 +1,6 @@
 """What all actors of one run share: Redis, chance, and the truth about what was said and done."""
 
+import json
 import random
 import time
 from collections import Counter
@@ -111,9 +112,9 @@ class Simulation:
     def likely(self, chance: float) -> bool:
         return self.rng.random() < chance
 
-    def fails_now(self) -> bool:
+    def fails_now(self, chance: float = 0.25) -> bool:
         """Whether this try fails, in a run in which tries fail."""
-        return self.fails and self.chances is not CALM and self.failing.random() < 0.25
+        return self.fails and self.chances is not CALM and self.failing.random() < chance
 
     def note(self, line: str) -> None:
         self.journal.append(line)
@@ -151,6 +152,20 @@ class Simulation:
                 return await self.call(what)
             except ReplyLost:
                 continue
+
+    def record(self, session: str, turn: int) -> dict[str, Any]:
+        """The record of a turn; empty if there is none."""
+        record: dict[str, Any] = json.loads(self.do("HGET", SHARD.inbox(session), turn) or "{}")
+        return record
+
+    def head(self, session: str) -> dict[str, Any]:
+        """The record of the next turn; empty if there is none."""
+        return self.record(session, 1 + int(self.do("HGET", SHARD.session(session), "done") or 0))
+
+    def head_is_ready(self, session: str) -> bool:
+        """Whether the next turn is final and waits for an LLM worker."""
+        head = self.head(session)
+        return bool(head.get("final")) and not head.keys().isdisjoint(("text", "skip", "error"))
 
     def now_ms(self) -> int:
         seconds, micros = self.do("TIME")

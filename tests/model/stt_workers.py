@@ -51,13 +51,15 @@ class SttWorker(Worker):
         """End a failed try; whether the worker has to go on, since it was the last one."""
 
         async def fenced(claim: Claim, held: bool) -> Failed | Settled:
+            record = self.simulation.record(utterance.session, utterance.turn or 0)
+            named = (record.get("id"), record.get("entry")) == (utterance.id, claim.entry)
             failed = await fail_utterance(
                 self.simulation.store,
                 claim,
                 **identity(utterance),
                 rule=self.retry_rule(),
             )
-            self.check_failed("fail_utterance", claim, held, failed)
+            self.check_failed("fail_utterance", claim, held, named, failed)
             return failed
 
         failed = await self.call_fenced(claim, fenced)
