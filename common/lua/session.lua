@@ -41,6 +41,10 @@ local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 -- Unfinished turns that no session has: EARSHOT_LIMITS__MAX_UNANSWERED is at most this.
 local MOST_UNFINISHED = 100000
 
+-- Unfinished turns without a record that end as lost. More cannot have vanished: `last` must be
+-- wrong, and nobody spoke them.
+local MOST_LOST = 1000
+
 -- A sentence about the first key that holds something of a wrong type, or nil.
 local function foreign_type(expected)
   for key, kind in pairs(expected) do
@@ -69,8 +73,16 @@ local function wrong_counters()
   if not wrong and number('done') > number('last') then
     wrong = 'more turns have ended than begun'
   end
-  if not wrong and number('last') - number('done') > MOST_UNFINISHED then
+  local unfinished = number('last') - number('done')
+  if not wrong and unfinished > MOST_UNFINISHED then
     wrong = 'more turns are unfinished than a session can have'
+  end
+  if not wrong and unfinished > MOST_LOST then
+    -- by pcall: an ACL file of an older version does not allow it
+    local records = redis.pcall('HLEN', INBOX)
+    if type(records) == 'number' and unfinished - records > MOST_LOST then
+      wrong = 'more than ' .. MOST_LOST .. ' turns have no record'
+    end
   end
   return wrong and 'the key ' .. SESSION .. ' cannot be right (' .. wrong
     .. '): something else than earshot wrote it; forget the session'

@@ -10,6 +10,7 @@ from tests.model.simulation import SHARD
 
 WEIRD: Final[tuple[Any, ...]] = (
     *(None, True, False, 0, -1, 1.5, 1e300, -1e300, 2**53, 2**63, 10**30),
+    *(float("inf"), float("nan")),
     *("", "x", "nan", "inf", "-inf", "0x10", "1e5", " 7 ", "-3", "9" * 400, "\0", "\ud83d", "é€😀"),
     *("0-0", "1-1", "99999999999999999999-1", "5-", "-"),
     *([], {}, [1, [2, [3]]], {"a": {"b": None}}, [None] * 50),
@@ -29,14 +30,24 @@ COUNTERS: Final = (
 
 
 class Damage:
-    """Damages keys of one session after another. `redis` is the model's client."""
+    """Damages keys of one session after another. `redis` is the model's client.
 
-    def __init__(self, redis: DirectRedis, rng: random.Random) -> None:
+    `utterance_of` names an utterance of a session.
+    """
+
+    def __init__(
+        self,
+        redis: DirectRedis,
+        rng: random.Random,
+        utterance_of: Callable[[str], str] = "{}.1".format,
+    ) -> None:
         self.do = redis.do
         self.rng = rng
+        self.utterance_of = utterance_of
         self.kinds: tuple[Callable[[str], str], ...] = (
             *(self.change_field, self.change_field, self.flip_bytes, self.replace_record),
             *(self.change_counter, self.change_counter, self.remove_record, self.replace_key),
+            self.raise_last,
             *(self.change_message, self.change_time, self.forget_turn_numbers, self.change_seen),
             *(self.add_member, self.add_entry, self.note_in_quarantine),
         )
@@ -109,6 +120,14 @@ class Damage:
         self.do("HSET", SHARD.session(session), field, value)
         return f"{field} is {value[:40]!r}"
 
+    def raise_last(self, session: str) -> str:
+        """As if very many turns were unfinished."""
+        if self.do("TYPE", SHARD.session(session)) not in (b"hash", b"none"):
+            return "no session"
+        last = self.rng.choice((50_000, 250_000))
+        self.do("HSET", SHARD.session(session), "last", last)
+        return f"last is {last}"
+
     def replace_key(self, session: str) -> str:
         keys = (SHARD.session(session), SHARD.inbox(session), SHARD.history(session))
         key = self.rng.choice(keys)
@@ -138,8 +157,9 @@ class Damage:
         return "a record without a turn"
 
     def change_seen(self, session: str) -> str:
-        self.do("SET", SHARD.seen(f"{session}.1"), self.some_bytes())
-        return "seen"
+        utterance = self.utterance_of(session)
+        self.do("SET", SHARD.seen(utterance), self.some_bytes(), "XX", "KEEPTTL")
+        return f"seen {utterance}"
 
     def add_member(self, session: str) -> str:
         member = self.some_bytes()
@@ -157,6 +177,8 @@ class Damage:
         return f"an entry in {stream}"
 
     def note_in_quarantine(self, session: str) -> str:
+        if self.do("TYPE", SHARD.quarantine) not in (b"hash", b"none"):
+            return "no quarantine"
         self.do(
             "HSET", SHARD.quarantine, self.rng.choice((session.encode(), self.some_bytes())), "why"
         )

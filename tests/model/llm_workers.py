@@ -4,14 +4,19 @@ So a reader of the results can tell whether a turn was settled that no attempt s
 was answered from a stale history, and who wrote which delta.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Final
 
+from common.errors import Refused
+from common.keys import SESSION_ID
 from common.transitions.answering import (
     Attempt,
     NotTaken,
     bury_turn,
     delta,
+    drop_wake_up,
     fail_turn,
     newer_speech,
     settle_turn,
@@ -19,10 +24,11 @@ from common.transitions.answering import (
 )
 from common.transitions.claims import Claim, Failed, Settled
 from tests.model.actors import ReplyLost
-from tests.model.simulation import SHARD
+from tests.model.simulation import SESSIONS, SHARD
 from tests.model.workers import Fields, Worker
 
-KEEP = 1_000
+KEEP: Final = 1_000
+ENTRY: Final = re.compile(r"[0-9]{1,18}-[0-9]{1,18}\Z")
 
 
 def reply_to(history: int, texts: list[str]) -> str:
@@ -36,12 +42,20 @@ class LlmWorker(Worker):
     streams = (SHARD.turns,)
 
     async def handle(self, claim: Claim, fields: Fields) -> None:
-        simulation = self.simulation
-        session = fields[b"session"].decode()
-        # a wake-up that is not the session's seldom meets a worker that fails before it has taken
-        if simulation.fails_now(0.7 if b"foreign" in fields else 0.1):
-            await self.fail(claim, session)
+        session = fields.get(b"session", b"").decode("utf-8", "replace")
+        if not SESSION_ID.match(session):
+            await self.call_fenced(claim, self.drop)
             return
+        # a wake-up that is not the session's seldom meets a worker that fails before it has taken
+        fails = self.simulation.fails_now(0.7 if b"foreign" in fields else 0.1)
+        try:
+            await (self.fail if fails else self.answer)(claim, session)
+        except Refused as refusal:
+            self.simulation.refused(refusal)
+            await self.give_up(claim, session)
+
+    async def answer(self, claim: Claim, session: str) -> None:
+        simulation = self.simulation
         attempt = await self.take(claim, session)
         if attempt is None:
             return
@@ -61,6 +75,25 @@ class LlmWorker(Worker):
             await self.end(attempt, self.bury)
         else:
             await self.end(attempt, self.settle)
+
+    async def give_up(self, claim: Claim, session: str) -> None:
+        """Bury the turn; if the keys of the session cannot be read, only the wake-up goes."""
+        try:
+            attempt = await self.take(claim, session)
+            if attempt is not None:
+                self.simulation.truth.buried.update(turn.utterance for turn in attempt.turns)
+                await self.end(attempt, self.bury)
+        except Refused as refusal:
+            self.simulation.refused(refusal)
+            await self.call_fenced(claim, self.drop)
+
+    async def drop(self, claim: Claim, held: bool) -> None:
+        dropped = await drop_wake_up(self.simulation.store, claim)
+        self.simulation.answered("drop_wake_up", dropped.value, f"{claim.entry} by {self.name}")
+        self.simulation.check(
+            (dropped is Settled.OK) == held and not self.holds(claim),
+            f"drop_wake_up answered {dropped} when the claim was held: {held}",
+        )
 
     async def take(self, claim: Claim, session: str) -> Attempt | None:
         simulation = self.simulation
@@ -103,10 +136,12 @@ class LlmWorker(Worker):
         simulation = self.simulation
 
         async def fenced(claim: Claim, held: bool) -> Failed | Settled:
-            named = self.is_wake_up(session, claim.entry) and simulation.head_is_ready(session)
+            named = None
+            if session in SESSIONS:
+                named = self.is_wake_up(session, claim.entry) and simulation.head_is_ready(session)
             failed = await fail_turn(simulation.store, claim, session, rule=self.retry_rule())
             self.check_failed("fail_turn", claim, held, named, failed)
-            token = simulation.do("HGET", SHARD.session(session), "token")
+            token = simulation.field(session, "token")
             simulation.check(
                 token is None or not isinstance(failed, Failed),
                 f"fail_turn answered {failed} and left a token of {session} in force",
@@ -122,12 +157,10 @@ class LlmWorker(Worker):
             await self.end(again, self.bury)
 
     def is_wake_up(self, session: str, entry: str) -> bool:
-        wake = self.simulation.do("HGET", SHARD.session(session), "wake")
-        return bool(wake == entry.encode())
+        return self.simulation.field(session, "wake") == entry.encode()
 
     def has_token(self, attempt: Attempt) -> bool:
-        token = self.simulation.do("HGET", SHARD.session(attempt.session), "token")
-        return bool(token == attempt.token.encode())
+        return self.simulation.field(attempt.session, "token") == attempt.token.encode()
 
     async def speech_waits(self, attempt: Attempt, claim: Claim) -> bool:
         answer = await self.simulation.call(partial(newer_speech, self.simulation.store, attempt))
@@ -151,14 +184,14 @@ class LlmWorker(Worker):
 
         async def fenced() -> None:
             held = self.has_token(attempt)
-            wake = simulation.do("HGET", SHARD.session(attempt.session), "wake")
+            wake = (simulation.field(attempt.session, "wake") or b"").decode("utf-8", "replace")
             settled = await what(attempt)
             turns = [turn.turn for turn in attempt.turns]
             about = f"{attempt.session} {attempt.token} {turns} by {self.name}"
             simulation.answered(f"{what.__name__}_turn", settled.value, about)
             simulation.check(
                 (settled is Settled.OK) == held
-                and not (held and simulation.pending(SHARD.turns, wake.decode())),
+                and not (held and ENTRY.match(wake) and simulation.pending(SHARD.turns, wake)),
                 f"{what.__name__} answered {settled.value} when the token was in force: {held}",
             )
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from common.errors import Refused
 from common.keys import LLM_GROUP, STT_GROUP, Shard
 from common.redis.store import Store
 from common.settings import LimitSettings
@@ -18,11 +19,13 @@ Answer = TypeVar("Answer")
 
 SHARD: Final = Shard(0)
 SESSIONS: Final = ("ada", "bob")
+DAMAGED: Final = "eve"  # the keys of this one get damaged, in some of the runs
 GROUPS: Final = {
     SHARD.utterances: STT_GROUP,
     SHARD.recordings: STT_GROUP,
     SHARD.turns: LLM_GROUP,
 }
+DAMAGED_RUNS: Final = 0.3
 OLD_MS: Final = 60_000  # `hold_ms` of an utterance that waited long in an outbox
 MAX_ANSWER_AGE_S: Final = 30.0
 
@@ -103,6 +106,9 @@ class Simulation:
         self.abandons = self.abandoning.random() < 0.5
         self.failing = random.Random(f"fail {seed}")
         self.fails = self.failing.random() < 0.4
+        self.damaging = random.Random(f"damage {seed}")
+        self.damages = self.damaging.random() < DAMAGED_RUNS
+        self.sessions = (*SESSIONS, DAMAGED) if self.damages else SESSIONS
         self._names = 0
 
     def fresh(self, prefix: str) -> str:
@@ -123,6 +129,12 @@ class Simulation:
         """Note what a script answered."""
         self.answers[script, answer] += 1
         self.note(f"{script} {about} -> {answer}")
+
+    def refused(self, refusal: Refused) -> None:
+        """Note a refusal: only the keys of the damaged session may be the reason for one."""
+        self.note(f"  refused: {refusal}")
+        sound = not any(f":{session}" in str(refusal) for session in SESSIONS)
+        self.check(self.damages and sound, f"refused: {refusal}")
 
     def check(self, holds: bool, sentence: str) -> None:
         if not holds:
@@ -157,6 +169,13 @@ class Simulation:
         """The record of a turn; empty if there is none."""
         record: dict[str, Any] = json.loads(self.do("HGET", SHARD.inbox(session), turn) or "{}")
         return record
+
+    def field(self, session: str, name: str) -> bytes | None:
+        """A field of a session's hash; None without one, or if the key holds something else."""
+        if self.do("TYPE", SHARD.session(session)) != b"hash":
+            return None
+        value: bytes | None = self.do("HGET", SHARD.session(session), name)
+        return value
 
     def head(self, session: str) -> dict[str, Any]:
         """The record of the next turn; empty if there is none."""

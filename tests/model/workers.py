@@ -227,11 +227,11 @@ class Worker(Actor):
         return RetryRule(limit=limit, first_pause_s=0, longest_pause_s=0)
 
     def check_failed(
-        self, name: str, claim: Claim, held: bool, named: bool, failed: Failed | Settled
+        self, name: str, claim: Claim, held: bool, named: bool | None, failed: Failed | Settled
     ) -> None:
         """Note how a failure was answered. Whoever has lost the claim changes nothing.
 
-        An entry goes if it is not `named`: no turn waits for it.
+        An entry goes if it is not `named`: no turn waits for it (None: nobody can tell).
         """
         deferred = isinstance(failed, Failed) and failed.pause_s is not None
         answer = "deferred" if deferred else "limit"
@@ -243,7 +243,7 @@ class Worker(Actor):
         gone = not self.simulation.do("XRANGE", claim.stream, claim.entry, claim.entry)
         self.simulation.check(
             (failed is Settled.LOST) == (not held)
-            and (failed is Settled.STALE) == (held and not named)
+            and (named is None or (failed is Settled.STALE) == (held and not named))
             and (deferred == (rows == [(claim.entry, DEFERRED)] and held) or gone)
             and self.holds(claim) == (answer == "limit"),
             f"{name} answered {failed} when the claim was held: {held}, a turn waited for it:"
