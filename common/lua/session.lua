@@ -57,8 +57,14 @@ local function foreign_type(expected)
   return nil
 end
 
+local function is_counter(raw)
+  return #raw < 16 and string.match(raw, '^%d+$') ~= nil
+end
+
+-- A counter of the session; 0 for one that no script can have written.
 local function number(field)
-  return tonumber(redis.call('HGET', SESSION, field) or '0') or 0
+  local raw = redis.call('HGET', SESSION, field)
+  return raw and is_counter(raw) and tonumber(raw) or 0
 end
 
 -- A sentence about counters of the session that no script can have written, or nil.
@@ -66,7 +72,7 @@ local function wrong_counters()
   local wrong
   for _, field in ipairs({ 'epoch', 'last', 'done', 'taken', 'attempt', 'started', 'reached' }) do
     local raw = redis.call('HGET', SESSION, field)
-    if raw and not (#raw < 16 and string.match(raw, '^%d+$')) then
+    if raw and not is_counter(raw) then
       wrong = field .. ' is no number'
     end
   end

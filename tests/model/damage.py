@@ -23,6 +23,8 @@ FIELDS: Final = (
     *("id", "rev", "final", "touched", "spoken", "published", "text", "skip", "error", "detail"),
     *("entry", "stream", "answer", "interrupt", "speech_ms", "persona", "committed", "unknown"),
 )
+NOTHING: Final = "no"
+MOST_TRIES: Final = 4
 COUNTERS: Final = (
     *("epoch", "last", "done", "taken", "wake", "token", "attempt", "started", "reached"),
     "persona",
@@ -46,15 +48,20 @@ class Damage:
         self.utterance_of = utterance_of
         self.kinds: tuple[Callable[[str], str], ...] = (
             *(self.change_field, self.change_field, self.flip_bytes, self.replace_record),
-            *(self.change_counter, self.change_counter, self.remove_record, self.replace_key),
-            self.raise_last,
+            *(self.break_unicode, self.add_unwritable),
+            *(self.change_counter, self.change_counter, self.remove_record, self.raise_last),
+            *(self.replace_key, self.replace_key, self.replace_key),
             *(self.change_message, self.change_time, self.forget_turn_numbers, self.change_seen),
             *(self.add_member, self.add_entry, self.note_in_quarantine),
         )
 
     def inflict(self, session: str) -> str:
         """Damage something of this session; say what."""
-        return f"{session}: {self.rng.choice(self.kinds)(session)}"
+        for _ in range(MOST_TRIES):
+            done = self.rng.choice(self.kinds)(session)
+            if not done.startswith(NOTHING):
+                break
+        return f"{session}: {done}"
 
     def some_bytes(self) -> bytes:
         rng = self.rng
@@ -97,6 +104,18 @@ class Damage:
         if self.rng.random() < 0.2:
             del raw[self.rng.randrange(len(raw)) :]
         return self.put(session, found[0], bytes(raw))
+
+    def break_unicode(self, session: str) -> str:
+        if (found := self.record(session)) is None:
+            return "no record"
+        return self.put(session, found[0], found[1].replace(b':"', b':"\xff', 2))
+
+    def add_unwritable(self, session: str) -> str:
+        """JSON that a parser takes and no writer writes."""
+        if (found := self.record(session)) is None or not found[1].endswith(b"}"):
+            return "no record"
+        value = self.rng.choice((b"1e999", b"NaN", b"[" * 990 + b"]" * 990))
+        return self.put(session, found[0], found[1][:-1] + b',"unknown":' + value + b"}")
 
     def replace_record(self, session: str) -> str:
         if (found := self.record(session)) is None:
@@ -146,7 +165,7 @@ class Damage:
     def change_time(self, session: str) -> str:
         score = self.rng.choice(("inf", "-inf", "1e300", "-5", "3e12"))
         if self.do("ZSCORE", SHARD.open, session) is None:
-            return "not open"
+            return "no time"
         self.do("ZADD", SHARD.open, score, session)
         return f"due at {score}"
 

@@ -30,6 +30,8 @@ TYPES: Final = {
 MOST_LOST: Final = 1_000
 """Turns in a row that `tend` ends as lost; it refuses a session with more, as nobody spoke them."""
 
+MOST_ECHOES: Final = 6
+
 Counters = dict[str, bytes] | None
 
 
@@ -66,7 +68,8 @@ class DamagedSession:
         simulation = self.simulation
         kinds: tuple[Callable[[], None], ...] = (self.inflict, self.retry, self.repair)
         if not simulation.full:
-            simulation.damaging.choices(kinds, (6, 2, 1))[0]()
+            simulation.damaging.choices(kinds, (6, 2, 2))[0]()
+            self.echo()
 
     def inflict(self) -> None:
         simulation, before = self.simulation, self._counters()
@@ -76,6 +79,16 @@ class DamagedSession:
             return
         simulation.note(f"damage of {self.damage.inflict(DAMAGED)}")
         self._note_silence(before)
+
+    def echo(self) -> None:
+        """Let a command of its producers arrive once more, right after the damage."""
+        simulation = self.simulation
+        own = [what for name, what in simulation.echoes.items() if self._is_about_it(name)]
+        if own and simulation.damaging.random() < 0.5:
+            try:
+                run_now(simulation.damaging.choice(own[-MOST_ECHOES:]))
+            except Refused as refusal:
+                simulation.refused(refusal)
 
     def retry(self) -> None:
         """Try it again, as the caretaker does with what was set aside."""
@@ -147,6 +160,10 @@ class DamagedSession:
         if self._holds_other_than(SHARD.quarantine, b"hash"):
             return False
         return bool(self.do("HEXISTS", SHARD.quarantine, DAMAGED))
+
+    def _is_about_it(self, command: str) -> bool:
+        spoken = self.simulation.truth.spoken.get(command.split()[1])
+        return spoken is not None and spoken.session == DAMAGED
 
     def _utterance(self, session: str) -> str:
         spoken = self.simulation.truth.spoken.items()

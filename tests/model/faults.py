@@ -62,6 +62,7 @@ class Operator(Actor):
             letter.get(name, b"").decode("utf-8", "replace")
             for name in (b"session", b"id", b"text" if b"text" in letter else b"audio")
         )
+        is_whole = SESSION_ID.match(session) and not letter.keys().isdisjoint((b"audio", b"text"))
         session = session if SESSION_ID.match(session) else DAMAGED
         text, new = said.strip(), simulation.fresh("r")
         known = simulation.truth.spoken.get(old)
@@ -79,6 +80,9 @@ class Operator(Actor):
             simulation.answered("replay", verdict, f"{old} as {new}")
             there = bool(simulation.do("XRANGE", SHARD.dead, entry, entry))
             accepted = published is not None and published.verdict is Verdict.ACCEPTED
+            simulation.check(
+                is_whole or published is None, f"a letter that is none was replayed: {letter}"
+            )
             simulation.check(
                 published is None or there != accepted,
                 f"{published} and the dead letter is there: {there}",

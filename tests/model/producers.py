@@ -135,7 +135,7 @@ class Producer(Actor):
             else:
                 if published.verdict is Verdict.CLOSED:
                     break
-            if simulation.damages and simulation.damaging.random() < 0.3:
+            if simulation.damages and simulation.damaging.random() < 0.4:
                 await self.keep_open(utterance)
             if simulation.likely(simulation.chances.give_up):
                 self.is_draft = False
@@ -179,6 +179,7 @@ class Producer(Actor):
 
     async def keep_open(self, utterance: Utterance) -> None:
         what = partial(keep_open, self.simulation.store, self.session, utterance.id)
+        self.simulation.echoes[f"keep_open {utterance.id}"] = what
         with suppress(ReplyLost):
             is_open = await self.simulation.call(what)
             self.simulation.answered(

@@ -6,6 +6,7 @@ from typing import Final
 
 from redis.exceptions import ResponseError
 
+from common.errors import EarshotError
 from tests.model.actors import Actor, Violation
 from tests.model.damaged_session import DamagedSession, look_after
 from tests.model.direct_redis import DirectRedis
@@ -74,6 +75,8 @@ class Run:
         rng = self.simulation.rng
         for _ in range(rng.randint(*STEPS)):
             chance = rng.random()
+            if self.simulation.damages and self.simulation.damaging.random() < 0.06:
+                self.damaged.trouble()
             if self.simulation.late and rng.random() < 0.1:
                 arrive_late(self.simulation)
             elif chance < 0.88:
@@ -103,9 +106,6 @@ class Run:
             actor.step()
 
     def fault(self) -> None:
-        if self.simulation.damages and self.simulation.damaging.random() < 0.5:
-            self.damaged.trouble()
-            return
         kinds: list[Callable[[Simulation], None]] = list(self.faults)
         weights = list(self.faults.values())
         self.simulation.rng.choices(kinds, weights)[0](self.simulation)
@@ -214,7 +214,7 @@ def run_seed(redis: DirectRedis, seed: int) -> Counter[tuple[str, str]]:
         run.storm()
         run.calm()
         run.check()
-    except (Violation, ResponseError, ValueError) as error:
+    except (Violation, ResponseError, EarshotError, ValueError, TypeError) as error:
         if isinstance(error, ResponseError) and SCRIPT_FAILED not in str(error):
             raise
         journal = "\n".join(run.simulation.journal)

@@ -25,7 +25,7 @@ GROUPS: Final = {
     SHARD.recordings: STT_GROUP,
     SHARD.turns: LLM_GROUP,
 }
-DAMAGED_RUNS: Final = 0.3
+DAMAGED_RUNS: Final = 0.4
 OLD_MS: Final = 60_000  # `hold_ms` of an utterance that waited long in an outbox
 MAX_ANSWER_AGE_S: Final = 30.0
 
