@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.audio import SAMPLE_RATE, check_audio, decode
-from common.entry_id import OLDEST, is_entry_id, sort_key
+from common.entry_id import LAST_ID, OLDEST, is_entry_id, sort_key
 from common.errors import BadAudio, BadInput, Refused
 from common.keys import SESSION_ID, Shard
 from common.redis.script import Script
@@ -17,7 +17,10 @@ from common.redis.store import Store
 from common.settings import LimitSettings
 
 BATCH: Final = 100
-"""Letters for each reading."""
+"""Letters for each reading, at most."""
+
+READ_BYTES: Final = 16 * 2**20
+"""Bytes of letters that a reading goes through before it lets Redis serve others."""
 
 SHOWN: Final = (
     "session", "turn", "id", "stage", "reason", "error", "deliveries", "worker", "at",
@@ -123,6 +126,8 @@ async def list_letters(store: Store, reason: str | None = None) -> AsyncIterator
             for letter in letters:
                 if reason is None or letter.text("reason") == reason:
                     yield letter
+            if letters[-1].entry == LAST_ID:
+                break
             first = f"({letters[-1].entry}"
 
 
@@ -135,13 +140,21 @@ async def list_latest_letters(store: Store, before: str | None, limit: int) -> l
         raise BadInput(f"{before!r} is no id of a dead letter")
     if before is not None and sort_key(before) == sort_key(OLDEST):
         return []
-    last = f"({before}" if before else "+"
-    letters = [
-        letter
-        for shard in store.all_shards()
-        for letter in await _list(store, shard, last=last, most=limit, is_newest_first=True)
-    ]
+    last = f"({before}" if before else LAST_ID
+    letters = []
+    for shard in store.all_shards():
+        letters += await _list_latest(store, shard, last, limit)
     return sorted(letters, key=lambda letter: sort_key(letter.entry), reverse=True)[:limit]
+
+
+async def _list_latest(store: Store, shard: Shard, last: str, limit: int) -> list[LetterSummary]:
+    letters: list[LetterSummary] = []
+    while more := await _list(
+        store, shard, last=last, most=limit - len(letters), is_newest_first=True
+    ):
+        letters += more
+        last = f"({more[-1].entry}"
+    return letters
 
 
 async def _list(
@@ -149,7 +162,7 @@ async def _list(
     shard: Shard,
     *,
     first: str = "-",
-    last: str = "+",
+    last: str = LAST_ID,
     most: int = BATCH,
     is_newest_first: bool = False,
 ) -> list[LetterSummary]:
@@ -160,6 +173,7 @@ async def _list(
         last=last,
         most=most,
         is_newest_first=is_newest_first,
+        most_bytes=READ_BYTES,
         longest=LONGEST * UTF8_MAX,
         names=SHOWN,
     )

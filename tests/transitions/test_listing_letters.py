@@ -5,11 +5,13 @@ from typing import Any, Final
 
 import pytest
 
+from common.entry_id import LAST_ID
 from common.errors import BadInput
 from common.keys import Shard
 from common.redis.store import Store
 from common.status.dead_letters import (
     BATCH,
+    LIST,
     LONGEST,
     find_dead_letter,
     list_latest_letters,
@@ -60,6 +62,25 @@ async def test_the_script_keeps_one_letter_in_its_memory(clean_store: Store) -> 
     assert len(await list_latest_letters(clean_store, None, 60)) == 60
     memory = await redis(clean_store).info("memory")
     assert int(memory["used_memory_lua"]) < 30 * len(AUDIO), "all of them would be 60"
+    most_bytes = 16 * len(AUDIO)
+    keys = {"dead": SHARD.dead}
+    for is_newest_first in (False, True):
+        rows = await LIST(
+            clean_store.redis, keys, first="-", last=LAST_ID, most=60,
+            is_newest_first=is_newest_first, most_bytes=most_bytes, longest=9, names=["id"],
+        )  # fmt: skip
+        assert len(rows) == 16, "then others are served"
+    assert len([letter async for letter in list_letters(clean_store)]) == 60
+
+
+@SERVERS
+async def test_a_letter_with_the_last_id_there_can_be_is_listed(clean_store: Store) -> None:
+    await add(clean_store, id="u")
+    await redis(clean_store).xadd(SHARD.dead, {"id": "last"}, id=LAST_ID)
+    latest = await list_latest_letters(clean_store, None, 20)
+    assert [letter.text("id") for letter in latest] == ["last", "u"]
+    listed = [letter.text("id") async for letter in list_letters(clean_store)]
+    assert listed == ["u", "last"]
 
 
 @SERVERS
