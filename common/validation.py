@@ -1,4 +1,4 @@
-"""Checking what comes from outside: its schema version, and the sentence for what is wrong.
+"""The check of schema versions, and the sentence for a value that pydantic refuses.
 
 New fields may come without a new schema version; a reader ignores those that it does not know. A
 new version means that an older reader would misread the entry, so only newer programs read it.

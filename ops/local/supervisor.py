@@ -1,4 +1,4 @@
-"""The supervisor: it runs roles as child processes of one command, and restarts those that die.
+"""The supervisor: it runs roles as child processes, and restarts those that are killed.
 
 Each child has its own session. So Ctrl+C in the terminal reaches only the parent, which then asks
 each child once to stop. If the parent is killed, the kernel sends SIGTERM to each child.
@@ -104,7 +104,8 @@ class Supervisor(AsyncCloseable):
         """Start a role. `env` is its complete environment, by default that of this process.
 
         A role that dies (by a signal or with a status other than 0) restarts after a pause, which
-        doubles each time, unless `restart` is false. Raises OSError if it cannot start, and
+        doubles each time, unless `restart` is false. While somebody waits (`wait_for`), a status
+        above 0 ends the wait with RoleEnded. Raises OSError if it cannot start, and
         ValueError if the name is in use.
         """
         if name in self._roles:
