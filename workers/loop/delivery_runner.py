@@ -80,14 +80,12 @@ class DeliveryRunner:
         self,
         handler: Handler,
         in_hand: EntriesInHand,
-        link: Link,
         registration: Registration,
         breaker: Breaker,
         settings: WorkerSettings,
     ) -> None:
         self._handler = handler
         self._in_hand = in_hand
-        self._link = link
         self._registration = registration
         self._breaker = breaker
         self._settings = settings
@@ -95,14 +93,14 @@ class DeliveryRunner:
 
     async def run(self, reader: Reader, entry: EntryInHand) -> None:
         """Work on an entry until it is no longer ours: settled, deferred, buried, handed back."""
-        context = LoopContext(self._link, self._registration, entry)
+        context = LoopContext(reader.link, self._registration, entry)
         DELIVERIES.labels(self._handler.role, entry.delivery.kind).inc()
         if entry.delivery.kind == "deferred" and not await self._is_server_usable(entry):
             return
         answered = self._handler.answers
         while isinstance(outcome := await self._try(entry.delivery, context), AwaitRedis):
             self._count_retry("redis")
-            await self._link.pause()
+            await reader.link.pause()
         if self._handler.answers > answered:
             self._breaker.note_success()
         await self._end(reader, entry, context, outcome)
