@@ -1,7 +1,7 @@
 """What every worker does from time to time for all sessions: tend, trim, remove dead consumers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -15,7 +15,7 @@ from common.redis.failures import is_hopeless, is_unusable
 from common.redis.link import Link
 from common.redis.store import Store
 from common.status.sessions import read_quarantine
-from common.transitions.claims import leave
+from common.transitions.claims import leave, mend_idle
 from common.transitions.letter_limits import count_letters
 from common.transitions.tending import due_sessions, report_trimmed, set_aside, tend, trim
 
@@ -39,10 +39,21 @@ class Caretaker:
     """Runs beside the readers. Several workers may do the same work: that does no harm.
 
     Each shard, each step and each session goes its own way: what cannot be read in one stops no
-    other.
+    other. `streams` are those of a shard that its worker reads, as one of `group`.
     """
 
-    def __init__(self, store: Store, link: Link, consumer: str, *, claim_idle_s: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        link: Link,
+        consumer: str,
+        *,
+        claim_idle_s: float,
+        group: str = STT_GROUP,
+        streams: Callable[[Shard], Sequence[str]] = lambda _: (),
+    ) -> None:
+        self._group = group
+        self._streams = streams
         self._store = store
         self._link = link
         self._redis: Any = store.redis
@@ -59,6 +70,7 @@ class Caretaker:
     async def _look_after(self, shard: Shard) -> None:
         every: list[tuple[int, Step]] = [
             (1, self.tend),
+            (1, self.mend_idle),
             (TRIM_EVERY, self.trim),
             (RETRY_EVERY, self.retry),
             (REMOVE_EVERY, self.remove_consumers),
@@ -122,6 +134,11 @@ class Caretaker:
             return
         if mended:
             log.warning("session_mended", session=session, how=mended)
+
+    async def mend_idle(self, shard: Shard) -> None:
+        """Let claims age again, in case the clock of the server was set back."""
+        for stream in self._streams(shard):
+            await self._link.part(shard.number).call(mend_idle, self._store, stream, self._group)
 
     async def trim(self, shard: Shard) -> None:
         """Delete what is too old or too much, and log what the limits have cost."""

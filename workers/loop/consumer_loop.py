@@ -74,7 +74,14 @@ class ConsumerLoop:
             )
             for shard in store.all_shards()
         ]
-        self._caretaker = Caretaker(store, self._link, name, claim_idle_s=worker.claim_idle_s)
+        self._caretaker = Caretaker(
+            store,
+            self._link,
+            name,
+            claim_idle_s=worker.claim_idle_s,
+            group=handler.group,
+            streams=handler.streams,
+        )
         self._runner = DeliveryRunner(
             handler, self._in_hand, self._registration, self._breaker, worker
         )
