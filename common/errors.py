@@ -1,7 +1,8 @@
 """The errors that earshot raises on purpose, as one small tree.
 
 A person reads the message of each error: one sentence that says what is wrong and what to do
-next. The class alone decides whether a worker waits, buries the entry or stops.
+next. Its class, and the fields of a Transient, decide whether a worker waits, buries the
+entry or stops; the message never does.
 """
 
 

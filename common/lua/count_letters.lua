@@ -4,7 +4,7 @@
 -- args: after count:number
 --
 -- Looks at `count` letters behind the id `after` (empty: from the first). The caller must be allowed
--- to read dead letters. Answers the id to go on behind; empty: that were all.
+-- to read dead letters. Answers the id to go on behind; empty: there are no more.
 local letters = redis.call('XRANGE', dead, after == '' and '-' or '(' .. after, '+', 'COUNT', count)
 
 local function is_behind(id, other)

@@ -1,4 +1,5 @@
--- drop_wake_up: deletes an entry of `turns` that names no session.
+-- drop_wake_up: deletes an entry of `turns` that names no session, or one whose keys cannot
+-- be read.
 --
 -- keys: turns
 -- args: entry consumer

@@ -5,7 +5,8 @@
 --
 -- `entry` is the wake-up, `token` a fresh one: an earlier attempt can no longer settle. At most
 -- `max_merge` turns are taken, and the newest `history_wanted` messages returned; a turn that has
--- failed is taken alone. Turns older than `max_age_ms` are skipped (0: no limit).
+-- failed is taken alone. Speech that comes later, before the first word of the reply, is merged by
+-- `workers/llm/publisher.py` (NewerSpeech). Turns older than `max_age_ms` are skipped (0: no limit).
 -- Answers {ok, epoch, attempt, {turn, record, ...}, {message, ...}, now, persona}; {nothing}: no
 -- turn is ready; {stale}: the session names another wake-up; {lost}: another worker has the claim.
 local foreign = foreign_key(session_keys())

@@ -1,4 +1,4 @@
-"""Hiding secrets from people and logs."""
+"""Masking the password in a URL. `loading.py` beside it masks secret settings."""
 
 import re
 from typing import Final

@@ -5,7 +5,7 @@ when Redis has acknowledged the publish. What was added survives a killed proces
 `producer/storage/outbox_file.py` says how, and how ages are counted.
 
 While the disk fails, new utterances are kept in memory and handed out behind what can be read of
-the disk. What is owed to the disk is written as soon as that is possible.
+the disk. What is not written yet is written as soon as that is possible.
 """
 
 import threading
@@ -24,13 +24,13 @@ from common.utterance import Utterance
 from common.validation import explain
 from producer.shipping.outbox_metrics import report_dropped
 from producer.storage.boot_clock import BootClock, host_clock
-from producer.storage.depth import Depth, Dropped
 from producer.storage.disk import OutboxDisk
 from producer.storage.draft_note import DraftNote
 from producer.storage.memory import MAX_BYTES
 from producer.storage.outbox_file import OutboxFile, Row, Totals
-from producer.storage.owed import Owed
+from producer.storage.outbox_report import Depth, Dropped
 from producer.storage.record import Record, rename
+from producer.storage.unwritten import Unwritten
 
 log = structlog.get_logger(__name__)
 
@@ -69,7 +69,7 @@ class Outbox(Closeable):
         self.folder = folder
         self.session = session
         self._draft = DraftNote(folder, session)
-        self._owed = Owed()
+        self._unwritten = Unwritten()
         self._skipped = -1  # all rows up to this place are done
         self._dropped: Dropped | None = None  # and not yet said
         self._disk = OutboxDisk(folder, session, clock or host_clock())
@@ -87,8 +87,8 @@ class Outbox(Closeable):
 
     def _count_waiting(self) -> int:
         file = self._disk.file
-        on_disk = 0 if file is None else file.totals.waiting - self._owed.done
-        return max(0, on_disk) + self._owed.memory.waiting
+        on_disk = 0 if file is None else file.totals.waiting - self._unwritten.done
+        return max(0, on_disk) + self._unwritten.memory.waiting
 
     def close(self) -> None:
         """Close the outbox. What only memory holds is lost then, and that is said."""
@@ -96,10 +96,10 @@ class Outbox(Closeable):
             if self._is_closed:
                 return
             self._write(at_once=True)
-            if lost := len(self._owed.memory):
+            if lost := len(self._unwritten.memory):
                 why = f"the process ends while the disk fails ({self._disk.why})"
                 report_dropped(self.session, Dropped(lost, why))
-                self._owed.memory.clear()
+                self._unwritten.memory.clear()
             self._is_closed = True
             self._disk.close()
 
@@ -110,10 +110,10 @@ class Outbox(Closeable):
         with self._using():
             self._expire()
             record = Record(utterance, self._elapsed() - age_s, self._wall() - age_s)
-            self._owed.memory.add(record)
+            self._unwritten.memory.add(record)
             if not self._write():
                 limit = _above(min(self._max_bytes, MAX_BYTES))
-                dropped = self._owed.memory.delete_above(self._max_bytes)
+                dropped = self._unwritten.memory.delete_above(self._max_bytes)
                 self._drop(dropped, f"{limit} in memory, while the disk fails")
             return self._take_dropped()
 
@@ -126,11 +126,11 @@ class Outbox(Closeable):
             return self._take_dropped()
 
     def _expire(self) -> None:
-        dropped = self._owed.memory.delete_older(self._elapsed() - self._max_age_s)
+        dropped = self._unwritten.memory.delete_older(self._elapsed() - self._max_age_s)
         stale = self._disk.read(lambda file: file.find_stale(self._max_age_s)) or []
         for place in stale:
-            if not self._owed.is_done(place):
-                self._owed.finish(place)
+            if not self._unwritten.is_done(place):
+                self._unwritten.finish(place)
                 dropped += 1
         if not self._disk.fails:
             dropped += self._disk.write(lambda file: file.delete_parked(self._max_age_s)) or 0
@@ -145,7 +145,7 @@ class Outbox(Closeable):
         dropped, self._dropped = self._dropped, None
         return dropped
 
-    # -- what the disk is owed
+    # -- what is not written yet
 
     @property
     def disk_failure(self) -> str:
@@ -153,7 +153,7 @@ class Outbox(Closeable):
         return self._disk.why
 
     def recover(self) -> bool:
-        """Write what is owed, if the disk fails and is to be tried again; return if it works now.
+        """Write what is unwritten, if the disk is to be tried again; return if it works now.
 
         Blocks. Call it now and then: it looks at the disk with growing pauses.
         """
@@ -161,15 +161,15 @@ class Outbox(Closeable):
             return self._disk.fails and self._write()
 
     def _write(self, *, at_once: bool = False) -> bool:
-        """Write what is owed; return whether nothing is owed any more."""
-        if not (self._owed or self._disk.fails):
+        """Write what is unwritten; return whether nothing is left of it."""
+        if not (self._unwritten or self._disk.fails):
             return True
         if not (at_once or self._disk.is_due):
             return False
-        written = self._disk.write(lambda file: self._owed.write(file, self._max_bytes))
+        written = self._disk.write(lambda file: self._unwritten.write(file, self._max_bytes))
         if written is None:
             return False
-        self._owed.settle(written)
+        self._unwritten.settle(written)
         self._skipped = -1
         self._drop(written.dropped, _above(self._max_bytes))
         return True
@@ -185,7 +185,7 @@ class Outbox(Closeable):
 
     def _first_on_disk(self) -> Waiting | None:
         while (row := self._next_row()) is not None:
-            if self._owed.is_done(row.place):
+            if self._unwritten.is_done(row.place):
                 self._skipped = row.place
                 continue
             try:
@@ -193,10 +193,10 @@ class Outbox(Closeable):
             except ValidationError as error:  # it must not block all others
                 why = f"it is damaged, or another version wrote it: its {explain(error)}"
                 log.error("utterance_parked", place=row.place, why=why)
-                self._owed.finish(row.place, why)
+                self._unwritten.finish(row.place, why)
                 self._write()
                 continue
-            if (name := self._owed.new_name(row.place)) is not None:
+            if (name := self._unwritten.new_name(row.place)) is not None:
                 utterance = rename(utterance, name)
             return self._hand_out(row.place, utterance, row.audio, row.spoken_s)
         return None
@@ -207,10 +207,10 @@ class Outbox(Closeable):
         )
 
     def _first_in_memory(self) -> Waiting | None:
-        if (found := self._owed.memory.first()) is None:
+        if (found := self._unwritten.memory.first()) is None:
             return None
         place, record = found
-        self._owed.hand_out(place)
+        self._unwritten.hand_out(place)
         utterance = record.utterance
         return self._hand_out(place, utterance, utterance.audio, record.spoken_s)
 
@@ -228,22 +228,22 @@ class Outbox(Closeable):
 
     def _finish(self, place: int, why: str) -> None:
         with self._using():
-            place = self._owed.place_of(place)
+            place = self._unwritten.place_of(place)
             if self._is_waiting(place):
-                self._owed.finish(place, why)
+                self._unwritten.finish(place, why)
                 self._write()
 
     def _is_waiting(self, place: int) -> bool:
-        if place in self._owed.memory:
+        if place in self._unwritten.memory:
             return True
         # a row that cannot be read now may be there
         found = self._disk.read(lambda file: file.is_waiting(place))
-        return place >= 0 and found is not False and not self._owed.is_done(place)
+        return place >= 0 and found is not False and not self._unwritten.is_done(place)
 
     def rename(self, place: int, utterance: str) -> None:
         """Give a waiting utterance a new id: its turn ended without it, so it begins a new one."""
         with self._using():
-            self._owed.rename(self._owed.place_of(place), utterance)
+            self._unwritten.rename(self._unwritten.place_of(place), utterance)
             self._write()
 
     # -- the draft that may be in Redis
@@ -281,17 +281,17 @@ class Outbox(Closeable):
         with self._using():
             file = self._disk.file
             totals = Totals() if file is None else file.totals
-            spoken = [record.spoken_s for _, record in self._owed.memory if not record.parked]
+            spoken = [record.spoken_s for _, record in self._unwritten.memory if not record.parked]
             oldest = self._disk.read(OutboxFile.oldest_s)
             if oldest is not None:
                 spoken.append(oldest)
             return Depth(
                 self._count_waiting(),
-                totals.parked + len(self._owed.memory) - self._owed.memory.waiting,
-                totals.size_bytes + self._owed.memory.size_bytes,
+                totals.parked + len(self._unwritten.memory) - self._unwritten.memory.waiting,
+                totals.size_bytes + self._unwritten.memory.size_bytes,
                 self._max_bytes,
                 max(0.0, self._elapsed() - min(spoken)) if spoken else 0.0,
-                in_memory=self._owed.memory.waiting,
+                in_memory=self._unwritten.memory.waiting,
                 disk_works=not self._disk.fails,
             )
 

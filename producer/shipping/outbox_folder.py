@@ -15,10 +15,10 @@ from producer.shipping.outbox import Outbox
 from producer.shipping.outbox_metrics import report_dropped
 from producer.storage.boot_clock import BootClock, host_clock
 from producer.storage.database import is_empty, is_outbox
-from producer.storage.depth import Dropped
 from producer.storage.disk_failure import DiskError, explain_disk_failure
 from producer.storage.lock import InUse, OutboxLock, gate
 from producer.storage.outbox_file import OutboxFile
+from producer.storage.outbox_report import Dropped
 
 BYTES_PER_MB: Final = 2**20
 

@@ -9,7 +9,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from common.errors import BadInput
-from producer.storage.depth import Depth, Dropped
+from producer.storage.outbox_report import Depth, Dropped
 
 OUTBOX_DROPPED: Final = Counter(
     "earshot_outbox_dropped_total", "Utterances that the outbox dropped: too old, or no room."

@@ -1,7 +1,7 @@
 """Endpointing: when an utterance begins, when it ends, and what is too short to be one.
 
-All durations are seconds of sample time. The three presets differ in patience only. Each value can
-be overridden on its own.
+All durations are seconds of sample time. The three presets differ in `silence_s` and `min_speech_s`
+only. Each value can be overridden on its own.
 """
 
 import math

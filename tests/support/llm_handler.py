@@ -27,6 +27,8 @@ PATIENCE_S: Final = 30.0
 class RetryingContext:
     """What the handler sees of the loop; repeats a transition for as long as Redis is away."""
 
+    answers = 0
+
     async def retry_until_answered(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         while True:
             try:
@@ -38,6 +40,9 @@ class RetryingContext:
 
     async def try_once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         return await transition()
+
+    def note_answer(self) -> None:
+        self.answers += 1
 
     def update_record(self, **changes: Any) -> None:
         raise AssertionError(f"the handler has nothing to publish, and published {changes}")

@@ -3,7 +3,7 @@
 from common.utterance import Utterance
 from producer.shipping.outbox import Outbox
 from producer.storage.boot_clock import BootClock
-from producer.storage.depth import Dropped
+from producer.storage.outbox_report import Dropped
 
 AUDIO = b"\x00\x01\xff" * 40
 DAY = 86_400.0

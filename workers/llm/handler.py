@@ -98,7 +98,6 @@ class LlmHandler:
         traces: Recorder = OFF,
     ) -> None:
         self.concurrency = settings.concurrency
-        self.answers = 0
         self._store = store
         self._settings = settings
         self._personas = Personas(settings)
@@ -244,7 +243,7 @@ class LlmHandler:
         )
         for _ in range(EMPTY_TRIES):
             reply = await publisher.publish(self._requests.ask(prompt, persona))
-            self.answers += 1
+            context.note_answer()
             if reply.text:
                 break
             log.warning("empty_reply", session=attempt.session, turn=attempt.turns[-1].turn)

@@ -103,7 +103,8 @@ class Breaker:
 
     async def note_failure(self, session: str) -> None:
         """Note that a request of a session failed; ask the server if it was one too many."""
-        self._failing.add(session)
+        if not self.fails_for_all:
+            self._failing.add(session)
         self._failed.add(session)
         if len(self._failed) >= self._sessions_in_a_row:
             await self.confirm()

@@ -147,7 +147,7 @@ class ConsumerLoop:
         redis = self._link, self._store, self._settings, self._prepare_redis
         # no waiting yet: the model is loaded even while Redis is away
         is_there = await try_redis(*redis)
-        await self._handler.start(LoopContext(self._link, self._registration))
+        await self._handler.start(LoopContext(self._link, self._registration, self._breaker))
         if not is_there:
             await wait_for_redis(*redis)
         try:

@@ -3,8 +3,8 @@
 A failed try ends the work on an entry: the entry is deferred, so that it holds nothing that others
 need while it waits. After `max_deliveries` failures the server is asked for the smallest answer. If
 it answers, and not every session fails, the request is at fault and is buried; otherwise the entry
-is deferred on. Twice as many failures end in a burial in any case: each time the server was usable
-before the request.
+is deferred on. After twice as many failures it is buried whatever the server does, since the
+server was usable before each try.
 """
 
 import asyncio
@@ -35,7 +35,8 @@ SAME_MOMENT_S: Final = 0.4
 """Requests that break off within this time may have been broken by the same cause."""
 
 LONGEST_WISH_S: Final = 300.0
-"""A server may wish for more (or for nonsense), but somebody waits for the answer."""
+"""A server may wish for more (or for nonsense), but somebody waits for the answer. Not above
+LONGEST_PAUSE of `common/lua/deferral.lua`."""
 
 MOST_TRIES: Final = 2
 """The request is buried after so many times `max_deliveries` failures, whatever the server does."""
@@ -49,10 +50,15 @@ class LoopContext:
     """The handler's view of the loop, while it works on one entry or starts."""
 
     def __init__(
-        self, link: Link, registration: Registration, entry: EntryInHand | None = None
+        self,
+        link: Link,
+        registration: Registration,
+        breaker: Breaker,
+        entry: EntryInHand | None = None,
     ) -> None:
         self._link = link
         self._registration = registration
+        self._breaker = breaker
         self._entry = entry
 
     async def retry_until_answered(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
@@ -68,6 +74,9 @@ class LoopContext:
 
     async def try_once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         return await self._link.call(transition)
+
+    def note_answer(self) -> None:
+        self._breaker.note_success()
 
     def update_record(self, **changes: Unpack[WorkerChanges]) -> None:
         self._registration.update(**changes)
@@ -93,16 +102,13 @@ class DeliveryRunner:
 
     async def run(self, reader: Reader, entry: EntryInHand) -> None:
         """Work on an entry until it is no longer ours: settled, deferred, buried, handed back."""
-        context = LoopContext(reader.link, self._registration, entry)
+        context = LoopContext(reader.link, self._registration, self._breaker, entry)
         DELIVERIES.labels(self._handler.role, entry.delivery.kind).inc()
         if entry.delivery.kind == "deferred" and not await self._is_server_usable(entry):
             return
-        answered = self._handler.answers
         while isinstance(outcome := await self._try(entry.delivery, context), AwaitRedis):
             self._count_retry("redis")
             await reader.link.pause()
-        if self._handler.answers > answered:
-            self._breaker.note_success()
         await self._end(reader, entry, context, outcome)
 
     async def _is_server_usable(self, entry: EntryInHand) -> bool:

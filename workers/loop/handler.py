@@ -18,7 +18,8 @@ class Delivery:
     """One entry, as it was delivered to this worker.
 
     `number` counts the entry's deliveries, from 1, and includes this one; those that ended in a
-    failure or were handed back are not counted, so that it tells how many workers died. `kind` says
+    failure or were handed back are not counted. So it is 1 for the first worker, and one more for
+    each worker that died with the entry. `kind` says
     where it comes from: it is the first, another worker handed the entry back or abandoned it, or
     it failed before and is tried again.
     """
@@ -52,6 +53,13 @@ class HandlerContext(Protocol):
         """Run once a transition that the handler can do without. Raises every error of it."""
         ...
 
+    def note_answer(self) -> None:
+        """Note that the server has answered a request: it is usable.
+
+        Called at once after the answer. To settle an entry without a request is no answer.
+        """
+        ...
+
     def update_record(self, **changes: Unpack[WorkerChanges]) -> None:
         """Change the worker's published record (what it waits for, say); None removes a value."""
         ...
@@ -65,8 +73,6 @@ class Handler(Protocol):
     concurrency: int
     sessions_in_a_row: int
     """Failures of so many sessions in a row raise the question whether the server is usable."""
-    answers: int
-    """How many requests the server behind this role has answered, without the smallest ones."""
     grace_s: float
     """For so long an entry that failed is left to other workers, when it may be tried again (s)."""
 

@@ -1,4 +1,4 @@
-"""Taking entries of one shard: new ones, and those that were handed back, failed or abandoned."""
+"""Taking entries of one shard: new ones, and those that were handed back, deferred or abandoned."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final

@@ -53,7 +53,6 @@ class SttHandler:
         self._load = load
         self._clock = clock
         self._engine: Engine | None = None
-        self.answers = 0
         self.concurrency: int = settings.concurrency
         self._threads = ThreadPoolExecutor(settings.concurrency, thread_name_prefix="stt")
 
@@ -101,7 +100,7 @@ class SttHandler:
                 " entry was added to the stream without `publish`"
             )
         heard = await self._in_thread(partial(self._transcribe, utterance))
-        self.answers += 1
+        context.note_answer()
         settled = await context.retry_until_answered(
             lambda: self._settle(delivery.claim, utterance, heard, stt_s=self._clock() - began)
         )

@@ -31,7 +31,8 @@ class ListenSettings(Section):
 
     session: str = Field(
         "",
-        description="Session id. Empty: made of the host name and the device.",
+        description="Session id. Empty: made of the host name and the device"
+        " (`earshot say`: and `say`).",
     )
     device: str = Field(
         "",

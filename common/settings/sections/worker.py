@@ -25,5 +25,6 @@ class WorkerSettings(Section):
     )
     backoff_max_s: Seconds = Field(
         15,
-        description="Longest pause between two tries at a server that is away, in seconds.",
+        description="Longest pause between two tries of a request that failed, and between two"
+        " tries to reach Redis, in seconds.",
     )

@@ -177,7 +177,8 @@ async def _set(settings: Settings, session: str, persona: str) -> None:
 def forget_(ctx: click.Context, names: Sequence[str]) -> None:
     """Delete what earshot remembers of each SESSION.
 
-    Unfinished turns end as skipped. Published results and dead letters stay until they expire.
+    Unfinished turns end as skipped. Results stay until they expire, dead letters
+    until somebody drops them.
     """
     ctx.exit(1 if asyncio.run(_forget(load_settings_and_logs(ctx), names)) else 0)
 

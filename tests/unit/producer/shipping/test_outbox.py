@@ -15,7 +15,7 @@ from structlog.testing import capture_logs
 from common.errors import BadInput
 from common.utterance import Utterance
 from producer.shipping.outbox import Outbox
-from producer.storage.depth import Depth, Dropped
+from producer.storage.outbox_report import Depth, Dropped
 from tests.support.outboxes import AUDIO, Clocks, add, make_utterance, take_all
 
 

@@ -13,7 +13,7 @@ import pytest
 from common.settings import ListenSettings
 from producer.shipping.outbox import Outbox
 from producer.shipping.outbox_folder import sweep_outboxes
-from producer.storage.depth import Dropped
+from producer.storage.outbox_report import Dropped
 from tests.support.outboxes import DAY, Clocks, add, make_utterance, take_all
 
 HOUR = 3_600.0

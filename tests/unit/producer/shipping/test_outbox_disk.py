@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from producer.shipping.outbox import Outbox, Waiting
 from producer.storage import memory as memory_module
-from producer.storage.depth import Dropped
+from producer.storage.outbox_report import Dropped
 from tests.support.failing_disk import KINDS, FailingDisk, Kind
 from tests.support.metric_samples import growth
 from tests.support.outboxes import AUDIO, Clocks, add, take_all

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from producer.shipping.outbox import Outbox
-from producer.storage.depth import Dropped
+from producer.storage.outbox_report import Dropped
 from tests.support.outboxes import AUDIO, DAY, Clocks, add, make_utterance, take_all
 
 

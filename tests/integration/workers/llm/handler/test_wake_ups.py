@@ -1,4 +1,5 @@
-"""A wake-up for nothing is removed, and so is a malformed one."""
+"""A wake-up for nothing is removed, and so is a malformed one; neither tells anything about the
+LLM server."""
 
 from typing import Any
 
@@ -19,6 +20,16 @@ async def test_a_wake_up_for_nothing_is_put_away(harness: ChattyLlmHandler) -> N
     )
     rows = await harness.redis.xrange(harness.shard.turns)
     assert [row[0].decode() for row in rows] == [entry]
+    assert harness.context.answers == 0
+
+
+async def test_only_an_answer_of_the_server_is_one(harness: ChattyLlmHandler) -> None:
+    await harness.publish("hello")
+    await harness.answer_next()
+    assert harness.context.answers == 1
+    await harness.redis.xadd(harness.shard.turns, {"v": "1", "session": SESSION, "turn": "1"})
+    assert await harness.answer_next() is not Settled.LOST
+    assert harness.context.answers == 1
 
 
 @pytest.mark.parametrize(

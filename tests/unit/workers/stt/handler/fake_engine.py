@@ -6,7 +6,7 @@ Redis is real; the model is not, so that it can be slow, fail, or hear what the 
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -35,15 +35,7 @@ SAID = Transcription(
     audio_ms=100,
     decode_ms=40,
 )
-NOISE = Transcription(
-    text="",
-    language="en",
-    language_probability=0.9,
-    avg_logprob=-2.0,
-    no_speech_prob=0.95,
-    audio_ms=100,
-    decode_ms=40,
-)
+NOISE = replace(SAID, text="", avg_logprob=-2.0, no_speech_prob=0.95)
 
 
 @dataclass
@@ -51,6 +43,7 @@ class FakeContext:
     """Says what it was told, and repeats a transition as if Redis had been away at first."""
 
     state: dict[str, Any] = field(default_factory=dict)
+    answers: int = 0
     outages: list[Callable[[], None]] = field(default_factory=list)
     spoken: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -61,6 +54,9 @@ class FakeContext:
 
     async def try_once(self, transition: Callable[[], Awaitable[Answer]]) -> Answer:
         return await transition()
+
+    def note_answer(self) -> None:
+        self.answers += 1
 
     def update_record(self, **changes: Any) -> None:
         self.state |= changes

@@ -31,6 +31,7 @@ async def test_audio_that_is_none_ends_as_an_error_and_a_whole_dead_letter(
     with pytest.raises(BadAudio) as caught:
         await handler.handle(delivery, context)
     assert not engine.got
+    assert context.answers == 0
     sentence = str(caught.value)
     assert await handler.bury(delivery, context, reason="bad_audio", error=sentence) is Settled.OK
     error = (await read_events(store))[-1]

@@ -63,6 +63,7 @@ async def test_a_transcript_takes_the_utterance_s_place(
 ) -> None:
     delivery = await publish_and_claim(store, language="en-GB")
     assert await handler.handle(delivery, context) is Settled.OK
+    assert context.answers == 1
     samples, language = engine.got[0]
     assert samples.tolist() == SAMPLES.tolist()
     assert language == "en-GB"
@@ -161,6 +162,7 @@ async def test_a_model_s_trouble_passes_to_the_loop_and_leaves_the_entry(
     delivery = await publish_and_claim(store)
     with pytest.raises(Transient):
         await handler.handle(delivery, context)
+    assert context.answers == 0
     with pytest.raises(Transient):
         await handler.ask_smallest()
     assert await redis_of(store).xlen(delivery.claim.stream) == 1

@@ -1,4 +1,4 @@
-"""What an outbox says about itself."""
+"""What an outbox reports about itself: what it holds, and what it had to drop."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What an outbox owes to its disk: all changes that are not written yet.
+"""The changes to an outbox that are not written to its disk yet.
 
 While the disk works, that is one change for a moment. While it fails, it is everything that was
 said, sent, parked and renamed meanwhile; then it is written in one transaction.
@@ -18,7 +18,7 @@ class Written:
     dropped: int
 
 
-class Owed:
+class Unwritten:
     """Changes to the file of an outbox, kept in memory until they are written."""
 
     def __init__(self) -> None:
