@@ -86,8 +86,8 @@ class WorkerRecord(BaseModel):
 async def read_workers(redis: Any) -> list[WorkerRecord]:
     """Return the workers that show signs of life, by role and name.
 
-    A malformed record is logged once and left out. So is one from the future: its worker died before
-    the clock of the server was set back, since the living publish theirs again and again.
+    A malformed record is logged once and left out. One from the future is left out as well: its
+    worker died before the clock of the server was set back. The living publish theirs anew.
     """
     latest = await now_ms(redis, WORKERS) / 1000 + FUTURE_S
     names = [

@@ -22,7 +22,10 @@ from tests.support.worker_tasks import HookedEngine, WorkerTasks
 
 SHARD: Final = Shard(0)
 HOUR_S: Final = 3_600
-BACK: Final = [-5 * 60, -3 * HOUR_S, -30 * 24 * HOUR_S]
+BACK: Final = [
+    -3 * HOUR_S,
+    *(pytest.param(step_s, marks=pytest.mark.full) for step_s in (-5 * 60, -30 * 24 * HOUR_S)),
+]
 CLAIM_S: Final = 2.0
 
 

@@ -73,7 +73,14 @@ def names_on_others(cluster: RedisCluster, master: RedisNode) -> Iterator[str]:
     return (name for name in names if cluster.find_master(worker_key(name)) is not master)
 
 
-@pytest.mark.parametrize("key", [WORKERS, SHARDS_KEY, Shard(0).open])
+@pytest.mark.parametrize(
+    "key",
+    [
+        WORKERS,
+        pytest.param(SHARDS_KEY, marks=pytest.mark.full),
+        pytest.param(Shard(0).open, marks=pytest.mark.full),
+    ],
+)
 async def test_the_shards_of_the_other_masters_go_on(
     cluster: RedisCluster, workers: WorkerTasks, key: str
 ) -> None:
