@@ -14,7 +14,6 @@ from common.validation import check_version, explain
 SCHEMA: Final = 1
 TRACEPARENT: Final = rf"^({FORM})?$"
 NAME: Final = r"^[^\x00-\x1f\x7f]*$"
-LANGUAGE: Final = r"^[A-Za-z-]*$"
 
 MAX_SAMPLES: Final = 2**30
 """About 18 hours of 16 kHz audio: above every limit in the settings, and no overflow."""
@@ -61,7 +60,7 @@ class Utterance(BaseModel):
     silence_ms: Annotated[int, Field(ge=0, le=MAX_MS)] = 0
     hold_ms: Annotated[int, Field(ge=0, le=MAX_MS)] = 0
     source: Annotated[str, Field(max_length=200, pattern=NAME)] = ""
-    language: Annotated[str, Field(max_length=16, pattern=LANGUAGE)] = ""
+    language: Annotated[str, Field(max_length=64, pattern=NAME)] = ""
     persona: Annotated[str, Field(max_length=64, pattern=NAME)] = ""
     answer: bool = True
     interrupt: bool = False
