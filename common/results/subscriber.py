@@ -12,9 +12,9 @@ from typing import Any, Final
 import structlog
 from redis.exceptions import NoPermissionError, ResponseError
 
-from common.entry_id import NEWEST, OLDEST, sort_key
+from common.entry_id import NEWEST, OLDEST, added_at_ms, sort_key
 from common.errors import BadEntry
-from common.events import Event, parse_event
+from common.events import Event, limit_time, parse_event
 from common.keys import Shard
 from common.redis.failures import is_away
 from common.redis.link import Link
@@ -34,7 +34,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One event and its place: `stream` and `entry` together are the cursor to resume from."""
+    """One event and its place: `stream` and `entry` together are the cursor to resume from.
+
+    The event's time is not after that of its entry.
+    """
 
     event: Event
     stream: str
@@ -175,4 +178,6 @@ class Subscriber:
         except BadEntry as error:
             log.warning("bad_event", stream=stream, entry=entry.decode(), why=str(error))
             return None
-        return event if self.session in (None, event.session) else None
+        if self.session not in (None, event.session):
+            return None
+        return limit_time(event, added_at_ms(entry))  # the scripts add events when they happen
