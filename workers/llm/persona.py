@@ -65,7 +65,7 @@ class PersonaFile(Section):
     tokens_per_word: TokensPerWord | None = None
     min_tokens: Count | None = None
     max_tokens: Count | None = None
-    hotwords: list[Hotword] = []
+    hotwords: list[Hotword] = Field(default_factory=list)
 
 
 class Personas:
