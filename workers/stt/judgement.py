@@ -1,7 +1,8 @@
 """What of a model's output was said: without noise, invented text and loops."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import structlog
@@ -9,7 +10,7 @@ import structlog
 from common.settings import SttSettings
 from workers.stt.engine import Hints
 from workers.stt.metrics import INVENTED
-from workers.stt.noise import WEAK_REPEATED, Evidence, is_invented, is_noise
+from workers.stt.noise import WEAK_REPEATED, Evidence, is_invented, is_noise, is_voiceless_noise
 from workers.stt.repetition import cut_loops, is_loop, is_too_fast
 from workers.stt.stock_phrases import find_stock_phrase, split_words
 
@@ -46,9 +47,17 @@ class Judgement:
 
 
 def judge(
-    segments: Sequence[Any], hints: Hints, settings: SttSettings, audio_s: float
+    segments: Sequence[Any],
+    hints: Hints,
+    settings: SttSettings,
+    audio_s: float,
+    has_voice: Callable[[], bool],
 ) -> Judgement:
-    """Judge the segments that faster-whisper made of `audio_s` seconds of sound."""
+    """Judge the segments that faster-whisper made of `audio_s` seconds of sound.
+
+    `has_voice` looks whether there is a voice in it. It is asked only if that matters, and once.
+    """
+    has_voice = cache(has_voice)
     lines = [
         Spoken(
             segment.start,
@@ -79,7 +88,7 @@ def judge(
             avg_logprob=line.avg_logprob,
             no_speech_threshold=settings.no_speech_threshold,
             log_prob_threshold=settings.log_prob_threshold,
-        ):
+        ) and not is_voiceless_noise(evidence, has_voice):
             speech.append(line)
     if invented:
         INVENTED.labels("phrase").inc()

@@ -4,6 +4,7 @@ Where the constants come from: docs/hearing.md, "Invented text".
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -22,6 +23,9 @@ its text."""
 
 WEAK_CREDIT: Final = -0.8
 """The same for credits. Nobody says them to a machine, and the model knows them by heart."""
+
+WEAK_WITHOUT_VOICE: Final = -1.0
+"""Any text with less confidence is noise if there is no voice in the sound at all."""
 
 FASTEST: Final = 40.0
 """Letters for each second of voice. Spoken stock phrases had at most 22; nobody speaks at twice
@@ -72,6 +76,14 @@ def is_noise(
     if not any(character.isalnum() for character in text):
         return True
     return no_speech_prob > no_speech_threshold and avg_logprob < log_prob_threshold
+
+
+def is_voiceless_noise(evidence: Evidence, has_voice: Callable[[], bool]) -> bool:
+    """Return whether a text is noise because there is no voice, and the scores are weak.
+
+    `has_voice` takes time, and is asked only about weak scores.
+    """
+    return evidence.confidence < WEAK_WITHOUT_VOICE and not has_voice()
 
 
 def is_invented(phrase: StockPhrase | None, evidence: Evidence) -> bool:

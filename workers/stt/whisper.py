@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +19,7 @@ from workers.stt.hotwords import Hotwords
 from workers.stt.judgement import judge
 from workers.stt.model_folder import DEMO, NOT_INSTALLED, ModelFolder, locate
 from workers.stt.spoken_language import Found, SpokenLanguage
+from workers.stt.voice import has_voice
 
 PREFERRED: Final = {"cpu": "int8", "cuda": "float16"}
 """The compute type of each device when EARSHOT_STT__COMPUTE_TYPE is `default`."""
@@ -72,7 +74,7 @@ class Whisper:
                 raise
             raise explain_gpu_error(error) from error
         audio_ms = round(1000 * len(samples) / SAMPLE_RATE)
-        judged = judge(segments, hints, self._settings, audio_ms / 1000)
+        judged = judge(segments, hints, self._settings, audio_ms / 1000, partial(has_voice, audio))
         speech = judged.speech
         scored = speech or segments
         return Transcription(

@@ -28,8 +28,8 @@ def segment(
     )
 
 
-def heard(*segments: Any, audio_s: float = 2.0, **hints: Any) -> Judgement:
-    return judge(segments, Hints(**hints), SttSettings(), audio_s)
+def heard(*segments: Any, audio_s: float = 2.0, voice: bool = True, **hints: Any) -> Judgement:
+    return judge(segments, Hints(**hints), SttSettings(), audio_s, lambda: voice)
 
 
 def words(judgement: Judgement) -> str:
@@ -182,3 +182,23 @@ def test_a_long_sentence_about_subtitles_is_no_credit() -> None:
 def test_many_phrases_in_a_row_are_judged_quickly() -> None:
     assert find_stock_phrase("bye " * 300 + "x") is None
     assert find_stock_phrase("bye " * 300) is not None
+
+
+def test_any_text_with_weak_scores_is_noise_where_there_is_no_voice() -> None:
+    text = "I don't know what I'm going to do."
+    assert words(heard(segment(text, **WEAK_SCORES), voice=True)) == text
+    assert heard(segment(text, **WEAK_SCORES), voice=False) == Judgement([], "", "")
+    assert words(heard(segment(text, **SURE), voice=False)) == text
+
+
+def test_the_voice_is_looked_for_once_and_only_where_it_matters() -> None:
+    asked: list[bool] = []
+
+    def look() -> bool:
+        asked.append(True)
+        return True
+
+    judge([segment("Left.", **SURE)], Hints(), SttSettings(), 2.0, look)
+    assert asked == []
+    judge([segment("Left.", **WEAK_SCORES)] * 3, Hints(), SttSettings(), 2.0, look)
+    assert asked == [True]
