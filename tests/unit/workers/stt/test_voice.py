@@ -1,5 +1,7 @@
 """There is a voice in speech, also in a single short word, and none in noise."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,8 @@ from common.audio import SAMPLE_RATE
 from ops.bench.hearing import noise
 from ops.bench.hearing.voices import load_texts
 from workers.stt.voice import has_voice
+
+Noise = Callable[[int, np.random.Generator], noise.Samples]
 
 
 def test_sentences_have_a_voice() -> None:
@@ -16,7 +20,7 @@ def test_sentences_have_a_voice() -> None:
 
 @pytest.mark.parametrize("kind", [noise.white, noise.pink, noise.hum, noise.clicks])
 @pytest.mark.parametrize("level", [0.01, 0.1])
-def test_noise_has_none(kind: noise.Samples, level: float) -> None:
+def test_noise_has_none(kind: Noise, level: float) -> None:
     assert not has_voice(level * kind(2 * SAMPLE_RATE, np.random.default_rng(5)))
 
 
