@@ -26,7 +26,15 @@ OWNERS: Final = {
     ),
     **_owned([transcribing.SETTLE, transcribing.FAIL, transcribing.BURY], "stt"),
     **_owned(
-        [answering.TAKE, answering.DELTA, answering.SETTLE, answering.FAIL, answering.BURY], "llm"
+        [
+            answering.TAKE,
+            answering.DELTA,
+            answering.SETTLE,
+            answering.FAIL,
+            answering.BURY,
+            answering.DROP_WAKE_UP,
+        ],
+        "llm",
     ),
     **_owned([dead_letters.REPLAY, dead_letters.DROP_LETTER, tending.FORGET], "admin"),
 }
