@@ -15,8 +15,8 @@ SCHEMA: Final = 1
 TRACEPARENT: Final = rf"^({FORM})?$"
 NAME: Final = r"^[^\x00-\x1f\x7f]*$"
 LANGUAGE: Final = r"^(?:[^\W\d_]|[ .@'-]|[_-][0-9A-Za-z]+)*$"
-"""What a code or name of a language can look like: `en_US.UTF-8`, `es-419`, `Norsk bokmål`. Which of
-them mean one is for the STT worker to say, and for the settings of a producer."""
+"""What a code or name of a language looks like: `en_US.UTF-8`, `es-419`, `Norsk bokmål`. Whether it
+is one is for the settings of a producer and for the STT worker to say."""
 
 
 MAX_SAMPLES: Final = 2**30

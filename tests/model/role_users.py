@@ -49,7 +49,7 @@ OF_GROUPS: Final = {
         claims.TAKE_OVER,
     )
 }
-OF_ANY_WORKER: Final = {tending.TEND.digest, tending.TRIM.digest}
+OF_ANY_WORKER: Final = {tending.TEND.digest, tending.TRIM.digest, tending.SET_ASIDE.digest}
 
 
 class RoleUsers(DirectRedis):
