@@ -25,7 +25,8 @@
 --   persona  who answers in this conversation, if somebody chose (set_persona)
 --   hotwords  words of its own, separated by commas, if somebody chose them (set_hotwords)
 --   language  in which the last utterance was spoken whose language STT was sure of
---   phrase  the stock phrase that the last transcript consisted of, whether or not it was dropped
+--   phrase  a turn, and the stock phrase that its transcript consisted of, whether or not it was
+--            dropped: `12 thank you`; only that of the last transcript
 --
 -- records.lua describes the records.
 --
@@ -322,8 +323,8 @@ local function advance()
   redis.call('ZADD', OPEN, NOW + TEND_AFTER, ID)
 end
 
--- Sets what somebody chose for this conversation; an empty value takes the choice back. A session that
--- does not exist yet begins, so that its first turn finds the choice.
+-- Sets what somebody chose for this conversation; an empty value takes the choice back. A session
+-- that does not exist yet begins, so that its first turn finds the choice.
 local function choose(field, value)
   local foreign = foreign_key(session_keys())
   if foreign then

@@ -38,7 +38,7 @@ if redis.call('EXISTS', SESSION) == 1 then
     redis.call('HSET', SESSION, 'language', language)
   end
   if phrase ~= '' then
-    redis.call('HSET', SESSION, 'phrase', phrase)
+    redis.call('HSET', SESSION, 'phrase', turn .. ' ' .. phrase)
   else
     redis.call('HDEL', SESSION, 'phrase')
   end

@@ -63,6 +63,11 @@ class Listening:
     hotwords: str
     persona: str
 
+    def phrase_before(self, turn: int) -> str:
+        """Return the stock phrase of an earlier turn; not that of a draft of the same turn."""
+        number, _, phrase = self.phrase.partition(" ")
+        return phrase if _number(number.encode()) < turn else ""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionContents:

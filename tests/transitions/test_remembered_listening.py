@@ -42,11 +42,20 @@ async def test_a_session_remembers_the_language_that_was_heard_last(clean_store:
 async def test_a_phrase_is_remembered_until_the_next_transcript(clean_store: Store) -> None:
     await hear(clean_store, "u1", "u2", "u3")
     await settle(clean_store, skip="invented", phrase="thank you")
-    assert (await read_listening(clean_store, ADA)).phrase == "thank you"
+    assert (await read_listening(clean_store, ADA)).phrase_before(2) == "thank you"
     await settle(clean_store, phrase="bye")
-    assert (await read_listening(clean_store, ADA)).phrase == "bye"
+    assert (await read_listening(clean_store, ADA)).phrase_before(3) == "bye"
     await settle(clean_store)
-    assert (await read_listening(clean_store, ADA)).phrase == ""
+    assert (await read_listening(clean_store, ADA)).phrase_before(4) == ""
+
+
+async def test_the_draft_of_a_turn_is_no_turn_before_it(clean_store: Store) -> None:
+    await hear(clean_store, "u1")
+    await settle(clean_store, phrase="bye")
+    await hear_eager(clean_store, "u2")
+    await settle(clean_store, phrase="thank you")
+    assert (await read_listening(clean_store, ADA)).phrase_before(2) == ""
+    assert (await read_listening(clean_store, ADA)).phrase_before(3) == "thank you"
 
 
 async def test_a_stale_transcript_changes_nothing(clean_store: Store) -> None:

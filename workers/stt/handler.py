@@ -158,7 +158,7 @@ class SttHandler:
                 self._own_hotwords,
             ),
             voiced_s=utterance.speech_ms / 1000,
-            phrase=listening.phrase,
+            phrase=listening.phrase_before(utterance.turn),
         )
 
     async def fail(

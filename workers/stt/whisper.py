@@ -99,7 +99,8 @@ class Whisper:
     def _find_language(self, audio: NDArray[np.float32], hints: Hints) -> Found:
         named = self._language.named(hints.language)
         if named is not None:
-            return Found(named, 1.0, sure=bool(hints.language))
+            several = len(self._model.supported_languages) > 1
+            return Found(named, 1.0, sure=several and bool(hints.language))
         # without the last frame, as faster-whisper cuts them for the text: so both are encoded once
         features = self._model.feature_extractor(audio)[..., :-1]
         _, _, probabilities = self._model.detect_language(features=features)

@@ -72,7 +72,7 @@ async def test_invented_text_is_shown_with_its_scores_and_answered_by_nobody(
     assert detail["invented"] == "Thanks for watching!"
     assert (detail["no_speech_prob"], detail["avg_logprob"]) == (0.95, -2.0)
     assert not {"text", "phrase", "sure_language"} & detail.keys()
-    assert (await read_listening(store, "s1")).phrase == "thanks for watching"
+    assert (await read_listening(store, "s1")).phrase_before(2) == "thanks for watching"
 
 
 async def test_what_was_dropped_from_a_transcript_stands_in_its_event(
