@@ -2,6 +2,8 @@
 encoder."""
 
 import shutil
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -18,16 +20,26 @@ needs_flite = pytest.mark.skipif(
 )
 
 
+class CountedEncoder:
+    """Encodes as `encode` does, and counts."""
+
+    def __init__(self, encode: Callable[[Any], Any]) -> None:
+        self._encode = encode
+        self.calls = 0
+
+    def __call__(self, features: Any) -> Any:
+        self.calls += 1
+        return self._encode(features)
+
+
 @needs_flite
 def test_a_sound_is_encoded_once_to_find_its_language_and_its_text(
     whisper: Whisper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    calls = []
-    last = whisper._model.encode
-    encode = last._encode
-    monkeypatch.setattr(last, "_encode", lambda features: calls.append(1) or encode(features))
+    encoder = CountedEncoder(whisper._model.encode._encode)
+    monkeypatch.setattr(whisper._model.encode, "_encode", encoder)
     heard = whisper.transcribe(say(SENTENCE, "flite", "slt"))
-    assert (heard.language, len(calls)) == ("en", 1)
+    assert (heard.language, encoder.calls) == ("en", 1)
     assert "Berlin" in heard.text
 
 

@@ -10,7 +10,7 @@ import structlog
 from common.settings import SttSettings
 from workers.stt.engine import Hints
 from workers.stt.metrics import INVENTED
-from workers.stt.noise import WEAK_REPEATED, Evidence, is_invented, is_noise, is_voiceless_noise
+from workers.stt.noise import WEAK_LOOP, Evidence, is_invented, is_noise, is_voiceless_noise
 from workers.stt.repetition import cut_loops, is_loop, is_too_fast
 from workers.stt.stock_phrases import find_stock_phrase, split_words
 
@@ -80,7 +80,7 @@ def judge(
             after_the_end=line.start > audio_s + LATE_S,
             repeated=bool(phrase) and phrase == hints.phrase,
         )
-        if is_invented(find_stock_phrase(line.text), evidence):
+        if is_invented(find_stock_phrase(line.text), evidence, has_voice):
             invented.append(line.text)
         elif not is_noise(
             line.text,
@@ -101,7 +101,7 @@ def _cut_loops(speech: list[Spoken], audio_s: float) -> tuple[list[Spoken], list
     text = " ".join(line.text for line in speech)
     if not is_too_fast(text, audio_s):
         return speech, []
-    if is_loop(text) and all(line.confidence < WEAK_REPEATED for line in speech):
+    if is_loop(text) and all(line.confidence < WEAK_LOOP for line in speech):
         INVENTED.labels("loop").inc()
         return [], [text]
     kept: list[Spoken] = []

@@ -12,14 +12,17 @@ from workers.stt.stock_phrases import StockPhrase, split_words
 
 Verdict = Literal["speech", "noise", "invented"]
 
-WEAK: Final = -1.75
-"""A stock phrase whose confidence is below this value is invented. Spoken ones had -1.17 and more,
-also in noise that is 10 dB softer, and one word that was misheard as a stock phrase had -1.56.
-Invented ones had -1.98 and less, unless a crowd was behind them."""
+WEAK: Final = -2.0
+"""A stock phrase whose confidence is below this value is invented, even if there is a voice. Spoken
+ones had -1.17 and more, also in noise that is 10 dB softer, and words that were misheard as a stock
+phrase -1.76 and more. Most invented ones had less than -2.0."""
 
-WEAK_REPEATED: Final = -1.5
+WEAK_REPEATED: Final = -1.75
 """The same for a phrase that the turn before it consisted of as well: noise goes on, and so does
 its text."""
+
+WEAK_LOOP: Final = -1.5
+"""The same for a text that is nothing but a loop."""
 
 WEAK_CREDIT: Final = -0.8
 """The same for credits. Nobody says them to a machine, and the model knows them by heart."""
@@ -86,7 +89,9 @@ def is_voiceless_noise(evidence: Evidence, has_voice: Callable[[], bool]) -> boo
     return evidence.confidence < WEAK_WITHOUT_VOICE and not has_voice()
 
 
-def is_invented(phrase: StockPhrase | None, evidence: Evidence) -> bool:
+def is_invented(
+    phrase: StockPhrase | None, evidence: Evidence, has_voice: Callable[[], bool]
+) -> bool:
     """Return whether a text is invented: it consists of stock phrases, *and* the evidence is weak.
 
     Neither suffices alone. People say "thank you", and they mumble.
@@ -99,7 +104,9 @@ def is_invented(phrase: StockPhrase | None, evidence: Evidence) -> bool:
         return True
     if phrase.kind == "credit":
         return evidence.confidence < WEAK_CREDIT
-    return evidence.confidence < (WEAK_REPEATED if evidence.repeated else WEAK)
+    if evidence.confidence < (WEAK_REPEATED if evidence.repeated else WEAK):
+        return True
+    return is_voiceless_noise(evidence, has_voice)
 
 
 def count_letters(text: str) -> int:
