@@ -38,7 +38,7 @@ def test_which_requests_are_meant(condition: dict[str, Any], fits: bool) -> None
 def test_the_first_that_fits_is_sent_as_often_as_it_is_to() -> None:
     twice = {"parts": ["a"], "count": 2, "to": {"role": "user"}}
     control = Control.model_validate({"prepared": [twice, {"parts": ["b"]}]})
-    sent = []
+    sent: list[str] = []
     for _ in range(4):
         answer = find_prepared(control.prepared, "chat", REQUEST)
         assert answer is not None
