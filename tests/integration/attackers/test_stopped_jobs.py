@@ -17,7 +17,7 @@ COMMANDS: Final[tuple[dict[str, str], ...]] = (
     {"command": "no such command"},
     {},
 )
-NO_COMMANDS: Final[tuple[dict[str, str], ...]] = (
+NO_COMMANDS: Final = (
     b"",
     b"{",
     b"[]",
