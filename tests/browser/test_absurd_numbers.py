@@ -26,7 +26,7 @@ def test_no_number_of_one_event_hides_another(
 
         def add(kind: str, turn: int, data: str, **more: Any) -> None:
             event = {"v": 1, "type": kind, "session": "odd", "epoch": 1, "turn": turn, "id": "u"}
-            now = client.time()[0] * 1000  # type: ignore[index]  # redis-py's Any
+            now = client.time()[0] * 1000
             client.xadd(SHARD.results, event | {"at": now, "data": data} | more)
 
         for turn, number in enumerate(NUMBERS, 1):
