@@ -35,7 +35,7 @@ def test_each_of_them_hides_its_input() -> None:
         for path in SOURCES
         for name, source in models_and_adapters(path.read_text(encoding="utf-8"))
     ]
-    assert len(found) > 10
+    assert len(found) >= 8
     assert [one for one in found if not one[2]] == []
 
 
