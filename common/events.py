@@ -20,7 +20,7 @@ SkipReason = Literal[
 
 class _Frozen(BaseModel):
     # newer versions may add fields, and older subscribers must go on reading
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
 
 class Timings(_Frozen):
@@ -187,7 +187,10 @@ class ReplyDelta(_Event):
 
 
 Event = Heard | Transcript | Skipped | Reply | Error | ReplyDelta
-EVENTS: Final[TypeAdapter[Event]] = TypeAdapter(Annotated[Event, Field(discriminator="type")])
+_HIDDEN: Final = ConfigDict(hide_input_in_errors=True)
+EVENTS: Final[TypeAdapter[Event]] = TypeAdapter(
+    Annotated[Event, Field(discriminator="type")], config=_HIDDEN
+)
 
 # Every (session, epoch, turn) that was heard ends in exactly one of these.
 Ending = Skipped | Reply | Error
@@ -218,4 +221,4 @@ def parse_event(fields: Mapping[bytes, bytes]) -> Event:
         raise BadEntry("the event is not UTF-8") from None
 
 
-_DATA: Final = TypeAdapter(dict[str, Any])
+_DATA: Final = TypeAdapter(dict[str, Any], config=_HIDDEN)

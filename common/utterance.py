@@ -46,7 +46,7 @@ class Utterance(BaseModel):
     `publish`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     v: int = SCHEMA
     id: Annotated[str, Field(pattern=_whole(UTTERANCE_ID))]

@@ -60,6 +60,7 @@ class Settings(BaseSettings):
         frozen=True,
         toml_file="earshot.toml",
         nested_model_default_partial_update=True,
+        hide_input_in_errors=True,
     )
 
     shards: Annotated[int, Field(ge=1, le=16_384)] = Field(

@@ -130,6 +130,8 @@ def _show_value(name: str, value: Any) -> str:
     field = _find_field(name)
     if isinstance(value, SecretStr) or (field is not None and field.annotation is SecretStr):
         return MASK
+    if isinstance(value, list | dict):
+        return f"a {type(value).__name__}"  # in which a password may be
     return repr(mask_password(value) if isinstance(value, str) else value)[:80]
 
 

@@ -37,7 +37,7 @@ class WorkerChanges(TypedDict, total=False):
 class WorkerRecord(BaseModel):
     """One worker. What is None is not written; fields of a newer version are ignored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     name: str = ""
     """The worker's name as a consumer of its streams."""

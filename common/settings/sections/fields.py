@@ -17,4 +17,4 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 
 class Section(BaseModel):
     # refuse misspelt names: they would have no effect, and nobody would notice
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)

@@ -20,6 +20,7 @@ from common.status.snapshot import Snapshot, take_snapshot
 from common.telemetry import logs
 from ops.cli.options import json_option, load_settings_and_logs, redis_options
 from ops.cli.terminal.conversation import to_one_line
+from ops.cli.terminal.drawing import restored_terminal
 
 LOOK_EVERY_S: Final = 1.0
 
@@ -58,7 +59,8 @@ async def _watch(settings: Settings, as_json: bool) -> None:
     async with open_store(settings) as store:
         snapshots = _poll(store, settings)
         if console.is_terminal and not as_json:
-            with Live(console=console, auto_refresh=False, screen=True) as live:
+            live = Live(console=console, auto_refresh=False, screen=True)
+            with restored_terminal(console.file, live, is_full_screen=True):
                 async for snapshot in snapshots:
                     live.update(_render_or_explain(snapshot), refresh=True)
         async for snapshot in snapshots:

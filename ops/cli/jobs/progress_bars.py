@@ -1,6 +1,7 @@
 """The progress of jobs: bars on a terminal, and elsewhere a line for each change."""
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any, Self
 
 from rich.console import Console
@@ -10,6 +11,7 @@ from rich.text import Text
 from common.closeable import Closeable
 from ops.cli.jobs.job_state import explain_held_up
 from ops.cli.terminal.conversation import to_one_line
+from ops.cli.terminal.drawing import restored_terminal
 
 
 class ProgressBars(Closeable):
@@ -31,6 +33,7 @@ class ProgressBars(Closeable):
             key: self._progress.add_task(to_one_line(name), total=None, state="")
             for key, name in names.items()
         }
+        self._closing = ExitStack()
         self._printed: dict[str, str] = {}
         self._held_up: set[str] = set()
 
@@ -63,8 +66,10 @@ class ProgressBars(Closeable):
             self._console.print(Text(f"{self._names[key]}: {text}"))
 
     def __enter__(self) -> Self:
-        self._progress.start()
+        if self._console.is_terminal:
+            display = restored_terminal(self._console.file, self._progress)
+            self._closing.enter_context(display)
         return self
 
     def close(self) -> None:
-        self._progress.stop()
+        self._closing.close()

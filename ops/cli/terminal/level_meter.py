@@ -13,6 +13,7 @@ from rich.text import Text
 from common.audio import SAMPLE_RATE
 from common.settings import LogSettings
 from common.telemetry import logs
+from ops.cli.terminal.drawing import restored_terminal
 from ops.cli.terminal.meter import draw_meter
 from producer.sources.level import peak_dbfs, rms_dbfs
 from producer.sources.source import Source
@@ -31,7 +32,8 @@ def show_level(source: Source, seconds: float, settings: LogSettings) -> None:
         for audio in _chunks(source, seconds, _PRINT_EVERY_S):
             click.echo(f"{rms_dbfs(audio):.0f} dB, peak {peak_dbfs(audio):.0f} dB")
         return
-    with Live(console=console, auto_refresh=False, transient=True) as live:
+    live = Live(console=console, auto_refresh=False, transient=True)
+    with restored_terminal(console.file, live):
         logs.set_up(settings)  # again, so that log lines appear above the meter
         for audio in _chunks(source, seconds, _REDRAW_EVERY_S):
             line = Text(f"{source.name}  ").append_text(draw_meter(rms_dbfs(audio)))

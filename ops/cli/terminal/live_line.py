@@ -1,11 +1,10 @@
 """The status line of `earshot listen` on a terminal."""
 
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import Final
 
 import structlog
 from rich.console import Console
@@ -15,8 +14,8 @@ from structlog.typing import EventDict, WrappedLogger
 
 from common.settings import LogSettings
 from common.telemetry import logs
+from ops.cli.terminal.drawing import restored_terminal
 from ops.cli.terminal.meter import WIDTH, draw_meter
-from ops.local.process_exit import restore_on_exit
 
 REDRAW_HZ: Final = 10
 
@@ -93,9 +92,8 @@ def live_line(settings: LogSettings, state: Callable[[], ListenState]) -> Iterat
         redirect_stdout=False,
         get_renderable=lambda: render(state(), console.width),
     )
-    terminal = console.file
     try:
-        with live, restore_on_exit(lambda: _show_cursor(terminal)):
+        with restored_terminal(console.file, live):
             logs.set_up(settings)  # again, so that log lines appear above the line
             if settings.level == "info":
                 structlog.configure(
@@ -104,11 +102,6 @@ def live_line(settings: LogSettings, state: Callable[[], ListenState]) -> Iterat
             yield
     finally:
         logs.set_up(settings)
-
-
-def _show_cursor(terminal: IO[str]) -> None:
-    # without the console, whose lock may be held; the line itself stays above
-    os.write(terminal.fileno(), b"\r\n\x1b[?25h")
 
 
 def _drop_shown_events(_logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

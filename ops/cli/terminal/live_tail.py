@@ -11,6 +11,7 @@ from rich.text import Text
 from common.events import Ending, Event, ReplyDelta, TurnKey
 from common.results.reply_so_far import extend_reply
 from ops.cli.terminal.conversation import LABELS, Conversation, Line
+from ops.cli.terminal.drawing import restored_terminal
 
 REDRAW_HZ: Final = 10
 REPLIES_SHOWN: Final = 8
@@ -55,7 +56,7 @@ class LiveTail:
     @contextmanager
     def show(self) -> Iterator[None]:
         """Show unfinished replies until the context ends."""
-        with Live(
+        live = Live(
             console=self._console,
             refresh_per_second=REDRAW_HZ,
             transient=True,
@@ -63,7 +64,8 @@ class LiveTail:
             redirect_stderr=Console(stderr=True).is_terminal,
             redirect_stdout=False,
             get_renderable=self.render_replies,
-        ):
+        )
+        with restored_terminal(self._console.file, live):
             yield
 
     def add(self, event: Event) -> None:

@@ -32,7 +32,7 @@ REPLY_FAULTS: Final = (
 class Failure(BaseModel):
     """A fault: chat requests are refused with an HTTP status."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     status: int = Field(ge=400, le=599)
     count: int | None = Field(default=None, ge=1)
@@ -51,7 +51,7 @@ class Failure(BaseModel):
 class Control(BaseModel):
     """All controls. Times are in ms or s, as the names say; sizes are in tokens."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     first_token_ms: float = Field(default=60, ge=0)
     """Time to the first token: short enough for a conversation, long enough to be seen."""

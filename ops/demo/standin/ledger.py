@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 KEPT: Final = 1000
 """How many requests are remembered. Older ones are only counted."""
@@ -25,6 +25,8 @@ KEPT_HEADERS: Final = (
 
 class Entry(BaseModel):
     """One chat request, and how it ended. Times are in ms since the start of the stand-in."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     number: int
     """1 for the first request since the start. The id of the completion holds it."""
@@ -48,6 +50,8 @@ class Entry(BaseModel):
 
 class Listing(BaseModel):
     """The answer to `GET /requests`."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     total: int
     """Requests since the start, or since the ledger was cleared."""

@@ -23,7 +23,7 @@ REPORT_EVERY: Final = 1_000
 class Request(BaseModel):
     """Which results go into which file. `since` is the id of the entry after which to begin."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     output: Annotated[str, Field(min_length=1)]
     format: Literal["jsonl", "csv"]

@@ -28,7 +28,7 @@ INSTRUCTION: Final = (
 class Request(BaseModel):
     """Which conversation to summarise, up to which turn."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     session: SessionId
     epoch: int

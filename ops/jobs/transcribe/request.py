@@ -24,7 +24,7 @@ NAME_MAX: Final = 40
 class Request(BaseModel):
     """One recording to transcribe. `size` (bytes) shows whether the job finds the same file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     file: Annotated[str, Field(min_length=1)]
     size: int

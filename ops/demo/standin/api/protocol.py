@@ -15,7 +15,7 @@ from ops.demo.standin.api import tokens
 class TextPart(BaseModel):
     """One part of a message whose content is a list."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
     type: Literal["text"]
     text: str
@@ -24,7 +24,7 @@ class TextPart(BaseModel):
 class Message(BaseModel):
     """One chat message. Only a message with tool calls of the assistant may have no content."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
     role: Literal["system", "developer", "user", "assistant", "tool"]
     content: str | tuple[TextPart, ...] | None = None
@@ -49,7 +49,7 @@ class Message(BaseModel):
 class StreamOptions(BaseModel):
     """Options of a streamed answer."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
     include_usage: bool = False
 
@@ -61,7 +61,7 @@ class ChatRequest(BaseModel):
     reached, so that all replies of a benchmark have the same length.
     """
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
     messages: tuple[Message, ...]
     model: str | None = None
@@ -99,7 +99,7 @@ class ChatRequest(BaseModel):
 class TokenizeRequest(BaseModel):
     """The body of `POST /tokenize`, with either `prompt` or `messages`."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", hide_input_in_errors=True)
 
     prompt: str | None = None
     messages: tuple[Message, ...] | None = Field(default=None, min_length=1)
