@@ -5,9 +5,14 @@ next. Its class, and the fields of a Transient, decide whether a worker waits, b
 entry or stops; the message never does.
 """
 
+from common.printable import to_printable
+
 
 class EarshotError(Exception):
     """An error that earshot can explain in one sentence."""
+
+    def __str__(self) -> str:
+        return to_printable(super().__str__())  # the sentence may hold the name of a file
 
 
 class BadSetting(EarshotError):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from common.events import Error, Event, Heard, Reply, ReplyDelta, Skipped, Timings, Transcript
+from common.printable import to_printable
 
 LABELS: Final = {"user": "User: ", "ai": "AI  : ", "note": "      ", "error": "      "}
 
@@ -87,9 +88,9 @@ class Conversation:
 def to_one_line(text: str) -> str:
     """Replace control characters and line ends: the text may come from any model or client.
 
-    Half of a surrogate pair, which JSON can hold and no terminal can show, becomes a `?`.
+    What is no UTF-8 in a file's name is shown as `to_printable` says.
     """
-    return " ".join(CONTROL.sub(" ", text).encode(errors="replace").decode().split())
+    return " ".join(CONTROL.sub(" ", to_printable(text)).split())
 
 
 def _describe_transcript_time(timings: Timings) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import BadInput
+from common.file_names import FileName
 from common.redis.link import Link
 from common.redis.store import Store
 from common.results.subscriber import Subscriber
@@ -25,7 +26,7 @@ class Request(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    output: Annotated[str, Field(min_length=1)]
+    output: FileName
     format: Literal["jsonl", "csv"]
     since: Annotated[str, Field(pattern=r"^[0-9]{1,16}-0$")]
     session: SessionId | Literal[""] = ""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import BadInput
+from common.file_names import FileName
 from common.settings import Settings
 from common.utterance import LANGUAGE, SessionId
 from common.validation import explain
@@ -25,9 +26,9 @@ class Request(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    file: Annotated[str, Field(min_length=1)]
+    file: FileName
     size: int
-    output: Annotated[str, Field(min_length=1)]
+    output: FileName
     format: FormatName
     preset: Literal["command", "conversation", "dictation"]
     language: Annotated[str, Field(max_length=16, pattern=LANGUAGE)] = ""
