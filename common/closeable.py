@@ -1,4 +1,4 @@
-"""What is used in a `with` statement and closed at its end."""
+"""Bases of objects that are used in a `with` statement, and closed at its end."""
 
 from abc import ABC, abstractmethod
 from types import TracebackType
@@ -25,4 +25,23 @@ class Closeable(ABC):
 
     @abstractmethod
     def close(self) -> None:
+        """Release what is held; closing twice does no harm."""
+
+
+class AsyncCloseable(ABC):
+    """The same for `async with`."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    @abstractmethod
+    async def close(self) -> None:
         """Release what is held; closing twice does no harm."""

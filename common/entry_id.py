@@ -8,6 +8,10 @@ FORM: Final = r"[0-9]{1,19}-[0-9]{1,19}"
 OLDEST: Final = "0-0"
 """An id before every entry."""
 
+LAST_ID: Final = f"{2**64 - 1}-{2**64 - 1}"
+"""The last id that a stream can hold: two unsigned numbers of 64 bits (Redis: XADD). None comes
+after it, and Redis refuses to look there."""
+
 NEWEST: Final = "$"
 """Redis's word for the id of the newest entry that there is."""
 

@@ -181,6 +181,15 @@ EVENTS: Final[TypeAdapter[Event]] = TypeAdapter(Annotated[Event, Field(discrimin
 Ending = Skipped | Reply | Error
 
 
+def limit_time(event: Event, latest_ms: int) -> Event:
+    """Return the event with a time that is not after `latest_ms`.
+
+    Whoever may write events may give them any time. Readers rely on it: one event from the far
+    future would make all others look old.
+    """
+    return event if event.at <= latest_ms else event.model_copy(update={"at": latest_ms})
+
+
 def parse_event(fields: Mapping[bytes, bytes]) -> Event:
     """Parse an entry of `results` or `deltas`; raises BadEntry with a sentence if it is malformed.
 

@@ -17,7 +17,7 @@ local SHARED_PER_FAILURE = 3
 -- Counts a failed try, and defers the entry. Answers {deferred, failures, pause_ms} or
 -- {limit, failures}: the entry stays with its worker.
 local function fail(stream, group, entry, deliveries, turn, record)
-  record.failing_since = record.failing_since or NOW
+  record.failing_since = math.min(record.failing_since or NOW, NOW) -- the clock may step back
   record.tries = (record.tries or 0) + 1
   local is_failure = NOW - record.failing_since >= patience_ms
   if is_failure and shared then

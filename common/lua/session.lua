@@ -41,6 +41,10 @@ local NOW = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 -- Unfinished turns that no session has: EARSHOT_LIMITS__MAX_UNANSWERED is at most this.
 local MOST_UNFINISHED = 100000
 
+-- Unfinished turns without a record that end as lost. More cannot have vanished: `last` must be
+-- wrong, and nobody spoke them.
+local MOST_LOST = 1000
+
 -- A sentence about the first key that holds something of a wrong type, or nil.
 local function foreign_type(expected)
   for key, kind in pairs(expected) do
@@ -53,8 +57,14 @@ local function foreign_type(expected)
   return nil
 end
 
+local function is_counter(raw)
+  return #raw < 16 and string.match(raw, '^%d+$') ~= nil
+end
+
+-- A counter of the session; 0 for one that no script can have written.
 local function number(field)
-  return tonumber(redis.call('HGET', SESSION, field) or '0') or 0
+  local raw = redis.call('HGET', SESSION, field)
+  return raw and is_counter(raw) and tonumber(raw) or 0
 end
 
 -- A sentence about counters of the session that no script can have written, or nil.
@@ -62,15 +72,23 @@ local function wrong_counters()
   local wrong
   for _, field in ipairs({ 'epoch', 'last', 'done', 'taken', 'attempt', 'started', 'reached' }) do
     local raw = redis.call('HGET', SESSION, field)
-    if raw and not (#raw < 16 and string.match(raw, '^%d+$')) then
+    if raw and not is_counter(raw) then
       wrong = field .. ' is no number'
     end
   end
   if not wrong and number('done') > number('last') then
     wrong = 'more turns have ended than begun'
   end
-  if not wrong and number('last') - number('done') > MOST_UNFINISHED then
+  local unfinished = number('last') - number('done')
+  if not wrong and unfinished > MOST_UNFINISHED then
     wrong = 'more turns are unfinished than a session can have'
+  end
+  if not wrong and unfinished > MOST_LOST then
+    -- by pcall: an ACL file of an older version does not allow it
+    local records = redis.pcall('HLEN', INBOX)
+    if type(records) == 'number' and unfinished - records > MOST_LOST then
+      wrong = 'more than ' .. MOST_LOST .. ' turns have no record'
+    end
   end
   return wrong and 'the key ' .. SESSION .. ' cannot be right (' .. wrong
     .. '): something else than earshot wrote it; forget the session'

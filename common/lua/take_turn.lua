@@ -7,8 +7,10 @@
 -- `max_merge` turns are taken, and the newest `history_wanted` messages returned; a turn that has
 -- failed is taken alone. Speech that comes later, before the first word of the reply, is merged by
 -- `workers/llm/publisher.py` (NewerSpeech). Turns older than `max_age_ms` are skipped (0: no limit).
--- Answers {ok, epoch, attempt, {turn, record, ...}, {message, ...}, now, persona}; {nothing}: no
--- turn is ready; {stale}: the session names another wake-up; {lost}: another worker has the claim.
+-- Answers {ok, epoch, attempt, {turn, JSON, ...}, {message, ...}, now, persona}; {nothing}: no turn
+-- is ready; {stale}: the session names another wake-up; {lost}: another worker has the claim. The
+-- JSON holds what the worker needs of a record: an unknown field may be one that only Redis can
+-- parse.
 local foreign = foreign_key(session_keys())
 if foreign then
   return { 'refused', foreign }
@@ -42,7 +44,9 @@ for turn = first, last do
     end
     taken = turn
     answered[#answered + 1] = turn
-    answered[#answered + 1] = cjson.encode(record)
+    answered[#answered + 1] = cjson.encode({ id = record.id, text = record.text,
+      persona = record.persona, interrupt = record.interrupt, traceparent = record.traceparent,
+      failures = record.failures })
     if record.failures or #answered / 2 >= max_merge then
       break
     end

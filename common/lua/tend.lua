@@ -11,18 +11,6 @@ local foreign = foreign_key(session_keys({ [utterances] = 'stream', [recordings]
 if foreign then
   return { 'refused', foreign }
 end
--- Turns in a row without a record; more cannot have vanished, so that `last` must be wrong.
-local MOST_LOST = 1000
-local first = number('done') + 1
-for turn = first, math.min(number('last'), first + MOST_LOST) do
-  if redis.call('HGET', INBOX, turn) then
-    break
-  end
-  if turn == first + MOST_LOST then
-    return { 'refused', 'the key ' .. INBOX .. ' cannot be right: ' .. MOST_LOST
-      .. ' turns in a row have no record; forget the session' }
-  end
-end
 local mended = {}
 
 -- Whether a worker holds a pending entry: it was claimed or kept alive lately, so it is not lost.

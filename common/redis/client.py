@@ -1,13 +1,13 @@
 """The asyncio client, for each kind of Redis: one server, Sentinel, Cluster."""
 
 from redis.asyncio import Redis, RedisCluster
-from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
 from redis.backoff import NoBackoff
 
 from common.redis.address import CLUSTER, SENTINEL
 from common.redis.client_options import ClientOptions, readable_address
+from common.redis.cluster import PatientCluster
 from common.settings import RedisSettings
 
 AnyRedis = Redis | RedisCluster
@@ -37,11 +37,9 @@ def _sentinel(options: ClientOptions) -> Redis:
 
 
 def _cluster(options: ClientOptions) -> RedisCluster:
-    # The cluster client needs a retry to learn the new map after a failover; every command of
-    # earshot that it may repeat is idempotent or fenced.
-    return RedisCluster(
-        startup_nodes=[ClusterNode(host, port) for host, port in options.address.hosts],
-        retry=Retry(NoBackoff(), 1),
+    return PatientCluster(
+        options.address.hosts,
+        retry=Retry(NoBackoff(), 0),
         require_full_coverage=False,
         **options.by_node,
     )

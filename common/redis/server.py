@@ -18,9 +18,16 @@ OLDEST_SERVER: Final = (6, 2)
 log = structlog.get_logger(__name__)
 
 
-async def now_ms(redis: AnyRedis) -> int:
-    """Return the time by the server's clock, the only clock that all hosts share."""
-    seconds, micros = await redis.time()
+async def now_ms(redis: AnyRedis, key: str) -> int:
+    """Return the time by the clock of the server that holds a key: the clock that all hosts share.
+
+    In a cluster no other node is asked, since that one may be away.
+    """
+    if isinstance(redis, RedisCluster):
+        await redis.initialize()
+        seconds, micros = await redis.time(target_nodes=redis.get_node_from_key(key))
+    else:
+        seconds, micros = await redis.time()
     return int(seconds) * 1000 + int(micros) // 1000
 
 
@@ -59,7 +66,13 @@ async def _check_info(redis: AnyRedis, settings: RedisSettings) -> None:
 
 async def _check_shards(redis: AnyRedis, shards: int) -> None:
     # Read first: a full server answers reads, and its backlog must be able to drain.
-    noted = await redis.get(SHARDS)
+    try:
+        noted = await redis.get(SHARDS)
+    except Exception as error:
+        if not isinstance(redis, RedisCluster) or not is_away(error):
+            raise
+        log.warning("shards_not_checked", why=f"the node that holds {SHARDS} is away")
+        return
     if noted is None:
         try:
             await redis.set(SHARDS, shards, nx=True)
@@ -80,7 +93,14 @@ async def _check_shards(redis: AnyRedis, shards: int) -> None:
 
 
 async def _info(redis: AnyRedis) -> dict[str, Any]:
-    if isinstance(redis, RedisCluster):
-        answers = await redis.info(target_nodes=RedisCluster.RANDOM)
-        return dict(answers)
-    return dict(await redis.info())
+    if not isinstance(redis, RedisCluster):
+        return dict(await redis.info())
+    await redis.initialize()
+    nodes = redis.get_primaries()
+    for node in nodes:
+        try:
+            return dict(await redis.info(target_nodes=node))
+        except Exception as error:
+            if node is nodes[-1] or not is_away(error):
+                raise
+    raise RedisClusterException("the cluster has no master")

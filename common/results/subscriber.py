@@ -12,9 +12,9 @@ from typing import Any, Final
 import structlog
 from redis.exceptions import NoPermissionError, ResponseError
 
-from common.entry_id import NEWEST, OLDEST, sort_key
+from common.entry_id import NEWEST, OLDEST, added_at_ms, sort_key
 from common.errors import BadEntry
-from common.events import Event, parse_event
+from common.events import Event, limit_time, parse_event
 from common.keys import Shard
 from common.redis.failures import is_away
 from common.redis.link import Link
@@ -34,7 +34,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """One event and its place: `stream` and `entry` together are the cursor to resume from."""
+    """One event and its place: `stream` and `entry` together are the cursor to resume from.
+
+    The event's time is not after that of its entry.
+    """
 
     event: Event
     stream: str
@@ -100,16 +103,18 @@ class Subscriber:
         self, shard: Shard, queue: "asyncio.Queue[Received | Exception | None]"
     ) -> None:
         streams = [shard.results, *([shard.deltas] if self.deltas else [])]
+        link = self.link.part(shard.number)
         for stream in streams:
-            await self._start(stream)
-        outages, empty = self.link.outages, 0
+            await self._start(link, stream)
+        outages, empty = link.outages, 0
         while True:
             # a restart or failover looks like an outage, a flush like silence
-            if self.link.outages != outages or empty >= CHECK_AFTER_EMPTY:
-                outages, empty = self.link.outages, 0
+            if link.outages != outages or empty >= CHECK_AFTER_EMPTY:
+                outages, empty = link.outages, 0
                 for stream in streams:
-                    await self._check_time(stream)
+                    await self._check_time(link, stream)
             answer = await self._ask(
+                link,
                 self._redis.xread,
                 {stream: self.cursors[stream] for stream in streams},
                 BATCH,
@@ -129,31 +134,31 @@ class Subscriber:
     def _redis(self) -> Any:
         return self.store.redis
 
-    async def _ask(self, command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
+    async def _ask(self, link: Link, command: Callable[..., Awaitable[Any]], *args: Any) -> Any:
         if self.patient:
-            return await self.link.retry_until_answered(command, *args)
+            return await link.retry_until_answered(command, *args)
         while True:
             try:
-                return await self.link.call(command, *args)
+                return await link.call(command, *args)
             except Exception as error:
                 if not is_away(error):
                     raise
-            await self.link.pause()
+            await link.pause()
 
-    async def _start(self, stream: str) -> None:
+    async def _start(self, link: Link, stream: str) -> None:
         if stream in self.cursors:
-            await self._check_time(stream)
+            await self._check_time(link, stream)
         elif self.since == NEWEST:
             # not `$`, which would skip what is added between two reads
-            self.cursors[stream] = await self._last_id(stream)
+            self.cursors[stream] = await self._last_id(link, stream)
         else:
             # `since` may lie in the future, which does not mean that the server went back
-            self.cursors[stream] = min(self.since, await self._last_id(stream), key=sort_key)
+            self.cursors[stream] = min(self.since, await self._last_id(link, stream), key=sort_key)
 
-    async def _last_id(self, stream: str) -> str:
+    async def _last_id(self, link: Link, stream: str) -> str:
         """Return the last id that was given out, from XINFO: results carry no audio."""
         try:
-            info = await self._ask(self._redis.xinfo_stream, stream)
+            info = await self._ask(link, self._redis.xinfo_stream, stream)
         except NoPermissionError:
             raise
         except ResponseError:
@@ -161,9 +166,9 @@ class Subscriber:
         last: bytes | str = info["last-generated-id"]
         return last.decode() if isinstance(last, bytes) else last
 
-    async def _check_time(self, stream: str) -> None:
+    async def _check_time(self, link: Link, stream: str) -> None:
         """Go on from the server's last entry if our cursor is beyond it: it went back in time."""
-        last = await self._last_id(stream)
+        last = await self._last_id(link, stream)
         cursor = self.cursors[stream]
         if sort_key(cursor) > sort_key(last):
             log.warning("server_went_back", stream=stream, cursor=cursor, server=last)
@@ -175,4 +180,6 @@ class Subscriber:
         except BadEntry as error:
             log.warning("bad_event", stream=stream, entry=entry.decode(), why=str(error))
             return None
-        return event if self.session in (None, event.session) else None
+        if self.session not in (None, event.session):
+            return None
+        return limit_time(event, added_at_ms(entry))  # the scripts add events when they happen

@@ -9,14 +9,61 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.audio import SAMPLE_RATE, check_audio, decode
-from common.entry_id import is_entry_id, sort_key
+from common.entry_id import LAST_ID, OLDEST, is_entry_id, sort_key
 from common.errors import BadAudio, BadInput, Refused
 from common.keys import SESSION_ID, Shard
+from common.redis.script import Script
 from common.redis.store import Store
 from common.settings import LimitSettings
 
-BATCH: Final = 20
-"""Letters for each reading: they bring their audio along."""
+BATCH: Final = 100
+"""Letters for each reading, at most."""
+
+READ_BYTES: Final = 16 * 2**20
+"""Bytes of letters that a reading goes through before it lets Redis serve others."""
+
+SHOWN: Final = (
+    "session", "turn", "id", "stage", "reason", "error", "deliveries", "worker", "at",
+    "text", "source", "replay_of", "codec", "rate", "samples", "speech_ms",
+    "left_out",
+)  # fmt: skip
+"""The fields of a letter that a person wants to see."""
+
+NUMBERS: Final = ("turn", "deliveries", "at", "samples", "speech_ms", "rate")
+LONGEST: Final = 1_000
+"""Characters that are shown of each field."""
+
+UTF8_MAX: Final = 4
+"""Bytes of a character, at most (RFC 3629)."""
+
+LIST: Final = Script("list_letters")
+
+
+@dataclass(frozen=True, slots=True)
+class LetterSummary:
+    """One entry of a `dead` stream without its audio, unchecked: it may be malformed.
+
+    `fields` holds the beginning of the fields in SHOWN.
+    """
+
+    shard: Shard
+    entry: str
+    fields: Mapping[str, bytes]
+    audio_bytes: int
+
+    def text(self, name: str) -> str:
+        """Return a field as text; empty if there is none."""
+        return self.fields.get(name, b"").decode("utf-8", "replace")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what a person wants to know, for JSON."""
+        shown: dict[str, Any] = {"letter": self.entry}
+        shown |= {name: self.text(name)[:LONGEST] for name in SHOWN if self.fields.get(name)}
+        for name in NUMBERS:
+            if re.fullmatch(r"[0-9]{1,19}", str(shown.get(name, ""))):
+                shown[name] = int(shown[name])
+        shown["audio_bytes"] = self.audio_bytes
+        return shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,46 +114,73 @@ class DeadLetter:
 
     def summary(self) -> dict[str, Any]:
         """Return what a person wants to know, without the audio."""
-        names = (
-            "session", "turn", "id", "stage", "reason", "error", "deliveries", "worker", "at",
-            "text", "source", "replay_of", "codec", "rate", "samples", "speech_ms",
-            "left_out",
-        )  # fmt: skip
-        shown: dict[str, Any] = {"letter": self.entry}
-        shown |= {name: self.text(name)[:1_000] for name in names if self.fields.get(name)}
-        for name in ("turn", "deliveries", "at", "samples", "speech_ms", "rate"):
-            if re.fullmatch(r"[0-9]{1,19}", str(shown.get(name, ""))):
-                shown[name] = int(shown[name])
-        shown["audio_bytes"] = len(self.fields.get("audio", b""))
-        return shown
+        audio_bytes = len(self.fields.get("audio", b""))
+        return LetterSummary(self.shard, self.entry, self.fields, audio_bytes).as_dict()
 
 
-async def read_dead_letters(store: Store, reason: str | None = None) -> AsyncIterator[DeadLetter]:
+async def list_letters(store: Store, reason: str | None = None) -> AsyncIterator[LetterSummary]:
     """Yield every dead letter, or those with one `reason`, the oldest of each shard first."""
-    redis: Any = store.redis
     for shard in store.all_shards():
-        start = "-"
-        while rows := await redis.xrange(shard.dead, start, "+", BATCH):
-            for entry, fields in rows:
-                letter = _letter(shard, entry, fields)
+        first = "-"
+        while letters := await _list(store, shard, first=first):
+            for letter in letters:
                 if reason is None or letter.text("reason") == reason:
                     yield letter
-            start = f"({rows[-1][0].decode()}"
+            if letters[-1].entry == LAST_ID:
+                break
+            first = f"({letters[-1].entry}"
 
 
-async def read_latest_letters(store: Store, before: str | None, limit: int) -> list[DeadLetter]:
+async def list_latest_letters(store: Store, before: str | None, limit: int) -> list[LetterSummary]:
     """Return the newest dead letters of all shards, the newest first.
 
     With `before`, only those that are older than this entry; raises BadInput if it is no entry id.
     """
     if before is not None and not is_entry_id(before):
         raise BadInput(f"{before!r} is no id of a dead letter")
-    redis: Any = store.redis
+    if before is not None and sort_key(before) == sort_key(OLDEST):
+        return []
+    last = f"({before}" if before else LAST_ID
     letters = []
     for shard in store.all_shards():
-        rows = await redis.xrevrange(shard.dead, f"({before}" if before else "+", "-", limit)
-        letters += [_letter(shard, entry, fields) for entry, fields in rows]
+        letters += await _list_latest(store, shard, last, limit)
     return sorted(letters, key=lambda letter: sort_key(letter.entry), reverse=True)[:limit]
+
+
+async def _list_latest(store: Store, shard: Shard, last: str, limit: int) -> list[LetterSummary]:
+    letters: list[LetterSummary] = []
+    while more := await _list(
+        store, shard, last=last, most=limit - len(letters), is_newest_first=True
+    ):
+        letters += more
+        last = f"({more[-1].entry}"
+    return letters
+
+
+async def _list(
+    store: Store,
+    shard: Shard,
+    *,
+    first: str = "-",
+    last: str = LAST_ID,
+    most: int = BATCH,
+    is_newest_first: bool = False,
+) -> list[LetterSummary]:
+    rows = await LIST(
+        store.redis,
+        {"dead": shard.dead},
+        first=first,
+        last=last,
+        most=most,
+        is_newest_first=is_newest_first,
+        most_bytes=READ_BYTES,
+        longest=LONGEST * UTF8_MAX,
+        names=SHOWN,
+    )
+    return [
+        LetterSummary(shard, entry.decode(), dict(zip(SHOWN, values, strict=True)), audio_bytes)
+        for entry, audio_bytes, *values in rows
+    ]
 
 
 async def find_dead_letter(store: Store, entry: str, shard: int | None = None) -> DeadLetter:

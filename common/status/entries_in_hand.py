@@ -33,9 +33,9 @@ async def read_entries_in_hand(store: Store) -> dict[str, InHandSummary]:
     Sessions are named for the LLM stage only: an entry of the STT stage would bring its audio.
     """
     redis: Any = store.redis
-    now = await now_ms(redis)
     workers: dict[str, InHandSummary] = {}
     for shard in store.all_shards():
+        now = await now_ms(redis, shard.open)
         for name, group in GROUPS.items():
             stream = getattr(shard, name)
             for entry, worker in await list_claims(redis, stream, group, MAX_CLAIMS):

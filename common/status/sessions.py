@@ -10,18 +10,12 @@ from redis.exceptions import ResponseError
 
 from common.errors import BadInput
 from common.keys import Shard, check_session_id
-from common.redis.server import now_ms
-from common.redis.store import Store, ms
+from common.redis.store import Store
 from common.transitions.answering import Message, parse_message
 
 Answer = TypeVar("Answer")
 
 PAGE: Final = 1_000
-FAR_OFF_S: Final = 120.0
-"""A session is due after `tend_after_s`. Another host may have a larger setting, but no script
-writes a time that is both this far off (s) and `FAR_OFF_TIMES` as far off."""
-
-FAR_OFF_TIMES: Final = 4
 SESSION_KEY: Final = re.compile(r"earshot:\{([0-9]+)\}:session:(.+)", re.DOTALL)
 EVERY_SESSION: Final = "earshot:{*}:session:*"
 
@@ -125,20 +119,6 @@ async def is_being_answered(store: Store, name: str) -> bool:
     """Tell whether an LLM worker works on a turn of the session."""
     redis: Any = store.redis
     return await redis.hget(store.shard(name).session(name), "token") is not None
-
-
-async def due_sessions(store: Store, shard: Shard, limit: int) -> list[str]:
-    """Return sessions with unfinished turns that nobody has touched for `tend_after_s`.
-
-    Those that are due much later than any script writes come last: the server's clock stepped
-    back, or something else wrote them. What is no UTF-8 has escapes (`surrogateescape`).
-    """
-    redis: Any = store.redis
-    now = await now_ms(store.redis)
-    too_late = now + ms(max(FAR_OFF_S, FAR_OFF_TIMES * store.limits.tend_after_s))
-    rows = await redis.zrangebyscore(shard.open, "-inf", now, start=0, num=limit)
-    rows += await redis.zrangebyscore(shard.open, too_late, "+inf", start=0, num=limit - len(rows))
-    return [row.decode("utf-8", "surrogateescape") for row in rows]
 
 
 async def read_quarantine(store: Store, shard: Shard, limit: int) -> dict[str, str]:

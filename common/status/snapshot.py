@@ -46,12 +46,15 @@ class Snapshot:
 async def take_snapshot(store: Store) -> Snapshot:
     """Ask Redis for the state of now."""
     redis: Any = store.redis
-    now = await now_ms(redis)
     shards = store.all_shards()
+    clocks = [await now_ms(redis, shard.open) for shard in shards]
     stages = {}
     for name, group in GROUPS.items():
         stages[name] = _sum(
-            [await read_backlog(redis, getattr(shard, name), group, now) for shard in shards]
+            [
+                await read_backlog(redis, getattr(shard, name), group, now)
+                for shard, now in zip(shards, clocks, strict=True)
+            ]
         )
     return Snapshot(
         stages,

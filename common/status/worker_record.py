@@ -8,11 +8,16 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from common.keys import WORKERS, worker_key
 from common.latch import Latch
+from common.redis.server import now_ms
 from common.validation import explain
 
 WorkerState = Literal["starting", "ready", "waiting", "draining"]
 
 log = structlog.get_logger(__name__)
+
+FUTURE_S: Final = 60.0
+"""A record of a living worker is by less in the future (s), even after a failover to a server whose
+clock is behind."""
 
 _logged: Final[dict[str, Latch[str]]] = {}
 """By worker: why its record was left out, which is logged once and not at every look."""
@@ -81,9 +86,15 @@ class WorkerRecord(BaseModel):
 async def read_workers(redis: Any) -> list[WorkerRecord]:
     """Return the workers that show signs of life, by role and name.
 
-    A malformed record is logged once and left out.
+    A malformed record is logged once and left out. One from the future is left out as well: its
+    worker died before the clock of the server was set back. The living publish theirs anew.
     """
-    names = [name.decode("utf-8", "replace") for name in await redis.zrange(WORKERS, 0, -1)]
+    latest = await now_ms(redis, WORKERS) / 1000 + FUTURE_S
+    names = [
+        name.decode("utf-8", "replace")
+        for name, published_at in await redis.zrange(WORKERS, 0, -1, withscores=True)
+        if published_at <= latest
+    ]
     for gone in _logged.keys() - set(names):
         del _logged[gone]
     workers = []

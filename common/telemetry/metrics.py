@@ -23,7 +23,10 @@ LATENCY_S: Final = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10, 20, 60,
 STAGE_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 2, 5, 10, 30, 120)
 """Buckets for one stage, with shorter ones too (s)."""
 
-REDIS_UP: Final = Gauge("earshot_redis_up", "Whether Redis answered the last request: 1 or 0.")
+REDIS_UP: Final = Gauge(
+    "earshot_redis_up",
+    "Whether Redis answered the last request: 1 or 0. In a cluster: whether every part did.",
+)
 REDIS_RECONNECTS: Final = Counter(
     "earshot_redis_reconnects_total", "How often Redis came back after it was away."
 )

@@ -56,7 +56,7 @@ def make_spans(changes: Sequence[TurnChange]) -> Iterator[Span]:
                 turn.trace,
                 turn.span,
                 change.llm_started,
-                change.last_token or change.llm_started,
+                max(change.llm_started, change.last_token or 0),
                 id=attempt_span_id(turn.trace, change.utterance, change.attempt),
                 events={"first_token": change.first_token} if change.first_token else {},
                 links=_merged_turns(change, changes),
@@ -69,7 +69,7 @@ def make_spans(changes: Sequence[TurnChange]) -> Iterator[Span]:
                 # a trace that another program began has its span above ours; our own begins here
                 "" if given.span == turn.span else given.span,
                 change.spoken - change.length_ms,
-                change.at,
+                max(change.spoken - change.length_ms, change.at),  # the clock may step back
                 id=turn.span,
                 error=change.reason if change.what == "error" else "",
                 events={"end_of_speech": change.spoken},

@@ -11,6 +11,7 @@ from common.redis.store import Store, ms
 
 HEARTBEAT: Final = Script("heartbeat")
 HAND_BACK: Final = Script("hand_back")
+MEND_IDLE: Final = Script("mend_idle")
 LEAVE: Final = Script("leave")
 MAKE_GROUP: Final = Script("make_group")
 TAKE_OVER: Final = Script("take_over")
@@ -76,6 +77,14 @@ async def hand_back(
             entries=entries,
         )
     )
+
+
+async def mend_idle(store: Store, stream: str, group: str) -> int:
+    """Let claims age again that were made before the server's clock was set back; return how many.
+
+    It also counts claims of this very millisecond, for which it changes nothing.
+    """
+    return int(await MEND_IDLE(store.redis, {"stream": stream}, group=group))
 
 
 async def leave(store: Store, stream: str, group: str, consumer: str | bytes) -> bool:

@@ -1,4 +1,4 @@
-"""The transitions of upkeep, which need no claim: tend, set_aside, trim and forget."""
+"""The transitions of upkeep, which need no claim: due, tend, set_aside, trim and forget."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -13,6 +13,7 @@ from common.transitions.letter_limits import (
     report_dropped_letters,
 )
 
+DUE: Final = Script("due")
 TEND: Final = Script("tend")
 SET_ASIDE: Final = Script("set_aside")
 TRIM: Final = Script("trim")
@@ -23,6 +24,23 @@ LONGEST_REASON: Final = 500
 
 LATER_S: Final = 3_600.0
 """When a session that cannot be tended is due again, if the quarantine cannot be written (s)."""
+
+
+FAR_OFF_S: Final = 120.0
+"""A session is due after `tend_after_s`. Another host may have a larger setting, but no script
+writes a time that is both this far off (s) and `FAR_OFF_TIMES` as far off."""
+
+FAR_OFF_TIMES: Final = 4
+
+
+async def due_sessions(store: Store, shard: Shard, limit: int) -> list[str]:
+    """Return sessions with unfinished turns that nobody has touched for `tend_after_s`.
+
+    What is no UTF-8 has escapes (`surrogateescape`).
+    """
+    far_off_s = max(FAR_OFF_S, FAR_OFF_TIMES * store.limits.tend_after_s)
+    answer = await DUE(store.redis, {"open": shard.open}, most=limit, far_off_ms=ms(far_off_s))
+    return [name.decode("utf-8", "surrogateescape") for name in answer]
 
 
 async def tend(store: Store, session: str) -> list[str]:

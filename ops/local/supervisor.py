@@ -8,12 +8,12 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 import structlog
 
 from common.backoff import Backoff
+from common.closeable import AsyncCloseable
 from common.errors import EarshotError
 from common.settings import Settings
 from common.settings.loading import environment_without_settings, settings_as_environment
@@ -66,8 +66,8 @@ def print_to_stderr(name: str, line: str) -> None:
     print(f"{name:>6} | {line}", file=sys.stderr, flush=True)
 
 
-class Supervisor:
-    """Runs roles. It is an async context manager, at whose end every role has ended.
+class Supervisor(AsyncCloseable):
+    """Runs roles. When it is closed, every role has ended.
 
     `on_line(name, line)` gets the output of the roles (stdout and stderr, without line ends). The
     roles may take `grace_s` to end; it must exceed EARSHOT_WORKER__DRAIN_TIMEOUT_S. The caller
@@ -89,15 +89,8 @@ class Supervisor:
         self._roles: dict[str, tuple[Child, asyncio.Task[int]]] = {}
         self._waiting: set[asyncio.Future[None]] = set()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def close(self) -> None:
+        """Stop all roles."""
         await self.stop()
 
     async def spawn(

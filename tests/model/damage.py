@@ -10,6 +10,7 @@ from tests.model.simulation import SHARD
 
 WEIRD: Final[tuple[Any, ...]] = (
     *(None, True, False, 0, -1, 1.5, 1e300, -1e300, 2**53, 2**63, 10**30),
+    *(float("inf"), float("nan")),
     *("", "x", "nan", "inf", "-inf", "0x10", "1e5", " 7 ", "-3", "9" * 400, "\0", "\ud83d", "é€😀"),
     *("0-0", "1-1", "99999999999999999999-1", "5-", "-"),
     *([], {}, [1, [2, [3]]], {"a": {"b": None}}, [None] * 50),
@@ -22,6 +23,8 @@ FIELDS: Final = (
     *("id", "rev", "final", "touched", "spoken", "published", "text", "skip", "error", "detail"),
     *("entry", "stream", "answer", "interrupt", "speech_ms", "persona", "committed", "unknown"),
 )
+NOTHING: Final = "no"
+MOST_TRIES: Final = 4
 COUNTERS: Final = (
     *("epoch", "last", "done", "taken", "wake", "token", "attempt", "started", "reached"),
     "persona",
@@ -29,21 +32,36 @@ COUNTERS: Final = (
 
 
 class Damage:
-    """Damages keys of one session after another. `redis` is the model's client."""
+    """Damages keys of one session after another. `redis` is the model's client.
 
-    def __init__(self, redis: DirectRedis, rng: random.Random) -> None:
+    `utterance_of` names an utterance of a session.
+    """
+
+    def __init__(
+        self,
+        redis: DirectRedis,
+        rng: random.Random,
+        utterance_of: Callable[[str], str] = "{}.1".format,
+    ) -> None:
         self.do = redis.do
         self.rng = rng
+        self.utterance_of = utterance_of
         self.kinds: tuple[Callable[[str], str], ...] = (
             *(self.change_field, self.change_field, self.flip_bytes, self.replace_record),
-            *(self.change_counter, self.change_counter, self.remove_record, self.replace_key),
+            *(self.break_unicode, self.add_unwritable),
+            *(self.change_counter, self.change_counter, self.remove_record, self.raise_last),
+            *(self.replace_key, self.replace_key, self.replace_key),
             *(self.change_message, self.change_time, self.forget_turn_numbers, self.change_seen),
             *(self.add_member, self.add_entry, self.note_in_quarantine),
         )
 
     def inflict(self, session: str) -> str:
         """Damage something of this session; say what."""
-        return f"{session}: {self.rng.choice(self.kinds)(session)}"
+        for _ in range(MOST_TRIES):
+            done = self.rng.choice(self.kinds)(session)
+            if not done.startswith(NOTHING):
+                break
+        return f"{session}: {done}"
 
     def some_bytes(self) -> bytes:
         rng = self.rng
@@ -87,6 +105,18 @@ class Damage:
             del raw[self.rng.randrange(len(raw)) :]
         return self.put(session, found[0], bytes(raw))
 
+    def break_unicode(self, session: str) -> str:
+        if (found := self.record(session)) is None:
+            return "no record"
+        return self.put(session, found[0], found[1].replace(b':"', b':"\xff', 2))
+
+    def add_unwritable(self, session: str) -> str:
+        """JSON that a parser takes and no writer writes."""
+        if (found := self.record(session)) is None or not found[1].endswith(b"}"):
+            return "no record"
+        value = self.rng.choice((b"1e999", b"NaN", b"[" * 990 + b"]" * 990))
+        return self.put(session, found[0], found[1][:-1] + b',"unknown":' + value + b"}")
+
     def replace_record(self, session: str) -> str:
         if (found := self.record(session)) is None:
             return "no record"
@@ -109,6 +139,14 @@ class Damage:
         self.do("HSET", SHARD.session(session), field, value)
         return f"{field} is {value[:40]!r}"
 
+    def raise_last(self, session: str) -> str:
+        """As if very many turns were unfinished."""
+        if self.do("TYPE", SHARD.session(session)) not in (b"hash", b"none"):
+            return "no session"
+        last = self.rng.choice((50_000, 250_000))
+        self.do("HSET", SHARD.session(session), "last", last)
+        return f"last is {last}"
+
     def replace_key(self, session: str) -> str:
         keys = (SHARD.session(session), SHARD.inbox(session), SHARD.history(session))
         key = self.rng.choice(keys)
@@ -127,7 +165,7 @@ class Damage:
     def change_time(self, session: str) -> str:
         score = self.rng.choice(("inf", "-inf", "1e300", "-5", "3e12"))
         if self.do("ZSCORE", SHARD.open, session) is None:
-            return "not open"
+            return "no time"
         self.do("ZADD", SHARD.open, score, session)
         return f"due at {score}"
 
@@ -138,8 +176,9 @@ class Damage:
         return "a record without a turn"
 
     def change_seen(self, session: str) -> str:
-        self.do("SET", SHARD.seen(f"{session}.1"), self.some_bytes())
-        return "seen"
+        utterance = self.utterance_of(session)
+        self.do("SET", SHARD.seen(utterance), self.some_bytes(), "XX", "KEEPTTL")
+        return f"seen {utterance}"
 
     def add_member(self, session: str) -> str:
         member = self.some_bytes()
@@ -157,6 +196,8 @@ class Damage:
         return f"an entry in {stream}"
 
     def note_in_quarantine(self, session: str) -> str:
+        if self.do("TYPE", SHARD.quarantine) not in (b"hash", b"none"):
+            return "no quarantine"
         self.do(
             "HSET", SHARD.quarantine, self.rng.choice((session.encode(), self.some_bytes())), "why"
         )

@@ -1,7 +1,6 @@
 """What happens to the whole: tending, operators, and every fault of the design's list."""
 
-import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -9,13 +8,15 @@ from typing import Final, TypeVar
 
 from redis.exceptions import OutOfMemoryError, ResponseError
 
-from common.keys import NOBODY
+from common.errors import Refused
+from common.keys import NOBODY, SESSION_ID
 from common.transitions.dead_letters import replay
 from common.transitions.publishing import Verdict
-from common.transitions.tending import forget, tend
+from common.transitions.tending import forget
 from common.utterance import Utterance
-from tests.model.actors import Actor, ReplyLost
-from tests.model.simulation import GROUPS, SESSIONS, SHARD, Simulation, Spoken
+from tests.model.actors import Actor, ReplyLost, run_now
+from tests.model.damaged_session import look_after
+from tests.model.simulation import DAMAGED, GROUPS, SESSIONS, SHARD, Simulation, Spoken
 from tests.model.stt_workers import MAX_AUDIO
 from tests.model.workers import paired
 
@@ -43,6 +44,8 @@ class Operator(Actor):
                 await self.replay_one()
             except ReplyLost:
                 continue
+            except Refused as refusal:
+                self.simulation.refused(refusal)
 
     async def replay_one(self) -> None:
         simulation = self.simulation
@@ -55,10 +58,16 @@ class Operator(Actor):
             return
         entry, flat = simulation.rng.choice(letters)
         letter = paired(flat)
-        session, old = letter[b"session"].decode(), letter[b"id"].decode()
-        text = letter.get(b"text", letter.get(b"audio", b"")).decode().strip()
-        new = simulation.fresh("r")
-        root = simulation.truth.spoken[old].root
+        session, old, said = (
+            letter.get(name, b"").decode("utf-8", "replace")
+            for name in (b"session", b"id", b"text" if b"text" in letter else b"audio")
+        )
+        is_whole = SESSION_ID.match(session) and not letter.keys().isdisjoint((b"audio", b"text"))
+        session = session if SESSION_ID.match(session) else DAMAGED
+        text, new = said.strip(), simulation.fresh("r")
+        known = simulation.truth.spoken.get(old)
+        simulation.check(known is not None or session == DAMAGED, f"nobody spoke {old}")
+        root = old if known is None else known.root
         answer = letter.get(b"answer", b"1") != b"0"
         simulation.truth.spoken[new] = Spoken(session, root, answer, old=False, replayed=True)
         simulation.truth.spoken[new].committed.add(text)
@@ -72,6 +81,9 @@ class Operator(Actor):
             there = bool(simulation.do("XRANGE", SHARD.dead, entry, entry))
             accepted = published is not None and published.verdict is Verdict.ACCEPTED
             simulation.check(
+                is_whole or published is None, f"a letter that is none was replayed: {letter}"
+            )
+            simulation.check(
                 published is None or there != accepted,
                 f"{published} and the dead letter is there: {there}",
             )
@@ -82,21 +94,10 @@ class Operator(Actor):
             await simulation.call(what)
 
 
-def run_now(what: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Run a transition to its end; it never waits with a direct client."""
-    try:
-        next(what().__await__())
-    except StopIteration as end:
-        answer: Answer = end.value
-        return answer
-    raise AssertionError("a transition waited for something")
-
-
 def tend_patiently(simulation: Simulation) -> None:
-    session = simulation.rng.choice(SESSIONS)
-    held = head_is_held(simulation, session)
-    mended = run_now(partial(tend, simulation.store, session))
-    simulation.answered("tend", " ".join(mended), session)
+    session = simulation.rng.choice(simulation.sessions)
+    held = session in SESSIONS and head_is_held(simulation, session)
+    mended = look_after(simulation, simulation.store, session.encode())
     simulation.check(
         not (held and mended[:1] == ["lost"]), "tend gave up what a worker has in hand"
     )
@@ -104,8 +105,7 @@ def tend_patiently(simulation: Simulation) -> None:
 
 def head_is_held(simulation: Simulation, session: str) -> bool:
     """Whether a worker holds the audio of the next turn."""
-    done = int(simulation.do("HGET", SHARD.session(session), "done") or 0)
-    record = json.loads(simulation.do("HGET", SHARD.inbox(session), done + 1) or "{}")
+    record = simulation.head(session)
     if not (entry := record.get("entry")):
         return False
     stream = SHARD.recordings if record["stream"] == "recordings" else SHARD.utterances
@@ -114,15 +114,18 @@ def head_is_held(simulation: Simulation, session: str) -> bool:
 
 def tend_hastily(simulation: Simulation) -> None:
     """As if every timeout had passed."""
-    session = simulation.rng.choice(SESSIONS)
-    mended = run_now(partial(tend, simulation.hasty, session))
-    simulation.answered("tend", " ".join(mended), f"{session} as if the timeouts had passed")
+    simulation.note("as if the timeouts had passed:")
+    look_after(simulation, simulation.hasty, simulation.rng.choice(simulation.sessions).encode())
 
 
 def forget_session(simulation: Simulation) -> None:
-    session = simulation.rng.choice(SESSIONS)
+    session = simulation.rng.choice(simulation.sessions)
     simulation.truth.forgotten.add(session)
-    count = run_now(partial(forget, simulation.store, session))
+    try:
+        count = run_now(partial(forget, simulation.store, session))
+    except Refused as refusal:
+        simulation.refused(refusal)
+        return
     simulation.answered("forget", "some" if count else "none", session)
     simulation.tick()
 
@@ -132,8 +135,13 @@ def echo(simulation: Simulation) -> None:
     if simulation.echoes:
         name, what = simulation.rng.choice(list(simulation.echoes.items())[-RECENT:])
         simulation.note(f"echo of {name}")
-        with suppress(*([OutOfMemoryError] if name.startswith("publish") else [])):
+        try:
             run_now(what)
+        except Refused as refusal:
+            simulation.refused(refusal)
+        except OutOfMemoryError:
+            if not name.startswith("publish"):
+                raise
 
 
 def arrive_late(simulation: Simulation) -> None:
@@ -143,6 +151,8 @@ def arrive_late(simulation: Simulation) -> None:
         simulation.note("late:")
         try:
             run_now(what)
+        except Refused as refusal:
+            simulation.refused(refusal)
         except OutOfMemoryError:
             return
         except ResponseError as error:
@@ -174,14 +184,14 @@ def vanish(simulation: Simulation) -> None:
     entry, flat = simulation.rng.choice(waiting[stream])
     fields = paired(flat)
     if stream != SHARD.turns:
-        simulation.truth.vanished.add(fields[b"id"].decode())
+        simulation.truth.vanished.add(fields.get(b"id", b"").decode("utf-8", "replace"))
     simulation.note(f"vanished {stream} {entry.decode()}")
     simulation.do("XDEL", stream, entry)
 
 
 def expire(simulation: Simulation) -> None:
     """What has a time to live and belongs to a session reaches its end."""
-    session = simulation.rng.choice(SESSIONS)
+    session = simulation.rng.choice(simulation.sessions)
     for key in (SHARD.session(session), SHARD.inbox(session), SHARD.history(session)):
         if simulation.do("PTTL", key) > 0:
             simulation.note(f"expired {key}")
@@ -203,10 +213,12 @@ def relieve(simulation: Simulation) -> None:
 
 def copy_entry(simulation: Simulation) -> None:
     """A foreign client adds an entry like one that waits, with other words in it."""
-    if simulation.full or not (entries := simulation.do("XRANGE", SHARD.utterances, "-", "+")):
+    sound = {session.encode() for session in SESSIONS}
+    waiting = [paired(flat) for _, flat in simulation.do("XRANGE", SHARD.utterances, "-", "+")]
+    entries = [fields for fields in waiting if fields.get(b"session") in sound]
+    if simulation.full or not entries:
         return
-    flat = simulation.rng.choice(entries)[1]
-    utterance = Utterance.from_fields(paired(flat), max_audio=MAX_AUDIO)
+    utterance = Utterance.from_fields(simulation.rng.choice(entries), max_audio=MAX_AUDIO)
     foreign = utterance.model_copy(update={"audio": b"foreign"})
     fields = [*foreign.to_fields(), "turn", utterance.turn]
     simulation.note(f"foreign copy of {utterance.id}")
@@ -217,7 +229,7 @@ def foreign_wake(simulation: Simulation) -> None:
     """A foreign client wakes an LLM worker."""
     if simulation.full:
         return
-    session = simulation.rng.choice(SESSIONS)
+    session = simulation.rng.choice(simulation.sessions)
     simulation.note(f"foreign wake-up for {session}")
     simulation.do("XADD", SHARD.turns, "*", "session", session, "foreign", 1)
 

@@ -4,14 +4,19 @@ So a reader of the results can tell whether a turn was settled that no attempt s
 was answered from a stale history, and who wrote which delta.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from functools import partial
+from typing import Final
 
+from common.errors import Refused
+from common.keys import SESSION_ID
 from common.transitions.answering import (
     Attempt,
     NotTaken,
     bury_turn,
     delta,
+    drop_wake_up,
     fail_turn,
     newer_speech,
     settle_turn,
@@ -19,10 +24,11 @@ from common.transitions.answering import (
 )
 from common.transitions.claims import Claim, Failed, Settled
 from tests.model.actors import ReplyLost
-from tests.model.simulation import SHARD
+from tests.model.simulation import SESSIONS, SHARD
 from tests.model.workers import Fields, Worker
 
-KEEP = 1_000
+KEEP: Final = 1_000
+ENTRY: Final = re.compile(r"[0-9]{1,18}-[0-9]{1,18}\Z")
 
 
 def reply_to(history: int, texts: list[str]) -> str:
@@ -36,8 +42,20 @@ class LlmWorker(Worker):
     streams = (SHARD.turns,)
 
     async def handle(self, claim: Claim, fields: Fields) -> None:
+        session = fields.get(b"session", b"").decode("utf-8", "replace")
+        if not SESSION_ID.match(session):
+            await self.call_fenced(claim, self.drop)
+            return
+        # a wake-up that is not the session's seldom meets a worker that fails before it has taken
+        fails = self.simulation.fails_now(0.7 if b"foreign" in fields else 0.1)
+        try:
+            await (self.fail if fails else self.answer)(claim, session)
+        except Refused as refusal:
+            self.simulation.refused(refusal)
+            await self.give_up(claim, session)
+
+    async def answer(self, claim: Claim, session: str) -> None:
         simulation = self.simulation
-        session = fields[b"session"].decode()
         attempt = await self.take(claim, session)
         if attempt is None:
             return
@@ -50,7 +68,7 @@ class LlmWorker(Worker):
         if simulation.likely(simulation.chances.abandon):
             return
         if simulation.fails_now():
-            await self.fail(claim, attempt)
+            await self.fail(claim, session)
             return
         if simulation.likely(simulation.chances.bury):
             simulation.truth.buried.update(turn.utterance for turn in attempt.turns)
@@ -58,12 +76,31 @@ class LlmWorker(Worker):
         else:
             await self.end(attempt, self.settle)
 
+    async def give_up(self, claim: Claim, session: str) -> None:
+        """Bury the turn; if the keys of the session cannot be read, only the wake-up goes."""
+        try:
+            attempt = await self.take(claim, session)
+            if attempt is not None:
+                self.simulation.truth.buried.update(turn.utterance for turn in attempt.turns)
+                await self.end(attempt, self.bury)
+        except Refused as refusal:
+            self.simulation.refused(refusal)
+            await self.call_fenced(claim, self.drop)
+
+    async def drop(self, claim: Claim, held: bool) -> None:
+        dropped = await drop_wake_up(self.simulation.store, claim)
+        self.simulation.answered("drop_wake_up", dropped.value, f"{claim.entry} by {self.name}")
+        self.simulation.check(
+            (dropped is Settled.OK) == held and not self.holds(claim),
+            f"drop_wake_up answered {dropped} when the claim was held: {held}",
+        )
+
     async def take(self, claim: Claim, session: str) -> Attempt | None:
         simulation = self.simulation
         token = simulation.fresh("token")
 
         async def fenced(claim: Claim, held: bool) -> Attempt | NotTaken:
-            named = simulation.do("HGET", SHARD.session(session), "wake") == claim.entry.encode()
+            named = self.is_wake_up(session, claim.entry)
             taken = await take_turn(
                 simulation.store,
                 claim,
@@ -94,31 +131,36 @@ class LlmWorker(Worker):
         taken = await self.call_fenced(claim, fenced)
         return None if isinstance(taken, NotTaken) else taken
 
-    async def fail(self, claim: Claim, attempt: Attempt) -> None:
-        """End a failed attempt; bury the turn if it was the last one."""
+    async def fail(self, claim: Claim, session: str) -> None:
+        """End a failed try, or an attempt that failed; bury the turn if it was the last one."""
+        simulation = self.simulation
 
         async def fenced(claim: Claim, held: bool) -> Failed | Settled:
-            failed = await fail_turn(
-                self.simulation.store, claim, attempt.session, rule=self.retry_rule()
-            )
-            self.check_failed("fail_turn", claim, held, failed)
-            self.simulation.check(
-                failed is Settled.LOST or not self.has_token(attempt),
-                f"fail_turn answered {failed} and left the token of {attempt} in force",
+            named = None
+            if session in SESSIONS:
+                named = self.is_wake_up(session, claim.entry) and simulation.head_is_ready(session)
+            failed = await fail_turn(simulation.store, claim, session, rule=self.retry_rule())
+            self.check_failed("fail_turn", claim, held, named, failed)
+            token = simulation.field(session, "token")
+            simulation.check(
+                token is None or not isinstance(failed, Failed),
+                f"fail_turn answered {failed} and left a token of {session} in force",
             )
             return failed
 
         failed = await self.call_fenced(claim, fenced)
         if not (isinstance(failed, Failed) and failed.pause_s is None):
             return
-        again = await self.take(claim, attempt.session)
+        again = await self.take(claim, session)
         if again is not None:
             self.simulation.truth.buried.update(turn.utterance for turn in again.turns)
             await self.end(again, self.bury)
 
+    def is_wake_up(self, session: str, entry: str) -> bool:
+        return self.simulation.field(session, "wake") == entry.encode()
+
     def has_token(self, attempt: Attempt) -> bool:
-        token = self.simulation.do("HGET", SHARD.session(attempt.session), "token")
-        return bool(token == attempt.token.encode())
+        return self.simulation.field(attempt.session, "token") == attempt.token.encode()
 
     async def speech_waits(self, attempt: Attempt, claim: Claim) -> bool:
         answer = await self.simulation.call(partial(newer_speech, self.simulation.store, attempt))
@@ -142,14 +184,16 @@ class LlmWorker(Worker):
 
         async def fenced() -> None:
             held = self.has_token(attempt)
-            wake = simulation.do("HGET", SHARD.session(attempt.session), "wake")
+            wake = (simulation.field(attempt.session, "wake") or b"").decode("utf-8", "replace")
             settled = await what(attempt)
             turns = [turn.turn for turn in attempt.turns]
             about = f"{attempt.session} {attempt.token} {turns} by {self.name}"
             simulation.answered(f"{what.__name__}_turn", settled.value, about)
+            # with damaged counters the turns that were taken may be gone
+            ended = settled is Settled.OK or (held and attempt.session not in SESSIONS)
             simulation.check(
-                (settled is Settled.OK) == held
-                and not (held and simulation.pending(SHARD.turns, wake.decode())),
+                ended == held
+                and not (held and ENTRY.match(wake) and simulation.pending(SHARD.turns, wake)),
                 f"{what.__name__} answered {settled.value} when the token was in force: {held}",
             )
 

@@ -16,9 +16,25 @@ OF_FAILURES: Final[tuple[Mutant, ...]] = (
         f"{OWNED_UTTERANCE} or 1",
     ),
     without(
+        "fail_turn asks for the session's wake-up",
+        "fail_turn",
+        "local is_ours = redis.call('HGET', SESSION, 'wake') == entry",
+        "local is_ours = true",
+    ),
+    without(
         "a failed attempt is over",
         "fail_turn",
         "redis.call('HDEL', SESSION, 'token', 'taken', 'started')\n",
+    ),
+    without(
+        "fail_utterance compares the record's entry",
+        "fail_utterance",
+        " or record.entry ~= entry",
+    ),
+    without(
+        "a wake-up without a turn goes",
+        "fail_turn",
+        "  remove_entry(TURNS, 'llm', entry)\n",
     ),
     Mutant(
         "a turn that failed is taken alone",
@@ -26,6 +42,12 @@ OF_FAILURES: Final[tuple[Mutant, ...]] = (
             Edit("take_turn", "if record.failures and taken then", "if false then"),
             Edit("take_turn", "if record.failures or #answered", "if #answered"),
         ),
+    ),
+    without("failing passes when memory is full", "failing", "  pass_when_full()\n"),
+    without(
+        "what vanished is acknowledged when it is taken over",
+        "take_over",
+        "    redis.call('XACK', stream, group, entry)\n",
     ),
     without(
         "a deferred entry is found when its time has come",

@@ -5,22 +5,25 @@ which revision of which utterance was heard.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
 from redis.exceptions import OutOfMemoryError
 
+from common.errors import Refused
 from common.transitions.publishing import (
     Commitment,
     Published,
     Verdict,
     abandon,
     commit,
+    keep_open,
     publish,
 )
 from common.utterance import Utterance
 from tests.model.actors import Actor, ReplyLost
-from tests.model.simulation import OLD_MS, SHARD, Simulation, Spoken
+from tests.model.simulation import DAMAGED, OLD_MS, SHARD, Simulation, Spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +55,27 @@ class Producer(Actor):
         self.recording = simulation.likely(0.15)
 
     async def live(self) -> None:
+        while True:
+            try:
+                await self.talk()
+                return
+            except Refused as refusal:
+                self.simulation.refused(refusal)
+                self.park()
+
+    async def talk(self) -> None:
         await self.end_what_was_left_open()
         while self.outbox:  # after a restart: whole and final, as nobody knows what arrived
             await self.send_final(self.outbox[0])
-        for _ in range(self.utterances):
+        while self.utterances > 0:
+            self.utterances -= 1
             await self.speak()
+
+    def park(self) -> None:
+        """What Redis will never accept is out of the way."""
+        self.outbox.clear()
+        self.noted = None
+        self.is_draft = False
 
     def lose_memory(self) -> None:
         """It was killed: a draft is gone with it, and only noted."""
@@ -116,6 +135,8 @@ class Producer(Actor):
             else:
                 if published.verdict is Verdict.CLOSED:
                     break
+            if simulation.damages and simulation.damaging.random() < 0.4:
+                await self.keep_open(utterance)
             if simulation.likely(simulation.chances.give_up):
                 self.is_draft = False
                 self.outbox.pop()
@@ -153,6 +174,17 @@ class Producer(Actor):
             simulation.answered("publish", published.verdict.value, about)
             if published.verdict is not Verdict.FULL:
                 return published
+            if self.session == DAMAGED and simulation.damaging.random() < 0.3:
+                raise Refused(published.why)  # it may be full for ever; an outbox has time
+
+    async def keep_open(self, utterance: Utterance) -> None:
+        what = partial(keep_open, self.simulation.store, self.session, utterance.id)
+        self.simulation.echoes[f"keep_open {utterance.id}"] = what
+        with suppress(ReplyLost):
+            is_open = await self.simulation.call(what)
+            self.simulation.answered(
+                "keep_open", "ok" if is_open else "closed", f"{utterance.id} by {self.name}"
+            )
 
     async def send_final(self, utterance: Utterance) -> None:
         """Publish whole; under a new id if the turn has ended without it."""
@@ -200,11 +232,13 @@ class Producer(Actor):
         """The answer must follow from what was seen of the utterance, and from its session."""
         simulation = self.simulation
         seen = simulation.do("GET", SHARD.seen(utterance.id))
-        epoch = simulation.do("HGET", SHARD.session(self.session), "epoch")
+        epoch = simulation.field(self.session, "epoch")
         committed = await commit(simulation.store, self.session, utterance.id, utterance.revision)
         answer = committed.outcome
         about = f"{utterance.id} r{utterance.revision} by {self.name}"
         simulation.answered("commit", answer.value, about)
+        if self.session == DAMAGED:
+            return answer
         expected = expected_commitment(seen, epoch, utterance.revision)
         simulation.check(
             answer in expected,

@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Final
 
 from redis.exceptions import ResponseError
 
-from common.transitions.tending import tend
+from common.errors import EarshotError
 from tests.model.actors import Actor, Violation
+from tests.model.damaged_session import DamagedSession, look_after
 from tests.model.direct_redis import DirectRedis
 from tests.model.faults import (
     FAULTS,
@@ -19,12 +19,11 @@ from tests.model.faults import (
     dump,
     relieve,
     roll_back,
-    run_now,
 )
-from tests.model.invariants import check_all
+from tests.model.invariants import check_all, events
 from tests.model.llm_workers import LlmWorker
 from tests.model.producers import Producer
-from tests.model.simulation import CALM, GROUPS, SESSIONS, SHARD, Simulation
+from tests.model.simulation import CALM, DAMAGED, GROUPS, SESSIONS, SHARD, Simulation
 from tests.model.step_invariants import StepInvariants
 from tests.model.stt_workers import SttWorker
 from tests.model.workers import Worker
@@ -53,10 +52,13 @@ class Run:
         self.faults = {fault: FAULTS[fault] for fault in chosen} or dict(FAULTS)
         self.goes_back = rng.random() < 0.35
         self.dumps: list[Dump] = []
+        self.damaged = DamagedSession(self.simulation)
         self.actors: list[Actor] = [
             Producer(self.simulation, rng.choice(SESSIONS), rng.randint(1, 4))
             for _ in range(rng.randint(1, 3))
         ]
+        if self.simulation.damages:
+            self.actors += [Producer(self.simulation, DAMAGED, rng.randint(2, 5)) for _ in range(2)]
         if rng.random() < 0.5:
             self.actors.append(Operator(self.simulation))
         for kind in WORKERS:
@@ -73,6 +75,8 @@ class Run:
         rng = self.simulation.rng
         for _ in range(rng.randint(*STEPS)):
             chance = rng.random()
+            if self.simulation.damages and self.simulation.damaging.random() < 0.06:
+                self.damaged.trouble()
             if self.simulation.late and rng.random() < 0.1:
                 arrive_late(self.simulation)
             elif chance < 0.88:
@@ -125,7 +129,8 @@ class Run:
         self.actors.remove(actor)
         rng = self.simulation.rng
         if isinstance(actor, Producer):
-            session = rng.choice(SESSIONS) if not actor.outbox else actor.session
+            moves = not actor.outbox and actor.session != DAMAGED
+            session = rng.choice(SESSIONS) if moves else actor.session
             more = rng.randint(0, 2)
             self.actors.append(
                 Producer(self.simulation, session, more, list(actor.outbox), actor.noted)
@@ -138,6 +143,7 @@ class Run:
         simulation, rng = self.simulation, self.simulation.rng
         simulation.chances = CALM
         relieve(simulation)
+        self.damaged.free_quarantine()
         sleepers: list[Actor] = []
         living: list[Actor] = []
         for actor in self.actors:
@@ -160,11 +166,9 @@ class Run:
                 for _ in range(8):
                     if not actor.finished:
                         actor.step()
-            for session in simulation.do("ZRANGE", SHARD.open, 0, -1):
-                mended = run_now(partial(tend, simulation.hasty, session.decode()))
-                simulation.answered(
-                    "tend", " ".join(mended), f"{session.decode()} in round {round_}"
-                )
+            simulation.note(f"round {round_}")
+            for member in simulation.do("ZRANGE", SHARD.open, 0, -1):
+                look_after(simulation, simulation.hasty, member)
             for worker in fresh:
                 self.work_off(worker)
             self.step_invariants.look()
@@ -174,6 +178,14 @@ class Run:
             raise Violation(f"stuck: {[actor.name for actor in living if not actor.finished]}")
         for worker in fresh:
             worker.die()
+
+    def check(self) -> None:
+        """The promises, of the damaged session as far as they hold for it."""
+        if self.simulation.damages:
+            self.damaged.check_told(events(self.simulation, SHARD.results))
+            utterance = self.damaged.heal(lambda: self.drain([]))
+            self.damaged.check_healed(events(self.simulation, SHARD.results), utterance)
+        check_all(self.simulation)
 
     def work_off(self, worker: Worker) -> None:
         """All that one worker finds to do."""
@@ -193,15 +205,17 @@ class Run:
 def run_seed(redis: DirectRedis, seed: int) -> Counter[tuple[str, str]]:
     """Raises Violation, with the seed and the journal of the run, if a promise was broken.
 
+    So is what a script answers or publishes if nobody can parse it.
+
     Returns how often each (script, answer) came.
     """
     run = Run(redis, seed)
     try:
         run.storm()
         run.calm()
-        check_all(run.simulation)
-    except (Violation, ResponseError) as error:
-        if not isinstance(error, Violation) and SCRIPT_FAILED not in str(error):
+        run.check()
+    except (Violation, ResponseError, EarshotError, ValueError, TypeError) as error:
+        if isinstance(error, ResponseError) and SCRIPT_FAILED not in str(error):
             raise
         journal = "\n".join(run.simulation.journal)
         raise Violation(f"seed {seed}: {error}\n{journal}") from error

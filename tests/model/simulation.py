@@ -1,5 +1,6 @@
 """What all actors of one run share: Redis, chance, and the truth about what was said and done."""
 
+import json
 import random
 import time
 from collections import Counter
@@ -7,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from common.errors import Refused
 from common.keys import LLM_GROUP, STT_GROUP, Shard
 from common.redis.store import Store
 from common.settings import LimitSettings
@@ -17,11 +19,13 @@ Answer = TypeVar("Answer")
 
 SHARD: Final = Shard(0)
 SESSIONS: Final = ("ada", "bob")
+DAMAGED: Final = "eve"  # the keys of this one get damaged, in some of the runs
 GROUPS: Final = {
     SHARD.utterances: STT_GROUP,
     SHARD.recordings: STT_GROUP,
     SHARD.turns: LLM_GROUP,
 }
+DAMAGED_RUNS: Final = 0.4
 OLD_MS: Final = 60_000  # `hold_ms` of an utterance that waited long in an outbox
 MAX_ANSWER_AGE_S: Final = 30.0
 
@@ -102,6 +106,9 @@ class Simulation:
         self.abandons = self.abandoning.random() < 0.5
         self.failing = random.Random(f"fail {seed}")
         self.fails = self.failing.random() < 0.4
+        self.damaging = random.Random(f"damage {seed}")
+        self.damages = self.damaging.random() < DAMAGED_RUNS
+        self.sessions = (*SESSIONS, DAMAGED) if self.damages else SESSIONS
         self._names = 0
 
     def fresh(self, prefix: str) -> str:
@@ -111,9 +118,9 @@ class Simulation:
     def likely(self, chance: float) -> bool:
         return self.rng.random() < chance
 
-    def fails_now(self) -> bool:
+    def fails_now(self, chance: float = 0.25) -> bool:
         """Whether this try fails, in a run in which tries fail."""
-        return self.fails and self.chances is not CALM and self.failing.random() < 0.25
+        return self.fails and self.chances is not CALM and self.failing.random() < chance
 
     def note(self, line: str) -> None:
         self.journal.append(line)
@@ -122,6 +129,12 @@ class Simulation:
         """Note what a script answered."""
         self.answers[script, answer] += 1
         self.note(f"{script} {about} -> {answer}")
+
+    def refused(self, refusal: Refused) -> None:
+        """Note a refusal: only the keys of the damaged session may be the reason for one."""
+        self.note(f"  refused: {refusal}")
+        sound = not any(f":{session}" in str(refusal) for session in SESSIONS)
+        self.check(self.damages and sound, f"refused: {refusal}")
 
     def check(self, holds: bool, sentence: str) -> None:
         if not holds:
@@ -151,6 +164,27 @@ class Simulation:
                 return await self.call(what)
             except ReplyLost:
                 continue
+
+    def record(self, session: str, turn: int) -> dict[str, Any]:
+        """The record of a turn; empty if there is none."""
+        record: dict[str, Any] = json.loads(self.do("HGET", SHARD.inbox(session), turn) or "{}")
+        return record
+
+    def field(self, session: str, name: str) -> bytes | None:
+        """A field of a session's hash; None without one, or if the key holds something else."""
+        if self.do("TYPE", SHARD.session(session)) != b"hash":
+            return None
+        value: bytes | None = self.do("HGET", SHARD.session(session), name)
+        return value
+
+    def head(self, session: str) -> dict[str, Any]:
+        """The record of the next turn; empty if there is none."""
+        return self.record(session, 1 + int(self.do("HGET", SHARD.session(session), "done") or 0))
+
+    def head_is_ready(self, session: str) -> bool:
+        """Whether the next turn is final and waits for an LLM worker."""
+        head = self.head(session)
+        return bool(head.get("final")) and not head.keys().isdisjoint(("text", "skip", "error"))
 
     def now_ms(self) -> int:
         seconds, micros = self.do("TIME")

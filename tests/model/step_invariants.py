@@ -15,12 +15,14 @@ local broken = {}
 local function require_(holds, sentence)
   if not holds then broken[#broken + 1] = sentence end
 end
+local known = {}
+for i = 3, #ARGV do known[ARGV[i]] = true end
 local function count_by(stream, field)
   local counts, total = {}, 0
   for _, entry in ipairs(redis.call('XRANGE', stream, '-', '+')) do
     local fields = {}
     for i = 1, #entry[2], 2 do fields[entry[2][i]] = entry[2][i + 1] end
-    if not fields.foreign then
+    if known[fields.session] and not fields.foreign then
       counts[fields[field]] = (counts[fields[field]] or 0) + 1
       -- a later revision takes the place of an earlier one, whatever the limit
       total = total + (fields.revision == '1' and 1 or 0)

@@ -4,7 +4,8 @@ accepted twice, nobody sees or answers what was not committed, and no session ge
 
 Each run interleaves producers, STT and LLM workers, tending and operators at random, with deaths,
 lost and late replies, zombies, rollbacks, lost groups, flushes, vanished entries, expiry, foreign
-entries and a full memory; afterwards all is read from the results stream and the keys.
+entries, a full memory and damaged keys of one session; afterwards all is read from the results
+stream and the keys.
 `--seed N` repeats one run, `--seeds N` sets how many there are.
 """
 
@@ -42,7 +43,10 @@ ANSWERS: Final = {
     "leave": {"0", "1"},
     "replay": {"accepted", "full", "gone"},
     "forget": {"some", "none"},
-    "tend": {"", "expired", "lost", "woken"},
+    "tend": {"", "expired", "lost", "woken", "refused", "released"},
+    "set_aside": {"new", "known"},
+    "drop_wake_up": {"ok", "lost"},
+    "keep_open": {"ok", "closed"},
 }
 
 

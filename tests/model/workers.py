@@ -131,7 +131,8 @@ class Worker(Actor):
         self.simulation.check(
             bool(taken.entries) == bool(there)
             and all(self.holds(self.claim_of(stream, one.entry)) for one in taken.entries)
-            and not there & set(taken.vanished),
+            and not there & set(taken.vanished)
+            and not any(self.simulation.pending(stream, entry) for entry in taken.vanished),
             f"{taken} was taken over of {held}",
         )
         if not taken.entries:
@@ -225,8 +226,13 @@ class Worker(Actor):
         limit = self.simulation.failing.choice((1, 2, 99))
         return RetryRule(limit=limit, first_pause_s=0, longest_pause_s=0)
 
-    def check_failed(self, name: str, claim: Claim, held: bool, failed: Failed | Settled) -> None:
-        """Note how a failure was answered; whoever has lost the claim changes nothing."""
+    def check_failed(
+        self, name: str, claim: Claim, held: bool, named: bool | None, failed: Failed | Settled
+    ) -> None:
+        """Note how a failure was answered. Whoever has lost the claim changes nothing.
+
+        An entry goes if it is not `named`: no turn waits for it (None: nobody can tell).
+        """
         deferred = isinstance(failed, Failed) and failed.pause_s is not None
         answer = "deferred" if deferred else "limit"
         if isinstance(failed, Settled):
@@ -237,9 +243,11 @@ class Worker(Actor):
         gone = not self.simulation.do("XRANGE", claim.stream, claim.entry, claim.entry)
         self.simulation.check(
             (failed is Settled.LOST) == (not held)
+            and (named is None or (failed is Settled.STALE) == (held and not named))
             and (deferred == (rows == [(claim.entry, DEFERRED)] and held) or gone)
             and self.holds(claim) == (answer == "limit"),
-            f"{name} answered {failed} when the claim was held: {held}, and it is with {rows}",
+            f"{name} answered {failed} when the claim was held: {held}, a turn waited for it:"
+            f" {named}, and it is with {rows}",
         )
 
 

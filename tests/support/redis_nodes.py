@@ -59,6 +59,15 @@ class RedisNode:
             self._process.kill()
             self._process.wait()
 
+    def freeze(self) -> None:
+        """SIGSTOP: connections stay open, nobody answers."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
     def client(self) -> redis.Redis:
         never = Retry(NoBackoff(), 0)
         return redis.Redis(port=self.port, socket_timeout=5, retry=never, decode_responses=True)
@@ -71,6 +80,14 @@ class RedisNode:
                 return found
         except RedisError:
             return {}
+
+    def ask(self, command: str) -> str:
+        """The answer to a command as one text, or nothing from a server that does not answer."""
+        try:
+            with self.client() as client:
+                return str(client.execute_command(command))
+        except RedisError:
+            return ""
 
     def close(self) -> None:
         self.kill()

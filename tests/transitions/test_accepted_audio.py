@@ -10,7 +10,7 @@ import pytest
 from common.audio import encode
 from common.errors import Refused
 from common.redis.store import Store
-from common.status.dead_letters import read_dead_letters
+from common.status.dead_letters import find_dead_letter, list_letters
 from common.transitions.publishing import Verdict, publish
 from common.utterance import Utterance
 from ops.queries.dead_letters import send_again
@@ -85,7 +85,8 @@ async def test_a_letter_that_can_never_be_decoded_is_not_sent_again(
     fields = {"session": ADA, "id": "u1", "rate": 16_000, **SOUND, **changes}
     await redis(clean_store).xadd(SHARD.dead, fields)
     before = await everything(clean_store)
-    (letter,) = [letter async for letter in read_dead_letters(clean_store)]
+    (listed,) = [letter async for letter in list_letters(clean_store)]
+    letter = await find_dead_letter(clean_store, listed.entry)
     with pytest.raises(Refused, match="can only be saved or dropped"):
         await send_again(clean_store, letter)
     assert await everything(clean_store) == before
@@ -95,7 +96,8 @@ async def test_sound_letters_are_sent_again(clean_store: Store) -> None:
     fields = {"session": ADA, "id": "u1", "rate": 16_000, **SOUND}
     await redis(clean_store).xadd(SHARD.dead, fields)
     await redis(clean_store).xadd(SHARD.dead, {"session": ADA, "id": "u2", "text": "hello"})
-    async for letter in read_dead_letters(clean_store):
+    async for listed in list_letters(clean_store):
+        letter = await find_dead_letter(clean_store, listed.entry)
         sent = await send_again(clean_store, letter)
         assert sent is not None
         assert sent.verdict is Verdict.ACCEPTED

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from common.redis.store import Store
-from common.status.dead_letters import find_dead_letter, read_dead_letters
+from common.status.dead_letters import find_dead_letter, list_letters
 from common.status.snapshot import take_snapshot
 from common.telemetry.metrics import OLDEST_DROPPED
 from common.transitions.answering import bury_turn
@@ -241,4 +241,4 @@ async def test_a_letter_of_many_fields_is_not_replayed(clean_store: Store) -> No
     with pytest.raises(Exception, match="at most 128 fields"):
         await replay(clean_store, SHARD, letter.decode(), session=ADA, utterance="again")
     assert await everything(clean_store) == before
-    assert [found.entry async for found in read_dead_letters(clean_store)] == [letter.decode()]
+    assert [found.entry async for found in list_letters(clean_store)] == [letter.decode()]

@@ -5,10 +5,9 @@ bounded."""
 from common.events import Error, Skipped
 from common.keys import STT_GROUP
 from common.redis.store import Store
-from common.status.sessions import due_sessions
 from common.transitions.claims import Settled
 from common.transitions.publishing import publish
-from common.transitions.tending import Trimmed, tend, trim
+from common.transitions.tending import Trimmed, due_sessions, tend, trim
 from tests.transitions.steps import (
     ADA,
     ON_BOTH_SERVERS,

@@ -14,6 +14,8 @@ from typing import Final
 import openai
 
 from common.errors import Busy, Permanent, Transient
+from common.transitions.answering import Message
+from workers.llm.quotation import LEFT_OUT, describe_body, repeats
 
 MAX_QUOTE: Final = 300
 """Characters of the server's own words that a message quotes."""
@@ -80,8 +82,13 @@ class Explainer:
     address: str
     api_key: str = ""
 
-    def explain(self, error: openai.APIError, *, model: str = "") -> Transient | Permanent:
-        """Return what an error of the SDK means, raised when `model` was asked."""
+    def explain(
+        self, error: openai.APIError, *, model: str = "", messages: Sequence[Message] = ()
+    ) -> Transient | Permanent:
+        """Return what an error of the SDK means, raised when `model` was sent these messages.
+
+        It quotes the server, but not what stands in the messages.
+        """
         if isinstance(error, openai.APITimeoutError):
             return Transient(
                 f"the LLM server at {self.address} accepts no connection: check that it runs and"
@@ -90,7 +97,7 @@ class Explainer:
         if isinstance(error, openai.APIConnectionError):
             return self._explain_connection(error)
         status = _status(error)
-        said = self.quote(error)
+        said = self.quote(error, messages)
         match status:
             case 401:
                 return Transient(
@@ -106,7 +113,7 @@ class Explainer:
                     " EARSHOT_LLM__API_KEY is allowed to do, and filters in front of the server"
                 )
             case 400 | 413 | 422:
-                return self._explain_request(error, said)
+                return self._explain_request(error, said, self._words(error))
             case 429 if error.code == "insufficient_quota":
                 return Transient(
                     f"the account at the LLM server at {self.address} is used up ({said})"
@@ -143,25 +150,29 @@ class Explainer:
                 )
 
     def explain_missing_model(
-        self, error: openai.APIError, model: str, served: Sequence[str]
+        self,
+        error: openai.APIError,
+        model: str,
+        served: Sequence[str],
+        messages: Sequence[Message] = (),
     ) -> Transient:
         """Return what a 404 means from a server that lists its models."""
         return Transient(
-            f"the LLM server at {self.address} has no model {model!r} ({self.quote(error)});"
+            f"the LLM server at {self.address} has no model {model!r}"
+            f" ({self.quote(error, messages)});"
             f" it lists {join_names(served)}: set EARSHOT_LLM__MODEL to one of them"
         )
 
-    def quote(self, error: openai.APIError) -> str:
-        """Return the server's own words, on one line, without the key."""
-        body = error.body
-        if isinstance(body, dict):
-            text = str(body.get("message") or body.get("detail") or body)
-        else:
-            text = str(body or error.message)
-        if self.api_key:
-            text = text.replace(self.api_key, "***")
-        text = " ".join(text.split())
+    def quote(self, error: openai.APIError, messages: Sequence[Message] = ()) -> str:
+        """Return the server's own words, on one line, without the key and without the messages."""
+        text = self._words(error)
+        if repeats(text, messages):
+            return LEFT_OUT
         return text if len(text) <= MAX_QUOTE else text[:MAX_QUOTE] + "…"
+
+    def _words(self, error: openai.APIError) -> str:
+        text = describe_body(error.body, error.message)
+        return text.replace(self.api_key, "***") if self.api_key else text
 
     def _explain_connection(self, error: openai.APIConnectionError) -> Transient:
         cause = error.__cause__
@@ -177,21 +188,24 @@ class Explainer:
             broke_off=True,
         )
 
-    def _explain_request(self, error: openai.APIError, said: str) -> Transient | Permanent:
+    def _explain_request(
+        self, error: openai.APIError, said: str, words: str
+    ) -> Transient | Permanent:
+        """Explain a refused request by the server's `words`, of which `said` may be quoted."""
         if error.param in {"max_tokens", "max_completion_tokens"}:
             return ReplyTooLong(
                 f"the LLM server at {self.address} cannot give replies of this length ({said}):"
                 " set EARSHOT_LLM__MAX_TOKENS and EARSHOT_LLM__MIN_TOKENS lower",
-                numbers=[int(number) for number in re.findall(r"\d{1,9}", said)],
+                numbers=[int(number) for number in re.findall(r"\d{1,9}", words)],
             )
-        if NO_SYSTEM_ROLE.search(said):
+        if NO_SYSTEM_ROLE.search(words):
             return SystemRoleRefused(f"the model takes no system prompt ({said})")
-        if {error.param, error.code, error.type} & TOO_LONG_CODES or TOO_LONG.search(said):
+        if {error.param, error.code, error.type} & TOO_LONG_CODES or TOO_LONG.search(words):
             return ContextTooLong(
                 f"what was said does not fit the model's window ({said}): say less at once, or"
                 " serve the model with a larger one",
-                window=_number(WINDOW, said),
-                prompt_tokens=_number(PROMPT_TOKENS, said),
+                window=_number(WINDOW, words),
+                prompt_tokens=_number(PROMPT_TOKENS, words),
             )
         return Permanent(f"the LLM server at {self.address} refuses the request ({said})")
 
@@ -221,9 +235,15 @@ class Explainer:
                 )
             case _:
                 raise Transient(
-                    f"the LLM server at {self.address} ended the reply with {finish_reason!r}",
+                    f"the LLM server at {self.address} ended the reply with"
+                    f" {_name_reason(finish_reason)}",
                     opens_breaker=False,
                 )
+
+
+def _name_reason(reason: str) -> str:
+    """Name a finish reason for a log: a name is short, and anything else may hold speech."""
+    return repr(reason) if re.fullmatch(r"[\w.-]{1,40}", reason) else "a reason that is no name"
 
 
 def join_names(names: Sequence[str]) -> str:

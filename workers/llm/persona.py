@@ -131,7 +131,9 @@ class Personas:
         except tomllib.TOMLDecodeError as error:
             raise BadSetting(f"the persona {shown} is not valid TOML: {error}") from None
         except ValidationError as error:
-            raise BadSetting(f"the persona {shown} cannot be used: its {explain(error)}") from None
+            raise BadSetting(
+                f"the persona {shown} cannot be used: its {explain(error, shows_value=True)}"
+            ) from None
         persona = _persona(name, written, self._settings)
         if persona.min_tokens > persona.max_tokens:
             raise BadSetting(

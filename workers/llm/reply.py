@@ -73,7 +73,8 @@ class ChunkReader:
             return None
         except (AttributeError, TypeError, ValidationError) as error:
             # in the SDK, or here: neither knows what else a server may send
-            raise OddChunk(f"{type(error).__name__}: {error}") from error
+            # its words may hold what the chunk holds, which is speech
+            raise OddChunk(type(error).__name__) from None
 
     def _read(self, chunk: Any) -> str:
         model = getattr(chunk, "model", None)

@@ -193,7 +193,7 @@ class LlmServer:
         except TimeoutError:
             raise self._timed_out(limit_s, begun=reader.begun) from None
         except openai.APIError as error:
-            raise await self._explain(error, model) from None
+            raise await self._explain(error, model, messages) from None
         except json.JSONDecodeError as error:
             raise Transient(
                 f"the LLM server at {self.address} sent a chunk that is no JSON ({error})",
@@ -267,7 +267,9 @@ class LlmServer:
             broke_off=True,
         )
 
-    async def _explain(self, error: openai.APIError, model: str) -> Transient | Permanent:
+    async def _explain(
+        self, error: openai.APIError, model: str, messages: Sequence[Message]
+    ) -> Transient | Permanent:
         if isinstance(error, openai.NotFoundError):
             self._only_model = ""
             try:
@@ -275,8 +277,8 @@ class LlmServer:
             except Transient:
                 served = None
             if served is not None and model not in served:
-                return self._explainer.explain_missing_model(error, model, served)
-        return self._explainer.explain(error, model=model)
+                return self._explainer.explain_missing_model(error, model, served, messages)
+        return self._explainer.explain(error, model=model, messages=messages)
 
     def _check_is_stream(self, stream: Stream) -> None:
         kind = stream.response.headers.get("content-type", "")

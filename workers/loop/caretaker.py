@@ -1,7 +1,7 @@
 """What every worker does from time to time for all sessions: tend, trim, remove dead consumers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import structlog
@@ -14,10 +14,10 @@ from common.latch import Latch
 from common.redis.failures import is_hopeless, is_unusable
 from common.redis.link import Link
 from common.redis.store import Store
-from common.status.sessions import due_sessions, read_quarantine
-from common.transitions.claims import leave
+from common.status.sessions import read_quarantine
+from common.transitions.claims import leave, mend_idle
 from common.transitions.letter_limits import count_letters
-from common.transitions.tending import report_trimmed, set_aside, tend, trim
+from common.transitions.tending import due_sessions, report_trimmed, set_aside, tend, trim
 
 TEND_EVERY_S: Final = 2.0
 TRIM_EVERY: Final = 10
@@ -39,10 +39,21 @@ class Caretaker:
     """Runs beside the readers. Several workers may do the same work: that does no harm.
 
     Each shard, each step and each session goes its own way: what cannot be read in one stops no
-    other.
+    other. `streams` are those of a shard that its worker reads, as one of `group`.
     """
 
-    def __init__(self, store: Store, link: Link, consumer: str, *, claim_idle_s: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        link: Link,
+        consumer: str,
+        *,
+        claim_idle_s: float,
+        group: str = STT_GROUP,
+        streams: Callable[[Shard], Sequence[str]] = lambda _: (),
+    ) -> None:
+        self._group = group
+        self._streams = streams
         self._store = store
         self._link = link
         self._redis: Any = store.redis
@@ -59,6 +70,7 @@ class Caretaker:
     async def _look_after(self, shard: Shard) -> None:
         every: list[tuple[int, Step]] = [
             (1, self.tend),
+            (1, self.mend_idle),
             (TRIM_EVERY, self.trim),
             (RETRY_EVERY, self.retry),
             (REMOVE_EVERY, self.remove_consumers),
@@ -94,33 +106,43 @@ class Caretaker:
 
     async def tend(self, shard: Shard) -> None:
         """Repair the sessions that are due; set aside those that cannot be read."""
-        for session in await self._link.call(due_sessions, self._store, shard, SESSIONS_AT_ONCE):
+        call = self._link.part(shard.number).call
+        for session in await call(due_sessions, self._store, shard, SESSIONS_AT_ONCE):
             if SESSION_ID.match(session) and self._store.shard(session) == shard:
                 await self._tend_one(shard, session)
             else:
-                await self._link.call(set_aside, self._store, shard, session, "")
+                await call(set_aside, self._store, shard, session, "")
                 log.warning("no_session", shard=shard.number, name=repr(session[:80]))
 
     async def retry(self, shard: Shard) -> None:
         """Try some of the sessions that were set aside: a person may have repaired them."""
-        for session in await self._link.call(read_quarantine, self._store, shard, SESSIONS_AT_ONCE):
+        call = self._link.part(shard.number).call
+        for session in await call(read_quarantine, self._store, shard, SESSIONS_AT_ONCE):
             await self._tend_one(shard, session)
 
     async def _tend_one(self, shard: Shard, session: str) -> None:
+        call = self._link.part(shard.number).call
         try:
-            mended = await self._link.call(tend, self._store, session)
+            mended = await call(tend, self._store, session)
         except Exception as error:
             if is_unusable(error):
                 raise
-            if await self._link.call(set_aside, self._store, shard, session, str(error)):
+            if await self._link.part(shard.number).call(
+                set_aside, self._store, shard, session, str(error)
+            ):
                 log.error("session_set_aside", session=session, why=str(error))
             return
         if mended:
             log.warning("session_mended", session=session, how=mended)
 
+    async def mend_idle(self, shard: Shard) -> None:
+        """Let claims age again, in case the clock of the server was set back."""
+        for stream in self._streams(shard):
+            await self._link.part(shard.number).call(mend_idle, self._store, stream, self._group)
+
     async def trim(self, shard: Shard) -> None:
         """Delete what is too old or too much, and log what the limits have cost."""
-        trimmed = await self._link.call(trim, self._store, shard)
+        trimmed = await self._link.part(shard.number).call(trim, self._store, shard)
         report_trimmed(trimmed)
         if trimmed.uncounted:
             await self._count_letters(shard)
@@ -139,16 +161,19 @@ class Caretaker:
         groups = {shard.turns: LLM_GROUP, shard.utterances: STT_GROUP, shard.recordings: STT_GROUP}
         for stream, group in groups.items():
             try:
-                await self.remove_dead_consumers(stream, group)
+                await self.remove_dead_consumers(stream, group, self._link.part(shard.number))
             except ResponseError as error:
                 failure = failure or error
         if failure is not None:
             raise failure
 
-    async def remove_dead_consumers(self, stream: str, group: str) -> None:
+    async def remove_dead_consumers(
+        self, stream: str, group: str, link: Link | None = None
+    ) -> None:
         """Remove the consumers of processes that are gone, but none with pending entries."""
+        call = (link or self._link).call
         try:
-            consumers = await self._link.call(self._redis.xinfo_consumers, stream, group)
+            consumers = await call(self._redis.xinfo_consumers, stream, group)
         except ResponseError as error:
             if is_unusable(error) or str(error).startswith("WRONGTYPE"):
                 raise
@@ -159,4 +184,4 @@ class Caretaker:
             if name in spared or consumer["pending"]:
                 continue
             if consumer["idle"] > self._dead_after_ms:
-                await self._link.call(leave, self._store, stream, group, name)
+                await call(leave, self._store, stream, group, name)

@@ -7,6 +7,7 @@ stop it drains: it finishes what it can in time, hands back the rest and leaves.
 
 import asyncio
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -26,7 +27,7 @@ from workers.loop.breaker import Breaker, BreakerState
 from workers.loop.caretaker import Caretaker
 from workers.loop.delivery_runner import FIRST_RETRY_S, DeliveryRunner, LoopContext
 from workers.loop.gate import Gate
-from workers.loop.handler import Handler
+from workers.loop.handler import Delivery, Handler
 from workers.loop.in_hand import EntriesInHand, EntryInHand
 from workers.loop.intake import Intake
 from workers.loop.reader import BLOCK_MS, Reader
@@ -48,6 +49,8 @@ class ConsumerLoop:
         self._name = name
         worker = settings.worker
         self._link = make_link(store, settings)
+        self._heartbeat_s = worker.claim_idle_s / HEARTBEATS_PER_CLAIM
+        self._records_link = self._link.part("worker records")
         self._registration = Registration(
             store.redis, name, handler.role, ttl_s=worker.claim_idle_s * 1.5
         )
@@ -61,7 +64,7 @@ class ConsumerLoop:
         self._readers = [
             Reader(
                 store,
-                self._link,
+                self._link.part(shard.number),
                 shard,
                 handler.streams(shard),
                 handler.group,
@@ -71,14 +74,20 @@ class ConsumerLoop:
             )
             for shard in store.all_shards()
         ]
-        self._caretaker = Caretaker(store, self._link, name, claim_idle_s=worker.claim_idle_s)
+        self._caretaker = Caretaker(
+            store,
+            self._link,
+            name,
+            claim_idle_s=worker.claim_idle_s,
+            group=handler.group,
+            streams=handler.streams,
+        )
         self._runner = DeliveryRunner(
-            handler, self._in_hand, self._link, self._registration, self._breaker, worker
+            handler, self._in_hand, self._registration, self._breaker, worker
         )
         self._intake = Intake(
             self._readers,
             self._in_hand,
-            self._link,
             limit=self._limit,
             begin=self._begin,
             max_pause_s=worker.backoff_max_s,
@@ -104,12 +113,16 @@ class ConsumerLoop:
         async with serve_monitoring(
             self._settings.metrics,
             ready=self.explain_not_ready,
-            collectors=[BacklogCollector(self._store, self._link)],
+            collectors=[BacklogCollector(self._store, self._link.part("backlog"))],
         ):
             await self._run(stop)
 
     async def _run(self, stop: asyncio.Event) -> None:
-        background = [asyncio.create_task(self._send_heartbeats(), name="heartbeat")]
+        background = [asyncio.create_task(self._publish_record(), name="worker record")]
+        background += [
+            asyncio.create_task(self._send_heartbeats(reader), name="heartbeat")
+            for reader in self._readers
+        ]
         intake: list[asyncio.Task[None]] = []
         try:
             if await run_until_stopped(stop, self._get_ready()):
@@ -133,9 +146,10 @@ class ConsumerLoop:
     async def _get_ready(self) -> None:
         redis = self._link, self._store, self._settings, self._prepare_redis
         # no waiting yet: the model is loaded even while Redis is away
-        await try_redis(*redis)
+        is_there = await try_redis(*redis)
         await self._handler.start(LoopContext(self._link, self._registration, self._breaker))
-        await wait_for_redis(*redis)
+        if not is_there:
+            await wait_for_redis(*redis)
         try:
             # tell at once, not only at the first turn, that the server is unusable
             await self._handler.probe()
@@ -145,9 +159,22 @@ class ConsumerLoop:
             self._registration.update(state="ready")
 
     async def _prepare_redis(self) -> None:
-        for reader in self._readers:
-            await reader.make_groups()
-        await self._link.call(self._registration.publish)
+        """Make the groups of the shards that are there, and publish the record.
+
+        Raises if no shard is there. Groups of a shard that is away are made when it is back and a
+        read finds them missing.
+        """
+        *groups, record = await asyncio.gather(
+            *(reader.make_groups() for reader in self._readers),
+            self._records_link.call(self._registration.publish),
+            return_exceptions=True,
+        )
+        errors = [outcome for outcome in groups if isinstance(outcome, BaseException)]
+        for error in [*errors, record]:
+            if isinstance(error, BaseException) and (
+                len(errors) == len(groups) or not is_unusable(error)
+            ):
+                raise error
 
     # -- working on entries
 
@@ -186,22 +213,35 @@ class ConsumerLoop:
 
     # -- heartbeats and leaving
 
-    async def _send_heartbeats(self) -> None:
-        """Send heartbeats for the entries in hand, and publish the worker's state."""
-        interval_s = self._settings.worker.claim_idle_s / HEARTBEATS_PER_CLAIM
+    async def _send_heartbeats(self, reader: Reader) -> None:
+        """Send heartbeats for the entries in hand of one shard.
+
+        Each shard has its own: while one does not answer, the claims of the others must not pass.
+        """
+        while True:
+            try:
+                await self._in_hand.send_heartbeats(reader.shard)
+            except Exception as error:
+                if is_unusable(error):
+                    await reader.link.pause()
+                    continue
+                log.exception("heartbeat_failed", shard=reader.shard.number)
+            await asyncio.sleep(self._heartbeat_s)
+
+    async def _publish_record(self) -> None:
+        """Publish the worker's state at each change, and before its record expires."""
         while True:
             self._registration.update(in_hand=len(self._in_hand))
             self._registration.changed.clear()
             try:
-                await self._in_hand.send_heartbeats()
-                await self._link.call(self._registration.publish)
+                await self._records_link.call(self._registration.publish)
             except Exception as error:
                 if is_unusable(error):
-                    await self._link.pause()
+                    await self._records_link.pause()
                     continue
-                log.exception("heartbeat_failed")
+                log.exception("record_not_published")
             with suppress(TimeoutError):
-                async with asyncio.timeout(interval_s):
+                async with asyncio.timeout(self._heartbeat_s):
                     await self._registration.changed.wait()
 
     async def _drain(self, intake: list["asyncio.Task[None]"]) -> None:
@@ -222,22 +262,37 @@ class ConsumerLoop:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        try:
-            async with asyncio.timeout(LEAVING_TIMEOUT_S):
-                failed = [delivery for delivery in unfinished if delivery.kind == "deferred"]
-                await self._in_hand.hand_back(*(one for one in unfinished if one not in failed))
-                await self._in_hand.hand_back(*failed, pause_s=FIRST_RETRY_S)
-                for reader in self._readers:
-                    for stream in reader.streams:
-                        await leave(self._store, stream, self._handler.group, self._name)
-                await self._registration.remove()
-        except Exception as error:
-            if not (is_unusable(error) or isinstance(error, TimeoutError)):
-                raise
+        if not await self._say_goodbye(unfinished):
             log.warning("left_without_goodbye", why="Redis is away", unfinished=len(unfinished))
-            return
-        if unfinished:
+        elif unfinished:
             log.info("handed_back", count=len(unfinished))
+
+    async def _say_goodbye(self, unfinished: Sequence[Delivery]) -> bool:
+        """Hand back what is unfinished and leave, at each shard by itself; return whether all went.
+
+        A shard that does not answer in time is left as by a killed process.
+        """
+        goodbyes = [
+            asyncio.create_task(self._leave(reader, unfinished)) for reader in self._readers
+        ]
+        goodbyes.append(asyncio.create_task(self._registration.remove()))
+        _, late = await asyncio.wait(goodbyes, timeout=LEAVING_TIMEOUT_S)
+        for task in late:
+            task.cancel()
+        outcomes = await asyncio.gather(*goodbyes, return_exceptions=True)
+        errors = [outcome for outcome in outcomes if isinstance(outcome, Exception)]
+        for error in errors:
+            if not is_unusable(error):
+                raise error
+        return not late and not errors
+
+    async def _leave(self, reader: Reader, unfinished: Sequence[Delivery]) -> None:
+        here = [delivery for delivery in unfinished if delivery.claim.shard == reader.shard]
+        failed = [delivery for delivery in here if delivery.kind == "deferred"]
+        await self._in_hand.hand_back(*(one for one in here if one not in failed))
+        await self._in_hand.hand_back(*failed, pause_s=FIRST_RETRY_S)
+        for stream in reader.streams:
+            await leave(self._store, stream, self._handler.group, self._name)
 
 
 async def _wait_for_stop(stop: asyncio.Event, tasks: list["asyncio.Task[None]"]) -> None:

@@ -89,14 +89,12 @@ class DeliveryRunner:
         self,
         handler: Handler,
         in_hand: EntriesInHand,
-        link: Link,
         registration: Registration,
         breaker: Breaker,
         settings: WorkerSettings,
     ) -> None:
         self._handler = handler
         self._in_hand = in_hand
-        self._link = link
         self._registration = registration
         self._breaker = breaker
         self._settings = settings
@@ -104,13 +102,13 @@ class DeliveryRunner:
 
     async def run(self, reader: Reader, entry: EntryInHand) -> None:
         """Work on an entry until it is no longer ours: settled, deferred, buried, handed back."""
-        context = LoopContext(self._link, self._registration, self._breaker, entry)
+        context = LoopContext(reader.link, self._registration, self._breaker, entry)
         DELIVERIES.labels(self._handler.role, entry.delivery.kind).inc()
         if entry.delivery.kind == "deferred" and not await self._is_server_usable(entry):
             return
         while isinstance(outcome := await self._try(entry.delivery, context), AwaitRedis):
             self._count_retry("redis")
-            await self._link.pause()
+            await reader.link.pause()
         await self._end(reader, entry, context, outcome)
 
     async def _is_server_usable(self, entry: EntryInHand) -> bool:

@@ -1,15 +1,16 @@
 """The entries in hand: which tasks work on them, and the heartbeats that keep their claims."""
 
 import asyncio
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
+from common.keys import Shard
 from common.redis.link import Link
 from common.redis.store import Store
-from common.transitions.claims import hand_back, heartbeat
+from common.transitions.claims import Claim, hand_back, heartbeat
 from workers.loop.handler import Delivery
 
 log = structlog.get_logger(__name__)
@@ -68,24 +69,23 @@ class EntriesInHand:
         if self._entries.get(place) is entry:
             del self._entries[place]
 
-    async def send_heartbeats(self) -> None:
-        """Send one heartbeat for everything in hand, and stop the work on what was lost.
+    async def send_heartbeats(self, shard: Shard) -> None:
+        """Send one heartbeat for all of a shard in hand, and stop the work on what was lost.
 
-        Raises the first error after all streams had theirs: shards may be away one by one.
+        Raises the first error after all streams had theirs.
         """
-        failure: Exception | None = None
-        for stream, ids in _by_stream(self._entries).items():
-            try:
-                lost = await self.link.call(
-                    heartbeat, self.store, stream, self.group, self.consumer, ids
-                )
-            except Exception as error:
-                failure = failure or error
-                continue
-            for entry_id in lost:
-                self._stop_work((stream, entry_id))
-        if failure is not None:
-            raise failure
+        deliveries = [entry.delivery for entry in self]
+        await _finish_all(
+            self._send_heartbeat(claim, ids)
+            for claim, ids in _by_stream(one for one in deliveries if one.claim.shard == shard)
+        )
+
+    async def _send_heartbeat(self, claim: Claim, ids: Sequence[str]) -> None:
+        lost = await self.link.part(claim.shard.number).call(
+            heartbeat, self.store, claim.stream, self.group, self.consumer, ids
+        )
+        for entry_id in lost:
+            self._stop_work((claim.stream, entry_id))
 
     def _stop_work(self, place: Place) -> None:
         """Stop the work on an entry whose claim passed on: its result would change nothing.
@@ -102,19 +102,35 @@ class EntriesInHand:
 
     async def hand_back(self, *deliveries: Delivery, pause_s: float = 0) -> None:
         """Let any worker take these at once or after `pause_s`, their delivery uncounted."""
-        for stream, ids in _by_stream(map(_place, deliveries)).items():
-            await self.link.retry_until_answered(
-                hand_back, self.store, stream, self.group, self.consumer, ids, pause_s=pause_s
+        await _finish_all(
+            self.link.part(claim.shard.number).retry_until_answered(
+                hand_back,
+                self.store,
+                claim.stream,
+                self.group,
+                self.consumer,
+                ids,
+                pause_s=pause_s,
             )
+            for claim, ids in _by_stream(deliveries)
+        )
+
+
+async def _finish_all(tasks: Iterable[Coroutine[Any, Any, object]]) -> None:
+    """Run all to their ends at the same time; then raise the first error, if there was any."""
+    for outcome in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
 
 
 def _place(delivery: Delivery) -> Place:
     return delivery.claim.stream, delivery.claim.entry
 
 
-def _by_stream(places: Iterable[Place]) -> dict[str, list[str]]:
-    """Group the ids of entries by their streams."""
-    streams: dict[str, list[str]] = defaultdict(list)
-    for stream, entry_id in places:
-        streams[stream].append(entry_id)
-    return streams
+def _by_stream(deliveries: Iterable[Delivery]) -> list[tuple[Claim, list[str]]]:
+    """Group the ids of entries by their streams, of each of which one claim tells."""
+    streams: dict[str, tuple[Claim, list[str]]] = {}
+    for delivery in deliveries:
+        claim = delivery.claim
+        streams.setdefault(claim.stream, (claim, []))[1].append(claim.entry)
+    return list(streams.values())

@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 
 class Reader:
-    """Takes entries of the work streams of one shard, for one consumer.
+    """Takes entries of the work streams of one shard, for one consumer; `link` is the shard's.
 
     An entry that failed here is left to other workers for `grace_s` (s) when it may be tried again.
     """
@@ -39,7 +39,7 @@ class Reader:
         grace_s: float = 0,
     ) -> None:
         self._store = store
-        self._link = link
+        self.link = link
         self._redis: Any = store.redis
         self.shard = shard
         self.streams = streams
@@ -52,8 +52,12 @@ class Reader:
     async def make_groups(self) -> None:
         """Create the missing groups, from the start of the stream, so that nothing is skipped."""
         for stream in self.streams:
-            if await self._link.call(make_group, self._store, stream, self._group):
+            if await self.link.call(make_group, self._store, stream, self._group):
                 log.info("group_made", stream=stream, group=self._group)
+
+    async def probe(self) -> None:
+        """Ask for what changes nothing, and what only a server does that can be used."""
+        await self.link.call(self._redis.xack, self.streams[0], self._group, "0-0")
 
     async def read_available(self) -> list[Delivery]:
         """Return a new entry that is there already; the first stream goes before the second."""
@@ -67,7 +71,7 @@ class Reader:
         return await self._read(self.streams, BLOCK_MS)
 
     async def _read(self, streams: Sequence[str], block_ms: int | None) -> list[Delivery]:
-        answer = await self._link.call(
+        answer = await self.link.call(
             self._redis.xreadgroup,
             self._group,
             self._consumer,
@@ -100,7 +104,7 @@ class Reader:
         Abandoned ones only when our own connection has held for `claim_idle_s`: after an outage of
         Redis all entries look abandoned, and their workers are about to send heartbeats again.
         """
-        taken = await self._link.call(
+        taken = await self.link.call(
             take_over,
             self._store,
             stream,
@@ -108,7 +112,7 @@ class Reader:
             self._consumer,
             claim_idle_s=self._claim_idle_s,
             limit=limit,
-            abandoned=self._link.unbroken_s >= self._claim_idle_s,
+            abandoned=self.link.unbroken_s >= self._claim_idle_s,
             avoided=list(self._failed_here),
             grace_s=self._grace_s,
         )

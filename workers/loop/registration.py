@@ -47,7 +47,7 @@ class Registration:
         """Write the record, which vanishes by itself when the worker dies."""
         name = self.record.name
         await self._redis.set(worker_key(name), self.record.to_json(), px=self._ttl_ms)
-        now = await now_ms(self._redis) / 1000
+        now = await now_ms(self._redis, WORKERS) / 1000
         await self._redis.zadd(WORKERS, {name: now})
         await self._redis.zremrangebyscore(WORKERS, 0, now - PRUNE_AFTER_S)
         await self._redis.expire(WORKERS, PRUNE_AFTER_S)

@@ -1,8 +1,8 @@
-"""Runs with and without failing requests, in turn: do these delay what other sessions say?
+"""Runs with and without failing requests, which show whether these delay other sessions.
 
-Both runs of a pair have the same seed, and so the same utterances and the same faults. Without them
-the failing requests are ordinary speech. The pairs begin with the one and the other kind in turn,
-so that neither kind gains where the machine's load changes.
+Both runs of a pair have the same seed, and so the same utterances and the same faults. In the run
+without failing requests, these are ordinary speech. The first run of a pair is alternately of the
+one and the other kind, so that a changing load of the machine favours neither.
 """
 
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ from ops.bench.chaos.run import Options, Report, run
 from ops.bench.progress import Show, show_on_stderr
 
 MOST_RATIO: Final = 1.5
-"""Median and p95 with failing requests may be so many times those without."""
+"""Median and p95 with failing requests may be this many times those without."""
 
 PERCENTS: Final = {"median": 50, "p95": 95}
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The reports of two runs that differ in the failing requests only."""
+    """The reports of two runs, which differ only in the failing requests."""
 
     poisoned: Report
     clean: Report
@@ -35,7 +35,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The pairs, and the reply times of all runs of each kind taken together."""
+    """The pairs, and the reply times of all runs of each kind together."""
 
     pairs: Sequence[Pair]
 
@@ -49,7 +49,7 @@ class Comparison:
 
     @property
     def kept(self) -> bool:
-        """Whether all runs kept their promises, and nobody else waited for the failing requests."""
+        """Whether all runs kept their promises, and failing requests delayed nobody else."""
         ratios = _ratios(self.poisoned, self.clean).values()
         runs = [run for pair in self.pairs for run in (pair.poisoned, pair.clean)]
         return all(run.kept for run in runs) and all(
@@ -68,9 +68,9 @@ class Comparison:
 async def compare(
     options: Options, pairs: int, *, folder: Path | None = None, show: Show = show_on_stderr
 ) -> Comparison:
-    """Make so many pairs of runs, each with its logs in a folder below `folder`.
+    """Make this many pairs of runs. Each run has its logs in a folder of its own in `folder`.
 
-    Raises BadInput where every session holds a planted utterance, and what `run` raises.
+    Raises BadInput if every session holds a planted utterance, and what `run` raises.
     """
     if not options.plan.spared_sessions():
         raise BadInput("every session holds a planted utterance: take more sessions")
@@ -97,7 +97,7 @@ def _compare(poisoned: ReplyTimes, clean: ReplyTimes) -> dict[str, Any]:
 
 
 def _ratios(poisoned: ReplyTimes, clean: ReplyTimes) -> dict[str, float | None]:
-    """Return how many times as long people waited; None where nothing was answered."""
+    """Return how many times as long people waited; None if nothing was answered."""
     ratios: dict[str, float | None] = {}
     for name, percent in PERCENTS.items():
         above, below = poisoned.percentile_ms(percent), clean.percentile_ms(percent)

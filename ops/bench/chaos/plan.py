@@ -1,4 +1,4 @@
-"""The plan of a run: what is said when and in which session, what is wrong with it, how that ends.
+"""The plan of a run: which utterances are said when, what is wrong with them, and how they end.
 
 The same seed gives the same plan.
 """
@@ -85,7 +85,7 @@ WORDS: Final = {
     Kind.BROKEN_STREAM: "foxglove",
     Kind.UNKNOWN_FINISH: "nightshade",
 }
-"""The word by which the worker, or the stand-in LLM, knows a question of this kind."""
+"""The worker, or the stand-in LLM, knows a question of this kind by this word."""
 
 LLM_FAULTS: Final[dict[Kind, dict[str, Any]]] = {
     Kind.REFUSED_500: {"fail": {"status": 500, "message": MODEL_FAILS}},

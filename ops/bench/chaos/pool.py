@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
+from common.closeable import AsyncCloseable
 from ops.bench.chaos.speech import POISONED
 from ops.demo.standin.parent import Parent
 
@@ -48,8 +48,8 @@ class Deaths:
     crashed: int = 0
 
 
-class Pool:
-    """Keeps named processes running. It is an async context manager, which ends all of them.
+class Pool(AsyncCloseable):
+    """Keeps named processes running, and ends all of them when it is closed.
 
     Each process writes to NAME.log in `folder`. A process that ends is started again.
     """
@@ -61,15 +61,8 @@ class Pool:
         self._members: dict[str, Member] = {}
         self.deaths = Deaths()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def close(self) -> None:
+        """End all processes."""
         await self.stop(*self._members)
 
     def start(self, name: str, target: Callable[..., None], *args: Any) -> None:

@@ -3,16 +3,17 @@
 import asyncio
 import random
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
+
+from common.closeable import AsyncCloseable
 
 CHUNK: Final = 65_536
 
 
-class Proxy:
+class Proxy(AsyncCloseable):
     """Passes bytes on between clients and Redis. Clients connect to `port` on 127.0.0.1.
 
-    It is an async context manager, which closes the port.
+    The port is open inside the context.
     """
 
     def __init__(self, socket: Path) -> None:
@@ -36,12 +37,8 @@ class Proxy:
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def close(self) -> None:
+        """Close the port, and cut all connections."""
         assert self._server is not None
         self._server.close()
         self.cut()

@@ -1,4 +1,4 @@
-"""`earshot bench chaos`: tests the promises while processes are killed and connections are cut."""
+"""`earshot bench chaos`: test the promises while processes are killed and connections are cut."""
 
 import asyncio
 from pathlib import Path
@@ -13,8 +13,8 @@ from ops.bench.commands.output import print_result
 from ops.cli.options import json_option
 
 FAILING_EVERY_S: Final = 40.0
-"""Each session with failing requests has one of them in so much time. It waits for the end of each,
-which takes about half as long."""
+"""A session with failing requests has one of them in this time on average. It waits for the end of
+each, which takes about half as long."""
 
 
 @click.command("chaos", short_help="Test the promises while processes are killed.")
@@ -58,8 +58,8 @@ which takes about half as long."""
     "--compare",
     metavar="PAIRS",
     type=click.IntRange(min=1),
-    help="Make so many pairs of runs, with and without requests that always fail, and compare how"
-    " long all others wait.",
+    help="Make this many pairs of runs, with and without requests that always fail, and compare how"
+    " long all other sessions wait.",
 )
 @json_option
 @click.pass_context
@@ -81,9 +81,9 @@ def chaos(
     ends with an unknown reason, or the STT engine lacks memory. Each must end in its own error.
 
     The exit status is 1 if an utterance was lost, ended twice or came out of order, if an utterance
-    ended in an error that was not planted, or if anything was left behind in Redis; with --compare
-    also if median or p95 of the time to a reply in the other sessions is more than 1.5 times as
-    long with failing requests as without.
+    ended in an error that was not planted, or if anything was left behind in Redis. With --compare
+    it is also 1 if replies in the other sessions took more than 1.5 times as long with failing
+    requests as without (median or p95).
     """
     from ops.bench.chaos import comparison, run
 

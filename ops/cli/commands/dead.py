@@ -48,7 +48,7 @@ async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
     from rich.table import Column, Table
     from rich.text import Text
 
-    from common.status.dead_letters import read_dead_letters
+    from common.status.dead_letters import list_letters
 
     # the id stays on one line, because people copy it
     table = Table(
@@ -63,9 +63,9 @@ async def _list(settings: Settings, as_json: bool, reason: str | None) -> None:
     )
     count = 0
     async with open_reachable_store(settings) as store:
-        async for letter in read_dead_letters(store, reason):
+        async for letter in list_letters(store, reason):
             count += 1
-            shown = letter.summary()
+            shown = letter.as_dict()
             if as_json:
                 click.echo(json.dumps(shown))
                 continue
@@ -185,12 +185,12 @@ async def _act_on_each(
         raise BadInput("name the dead letters, or use --all (with --reason to take only some)")
     if reason is not None and not everything:
         raise BadInput("--reason works only together with --all")
-    from common.status.dead_letters import find_dead_letter, read_dead_letters
+    from common.status.dead_letters import find_dead_letter, list_letters
 
     failed = 0
     async with open_reachable_store(settings) as store:
         if everything:
-            letters = [letter.entry async for letter in read_dead_letters(store, reason)]
+            letters = [letter.entry async for letter in list_letters(store, reason)]
         else:
             letters = list(entries)
         for entry in letters:

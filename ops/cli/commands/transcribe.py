@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from common.errors import BadInput, EarshotError
+from common.keys import SHARDS
 from common.printable import to_printable
 from common.redis.opening import make_link, open_reachable_store
 from common.redis.server import now_ms
@@ -137,7 +138,7 @@ async def _make_requests(
         if not target.parent.is_dir():
             raise BadInput(f"{target} cannot be written: there is no folder {target.parent}")
     async with open_reachable_store(settings) as store:
-        now = await now_ms(store.redis)
+        now = await now_ms(store.redis, SHARDS)
     requested = []
     for file, (target, form) in zip(files, targets, strict=True):
         paths = Paths(file, target.absolute())

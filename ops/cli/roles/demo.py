@@ -54,7 +54,7 @@ def command(ctx: click.Context, as_json: bool, verbose: bool) -> None:
     conversation as it happens, with milliseconds since the end of speech. Then it stops.
 
     It uses a small bundled speech model, which knows only the sentences of the recording, and a
-    stand-in for the LLM, which answers with canned jokes. EARSHOT_STT__MODEL and
+    stand-in for the LLM, which answers with prepared jokes. EARSHOT_STT__MODEL and
     EARSHOT_LLM__BASE_URL replace them.
 
     The exit status is 0 if every sentence was answered and nothing was lost.
@@ -145,7 +145,7 @@ async def _demo(output: DemoOutput, stop: asyncio.Event) -> None:
     stand_in = "llm.base_url" not in chosen
     if "stt.model" in chosen:
         values["stt"] = {"model": settings.stt.model}
-    llm = "stand-in with canned jokes" if stand_in else mask_password(settings.llm.base_url)
+    llm = "stand-in with prepared jokes" if stand_in else mask_password(settings.llm.base_url)
     output.print_note(
         "Starting an embedded Redis, 2 STT workers"
         f" (model {values['stt']['model']}), 1 LLM worker ({llm})..."

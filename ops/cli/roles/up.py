@@ -77,7 +77,7 @@ def command(
     It prints the conversation; Ctrl+C stops everything.
 
     Without EARSHOT_REDIS__URL it starts an embedded Redis, which keeps its data between runs.
-    Without EARSHOT_LLM__BASE_URL a stand-in answers with canned jokes. It serves the dashboard
+    Without EARSHOT_LLM__BASE_URL a stand-in answers with prepared jokes. It serves the dashboard
     only if the extra `dashboard` is installed.
     """
     settings = load_settings_and_logs(ctx)

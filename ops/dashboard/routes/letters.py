@@ -15,11 +15,11 @@ from common.errors import RedisUnusable
 from common.redis.failures import explain_failure, is_unusable
 from common.redis.store import Store
 from common.settings import Settings
-from common.status.dead_letters import DeadLetter, find_dead_letter, read_latest_letters
+from common.status.dead_letters import DeadLetter, find_dead_letter, list_latest_letters
 from ops.queries.dead_letters import drop_letter, replay_letter
 
 PAGE: Final = 20
-"""Letters in one answer. This process reads the audio of each, so there are few."""
+"""Letters in one answer: about two screens."""
 
 Answer = Callable[[Request], Awaitable[Response]]
 
@@ -42,8 +42,8 @@ class Letters:
 
     async def list(self, request: Request) -> Response:
         """Return the newest letters; with `?before=LETTER`, those before it."""
-        letters = await read_latest_letters(self._store, request.query_params.get("before"), PAGE)
-        shown = [letter.summary() | {"shard": letter.shard.number} for letter in letters]
+        letters = await list_latest_letters(self._store, request.query_params.get("before"), PAGE)
+        shown = [letter.as_dict() | {"shard": letter.shard.number} for letter in letters]
         return JSONResponse({"letters": shown, "more": len(letters) == PAGE})
 
     async def audio(self, request: Request) -> Response:

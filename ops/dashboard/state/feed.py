@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 
 from common.entry_id import OLDEST
-from common.events import Event, ReplyDelta
+from common.events import Event, ReplyDelta, limit_time
 from common.redis.link import Link
 from common.redis.store import Store
 from common.results.subscriber import Received, Subscriber
@@ -23,6 +23,12 @@ from ops.dashboard.state.cursors import Cursors, encode, is_before
 
 QUEUE: Final = 2_000
 """How many events may wait for a page: 10 s at 200 events a second."""
+
+CLOCK_EVERY_S: Final = 60.0
+"""How often the server's clock is read."""
+
+CLOCK_ERROR_MS: Final = 60_000
+"""By how much our idea of that clock may be late, at most: a host may have slept."""
 
 log = structlog.get_logger(__name__)
 
@@ -96,9 +102,26 @@ class Feed:
 
     async def run(self) -> None:
         """Run until cancelled; waits while Redis is away."""
+        await self._set_clock()
+        keeping_time = asyncio.create_task(self._keep_time())
+        try:
+            await self._read()
+        finally:
+            keeping_time.cancel()
+            await asyncio.gather(keeping_time, return_exceptions=True)
+
+    async def _set_clock(self) -> None:
         redis: Any = self._store.redis
         seconds, micros = await self._link.retry_until_answered(redis.time)
         self._offset_ms = seconds * 1000 + micros / 1000 - 1000 * time.monotonic()
+
+    async def _keep_time(self) -> None:
+        """Follow the server's clock: it may be set, and ours stands still while a host sleeps."""
+        while True:
+            await asyncio.sleep(CLOCK_EVERY_S)
+            await self._set_clock()
+
+    async def _read(self) -> None:
         since = f"{max(0, round(self.now_ms - 1000 * self._history_s))}-0"
         past = Subscriber(self._store, self._link, since=since, follow=False)
         await self._follow(past)
@@ -113,7 +136,7 @@ class Feed:
                 self._take(received)
 
     def _take(self, received: Received) -> None:
-        event, stream, entry = received.event, received.stream, received.entry
+        event, stream, entry = self._limit_time(received), received.stream, received.entry
         if is_before(entry, self.cursors.get(stream, "0-0")):
             # Redis lost its latest data: every page starts again from where Redis is
             log.warning("pages_cut_off", why="the server went back in time")
@@ -127,6 +150,13 @@ class Feed:
             log.info("page_cut_off", why="it cannot keep up", behind=QUEUE)
             self._pages.discard(page)
 
+    def _limit_time(self, received: Received) -> Event:
+        """Return the event with a time that has come, also if its entry's id lies in the future."""
+        now_ms = self.now_ms
+        if received.event.at <= now_ms + CLOCK_ERROR_MS:
+            return received.event
+        return limit_time(received.event, now_ms)
+
     async def events(self, cursors: Cursors | None) -> AsyncGenerator[FeedEvent, None]:
         """Yield every event after `cursors` (None: the latest), until the page is disconnected."""
         place = dict(self.cursors if cursors is None else cursors)
@@ -136,10 +166,9 @@ class Feed:
                 async with aclosing(missed.events()) as past:
                     async for received in past:
                         place[received.stream] = received.entry
-                        line = received.event.as_line()
-                        yield self._with_id(
-                            FeedEvent(received.event, received.stream, received.entry, line), place
-                        )
+                        event = self._limit_time(received)
+                        told = FeedEvent(event, received.stream, received.entry, event.as_line())
+                        yield self._with_id(told, place)
                 # if Redis lost its latest data, continue from its end
                 place = dict(missed.cursors)
             while (new := await page.queue.get()) is not None:

@@ -13,6 +13,9 @@ BUCKET_MS: Final = 10_000
 BUCKETS: Final = 90
 """15 minutes."""
 
+LONGEST_MS: Final = 86_400_000
+"""A day. A longer duration is a mistake, and would hide all others in a chart."""
+
 COUNTED: Final = {Heard: "heard", Transcript: "transcripts", Reply: "replies", Error: "errors"}
 STAGES: Final = ("stt_queue", "stt", "llm_queue", "first_token", "rest", "total")
 
@@ -93,7 +96,9 @@ def llm_durations(timings: Timings) -> Iterator[tuple[str, float]]:
 
 
 def _duration(stage: str, start: float | None, end: float | None) -> Iterator[tuple[str, float]]:
-    if start is not None and end is not None:
+    if start is None or end is None:
+        return
+    if -LONGEST_MS <= end - start <= LONGEST_MS:  # not if it is infinite or no number
         yield stage, max(0.0, end - start)
 
 

@@ -3,8 +3,12 @@
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
 const day = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
 
-export const clockOf = (ms) => clock.format(ms);
-export const dayOf = (ms) => day.format(ms);
+const LATEST = 8.64e15; // ms; a Date holds no more, and formatting it would throw
+
+const formatted = (form, ms) => (Math.abs(ms) <= LATEST ? form.format(ms) : "at an unknown time");
+
+export const clockOf = (ms) => formatted(clock, ms);
+export const dayOf = (ms) => formatted(day, ms);
 
 export function ageOf(ms) {
   const s = Math.max(0, Math.round(ms / 1000));

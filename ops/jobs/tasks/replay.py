@@ -8,7 +8,7 @@ import structlog
 
 from common.backoff import jitter
 from common.errors import BadInput, Refused
-from common.status.dead_letters import find_dead_letter, read_dead_letters
+from common.status.dead_letters import find_dead_letter, list_letters
 from common.transitions.publishing import Verdict
 from ops.jobs.execution import JobContext
 from ops.queries.dead_letters import send_again
@@ -23,9 +23,7 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
     reason = arguments.get("reason")
     wanted = [
         letter.entry
-        async for letter in read_dead_letters(
-            context.store, None if reason is None else str(reason)
-        )
+        async for letter in list_letters(context.store, None if reason is None else str(reason))
     ]
     replayed, left = 0, []
     for number, entry in enumerate(wanted):

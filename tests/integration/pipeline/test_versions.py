@@ -19,7 +19,7 @@ from common.redis.link import Link
 from common.redis.store import Store
 from common.results.subscriber import Subscriber
 from common.settings import LlmSettings, RedisSettings
-from common.status.dead_letters import read_dead_letters
+from common.status.dead_letters import find_dead_letter, list_letters
 from common.transitions.answering import Attempt, take_turn
 from common.transitions.claims import Claim
 from common.transitions.dead_letters import replay
@@ -171,7 +171,8 @@ async def test_an_utterance_of_a_newer_schema_waits_among_the_dead_letters_for_t
         await old.terminate()
 
         monkeypatch.setattr(common.utterance, "SCHEMA", SCHEMA + 1)
-        (letter,) = [letter async for letter in read_dead_letters(workers.store, "newer_schema")]
+        (listed,) = [letter async for letter in list_letters(workers.store, "newer_schema")]
+        letter = await find_dead_letter(workers.store, listed.entry)
         assert letter.fields["audio"] == newer.audio
         await replay(workers.store, SHARD, letter.entry, session=SESSION, utterance="again")
         await workers.start("stt-upgraded")
@@ -195,7 +196,7 @@ async def test_a_wake_up_of_a_newer_schema_is_no_reason_to_misread_the_turn(stor
         await handler.handle(delivery, RetryingContext())
     await handler.bury(delivery, RetryingContext(), reason="newer_schema", error=str(refusal.value))
     await handler.close()
-    (letter,) = [letter async for letter in read_dead_letters(store)]
+    (letter,) = [letter async for letter in list_letters(store)]
     assert (letter.text("text"), letter.text("reason")) == ("Hello", "newer_schema")
 
 

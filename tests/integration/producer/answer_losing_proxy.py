@@ -1,15 +1,15 @@
 """A proxy in front of a Redis that loses answers: the command is done, and nobody hears of it."""
 
 import asyncio
-from types import TracebackType
 from typing import Self
 
+from common.closeable import AsyncCloseable
 from tests.support.redis_server import RedisServer
 
 CHUNK = 65_536
 
 
-class AnswerLosingProxy:
+class AnswerLosingProxy(AsyncCloseable):
     """Use it as an async context manager; every `every`-th script's answer is lost."""
 
     def __init__(self, server: RedisServer, *, every: int) -> None:
@@ -29,12 +29,7 @@ class AnswerLosingProxy:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def close(self) -> None:
         assert self._server is not None
         self._server.close()
         for task in self._tasks:

@@ -24,12 +24,11 @@ from common.results.subscriber import Subscriber
 from common.settings import Settings
 from common.status.backlog_metrics import BacklogCollector
 from common.status.entries_in_hand import read_entries_in_hand
-from common.status.sessions import due_sessions
 from common.status.snapshot import take_snapshot
 from common.transitions.claims import hand_back, heartbeat, take_over
 from common.transitions.dead_letters import DROP_LETTER, drop_letter, replay
 from common.transitions.publishing import KEEP_OPEN, Verdict, keep_open, publish
-from common.transitions.tending import forget, trim
+from common.transitions.tending import due_sessions, forget, trim
 from common.utterance import Utterance
 from ops.cli.commands.export import _print as print_export
 from ops.cli.commands.summary import _read_extent as extent

@@ -6,13 +6,15 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
+from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
 from redis.exceptions import AuthenticationError, ReadOnlyError, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from structlog.testing import capture_logs
 
 from common.redis.link import Link
 from common.settings import RedisSettings
+from tests.support.metric_samples import sample
 
 AWAY = RedisConnectionError("gone")
 
@@ -186,9 +188,11 @@ async def test_no_cancellation_is_lost_inside_of_redis_py(
 ) -> None:
     task = asyncio.create_task(link.retry_until_answered(_forgets_a_cancellation(answer)))
     await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await asyncio.wait_for(task, 30)
+    with capture_logs() as logs:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 30)
+    assert logs == [], "who cancels a command may close its connection, too"
 
 
 async def test_a_time_limit_inside_of_which_a_cancellation_is_lost_still_counts(
@@ -238,3 +242,78 @@ async def test_a_pause_is_never_longer_than_its_cap(link: Link, clock: Clock) ->
         await link.call(_fails(AWAY))
     clock.now += 86_400
     await asyncio.wait_for(link.pause(), 30)  # the cap of this link is 10 ms
+
+
+@pytest.fixture
+def whole(clock: Clock) -> Link:
+    """The link to a cluster, to which nothing ever connects."""
+    settings = RedisSettings(url="redis+cluster://h")
+    cluster = RedisCluster(startup_nodes=[ClusterNode("h", 1)])
+    return Link(cluster, settings, max_pause_s=0.01, clock=clock)
+
+
+async def test_one_server_has_no_parts(link: Link) -> None:
+    assert link.part(3) is link.part("backlog") is link
+
+
+async def test_the_parts_of_a_cluster_are_away_one_by_one(whole: Link, clock: Clock) -> None:
+    with capture_logs() as logs:
+        await whole.part(1).call(_answers)
+        await whole.part(2).call(_answers)
+        clock.now += 5
+        for _ in range(3):
+            with suppress(RedisConnectionError):
+                await whole.part(2).call(_fails(AWAY))
+            await whole.part(1).call(_answers)
+        assert (whole.part(1).is_up, whole.part(2).is_up, whole.is_up) == (True, False, True)
+        assert (whole.part(1).unbroken_s, whole.part(2).unbroken_s) == (5, 0)
+        assert whole.unreachable == ""
+        assert sample("earshot_redis_up") == 0
+        clock.now += 2
+        await whole.part(2).call(_answers)
+        assert sample("earshot_redis_up") == 1
+        clock.now += 1
+        await whole.part(2).call(_answers)
+    told = [(line["event"], line["shard"]) for line in logs]
+    assert told == [("redis_is_away", 2), ("redis_is_back", 2)]
+
+
+async def test_a_part_is_back_when_it_has_answered_for_a_while(whole: Link, clock: Clock) -> None:
+    """A master that was cut off answers, and then says that the cluster is down."""
+    shard = whole.part(1)
+    with capture_logs() as logs:
+        for _ in range(3):
+            with suppress(RedisConnectionError):
+                await shard.call(_fails(AWAY))
+            clock.now += 0.9
+            await shard.call(_answers)
+            assert shard.is_up, "only the log waits"
+            clock.now += 0.9
+        await shard.call(_answers)
+        clock.now += 0.1
+        for _ in range(2):
+            await shard.call(_answers)
+    told = [(line["event"], line.get("away_s")) for line in logs]
+    assert told == [("redis_is_away", None), ("redis_is_back", pytest.approx(4.5))]
+
+
+async def test_what_was_asked_once_of_the_whole_does_not_hide_that_all_parts_are_away(
+    whole: Link,
+) -> None:
+    await whole.call(_answers)
+    assert whole.unreachable == ""
+    with suppress(RedisConnectionError):
+        await whole.part(1).call(_fails(AWAY))
+    assert "gone" in whole.unreachable
+
+
+async def test_a_cluster_is_away_when_all_its_parts_are(whole: Link) -> None:
+    assert whole.unreachable == "Redis has not been reached yet"
+    for name in (1, "backlog"):
+        await whole.part(name).call(_answers)
+    for name in (1, "backlog"):
+        assert whole.is_up
+        with suppress(RedisConnectionError):
+            await whole.part(name).call(_fails(AWAY))
+    assert not whole.is_up
+    assert "gone" in whole.unreachable

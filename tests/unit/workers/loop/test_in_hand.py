@@ -54,7 +54,7 @@ async def test_a_beat_makes_the_claims_young_again_and_counts_no_delivery(
 ) -> None:
     delivery = await delivered(store.redis, deliveries=2)
     assert in_hand.add(delivery) is not None
-    await in_hand.send_heartbeats()
+    await in_hand.send_heartbeats(SHARD)
     row = await pending(store, delivery)
     assert row["time_since_delivered"] < 5_000
     assert row["times_delivered"] == 2
@@ -66,7 +66,7 @@ async def test_what_is_pending_but_not_in_hand_is_left_to_grow_old(
     reply_was_lost = await delivered(store.redis)
     taken = await delivered(store.redis)
     in_hand.add(taken)
-    await in_hand.send_heartbeats()
+    await in_hand.send_heartbeats(SHARD)
     assert (await pending(store, reply_was_lost))["time_since_delivered"] >= 5_000
 
 
@@ -79,8 +79,8 @@ async def test_work_on_what_another_has_is_stopped_with_one_line(
     entry.task = asyncio.create_task(asyncio.Event().wait())  # type: ignore[arg-type]  # any work
     await seize(store, delivery)
     with capture_logs() as lines:
-        await in_hand.send_heartbeats()
-        await in_hand.send_heartbeats()
+        await in_hand.send_heartbeats(SHARD)
+        await in_hand.send_heartbeats(SHARD)
     assert entry.lost
     with pytest.raises(asyncio.CancelledError):
         await entry.task
@@ -88,21 +88,21 @@ async def test_work_on_what_another_has_is_stopped_with_one_line(
     assert (await pending(store, delivery))["consumer"] == OTHER.encode()
 
 
-async def test_a_shard_that_is_away_keeps_no_other_from_its_beat(
+async def test_a_stream_that_fails_keeps_no_other_from_its_beat(
     store: Store, in_hand: EntriesInHand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    in_hand.add(Delivery(Claim(Shard(1), Shard(1).utterances, "1-1", ME), {}, 1))
+    in_hand.add(Delivery(Claim(SHARD, SHARD.recordings, "1-1", ME), {}, 1))
     delivery = await delivered(store.redis)
     in_hand.add(delivery)
 
-    async def beat_but_for_shard_1(store: Store, stream: str, *claim: Any) -> set[str]:
-        if stream == Shard(1).utterances:
+    async def beat_but_for_recordings(store: Store, stream: str, *claim: Any) -> set[str]:
+        if stream == SHARD.recordings:
             raise ConnectionResetError
         return await heartbeat(store, stream, *claim)
 
-    monkeypatch.setattr(module, "heartbeat", beat_but_for_shard_1)
+    monkeypatch.setattr(module, "heartbeat", beat_but_for_recordings)
     with pytest.raises(ConnectionResetError):
-        await in_hand.send_heartbeats()
+        await in_hand.send_heartbeats(SHARD)
     assert (await pending(store, delivery))["time_since_delivered"] < 5_000
 
 

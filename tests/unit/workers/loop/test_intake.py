@@ -23,7 +23,8 @@ class BadReader:
 
     streams = ("earshot:{0}:utterances",)
 
-    def __init__(self, *errors: Exception) -> None:
+    def __init__(self, link: Link, *errors: Exception) -> None:
+        self.link = link
         self.errors = list(errors)
         self.over = asyncio.Event()
 
@@ -46,12 +47,12 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 async def test_a_lasting_error_is_told_once_and_tried_ever_more_seldom(
     pauses: list[float],
 ) -> None:
-    reader: Any = BadReader(*[ResponseError("WRONGTYPE")] * 7, ResponseError("another"))
     redis: Any = None
     link = Link(redis, RedisSettings(), max_pause_s=0.01)
+    reader: Any = BadReader(link, *[ResponseError("WRONGTYPE")] * 7, ResponseError("another"))
     in_hand = EntriesInHand(redis, link, "stt", "me")
     intake = Intake(
-        [reader], in_hand, link, limit=lambda: 1, begin=lambda *_: None, max_pause_s=LONGEST_S
+        [reader], in_hand, limit=lambda: 1, begin=lambda *_: None, max_pause_s=LONGEST_S
     )
     with capture_logs() as lines:
         reading = asyncio.create_task(intake._read_new(reader))
