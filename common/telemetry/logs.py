@@ -10,7 +10,7 @@ from typing import Any, Final, TextIO, cast
 
 import structlog
 
-from common.printable import to_printable
+from common.errors import to_printable
 from common.settings import LogSettings
 
 _WITHOUT_VALUES: Final = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)

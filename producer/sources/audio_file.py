@@ -11,8 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import BadInput
-from common.printable import to_printable
+from common.errors import BadInput, to_printable
 from producer.decoding.decoder_process import DecoderProcess
 from producer.sources.pacing import Pace
 from producer.sources.source import DEFAULT_FRAME_MS, FramedSource

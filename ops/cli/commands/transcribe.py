@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from common.errors import BadInput, EarshotError
+from common.errors import BadInput, EarshotError, to_printable
 from common.keys import SHARDS
-from common.printable import to_printable
 from common.redis.opening import make_link, open_reachable_store
 from common.redis.server import now_ms
 from common.settings import Settings

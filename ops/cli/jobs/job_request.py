@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from common.printable import to_printable
+from common.errors import to_printable
 from common.settings import Settings
 from ops.cli.jobs.job_state import JobState, watch
 from ops.cli.jobs.progress_bars import ProgressBars

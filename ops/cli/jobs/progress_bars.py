@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.text import Text
 
 from common.closeable import Closeable
-from common.printable import to_printable
+from common.errors import to_printable
 from ops.cli.jobs.job_state import explain_held_up
 from ops.cli.terminal.conversation import to_one_line
 

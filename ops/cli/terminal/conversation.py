@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from common.errors import to_printable
 from common.events import Error, Event, Heard, Reply, ReplyDelta, Skipped, Timings, Transcript
-from common.printable import to_printable
 
 LABELS: Final = {"user": "User: ", "ai": "AI  : ", "note": "      ", "error": "      "}
 

@@ -7,7 +7,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import BadInput
-from common.file_names import FileName
 from common.redis.link import Link
 from common.redis.store import Store
 from common.results.subscriber import Subscriber
@@ -15,6 +14,7 @@ from common.utterance import SessionId
 from common.validation import explain
 from ops.jobs.execution import JobContext
 from ops.jobs.files.atomic_file import check_writable, open_atomically
+from ops.jobs.files.file_name import FileName
 from ops.jobs.files.job_folder import JobFolder
 from ops.queries.event_formats import FORMATS
 

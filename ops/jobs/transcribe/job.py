@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
-from common.printable import to_printable
+from common.errors import to_printable
 from common.redis.link import Link
 from common.redis.store import Store
 from common.settings import Settings

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import BadInput
-from common.file_names import FileName
 from common.settings import Settings
 from common.utterance import LANGUAGE, SessionId
 from common.validation import explain
 from ops.jobs.files.atomic_file import check_writable
+from ops.jobs.files.file_name import FileName
 from ops.jobs.files.job_folder import JobFolder
 from ops.jobs.transcribe.transcriber import Run
 

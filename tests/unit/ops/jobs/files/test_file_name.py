@@ -6,9 +6,8 @@ import os
 import pytest
 from pydantic import BaseModel, ValidationError
 
-from common.errors import BadInput
-from common.file_names import FileName
-from common.printable import to_printable
+from common.errors import BadInput, to_printable
+from ops.jobs.files.file_name import FileName
 
 
 class Record(BaseModel):
