@@ -14,6 +14,7 @@ from common.settings import Settings
 from common.utterance import SessionId
 from common.validation import explain
 from ops.jobs.files.atomic_file import check_writable
+from ops.jobs.files.file_name import FileName
 from ops.jobs.files.job_folder import JobFolder
 from ops.jobs.transcribe.transcriber import Run
 
@@ -26,9 +27,9 @@ class Request(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    file: Annotated[str, Field(min_length=1)]
+    file: FileName
     size: int
-    output: Annotated[str, Field(min_length=1)]
+    output: FileName
     format: FormatName
     preset: Literal["command", "conversation", "dictation"]
     language: Language = ""
