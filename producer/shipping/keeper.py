@@ -11,8 +11,9 @@ from common.closeable import Closeable
 from common.latch import Latch
 from common.utterance import Utterance
 
-PATIENCE_S: Final = 1.0
-"""How long the hearing waits for a disk (s) before it goes on. One that works takes a few ms."""
+PATIENCE_S: Final = 3.0
+"""How long the hearing waits for a disk (s) before it goes on. One that works takes a few ms, and
+one that fails because another program locks it up to 2 s."""
 
 MOST_BYTES: Final = 16 * 2**20
 """Audio that may wait for a disk that hangs. Beyond it the hearing waits, too: a pipe or a file is
