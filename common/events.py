@@ -92,7 +92,10 @@ class Usage(_Frozen):
 
 
 class ReplyData(_Frozen):
-    """The whole reply. `trace`: the id of the turn's trace (32 hexadecimal digits)."""
+    """The whole reply. `trace`: the id of the turn's trace (32 hexadecimal digits).
+
+    `reasoning` is what the model thought, if `EARSHOT_LLM__KEEP_REASONING` is on.
+    """
 
     text: str
     model: str = ""
@@ -103,6 +106,7 @@ class ReplyData(_Frozen):
     timings: Timings = Timings()
     worker: str = ""
     trace: str = ""
+    reasoning: str | None = None
 
 
 class ErrorData(_Frozen):

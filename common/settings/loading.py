@@ -186,10 +186,10 @@ def _list_leaves(settings: Settings) -> Iterator[tuple[str, Any, str]]:
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
+        # a setting may be a table itself
+        yield f"{prefix}{key}", value
         if isinstance(value, Mapping):
             yield from _flatten(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def settings_as_environment(settings: Settings) -> dict[str, str]:

@@ -11,6 +11,7 @@ import click
 from common.errors import BadEntry, BadInput, BadSetting, EarshotError
 from common.extras import how_to_install
 from common.telemetry.logs import redirect_to_null
+from ops.cli.terminal.harmless_output import make_terminals_harmless
 from ops.local.closed_output import is_closed
 from ops.local.process_exit import INTERRUPTED
 
@@ -110,6 +111,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run a command. An error that earshot can explain is printed as one sentence."""
+    make_terminals_harmless()
     try:
         status: Any = cli.main(prog_name="earshot", standalone_mode=False)
     except click.ClickException as error:

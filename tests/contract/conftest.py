@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.servers import Served, ServedByStandIn, ServedByVllm
-from workers.llm import tokens
+from workers.llm.server import tokens
 
 
 @pytest.fixture(autouse=True)

@@ -22,12 +22,12 @@ from common.transitions.claims import Settled
 from tests.contract.servers import KEY, TINY, WINDOW, Served
 from tests.support.llm_handler import SESSION, LlmHandlerHarness
 from tests.support.waiting import until
-from workers.llm.errors import ContextTooLong, ReplyTooLong, SystemRoleRefused
+from workers.llm.answers.finished import Finished
+from workers.llm.meanings.errors import ContextTooLong, ReplyTooLong, SystemRoleRefused
 from workers.llm.persona import Personas
 from workers.llm.prompt import Prompt, Round
-from workers.llm.reply import Finished
 from workers.llm.request import Requests
-from workers.llm.server import LlmServer
+from workers.llm.server.llm_server import LlmServer
 
 # A start of vLLM is part of the first test that asks for a server.
 pytestmark = pytest.mark.timeout(900)
@@ -150,9 +150,9 @@ async def test_a_prompt_above_the_window(served: Served) -> None:
     async with connected(served) as server:
         error = await failure(server, [{"role": "user", "content": "word " * 2 * WINDOW}])
     assert isinstance(error, ContextTooLong)
-    assert error.window == WINDOW
-    assert error.prompt_tokens is not None
-    assert error.prompt_tokens > WINDOW
+    assert error.numbers.window == WINDOW
+    assert error.numbers.prompt is not None
+    assert error.numbers.prompt > WINDOW
 
 
 async def test_a_reply_above_the_window(served: Served) -> None:

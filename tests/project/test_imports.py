@@ -82,7 +82,7 @@ def test_what_one_role_installs_no_other_imports() -> None:
 def test_there_is_something_to_look_at() -> None:
     found = package_imports()
     assert {package for package, _, _ in found} == set(PACKAGES)
-    assert ("workers", "workers/llm/server.py", "openai") in found
+    assert ("workers", "workers/llm/server/endpoint.py", "openai") in found
 
 
 @pytest.mark.parametrize("depth", [2, 9])

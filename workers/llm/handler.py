@@ -31,22 +31,18 @@ from common.transitions.answering import (
 )
 from common.transitions.claims import Failed, RetryRule, Settled
 from common.validation import check_version
+from workers.llm.answers.finished import Finished
 from workers.llm.attempt_traces import AttemptTraces
-from workers.llm.errors import ContextTooLong, WindowFull
+from workers.llm.meanings.errors import ContextTooLong, StartAnew, WindowFull
 from workers.llm.persona import Personas
 from workers.llm.prompt import build_prompt, round_messages
 from workers.llm.publisher import NewerSpeech, ReplyPublisher
-from workers.llm.reply import Finished
 from workers.llm.request import Requests
-from workers.llm.server import LlmServer
+from workers.llm.server.llm_server import LlmServer
 from workers.loop.breaker import SESSIONS_IN_A_ROW
 from workers.loop.handler import Delivery, HandlerContext
 
 WAKE_UP_SCHEMA: Final = 1
-
-EMPTY_TRIES: Final = 2
-"""An empty reply is asked for again, since the temperature may make the next one differ. The last
-one stands."""
 
 INTERRUPTED: Final = "interrupted"
 
@@ -141,6 +137,8 @@ class LlmHandler:
                     return await self._answer(delivery, context, attempt, may_grow=may_grow)
             except NewerSpeech:
                 log.info("merging", session=session, turn=attempt.turns[-1].turn)
+            except StartAnew:
+                log.info("thoughts_shown", session=session, turn=attempt.turns[-1].turn)
             except Permanent as refusal:
                 narrower = scope.narrow(refusal, taken)
                 if narrower is None:
@@ -230,7 +228,7 @@ class LlmHandler:
     ) -> Settled:
         """Ask for a reply, publish and settle it.
 
-        Raises NewerSpeech, Lost, Transient and Permanent.
+        Raises NewerSpeech, StartAnew, Lost, Transient and Permanent.
         """
         persona = self._personas.get(attempt.persona)
         prompt = build_prompt(persona, attempt.history, (turn.text for turn in attempt.turns))
@@ -241,12 +239,8 @@ class LlmHandler:
             interval_s=self._settings.delta_interval_ms / 1000,
             may_grow=may_grow,
         )
-        for _ in range(EMPTY_TRIES):
-            reply = await publisher.publish(self._requests.ask(prompt, persona))
-            context.note_answer()
-            if reply.text:
-                break
-            log.warning("empty_reply", session=attempt.session, turn=attempt.turns[-1].turn)
+        reply = await publisher.publish(self._requests.ask(prompt, persona))
+        context.note_answer()
         finished = reply.finished or Finished(INTERRUPTED, self._server.model)
         settled = await context.retry_until_answered(
             lambda: settle_turn(
@@ -294,7 +288,8 @@ def _detail(attempt: Attempt, finished: Finished, *, worker: str) -> dict[str, A
         "worker": worker,
         "trace": trace_id(attempt.turns[-1].traceparent),
     }
-    return detail if finished.usage is None else detail | {"usage": finished.usage}
+    further = {"usage": finished.usage, "reasoning": finished.reasoning}
+    return detail | {name: value for name, value in further.items() if value}
 
 
 def _ms_since(moment: float | None) -> int | None:

@@ -3,14 +3,11 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from common.transitions.answering import Message
 from workers.llm.persona import Persona
-
-SAFE_SHARE: Final = 0.9
-"""The share of a window's tokens that is used where counts are estimated by characters: messages
-differ in how many characters make a token."""
+from workers.llm.server.tokens import SAFE_SHARE
 
 
 class Round(NamedTuple):

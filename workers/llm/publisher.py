@@ -14,7 +14,8 @@ from common.errors import Lost
 from common.redis.failures import is_unusable
 from common.redis.store import Store
 from common.transitions.answering import Attempt, DeltaAnswer, delta, newer_speech
-from workers.llm.reply import Finished, ReplyText
+from workers.llm.answers.finished import Finished
+from workers.llm.reply import ReplyText
 from workers.llm.reply_batches import batch_text
 from workers.loop.handler import HandlerContext
 

@@ -1,7 +1,8 @@
 """Requests for replies: fitted to the model's window, and changed where the server refuses them.
 
 Most conversations fit by far, and nothing is counted for them: a text has at most as many tokens
-as bytes. A request that was fitted wrongly is refused by the server, and shortened then.
+as bytes. A request that was fitted wrongly is refused by the server, and shortened then. A reply
+without a word is asked for once more.
 """
 
 from collections.abc import AsyncGenerator, Mapping
@@ -12,14 +13,23 @@ from typing import Final
 
 import structlog
 
-from common.errors import Misconfigured
+from common.errors import Misconfigured, Permanent
 from common.transitions.answering import Message
-from workers.llm.errors import ContextTooLong, ReplyTooLong, SystemRoleRefused, WindowFull
+from workers.llm.answers.finished import Finished
+from workers.llm.meanings.errors import (
+    ContextTooLong,
+    ReplyTooLong,
+    ReplyTooShort,
+    SystemRoleRefused,
+    WindowFull,
+)
 from workers.llm.persona import Persona
 from workers.llm.prompt import Prompt
-from workers.llm.reply import Finished
-from workers.llm.server import LlmServer
-from workers.llm.tokens import TokenCounts
+from workers.llm.server.knowledge import REASONING_ROOM
+from workers.llm.server.llm_server import LlmServer
+from workers.llm.server.tokens import TokenCounts
+from workers.llm.silence import explain_silence
+from workers.llm.words import count_words
 
 LEAST_REPLY: Final = 16
 """A reply for which the window has no more tokens than these is not asked for."""
@@ -32,6 +42,8 @@ class Request:
     """One try: a prompt in the shape in which it is sent.
 
     `was_shrunk`: an earlier try was refused, and shortened by the counts in that refusal.
+    `was_silent`: the reply to an earlier try had no word. `has_room`: the reply may have more
+    tokens, for reasoning.
     """
 
     prompt: Prompt
@@ -39,6 +51,8 @@ class Request:
     temperature: float
     system_role: bool
     was_shrunk: bool = False
+    was_silent: bool = False
+    has_room: bool = False
 
     @property
     def messages(self) -> list[Message]:
@@ -64,11 +78,22 @@ class Request:
         The first time by the counts in the refusal; without any round the second time.
         """
         if self.was_shrunk:
-            return replace(self, prompt=replace(self.prompt, rounds=()))
+            return self.without_rounds()
+        limit = refusal.numbers.limit(self.max_tokens)
         shrunk = self.prompt.shrink(
-            window=refusal.window, prompt_tokens=refusal.prompt_tokens, reserve=self.max_tokens
+            window=None if limit is None else limit + self.max_tokens,
+            prompt_tokens=refusal.numbers.prompt,
+            reserve=self.max_tokens,
         )
         return replace(self, prompt=shrunk, was_shrunk=True)
+
+    def without_rounds(self) -> "Request":
+        """Return the request without any history."""
+        return replace(self, prompt=replace(self.prompt, rounds=()))
+
+    def with_room(self, max_tokens: int) -> "Request":
+        """Return the request for a reply that has room for reasoning as well."""
+        return replace(self, max_tokens=max_tokens, has_room=True)
 
 
 class Requests:
@@ -83,43 +108,90 @@ class Requests:
         """Yield the reply's text as it comes, then how it ended.
 
         Leaves out the rounds that do not fit the model's window. Asks again when the server
-        refuses: without the system role, with fewer rounds, or for a shorter reply. Never asks
-        again once a piece has come: the caller would get that text twice. Raises Transient and
-        Permanent, WindowFull among them.
+        refuses: without the system role, with fewer rounds, or for a reply of another length; and
+        once when the reply has no word. Never asks again once a word has come: the caller would get
+        that text twice. Raises StartAnew, Transient and Permanent, WindowFull among them.
         """
-        max_tokens = persona.max_tokens_for(len(prompt.question.split()))
-        if self._server.reply_limit is not None:
-            max_tokens = min(max_tokens, self._server.reply_limit)
-        request = Request(
+        request: Request | None = await self._first(prompt, persona)
+        while request is not None:
+            asked, request = request, None
+            begun, blank = False, ""
+            try:
+                async with aclosing(self._send(asked)) as parts:
+                    async for part in parts:
+                        if isinstance(part, Finished):
+                            request = None if begun else self._after_silence(asked, part)
+                            if request is None:
+                                yield part
+                        elif begun or part.strip():
+                            yield blank + part
+                            begun, blank = True, ""
+                        else:
+                            blank += part
+            except Permanent as refusal:
+                request = await self._after_refusal(asked, refusal, begun=begun)
+
+    async def _first(self, prompt: Prompt, persona: Persona) -> Request:
+        known = self._server.knowledge.of(self._server.model)
+        max_tokens = persona.max_tokens_for(count_words(prompt.question))
+        max_tokens = self._with_room(max_tokens) if known.reasoning_room else max_tokens
+        if known.reply_limit is not None:
+            max_tokens = min(max_tokens, known.reply_limit)
+        return Request(
             await self.fit(prompt, max_tokens),
             max_tokens,
             persona.temperature,
-            self._server.takes_system_role,
+            self._server.knowledge.takes_system_role,
+            has_room=known.reasoning_room > 0,
         )
-        while True:
-            begun = False
-            try:
-                async with aclosing(self._send(request)) as parts:
-                    async for part in parts:
-                        begun = True
-                        yield part
-            except SystemRoleRefused as refusal:
-                if begun:
-                    raise
-                request = self._without_system_role(request, refusal)
-            except ReplyTooLong as refusal:
-                if begun:
-                    raise
-                request = self._for_shorter_reply(request, refusal)
-            except ContextTooLong as refusal:
-                self._server.learn_window(refusal.window)
-                if begun:
-                    raise WindowFull(
-                        str(refusal), window=refusal.window, prompt_tokens=refusal.prompt_tokens
-                    ) from None
-                request = await self._shorter(request, refusal)
-            else:
-                return
+
+    def _with_room(self, max_tokens: int) -> int:
+        """Return how many tokens a reply may have that needs room for reasoning as well."""
+        window = self._server.window
+        longer = max_tokens + REASONING_ROOM
+        # the prompt needs its half
+        return longer if window is None else max(max_tokens, min(longer, window // 2))
+
+    def _after_silence(self, request: Request, finished: Finished) -> Request | None:
+        """Return what to ask after a reply without a word; None if that is the reply.
+
+        Raises Permanent with the reason of the silence, if the second reply has no word either.
+        """
+        reason = finished.finish_reason
+        log.warning("empty_reply", finish_reason=reason, asked_again=request.was_silent)
+        is_spent = reason == "length"
+        if is_spent and not request.has_room:
+            self._server.knowledge.note_spent(self._server.model)
+            longer = request.with_room(self._with_room(request.max_tokens))
+            return replace(longer, was_silent=True)
+        if not (request.was_silent or is_spent):
+            # a full window may be the reason: some servers say nothing then (LM Studio)
+            return replace(request.without_rounds(), was_silent=True)
+        if (why := explain_silence(finished, request.max_tokens)) is not None:
+            raise Permanent(why)
+        return None
+
+    async def _after_refusal(self, request: Request, refusal: Permanent, *, begun: bool) -> Request:
+        """Return what to ask after a refusal; raises it where no other request can help."""
+        if isinstance(refusal, ContextTooLong):
+            model = self._server.model
+            if not refusal.is_rate:
+                self._server.knowledge.note_refusal(model, refusal.numbers, request.max_tokens)
+            if begun:
+                raise WindowFull(str(refusal), refusal.numbers) from None
+            return await self._shorter(request, refusal)
+        if begun:
+            raise refusal
+        match refusal:
+            case SystemRoleRefused():
+                return self._without_system_role(request, refusal)
+            case ReplyTooLong():
+                return self._for_shorter_reply(request, refusal)
+            case ReplyTooShort() if not request.has_room:
+                self._server.knowledge.note_spent(self._server.model)
+                return request.with_room(self._with_room(request.max_tokens))
+            case _:
+                raise refusal
 
     async def check_system_prompt(self, persona: Persona) -> None:
         """Ask for the smallest reply of a persona; raises Misconfigured if its prompt is too long.
@@ -128,7 +200,7 @@ class Requests:
         """
         prompt = Prompt(persona.system_prompt, (), "hello")
         request = Request(
-            prompt, 1, persona.temperature, system_role=self._server.takes_system_role
+            prompt, 1, persona.temperature, system_role=self._server.knowledge.takes_system_role
         )
         try:
             async with aclosing(self._send(request)) as parts:
@@ -142,13 +214,12 @@ class Requests:
 
     async def fit(self, prompt: Prompt, reserve: int) -> Prompt:
         """Return the prompt with as many rounds as leave `reserve` tokens to the reply."""
-        window = self._server.window
-        if window is None or not prompt.rounds:
+        budget = self._server.knowledge.room_for_prompt(self._server.model, reserve)
+        if budget is None or not prompt.rounds:
             return prompt
         if self._server.model != self._model:
             self._model = self._server.model
             self._counts = self._new_counts(self._model)
-        budget = window - reserve
         base, per_message = self._counts.overhead
         by_bytes = prompt.fit(
             budget, lambda text: len(text.encode()), base=base, per_message=per_message
@@ -158,7 +229,7 @@ class Requests:
         await self._counts.learn(prompt.texts())
         fitted = prompt.fit(budget, self._counts.size, base=base, per_message=per_message)
         if len(fitted.rounds) < len(prompt.rounds):
-            log.debug("older_rounds_left_out", window=window, rounds=len(fitted.rounds))
+            log.debug("older_rounds_left_out", budget=budget, rounds=len(fitted.rounds))
         return fitted
 
     def learn(self, prompt: Prompt, messages: int, usage: Mapping[str, int] | None) -> None:
@@ -179,7 +250,7 @@ class Requests:
         """Return the request without a system message; raises the refusal if it had none."""
         if not request.has_system_message:
             raise refusal
-        self._server.give_up_system_role(refusal)
+        self._server.knowledge.give_up_system_role(refusal)
         return replace(request, system_role=False)
 
     def _for_shorter_reply(self, request: Request, refusal: ReplyTooLong) -> Request:
@@ -191,7 +262,7 @@ class Requests:
         shorter = request.with_shorter_reply(max(lower, default=None))
         if shorter is None:
             raise refusal
-        self._server.learn_reply_limit(shorter.max_tokens)
+        self._server.knowledge.note_reply_limit(self._server.model, shorter.max_tokens)
         return shorter
 
     async def _shorter(self, request: Request, refusal: ContextTooLong) -> Request:
@@ -201,20 +272,23 @@ class Requests:
         Raises the refusal if the question leaves no room for a reply.
         """
         if not request.prompt.rounds:
-            counts = refusal.window, refusal.prompt_tokens
-            limit = counts[0] - counts[1] if counts[0] and counts[1] else None
-            shorter = request.with_shorter_reply(limit)
+            shorter = None
+            if refusal.may_concern_reply:
+                shorter = request.with_shorter_reply(refusal.room_for_reply(request.max_tokens))
             if shorter is None:
                 raise refusal
             log.info("reply_shortened", max_tokens=shorter.max_tokens, why=str(refusal))
             return shorter
+        room = refusal.room_for_reply(request.max_tokens)
+        if request.has_room and room is not None and LEAST_REPLY <= room < request.max_tokens:
+            return replace(request, max_tokens=room)  # rather than less history
         fitted = await self.fit(request.prompt, request.max_tokens)
         if fitted != request.prompt:
             shorter = replace(request, prompt=fitted)
         else:
             shorter = request.shorten(refusal)
         log.info("history_shortened", rounds=len(shorter.prompt.rounds), why=str(refusal))
-        return replace(shorter, system_role=self._server.takes_system_role)
+        return replace(shorter, system_role=self._server.knowledge.takes_system_role)
 
     def _new_counts(self, model: str) -> TokenCounts:
         return TokenCounts(partial(self._server.tokenizer.count, model))

@@ -1,14 +1,33 @@
 """The OpenAI-compatible server, and the requests to it."""
 
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from common.settings.sections.fields import Count, HostPath, Seconds, Section
 
 Rounds = Annotated[int, Field(ge=0, le=1_000)]
 TokensPerWord = Annotated[float, Field(gt=0, le=1_000)]
 Temperature = Annotated[float, Field(ge=0, le=2)]
+
+
+def _as_json_object(value: Any) -> str:
+    """Return the text of a JSON object; raises ValueError for anything else."""
+    if isinstance(value, str):
+        if not value.strip():
+            return ""
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            raise ValueError('it is no JSON object, such as {"top_k": 20}') from None
+    if not isinstance(value, dict):
+        raise ValueError('it is no JSON object, such as {"top_k": 20}')
+    return json.dumps(value)
+
+
+JsonObject = Annotated[str, BeforeValidator(_as_json_object)]
+"""A JSON object as text, for the environment; in a TOML file it may be a table."""
 
 
 class LlmSettings(Section):
@@ -25,6 +44,17 @@ class LlmSettings(Section):
     api_key: SecretStr = Field(
         SecretStr(""),
         description="Sent to the server as a bearer token, if set.",
+    )
+    ca_file: HostPath = Field(
+        "",
+        description="File with the CA certificate of a server with TLS (PEM), beside the"
+        " certificates of the system.",
+    )
+    extra_body: JsonObject = Field(
+        "",
+        description="JSON object with further fields of every request, such as"
+        ' {"chat_template_kwargs": {"enable_thinking": false}}. They replace those of'
+        " earshot; null leaves a field out.",
     )
     persona: Annotated[HostPath, Field(min_length=1)] = Field(
         "assistant",
@@ -74,6 +104,11 @@ class LlmSettings(Section):
     temperature: Temperature = Field(
         0.7,
         description="Sampling temperature.",
+    )
+    keep_reasoning: bool = Field(
+        False,
+        description="Keep what a reasoning model thought, in the field reasoning of the reply"
+        " event. It is never a part of the reply.",
     )
     concurrency: Count = Field(
         64,

@@ -51,7 +51,7 @@ class Kind(Enum):
     """A filter in front of the LLM server always forbids it."""
     BROKEN_STREAM = 8
     """The LLM server always breaks off in the middle of its reply."""
-    UNKNOWN_FINISH = 9
+    FAULTY_FINISH = 9
     """The LLM server always ends its reply with a reason that nobody knows."""
     STT_FAILURE = 10
     """The STT engine always lacks memory for it."""
@@ -61,7 +61,7 @@ FAILING: Final = (
     Kind.REFUSED_500,
     Kind.REFUSED_403,
     Kind.BROKEN_STREAM,
-    Kind.UNKNOWN_FINISH,
+    Kind.FAULTY_FINISH,
     Kind.STT_FAILURE,
 )
 """Requests that always fail, and kill nobody. They are in sessions of their own."""
@@ -83,7 +83,7 @@ WORDS: Final = {
     Kind.REFUSED_500: "hemlock",
     Kind.REFUSED_403: "oleander",
     Kind.BROKEN_STREAM: "foxglove",
-    Kind.UNKNOWN_FINISH: "nightshade",
+    Kind.FAULTY_FINISH: "nightshade",
 }
 """The worker, or the stand-in LLM, knows a question of this kind by this word."""
 
@@ -91,7 +91,7 @@ LLM_FAULTS: Final[dict[Kind, dict[str, Any]]] = {
     Kind.REFUSED_500: {"fail": {"status": 500, "message": MODEL_FAILS}},
     Kind.REFUSED_403: {"fail": {"status": 403, "message": FILTER_FORBIDS}},
     Kind.BROKEN_STREAM: {"drop_after_tokens": 2},
-    Kind.UNKNOWN_FINISH: {"finish_reason": "who_knows"},
+    Kind.FAULTY_FINISH: {"finish_reason": "engine_error"},
 }
 """What the stand-in LLM does with a question of this kind, always."""
 
@@ -117,7 +117,7 @@ ERRORS: Final = {
     Kind.REFUSED_500: PlantedError("llm", "failed", f"fails with 500 ({MODEL_FAILS})"),
     Kind.REFUSED_403: PlantedError("llm", "failed", f"forbids the request ({FILTER_FORBIDS})"),
     Kind.BROKEN_STREAM: PlantedError("llm", "failed", "closed the connection"),
-    Kind.UNKNOWN_FINISH: PlantedError("llm", "failed", "ended the reply with 'who_knows'"),
+    Kind.FAULTY_FINISH: PlantedError("llm", "failed", "ended the reply with 'engine_error'"),
     Kind.STT_FAILURE: PlantedError("stt", "failed", NO_MEMORY),
 }
 """The error of each kind that can only end in one."""

@@ -78,7 +78,7 @@ def chaos(
 
     Some utterances are planted: they kill every worker that takes them, or cannot be decoded.
     Others, in sessions of their own, always fail: the LLM server answers 500 or 403, breaks off or
-    ends with an unknown reason, or the STT engine lacks memory. Each must end in its own error.
+    ends with a fault, or the STT engine lacks memory. Each must end in its own error.
 
     The exit status is 1 if an utterance was lost, ended twice or came out of order, if an utterance
     ended in an error that was not planted, or if anything was left behind in Redis. With --compare

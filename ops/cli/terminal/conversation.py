@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from common.events import Error, Event, Heard, Reply, ReplyDelta, Skipped, Timings, Transcript
+from ops.cli.terminal.direction import remove_direction_changes
 
 LABELS: Final = {"user": "User: ", "ai": "AI  : ", "note": "      ", "error": "      "}
 
@@ -87,9 +88,11 @@ class Conversation:
 def to_one_line(text: str) -> str:
     """Replace control characters and line ends: the text may come from any model or client.
 
-    Half of a surrogate pair, which JSON can hold and no terminal can show, becomes a `?`.
+    Characters that change the direction of text are left out. Half of a surrogate pair, which JSON
+    can hold and no terminal can show, becomes a `?`.
     """
-    return " ".join(CONTROL.sub(" ", text).encode(errors="replace").decode().split())
+    text = remove_direction_changes(CONTROL.sub(" ", text))
+    return " ".join(text.encode(errors="replace").decode().split())
 
 
 def _describe_transcript_time(timings: Timings) -> str:

@@ -23,6 +23,7 @@ from ops.demo.standin.faults import Control, Failure
 from ops.demo.standin.http_answer import StreamedAnswer, WholeAnswer
 from ops.demo.standin.ledger import KEPT, Entry, Ledger
 from ops.demo.standin.pacing import Pace
+from ops.demo.standin.prepared import Endpoint, PreparedAnswer, find_prepared
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -70,6 +71,8 @@ class StandIn:
         """List the served models with the size of their window."""
         self._check_key(request)
         self._fail_if_everywhere()
+        if (prepared := self._take_prepared("models", {})) is not None:
+            return prepared.response()
         return JSONResponse(
             bodies.model_list(self._control.models, self._control.max_model_len, self._created)
         )
@@ -77,7 +80,10 @@ class StandIn:
     async def tokenize(self, request: Request) -> Response:
         """Count the tokens of a prompt or of messages. As with vLLM, this needs no key."""
         self._fail_if_everywhere()
-        asked = _parse(TokenizeRequest, await _json_body(request))
+        body = await _json_body(request)
+        if (prepared := self._take_prepared("tokenize", body)) is not None:
+            return prepared.response()
+        asked = _parse(TokenizeRequest, body)
         if asked.model is not None and asked.model not in self._control.models:
             raise errors.wrong_model(asked.model, self._control.models)
         if asked.messages is None:
@@ -107,6 +113,10 @@ class StandIn:
         self._ledger.describe(entry, body)
         control = self._control.for_request(_newest_message(body))
         is_common = control is self._control
+        if (prepared := self._take_prepared("chat", body)) is not None:
+            entry.status = prepared.status
+            self._ledger.end(entry)
+            return prepared.response()
         if control.fail is not None:
             if is_common:
                 self._control = control.after_refusal()
@@ -150,6 +160,13 @@ class StandIn:
         """Forget all requests."""
         self._ledger.clear()
         return _json_response(self._ledger.listing())
+
+    def _take_prepared(self, endpoint: Endpoint, body: dict[str, Any]) -> PreparedAnswer | None:
+        """Return the prepared answer that fits a request, and count it."""
+        found = find_prepared(self._control.prepared, endpoint, body)
+        if found is not None:
+            self._control = self._control.after_prepared(found)
+        return found
 
     def _check_key(self, request: Request) -> None:
         if self._control.api_key is None:

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from ops.demo.standin import MODEL
+from ops.demo.standin.prepared import PreparedAnswer
 
 MIN_WINDOW: Final = 16
 """Smallest window, in tokens: a greeting and a reply of one word fit into it."""
@@ -74,6 +75,8 @@ class Control(BaseModel):
     fail: Failure | None = None
     retry_after_s: float | None = Field(default=None, ge=0)
     """The header Retry-After of every failure."""
+    prepared: tuple[PreparedAnswer, ...] = ()
+    """Answers of other servers, to be sent as they are. The first that fits a request is sent."""
     fault_count: int | None = Field(default=None, ge=1)
     """How many replies the faults below spoil. None means all, until the control changes."""
     hang: bool = False
@@ -129,6 +132,11 @@ class Control(BaseModel):
     def after_refusal(self) -> Self:
         """Return the controls after one more chat request was refused because of `fail`."""
         return self.model_copy(update={"fail": self.fail.after_one() if self.fail else None})
+
+    def after_prepared(self, sent: PreparedAnswer) -> Self:
+        """Return the controls after one of the prepared answers was sent once more."""
+        left = (one.after_one() if one is sent else one for one in self.prepared)
+        return self.model_copy(update={"prepared": tuple(one for one in left if one is not None)})
 
     def after_reply(self) -> Self:
         """Return the controls after one more reply has begun."""

@@ -13,9 +13,11 @@ from common.transitions.answering import Message
 from common.utterance import SessionId
 from common.validation import explain
 from ops.jobs.execution import JobContext
-from workers.llm.errors import ContextTooLong
+from workers.llm.answers.finished import Finished
+from workers.llm.meanings.errors import ContextTooLong, StartAnew
 from workers.llm.reply import ReplyText
-from workers.llm.server import LlmServer
+from workers.llm.server.knowledge import REASONING_ROOM
+from workers.llm.server.llm_server import LlmServer
 
 INSTRUCTION: Final = (
     "Summarise the following conversation between a user and a voice assistant in a few plain"
@@ -79,21 +81,29 @@ async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, An
 async def _summarise(context: JobContext, lines: list[str]) -> tuple[str, str]:
     """Return the summary and the name of the model.
 
-    If the conversation is too long for the model, its older half is left out, again and again.
+    If the conversation is too long for the model, its older half is left out, again and again. A
+    model that used up all tokens for its reasoning gets more, once.
     """
     server = LlmServer(context.settings.llm)
+    max_tokens = context.settings.jobs.summary_max_tokens
+    has_room = False
     try:
         while True:
-            reply = ReplyText(
-                server.generate(build_messages(lines), context.settings.jobs.summary_max_tokens)
-            )
+            reply = ReplyText(server.generate(build_messages(lines), max_tokens))
             try:
-                text = "".join([piece async for piece in reply.pieces()])
+                text = "".join([piece async for piece in reply.pieces()]).strip()
+            except StartAnew:
+                continue
             except ContextTooLong:
                 if len(lines) < 2:
                     raise
                 lines = lines[len(lines) // 2 :]
-            else:
-                return text.strip(), reply.finished.model if reply.finished else ""
+                continue
+            finished = reply.finished or Finished("", "")
+            if not text and finished.finish_reason == "length" and not has_room:
+                has_room = True
+                max_tokens += REASONING_ROOM
+                continue
+            return text, finished.model
     finally:
         await server.close()

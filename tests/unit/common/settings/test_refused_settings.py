@@ -33,7 +33,7 @@ def _refusal(overrides: dict[str, Any] | None = None) -> str:
         ("EARSHOT_LLM__API_KEY_FIEL", "EARSHOT_LLM__API_KEY"),
         ("EARSHOT_NOTHING_LIKE_IT", "docs/configuration.md"),
         ("EARSHOT_NOTHING__LIKE_IT", "docs/configuration.md"),
-        ("EARSHOT_LLM_FILE", "docs/configuration.md"),
+        ("EARSHOT_LLM_FILE", "EARSHOT_LLM__CA_FILE"),
     ],
 )
 def test_a_misspelt_variable_is_refused(

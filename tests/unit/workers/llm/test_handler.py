@@ -3,8 +3,8 @@
 import pytest
 
 from common.errors import Permanent
-from workers.llm.errors import ContextTooLong, WindowFull
 from workers.llm.handler import Scope
+from workers.llm.meanings.errors import ContextTooLong, WindowFull
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ HEAVY = {"numpy", "faster_whisper", "ctranslate2", "onnxruntime", "soundfile", "
 HEAVY |= {"google", "requests"}
 SCRIPT = """
 import sys
-from workers.llm.server import LlmServer
+from workers.llm.server.llm_server import LlmServer
 from common.settings import LlmSettings
 import workers.llm, workers.loop, ops.local.signals
 LlmServer(LlmSettings()).warm()

@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator
 
 import pytest
 
-from workers.llm.reply import Finished, ReplyText
+from workers.llm.answers.finished import Finished
+from workers.llm.reply import ReplyText
 
 DONE = Finished("stop", "m", {"total_tokens": 3})
 

@@ -9,12 +9,14 @@ import pytest
 from common.errors import Permanent
 from common.settings import LlmSettings
 from common.transitions.answering import Message
-from workers.llm.errors import ContextTooLong, SystemRoleRefused, WindowFull
+from workers.llm.answers.finished import Finished
+from workers.llm.meanings.errors import ContextTooLong, SystemRoleRefused, WindowFull
+from workers.llm.meanings.token_numbers import TokenNumbers
 from workers.llm.persona import Personas
 from workers.llm.prompt import Prompt, Round
-from workers.llm.reply import Finished
 from workers.llm.request import Request, Requests
-from workers.llm.server import LlmServer
+from workers.llm.server.knowledge import Knowledge
+from workers.llm.server.llm_server import LlmServer
 
 TALK = tuple(Round(f"question {number} " + "word " * 18, "word " * 20) for number in range(5))
 PROMPT = Prompt("be kind", TALK, "and now")
@@ -37,19 +39,15 @@ class Server:
     """As much of an LLM server as requests need. Each of `answers` is what one request gets."""
 
     def __init__(self, window: int | None, *answers: Sequence[Any]) -> None:
-        self.window = window
+        self.knowledge = Knowledge(LlmSettings(context_tokens=window or 0))
         self.model = "m"
         self.tokenizer = Tokenizer()
-        self.takes_system_role = True
-        self.reply_limit: int | None = None
         self.answers = list(answers)
         self.asked: list[list[Message]] = []
 
-    def learn_window(self, window: int | None) -> None:
-        self.window = window or self.window
-
-    def give_up_system_role(self, refusal: SystemRoleRefused) -> None:
-        self.takes_system_role = False
+    @property
+    def window(self) -> int | None:
+        return self.knowledge.window(self.model)
 
     async def generate(
         self, messages: list[Message], max_tokens: int, temperature: float
@@ -161,13 +159,13 @@ async def test_a_refusal_that_no_other_shape_can_mend_is_raised() -> None:
 
 async def test_a_window_that_the_refusal_tells_is_fitted() -> None:
     window = 52 + 100 + 3 * 56
-    server = Server(None, [ContextTooLong("too long", window=window)], ["yes", DONE])
+    server = Server(None, [ContextTooLong("too long", TokenNumbers(window))], ["yes", DONE])
     assert await reply_of(server) == ["yes", DONE]
     assert server.asked[1] == Prompt("be kind", TALK[-3:], "and now").messages()
 
 
 async def test_a_prompt_that_is_refused_again_and_again_loses_all_rounds() -> None:
-    refusal = ContextTooLong("too long", window=700, prompt_tokens=800)
+    refusal = ContextTooLong("too long", TokenNumbers(700, prompt=800))
     server = Server(None, [refusal], [refusal], ["yes", DONE])
     assert await reply_of(server) == ["yes", DONE]
     sizes = [len(messages) for messages in server.asked]
@@ -190,7 +188,7 @@ async def test_nothing_is_asked_again_once_a_piece_has_come(
 
 
 def test_a_request_is_shortened_by_the_servers_counts_first_and_without_rounds_then() -> None:
-    refusal = ContextTooLong("too long", window=700, prompt_tokens=800)
+    refusal = ContextTooLong("too long", TokenNumbers(700, prompt=800))
     request = Request(PROMPT, 100, 0.7, system_role=True)
     shorter = request.shorten(refusal)
     assert 0 < len(shorter.prompt.rounds) < len(TALK)

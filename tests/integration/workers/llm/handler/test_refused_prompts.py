@@ -17,8 +17,8 @@ from tests.integration.workers.llm.handler.chatty_handler import (
 )
 from tests.support.llm_handler import PATIENCE_S, WORKER
 from tests.support.standin_server import StandIn
-from workers.llm import tokens
-from workers.llm.tokens import Tokenizer
+from workers.llm.server import tokens
+from workers.llm.server.tokens import Tokenizer
 
 
 async def test_the_system_role_is_tried_once(harness: ChattyLlmHandler) -> None:

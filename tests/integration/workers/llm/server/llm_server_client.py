@@ -12,8 +12,8 @@ from common.settings import LlmSettings
 from common.transitions.answering import Message
 from ops.demo.standin.ledger import Listing
 from tests.support.standin_server import StandIn
-from workers.llm.reply import Finished
-from workers.llm.server import LlmServer
+from workers.llm.answers.finished import Finished
+from workers.llm.server.llm_server import LlmServer
 
 HELLO: list[Message] = [
     {"role": "system", "content": "Be kind."},

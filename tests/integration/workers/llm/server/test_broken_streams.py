@@ -16,7 +16,7 @@ from tests.integration.workers.llm.server.llm_server_client import (
     until_listed,
 )
 from tests.support.standin_server import TEN_WORDS, StandIn
-from workers.llm.errors import ContextTooLong
+from workers.llm.meanings.errors import ContextTooLong
 
 # -- streams that break
 
@@ -27,7 +27,6 @@ from workers.llm.errors import ContextTooLong
         ({"error_after_tokens": 2}, "EngineCore"),
         ({"error_after_tokens": 0}, "EngineCore"),
         ({"drop_after_tokens": 2}, "closed the connection"),
-        ({"end_without_finish": True}, "without a finish reason"),
         ({"finish_reason": "abort"}, "'abort'"),
     ],
 )

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from common.errors import EarshotError, Permanent, Transient
 from tests.integration.workers.llm.raw_server import http_response, running_raw_server
 from tests.integration.workers.llm.server.llm_server_client import ask, running_client
-from workers.llm.reply import Finished
+from workers.llm.answers.finished import Finished
 
 EVENTS = "text/event-stream"
 HI: dict[str, Any] = {"choices": [{"delta": {"content": "hi"}, "finish_reason": None}]}

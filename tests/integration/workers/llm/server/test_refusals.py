@@ -12,7 +12,7 @@ from tests.integration.workers.llm.server.llm_server_client import (
     transient_message,
 )
 from tests.support.standin_server import StandIn
-from workers.llm.errors import ContextTooLong, ReplyTooLong, SystemRoleRefused
+from workers.llm.meanings.errors import ContextTooLong, ReplyTooLong, SystemRoleRefused, WrongPath
 
 
 async def test_429_waits_as_long_as_the_server_wants(standin: StandIn) -> None:
@@ -46,9 +46,9 @@ async def test_a_prompt_above_the_window(standin: StandIn) -> None:
     async with running_client(standin.base_url) as server:
         error = await failure(server, [{"role": "user", "content": "word " * 200}])
     assert isinstance(error, ContextTooLong)
-    assert error.window == 100
-    assert error.prompt_tokens is not None
-    assert error.prompt_tokens > 200
+    assert error.numbers.window == 100
+    assert error.numbers.prompt is not None
+    assert error.numbers.prompt > 200
 
 
 async def test_a_reply_above_the_window_names_the_limit_and_the_setting(standin: StandIn) -> None:
@@ -92,8 +92,8 @@ FOREIGN = {
     ),
     "an account": ("402 Payment Required", '{"error":{"message":"no credit"}}', Transient),
     "a proxy": ("502 Bad Gateway", "<html>\n<h1>Bad Gateway</h1></html>", Transient),
-    "a wrong path": ("404 Not Found", '{"detail":"Not Found"}', Transient),
-    "a wrong method": ("405 Method Not Allowed", "", Transient),
+    "a wrong path": ("404 Not Found", '{"detail":"Not Found"}', WrongPath),
+    "a wrong method": ("405 Method Not Allowed", "", WrongPath),
 }
 
 
@@ -111,7 +111,7 @@ async def test_other_servers_words(name: str) -> None:
         assert error.opens_breaker == (name != "a proxy"), "5xx may be about this request only"
     if name == "OpenAI, too long":
         assert isinstance(error, ContextTooLong)
-        assert (error.window, error.prompt_tokens) == (4097, 5000)
+        assert (error.numbers.window, error.numbers.prompt) == (4097, 5000)
 
 
 async def test_retry_after_may_be_a_date() -> None:

@@ -16,7 +16,7 @@ from tests.integration.workers.llm.server.llm_server_client import (
     until_listed,
 )
 from tests.support.standin_server import TEN_WORDS, StandIn
-from workers.llm.reply import Finished
+from workers.llm.answers.finished import Finished
 
 # -- replies
 

@@ -2,15 +2,27 @@
 cannot count costs nothing."""
 
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
-import openai
 import pytest
 
+from common.settings import LlmSettings
 from tests.integration.workers.llm.raw_server import http_response, running_raw_server
 from tests.integration.workers.llm.server.llm_server_client import running_client
 from tests.support.standin_server import TEN_WORDS, StandIn
-from workers.llm import tokens
-from workers.llm.tokens import Tokenizer
+from workers.llm.meanings.token_numbers import TokenNumbers
+from workers.llm.server import tokens
+from workers.llm.server.endpoint import Endpoint
+from workers.llm.server.tokens import Tokenizer
+
+
+@asynccontextmanager
+async def closing_endpoint(endpoint: Endpoint) -> AsyncIterator[Endpoint]:
+    try:
+        yield endpoint
+    finally:
+        await endpoint.close()
 
 
 async def test_the_window_is_the_one_that_the_server_lists(standin: StandIn) -> None:
@@ -19,7 +31,7 @@ async def test_the_window_is_the_one_that_the_server_lists(standin: StandIn) -> 
         windows = [server.window]
         await server.probe()
         windows.append(server.window)
-        server.learn_window(500)
+        server.knowledge.note_refusal("stand-in", TokenNumbers(window=500), reply=64)
         windows.append(server.window)
     async with running_client(standin.base_url, context_tokens=300) as server:
         windows.append(server.window)
@@ -41,8 +53,9 @@ async def test_a_server_that_does_not_count_is_left_alone_for_a_while(
 ) -> None:
     monkeypatch.setattr(tokens, "COUNT_TIMEOUT_S", 60.0)
     now = 1_000.0
-    async with openai.AsyncOpenAI(api_key="none", base_url=standin.base_url, max_retries=0) as sdk:
-        counting = Tokenizer(sdk, {}, clock=lambda: now)
+    settings = LlmSettings(base_url=standin.base_url)
+    async with closing_endpoint(Endpoint(settings, standin.base_url)) as endpoint:
+        counting = Tokenizer(endpoint, clock=lambda: now)
         standin.control(fail={"status": 503, "everywhere": True})
         assert await counting.count("stand-in", TEN_WORDS) is None
         standin.control(fail=None)

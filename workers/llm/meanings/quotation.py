@@ -24,18 +24,6 @@ WORD: Final = re.compile(
 ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|[nrt])")
 
 
-def describe_body(body: Any, otherwise: str) -> str:
-    """Return the words of an error's body on one line.
-
-    Of a list of wrong fields they are place and problem, never the `input`.
-    """
-    if isinstance(body, Mapping):
-        body = body.get("message") or body.get("detail") or body
-    if isinstance(body, list):
-        body = "; ".join(filter(None, map(_describe_field, body)))
-    return " ".join(str(body or otherwise).split())
-
-
 def repeats(text: str, messages: Iterable[Mapping[str, Any]]) -> bool:
     """Tell whether a text repeats what stands in the messages of a request.
 
@@ -54,14 +42,6 @@ def repeats(text: str, messages: Iterable[Mapping[str, Any]]) -> bool:
         if is_short and _is_worth_hiding(said) and f" {' '.join(said)} " in line:
             return True
     return False
-
-
-def _describe_field(problem: Any) -> str:
-    if not isinstance(problem, Mapping):
-        return ""
-    where = problem.get("loc")
-    place = ".".join(map(str, where)) if isinstance(where, list | tuple) else ""
-    return f"{place}: {problem.get('msg', '')}".strip(": ")
 
 
 def _words(text: str) -> list[str]:

@@ -1,26 +1,28 @@
 """A server's words are quoted, and what somebody said is not, in whatever form it is repeated."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 
-import httpx
-import openai
 import pytest
 
-from workers.llm.errors import ContextTooLong, Explainer, SystemRoleRefused
-from workers.llm.quotation import LEFT_OUT, describe_body, repeats
+from common.errors import Permanent, Transient
+from workers.llm.meanings.error_report import make_report
+from workers.llm.meanings.errors import ContextTooLong, SystemRoleRefused
+from workers.llm.meanings.explainer import Explainer
+from workers.llm.meanings.quotation import LEFT_OUT, repeats
 
 SPOKEN: Final = "My pin is 4711, and Stra\u00dfe 9 is where I live."
 SAID: Final = [{"role": "user", "content": SPOKEN}]
-EXPLAINER: Final = Explainer("http://llm:8000/v1", "sk-key")
+EXPLAINER: Final = Explainer("http://llm:8000/v1", has_key=True)
 
 
-def refuse(body: Any, status: int = 422) -> openai.APIStatusError:
-    request = httpx.Request("POST", "http://llm:8000/v1/chat/completions")
-    response: Any = httpx.Response(status, request=request, json=body)
-    return openai.APIStatusError("refused", response=response, body=body)
+def explain(
+    body: Any, status: int = 422, messages: Sequence[Mapping[str, str]] = SAID
+) -> Transient | Permanent:
+    report = make_report(body, status=status, api_key="sk-key", messages=messages)
+    return EXPLAINER.explain(report, model="m")
 
 
 FORMS: Final[dict[str, Callable[[str], str]]] = {
@@ -46,7 +48,7 @@ def test_no_answer_of_any_status_brings_speech_into_a_message(form: str, status:
         [said],
         said,
     ):
-        why = str(EXPLAINER.explain(refuse(body, status), model="m", messages=SAID))
+        why = str(explain(body, status))
         assert LEFT_OUT in why or not any(word in why.lower() for word in ("pin", "4711", "live"))
         assert "4711" not in why
 
@@ -58,7 +60,7 @@ def test_a_list_of_wrong_fields_tells_places_and_problems_and_no_input() -> None
         "msg": "Field required",
     }
     body = {"detail": [problem | {"input": {"role": "user", "content": "something else was said"}}]}
-    why = str(EXPLAINER.explain(refuse(body), messages=SAID))
+    why = str(explain(body))
     assert "(body.messages.0.content: Field required)" in why
     assert "something else" not in why
 
@@ -81,21 +83,18 @@ def test_a_coincidence_hides_nothing(said: str) -> None:
     words = "there is no such model; the value is not valid, see the list of models"
     assert not repeats(words, [{"role": "user", "content": said}])
     body = {"message": "This model's maximum context length is 4096 tokens."}
-    why = str(EXPLAINER.explain(refuse(body, 400), messages=[{"role": "user", "content": said}]))
+    why = str(explain(body, 400, [{"role": "user", "content": said}]))
     assert "maximum context length is 4096" in why
 
 
 def test_the_meaning_is_found_in_words_that_are_not_quoted() -> None:
     said = [{"role": "user", "content": "maximum context length is 8192 tokens"}]
-    full = EXPLAINER.explain(
-        refuse({"message": "This model's maximum context length is 8192 tokens"}, 400),
-        messages=said,
-    )
+    full = explain({"message": "This model's maximum context length is 8192 tokens"}, 400, said)
     assert isinstance(full, ContextTooLong)
-    assert (full.window, LEFT_OUT in str(full)) == (8192, True)
+    assert (full.numbers.window, LEFT_OUT in str(full)) == (8192, True)
     said = [{"role": "user", "content": "conversation roles must alternate"}]
-    roles = refuse({"message": "Conversation roles must alternate user/assistant"}, 400)
-    assert isinstance(EXPLAINER.explain(roles, messages=said), SystemRoleRefused)
+    roles = {"message": "Conversation roles must alternate user/assistant"}
+    assert isinstance(explain(roles, 400, said), SystemRoleRefused)
 
 
 def test_a_system_prompt_is_nothing_that_was_said() -> None:
@@ -107,11 +106,11 @@ def test_a_system_prompt_is_nothing_that_was_said() -> None:
     "body", [None, "", 7, [], {}, {"detail": [1, None, {}]}, {"message": None}]
 )
 def test_a_body_of_any_shape_is_one_line(body: Any) -> None:
-    assert "\n" not in describe_body(body, "other\nwise")
+    assert "\n" not in make_report(body, status=400).said
 
 
-@pytest.mark.parametrize("reason", ["abort", "my pin is 4711", "x" * 500, "a\nb"])
-def test_an_unknown_finish_reason_is_named_if_it_is_a_name(reason: str) -> None:
-    with pytest.raises(Exception, match="ended the reply with") as ended:
-        EXPLAINER.check_end(reason)
+@pytest.mark.parametrize("reason", ["abort", "error: my pin is 4711", "fail" * 99, "fail\nb"])
+def test_a_fault_is_named_if_it_is_a_name(reason: str) -> None:
+    with pytest.raises(Transient, match="ended the reply with") as ended:
+        EXPLAINER.check_end(reason, has_text=True, is_whole=True)
     assert (reason in str(ended.value)) is (reason == "abort")

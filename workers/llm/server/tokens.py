@@ -4,15 +4,18 @@ The usage that replies report corrects both.
 """
 
 import asyncio
-import json
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 import openai
 import structlog
 
-from workers.llm.prompt import SAFE_SHARE
+from workers.llm.server.endpoint import Endpoint
+
+SAFE_SHARE: Final = 0.9
+"""The share of a window's tokens that is used where counts are estimated by characters: messages
+differ in how many characters make a token."""
 
 COUNT_TIMEOUT_S: Final = 1.0
 """A reply waits for the counts, and an estimate does as well in the end."""
@@ -41,21 +44,12 @@ log = structlog.get_logger(__name__)
 
 
 class Tokenizer:
-    """Asks one server for counts, over the client's connections, with `headers` in each request."""
+    """Asks one server for counts, over the connections to it."""
 
-    def __init__(
-        self,
-        client: openai.AsyncOpenAI,
-        headers: Mapping[str, Any],
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._client = client
-        self._headers = headers
+    def __init__(self, endpoint: Endpoint, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._endpoint = endpoint
         self._clock = clock
         self._rests_until = 0.0
-        base = str(client.base_url).rstrip("/")
-        self._url = base.removesuffix("/v1") + "/tokenize"
 
     async def count(self, model: str, text: str) -> int | None:
         """Return the tokens of `text`, without those that open and close a message.
@@ -66,13 +60,8 @@ class Tokenizer:
             return None
         try:
             async with asyncio.timeout(COUNT_TIMEOUT_S):
-                answer = await self._client.post(
-                    self._url,
-                    cast_to=object,
-                    body={"model": model, "prompt": text, "add_special_tokens": False},
-                    options={"headers": self._headers},
-                )
-        except (TimeoutError, openai.APIError, json.JSONDecodeError) as error:
+                answer = await self._endpoint.tokenize(model, text)
+        except (TimeoutError, openai.APIError, ValueError, RecursionError) as error:
             self._rest(repr(error))
             return None
         count = answer.get("count") if isinstance(answer, dict) else None

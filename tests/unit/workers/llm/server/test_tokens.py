@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.llm.tokens import MAX_COUNTED, TokenCounts
+from workers.llm.server.tokens import MAX_COUNTED, TokenCounts
 
 
 class Server:

@@ -1,0 +1,1 @@
+"""The LLM server: requests to it, and what its answers mean, whoever made it."""
