@@ -2,6 +2,7 @@
 in Redis, in an answer or in a request is malformed, and says so."""
 
 import json
+import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -15,13 +16,25 @@ from tests.support.foreign_jobs import end, push
 from tests.support.redis_server import RedisServer
 from tests.support.standin_server import StandIn
 from tests.support.waiting import until_sync
-from workers.llm.quotation import repeats
 
 SHARD: Final = Shard(0)
 SPOKEN: Final = "my pin is four seven eleven and nobody may know it"
 REPLY: Final = "the treasure lies under the third oak"
 SENTENCES: Final = (SPOKEN, REPLY, *(sentence.text for sentence in read_sentences()))
+RUN: Final = 3
+"""Words in a row that are no coincidence."""
+
 WRONG_VALUES: Final = (SPOKEN, f'"{SPOKEN}"', json.dumps([SPOKEN]), json.dumps({SPOKEN: SPOKEN}))
+
+
+def words(text: str) -> str:
+    return f" {' '.join(re.findall(r'[a-z]+', text.casefold()))} "
+
+
+def holds_what_was_said(line: str) -> bool:
+    spoken = [words(sentence).split() for sentence in SENTENCES]
+    runs = {" ".join(said[at : at + RUN]) for said in spoken for at in range(len(said) - RUN + 1)}
+    return any(f" {run} " in words(line) for run in runs)
 
 
 def plant(client: Any) -> None:
@@ -101,7 +114,5 @@ def test_no_log_holds_what_was_said(*, is_planted: bool, tmp_path: Path) -> None
     if is_planted:
         for name in ("stt", "dashboard", "jobs", "tail"):
             assert "is not usable" in logs[name], "it says what is wrong"
-    said = [{"role": "user", "content": sentence} for sentence in SENTENCES]
     for name, text in logs.items():
-        lines = [line for line in text.splitlines() if repeats(line, said)]
-        assert lines == [], name
+        assert [line for line in text.splitlines() if holds_what_was_said(line)] == [], name
