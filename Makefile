@@ -1,7 +1,7 @@
 # ARGS are options for the command: make demo ARGS=--json, make test ARGS="-k segmenter"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo setup test test-full test-lowest test-vllm lint types clean
+.PHONY: help demo setup test test-full test-lowest test-real test-vllm lint types clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,11 @@ test-full: setup ## Run all tests: chaos, Sentinel, Cluster, all seeds of the mo
 test-lowest: setup ## Test the parts that face the network with the lowest versions that are allowed
 	nice tests/support/lowest.sh $(ARGS)
 
+# Many utterances, one at a time: it takes minutes.
+test-real: setup ## Run tests/real with Whisper base (fetches 145 MB, once); CLIPS=FOLDER of recordings
+	.venv/bin/python -m tests.real.weights
+	nice .venv/bin/python -m pytest tests/real --real --clips "$(CLIPS)" -rs --timeout 3600 $(ARGS)
+
 test-vllm: setup ## Run the LLM worker's contract tests with a real vLLM on the CPU (installs 2.5 GB, once)
 	tests/contract/vllm_setup.sh
 	nice .venv/bin/python -m pytest tests/contract --llm-server vllm $(ARGS)
@@ -38,5 +43,5 @@ types: setup ## Check types
 	.venv/bin/mypy
 
 clean: ## Remove everything that the other targets have made
-	rm -rf .venv .venv-lowest .venv-vllm build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf .venv .venv-lowest .venv-vllm .models build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

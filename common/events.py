@@ -13,7 +13,9 @@ from common.validation import check_version, explain
 
 SCHEMA: Final = 1
 
-SkipReason = Literal["noise", "too_short", "merged", "transcript_only", "expired", "forgotten"]
+SkipReason = Literal[
+    "noise", "invented", "too_short", "merged", "transcript_only", "expired", "forgotten"
+]
 
 
 class _Frozen(BaseModel):
@@ -58,7 +60,8 @@ class Segment(_Frozen):
 class TranscriptData(_Frozen):
     """What was said. If there was STT, the scores are faster-whisper's means over segments.
 
-    `segments` are there if the model heard more than one.
+    `segments` are there if the model heard more than one. `invented` is text of the model that was
+    dropped, because nobody said it.
     """
 
     text: str
@@ -73,10 +76,15 @@ class TranscriptData(_Frozen):
     model: str = ""
     worker: str = ""
     segments: tuple[Segment, ...] = ()
+    invented: str = ""
 
 
 class SkippedData(_Frozen):
-    """The turn ends without a reply of its own; `into` is the turn it was merged into."""
+    """The turn ends without a reply of its own; `into` is the turn it was merged into.
+
+    For `noise` and `invented` the detail holds the scores, as a transcript does; for `invented`
+    also the text of the model, `invented`.
+    """
 
     reason: SkipReason
     into: int | None = None

@@ -14,7 +14,10 @@ from common.validation import check_version, explain
 SCHEMA: Final = 1
 TRACEPARENT: Final = rf"^({FORM})?$"
 NAME: Final = r"^[^\x00-\x1f\x7f]*$"
-LANGUAGE: Final = r"^[A-Za-z-]*$"
+LANGUAGE: Final = r"^(?:[^\W\d_]|[ .@'-]|[_-][0-9A-Za-z]+)*$"
+"""What a code or name of a language looks like: `en_US.UTF-8`, `es-419`, `Norsk bokmål`. Whether it
+is one is for the settings of a producer and for the STT worker to say."""
+
 
 MAX_SAMPLES: Final = 2**30
 """About 18 hours of 16 kHz audio: above every limit in the settings, and no overflow."""
@@ -61,7 +64,7 @@ class Utterance(BaseModel):
     silence_ms: Annotated[int, Field(ge=0, le=MAX_MS)] = 0
     hold_ms: Annotated[int, Field(ge=0, le=MAX_MS)] = 0
     source: Annotated[str, Field(max_length=200, pattern=NAME)] = ""
-    language: Annotated[str, Field(max_length=16, pattern=LANGUAGE)] = ""
+    language: Annotated[str, Field(max_length=64, pattern=LANGUAGE)] = ""
     persona: Annotated[str, Field(max_length=64, pattern=NAME)] = ""
     answer: bool = True
     interrupt: bool = False

@@ -1,4 +1,7 @@
-"""From frames to the outbox: the detector and the segmenter of one source, in their own thread."""
+"""From frames to the outbox: the detector and the segmenter of one source, in their own thread.
+
+The outbox is filled in another thread, so that a disk that hangs does not hold up the hearing.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,6 +15,7 @@ from common.traceparent import begin_trace
 from common.utterance import Utterance
 from producer.shipping.drafts import Draft, Drafts, DraftSender, Name
 from producer.shipping.identity import clean_source_name, new_utterance_id
+from producer.shipping.keeper import Keeper
 from producer.shipping.outbox import Outbox
 from producer.shipping.outbox_metrics import report_dropped
 from producer.sources.mute import MutableSource
@@ -86,14 +90,19 @@ class Ear:
                 rules, eager_pause_s=settings.eager_pause_s, eager_max=settings.eager_max
             )
         self._segmenter = Segmenter(rules, source.frame_samples)
+        self._keeper = Keeper(self._add, self._clock, session)
         self._position = 0
         self.counts = EarCounts()
 
     def hear(self) -> None:
         """Hear until the source ends or is closed; an utterance that is open then is kept as well.
 
-        Blocks. Raises BadInput where the source turns out to be damaged.
+        Blocks. Raises BadInput where the source turns out to be damaged. Call it once.
         """
+        with self._keeper:
+            self._hear()
+
+    def _hear(self) -> None:
         muted = False
         try:
             for frame in self._source:
@@ -142,7 +151,8 @@ class Ear:
         self._draft_sender.report_ongoing_speech(self._session, self._drafts.open)
 
     def _offer(self, segment: SpeechSegment) -> None:
-        if self._draft_sender is None:
+        # a draft must not overtake an utterance that is not even in the outbox
+        if self._draft_sender is None or self._keeper.is_behind:
             return
         utterance = self._utterance(segment, self._drafts.name_draft(segment))
         self._sign_due = self._clock() + self._sign_s
@@ -177,7 +187,10 @@ class Ear:
         utterance = self._utterance(segment, self._drafts.name_utterance(segment))
         if self._draft_sender is not None:
             self._draft_sender.withdraw()
-        dropped = self._outbox.add(utterance, age_s=self._age_s(segment))
+        self._keeper.put(utterance, self._age_s(segment))
+
+    def _add(self, utterance: Utterance, age_s: float) -> None:
+        dropped = self._outbox.add(utterance, age_s=age_s)
         if dropped is not None:
             report_dropped(self._session, dropped)
         self.counts.utterances += 1

@@ -30,6 +30,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--fuzz-seconds", type=float, default=120.0, help="length of the long run of the fuzzer"
     )
     parser.addoption(
+        "--real", action="store_true", help="also run tests/real, with Whisper base and your CLIPS"
+    )
+    parser.addoption("--clips", default="", help="a folder of recordings for tests/real")
+    parser.addoption(
         "--llm-server",
         choices=["stand-in", "vllm"],
         default="stand-in",

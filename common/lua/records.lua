@@ -33,8 +33,8 @@ local function is_utf8(value)
 end
 
 -- events.SkipReason
-local SKIP_REASONS = { noise = 1, too_short = 1, merged = 1, transcript_only = 1, expired = 1,
-  forgotten = 1 }
+local SKIP_REASONS = { noise = 1, invented = 1, too_short = 1, merged = 1, transcript_only = 1,
+  expired = 1, forgotten = 1 }
 local TEXTS = { 'stream', 'text', 'skip', 'source', 'persona', 'language', 'replay_of',
   'traceparent' }
 local NUMBERS = { 'rev', 'committed', 'stt_started', 'transcribed', 'speech_ms', 'length_ms',

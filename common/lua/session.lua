@@ -4,7 +4,8 @@
 -- keys: SESSION INBOX HISTORY OPEN TURNS RESULTS
 -- args: ID SESSION_TTL:number TEND_AFTER:number
 --
--- SESSION  hash    epoch last done taken wake token attempt started reached persona
+-- SESSION  hash    epoch last done taken wake token attempt started reached persona language phrase
+--                  hotwords
 -- INBOX    hash    turn -> record (JSON, below)
 -- HISTORY  list    chat messages (JSON)
 -- OPEN     zset    sessions with unfinished turns, by when to look after them (ms)
@@ -22,6 +23,10 @@
 --   reached  the last turn that any attempt has answered so far: while the head is not beyond it,
 --            `attempt` goes on counting, so that no turn's deltas ever repeat a number
 --   persona  who answers in this conversation, if somebody chose (set_persona)
+--   hotwords  words of its own, separated by commas, if somebody chose them (set_hotwords)
+--   language  in which the last utterance was spoken whose language STT was sure of
+--   phrase  a turn, and the stock phrase that its transcript consisted of, whether or not it was
+--            dropped: `12 thank you`; only that of the last transcript
 --
 -- records.lua describes the records.
 --
@@ -316,6 +321,23 @@ local function advance()
     end
   end
   redis.call('ZADD', OPEN, NOW + TEND_AFTER, ID)
+end
+
+-- Sets what somebody chose for this conversation; an empty value takes the choice back. A session
+-- that does not exist yet begins, so that its first turn finds the choice.
+local function choose(field, value)
+  local foreign = foreign_key(session_keys())
+  if foreign then
+    return { 'refused', foreign }
+  end
+  if value == '' then
+    redis.call('HDEL', SESSION, field)
+  else
+    redis.call('HSETNX', SESSION, 'epoch', NOW)
+    redis.call('HSET', SESSION, field, value)
+  end
+  advance()
+  return { 'ok' }
 end
 
 -- Stores a record that got a text or a tombstone, emits its event if it is final, and goes on.

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Final, TypeVar
 
 from redis.exceptions import ResponseError
@@ -33,8 +33,8 @@ class OpenTurn:
 class Session:
     """What Redis keeps of a conversation. Ages in s, by Redis's clock.
 
-    `persona` is the session's own, empty unless somebody chose one; `expires_in_s` is None while
-    turns are unanswered.
+    `persona` and `hotwords` are the session's own, empty unless somebody chose them; `language` is
+    the one that was last heard for sure; `expires_in_s` is None while turns are unanswered.
     """
 
     session: str
@@ -43,6 +43,8 @@ class Session:
     turns: int
     unanswered: int
     persona: str
+    language: str
+    hotwords: str
     messages: int
     expires_in_s: float | None
 
@@ -50,6 +52,21 @@ class Session:
     def rounds(self) -> int:
         """How many questions are remembered, each with its answer."""
         return self.messages // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """What STT takes from a session: see session.lua."""
+
+    language: str
+    phrase: str
+    hotwords: str
+    persona: str
+
+    def phrase_before(self, turn: int) -> str:
+        """Return the stock phrase of an earlier turn; not that of a draft of the same turn."""
+        number, _, phrase = self.phrase.partition(" ")
+        return phrase if _number(number.encode()) < turn else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +132,15 @@ async def read_extent(store: Store, name: str) -> tuple[int, int] | None:
     return None if epoch is None or last is None else (_number(epoch), _number(last))
 
 
+async def read_listening(store: Store, name: str) -> Listening:
+    """Return what STT takes from a session; empty if there is none, or if its key is another's."""
+    key = store.shard(name).session(name)
+    redis: Any = store.redis
+    # several HGET: nobody else needs a permission for HMGET
+    found = [await _unless_foreign(redis.hget(key, one.name), None) for one in fields(Listening)]
+    return Listening(*map(_text, found))
+
+
 async def is_being_answered(store: Store, name: str) -> bool:
     """Tell whether an LLM worker works on a turn of the session."""
     redis: Any = store.redis
@@ -138,19 +164,19 @@ async def unfinished_utterances(store: Store, session: str) -> set[str]:
 
 async def _session(store: Store, shard: Shard, name: str) -> Session | None:
     redis: Any = store.redis
-    fields: Mapping[bytes, bytes] = await _unless_foreign(redis.hgetall(shard.session(name)), {})
-    if not fields:
+    found: Mapping[bytes, bytes] = await _unless_foreign(redis.hgetall(shard.session(name)), {})
+    if not found:
         return None
     seconds, micros = await redis.time()
     left_ms = await redis.pttl(shard.session(name))
-    epoch, last, done = (_number(fields.get(key)) for key in (b"epoch", b"last", b"done"))
+    epoch, last, done = (_number(found.get(key)) for key in (b"epoch", b"last", b"done"))
     return Session(
         session=name,
         epoch=epoch,
         began_s=max(0.0, seconds + micros / 1e6 - epoch / 1000),
         turns=last,
         unanswered=last - done,
-        persona=fields.get(b"persona", b"").decode("utf-8", "replace"),
+        **{name: _text(found.get(name.encode())) for name in ("persona", "language", "hotwords")},
         messages=await _unless_foreign(redis.llen(shard.history(name)), 0),
         expires_in_s=None if left_ms < 0 else left_ms / 1000,
     )
@@ -164,6 +190,10 @@ async def _unless_foreign(reading: Awaitable[Answer], otherwise: Answer) -> Answ
         if "WRONGTYPE" not in str(error):
             raise
         return otherwise
+
+
+def _text(raw: bytes | None) -> str:
+    return (raw or b"").decode("utf-8", "replace")
 
 
 def _number(raw: bytes | None) -> int:

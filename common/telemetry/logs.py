@@ -10,6 +10,7 @@ from typing import Any, Final, TextIO, cast
 
 import structlog
 
+from common.errors import to_printable
 from common.settings import LogSettings
 
 _WITHOUT_VALUES: Final = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -39,6 +40,16 @@ class _UnfailingStream:
             # a pipe without a reader or a closed terminal; a full disk may have room again
             if error.errno in (errno.EPIPE, errno.EIO):
                 redirect_to_null(self._stream.fileno())
+
+
+def _make_printable(
+    _logger: object, _method: str, event: structlog.types.EventDict
+) -> structlog.types.EventDict:
+    """Escape bytes that are no UTF-8, which a file's name may hold."""
+    return {
+        key: to_printable(value) if isinstance(value, str) else value
+        for key, value in event.items()
+    }
 
 
 def redirect_to_null(descriptor: int) -> None:
@@ -73,6 +84,7 @@ def set_up(settings: LogSettings, **bound: Any) -> None:
                 colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
             )
         ]
+    renderers.insert(0, _make_printable)
     stderr = _UnfailingStream(sys.stderr)
     structlog.configure(
         processors=shared + renderers,

@@ -29,12 +29,16 @@ async def settle_utterance(
     detail: Mapping[str, Any],
     text: str | None = None,
     skip: str | None = None,
+    language: str = "",
+    phrase: str = "",
 ) -> Settled:
     """Put the transcript `text`, or a tombstone with the reason `skip`, in the entry's place.
 
     `skip` is one of events.SkipReason. `stt_ms` is the time since STT began, by a monotonic clock.
-    `detail` holds further fields of the event (events.TranscriptData). Raises ValueError unless
-    exactly one of `text` and `skip` is given.
+    `detail` holds further fields of the event (events.TranscriptData). For the session's next
+    utterances it remembers `language`, a code, unless that is empty, and `phrase`, the stock
+    phrase that the model wrote and nothing else. Raises ValueError unless exactly one of `text`
+    and `skip` is given.
     """
     if (text is None) == (skip is None):
         raise ValueError("an utterance is settled with a text or a reason to skip it")
@@ -49,6 +53,8 @@ async def settle_utterance(
         value=text or skip or "",
         stt_ms=stt_ms,
         detail_json=json.dumps(detail),
+        language=language,
+        phrase=phrase,
         keys={"stream": claim.stream},
         shard=claim.shard,
     )

@@ -41,7 +41,7 @@ from producer.speech.detector_choice import choose_detector
 from producer.speech.endpointing import endpointing_rules
 from workers.loop.consumer_loop import ConsumerLoop
 from workers.loop.registration import consumer_name
-from workers.stt.engine import Engine, Transcription
+from workers.stt.engine import Engine, Hints, Transcription
 from workers.stt.handler import SttHandler
 from workers.stt.whisper import load as load_engine
 
@@ -92,10 +92,10 @@ class _CountingEngine:
         self.runs = 0
         self.stt_s = 0.0
 
-    def transcribe(self, samples: NDArray[np.int16], language: str) -> Transcription:
+    def transcribe(self, samples: NDArray[np.int16], hints: Hints) -> Transcription:
         began = time.perf_counter()
         try:
-            return self._engine.transcribe(samples, language)
+            return self._engine.transcribe(samples, hints)
         finally:
             self.runs += 1
             self.stt_s += time.perf_counter() - began

@@ -14,6 +14,7 @@ import common.telemetry.metrics
 import producer.shipping.outbox_metrics
 import producer.telemetry.metrics
 import workers.loop.metrics
+import workers.stt.metrics
 
 PATH: Final = Path(__file__).parents[2] / "docs" / "monitoring.md"
 
@@ -36,6 +37,7 @@ def list_rows() -> Iterator[Row]:
     yield from _rows(_defined(common.telemetry.metrics), "every role")
     yield from _rows(common.status.backlog_metrics.families(), "stt, llm")
     yield from _rows(_defined(workers.loop.metrics), "stt, llm")
+    yield from _rows(_defined(workers.stt.metrics), "stt")
     yield from _rows(_defined(producer.telemetry.metrics), "listen")
     yield from _rows(_defined(producer.shipping.outbox_metrics), "listen, dashboard, jobs")
     yield from _rows(producer.shipping.outbox_metrics.families(), "listen")

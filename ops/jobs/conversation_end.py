@@ -38,7 +38,12 @@ class EndDetector:
         self._open[event.session] = _OpenConversation(event.epoch, turn, event.at, answered)
 
     def take_ended(self, now_ms: float) -> list[EndedConversation]:
-        """Return the conversations that have ended since the last call."""
+        """Return the conversations that have ended since the last call.
+
+        An event from the future came before the clock was set back: its silence begins now.
+        """
+        for one in self._open.values():
+            one.at = min(one.at, round(now_ms))
         quiet = [
             (session, one)
             for session, one in self._open.items()

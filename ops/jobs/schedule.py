@@ -2,7 +2,8 @@
 
 RQ's own cron is not used, because its serializer is pickle. Several hosts may run the schedule. The
 id of a scheduled job holds the time when it is due. So the first host enqueues it, and the others
-find it in the queue.
+find it in the queue. A wall clock that is set back names times whose sweeps are known already. Then
+the time that passes counts.
 """
 
 import asyncio
@@ -28,6 +29,9 @@ from ops.queries.since import find_start
 from producer.shipping.outbox_metrics import OUTBOX_DROPPED
 
 TICK_S: Final = 1.0
+LATE: Final = 1.5
+"""If the wall clock names no new time for so many times `sweep_every_s`, it was set back."""
+
 LOOK_BACK: Final = 4
 """How far back to read at the start, as a multiple of `summary_quiet_s`."""
 
@@ -45,13 +49,16 @@ class Schedule:
         connection: "Redis",
         *,
         wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
         self._store = store
         self._link = link
         self._connection = connection
         self._wall = wall
+        self._clock = clock
         self._last_sweep = -1
+        self._last_sweep_s = 0.0
         self._uncounted: set[str] = set()
         self.trouble = ""
         self._end_detector = EndDetector(1000 * settings.jobs.summary_quiet_s)
@@ -93,16 +100,29 @@ class Schedule:
 
     def tick(self) -> None:
         """Enqueue the jobs that are due. It blocks. Raises RedisError while RQ's Redis is away."""
-        due = int(self._wall() // self._settings.jobs.sweep_every_s)
-        if due != self._last_sweep:
+        due = self._next_sweep()
+        if due > self._last_sweep:
             if self._enqueue("sweep", f"sweep-{due}", {}):
                 self._uncounted.add(f"sweep-{due}")
-            self._last_sweep = due
+            self._last_sweep, self._last_sweep_s = due, self._clock()
         for sweep in tuple(self._uncounted):
             self._count_dropped(sweep)
         self._drop_unreadable()
         self._scheduler.acquire_locks()  # type: ignore[no-untyped-call]  # RQ's
         self._scheduler.enqueue_scheduled_jobs()  # type: ignore[no-untyped-call]  # RQ's
+
+    def _next_sweep(self) -> int:
+        """Return the number of the sweep that is due; the number of the last one if none is."""
+        every_s = self._settings.jobs.sweep_every_s
+        number = int(self._wall() // every_s)
+        if self._last_sweep < 0:
+            # sweeps of later times are known: the clock was set back while no schedule ran
+            while find_job(self._connection, f"sweep-{number + 1}") is not None:
+                number += 1
+        elif number <= self._last_sweep:
+            is_late = self._clock() - self._last_sweep_s >= LATE * every_s
+            return self._last_sweep + is_late
+        return number
 
     def _drop_unreadable(self) -> None:
         """Drop due jobs that RQ cannot read: one of them would hold up all others."""

@@ -55,7 +55,9 @@ def decode(
     The duration is written with the first audio: so a file that cannot be decoded at all is refused
     before anybody believes that it was opened.
     """
-    with closing(_open(name, descriptor)) as recording:
+    from producer.decoding.opening import open_recording
+
+    with closing(open_recording(name, descriptor)) as recording:
         for samples in _convert(recording):
             if not writer.samples:
                 writer.write_duration(recording.duration_s)
@@ -68,17 +70,6 @@ def decode(
                 )
         if not writer.samples:
             raise BadInput(f"{name} has a header, but holds no audio; record it again")
-
-
-def _open(name: str, descriptor: int) -> Recording:
-    from producer.decoding.sound_file import SoundFile, UnknownFormat
-
-    try:
-        return SoundFile(name, descriptor)
-    except UnknownFormat:
-        from producer.decoding.media_file import MediaFile
-
-        return MediaFile(name, descriptor)
 
 
 def _convert(recording: Recording) -> Iterator[NDArray[np.int16]]:

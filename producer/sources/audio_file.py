@@ -11,7 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import BadInput
+from common.errors import BadInput, to_printable
 from producer.decoding.decoder_process import DecoderProcess
 from producer.sources.pacing import Pace
 from producer.sources.source import DEFAULT_FRAME_MS, FramedSource
@@ -42,7 +42,7 @@ class AudioFileSource(FramedSource):
     ) -> None:
         super().__init__(frame_ms)
         self._path = Path(path)
-        self._called = called or str(path)
+        self._called = to_printable(called or str(path))
         self._closed = threading.Event()
         self._pace = Pace(self._closed, clock=clock, sleep=sleep) if realtime else None
         self._decoder: DecoderProcess | None = None
@@ -50,7 +50,7 @@ class AudioFileSource(FramedSource):
 
     @property
     def name(self) -> str:
-        return self._path.name
+        return to_printable(self._path.name)
 
     @property
     def duration_s(self) -> float:

@@ -5,6 +5,7 @@ promises were kept.
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -63,6 +64,20 @@ def test_a_broken_promise_is_status_1_and_named(monkeypatch: pytest.MonkeyPatch)
     assert status == 1
     assert "1 lost" in printed
     assert "chaos-7 was said and never heard" in printed
+
+
+def test_a_run_that_proves_nothing_is_status_1_and_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    judged = replace(report(), came_to_rest=False, deaths=Deaths(crashed=["llm-2 ended badly"]))
+    status, printed = bench(monkeypatch, judged, "--json")
+    assert status == 1
+    crash, unrest = json.loads(printed)["broken"]
+    assert crash == "llm-2 ended badly"
+    assert "did not come to rest" in unrest
+    status, printed = bench(monkeypatch, judged)
+    assert "llm-2 ended badly" in printed
+    assert "did not come to rest" in printed
 
 
 @pytest.mark.full

@@ -78,7 +78,7 @@ async def test_every_turn_ends_once_and_nothing_unconfirmed_is_shown(
         assert await workers.stage.wait_for_rest(0, 60)
         events = await events_of(workers)
         deaths = workers.stage.pool.deaths
-        assert deaths.crashed == 0
+        assert deaths.crashed == []
         assert deaths.killed > SPEAKERS * (UTTERANCES - 2), "producers, and STT workers beside them"
 
     turns: dict[tuple[str, int, int], list[Event]] = defaultdict(list)

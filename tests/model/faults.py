@@ -10,6 +10,7 @@ from redis.exceptions import OutOfMemoryError, ResponseError
 
 from common.errors import Refused
 from common.keys import NOBODY, SESSION_ID
+from common.transitions.claims import mend_idle
 from common.transitions.dead_letters import replay
 from common.transitions.publishing import Verdict
 from common.transitions.tending import forget
@@ -116,6 +117,20 @@ def tend_hastily(simulation: Simulation) -> None:
     """As if every timeout had passed."""
     simulation.note("as if the timeouts had passed:")
     look_after(simulation, simulation.hasty, simulation.rng.choice(simulation.sessions).encode())
+
+
+def mend_idle_times(simulation: Simulation) -> None:
+    """What the caretaker does against a clock that was set back: every claim stays where it is."""
+    stream = simulation.upkeep.choice(list(GROUPS))
+    held = simulation.pending(stream)
+    count = run_now(partial(mend_idle, simulation.store, stream, GROUPS[stream]))
+    simulation.answered("mend_idle", "some" if count else "none", stream)
+    # from Redis 7.0 on, claiming an entry that is gone lets go of it
+    left = [row for row in held if simulation.do("XRANGE", stream, row[0], row[0])]
+    kept = simulation.pending(stream)
+    simulation.check(
+        set(left) <= set(kept) <= set(held), f"of {held} the idle times were mended: {kept}"
+    )
 
 
 def forget_session(simulation: Simulation) -> None:

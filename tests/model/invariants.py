@@ -218,7 +218,7 @@ def check_keys(simulation: Simulation) -> None:
         require(":inbox:" not in name or name == SHARD.inbox(DAMAGED), f"{name} is left")
 
 
-AT_REST: Final = {"epoch", "last", "done", "reached", "attempt"}
+AT_REST: Final = {"epoch", "last", "done", "reached", "attempt", "language"}
 
 
 def check_session(simulation: Simulation, session: str, results: list[Event]) -> None:
@@ -232,6 +232,14 @@ def check_session(simulation: Simulation, session: str, results: list[Event]) ->
     require(state[b"last"] == state.get(b"done"), f"{session} is unfinished: {state}")
     expected: list[dict[str, Any]] = []
     epoch = int(state[b"epoch"])
+    heard = [
+        event.data.language
+        for event in results
+        if isinstance(event, Transcript) and (event.session, event.epoch) == (session, epoch)
+    ]
+    require(
+        b"language" in state or not any(heard), f"{session} has forgotten its language: {heard}"
+    )
     for event in results:
         if isinstance(event, Reply) and (event.session, event.epoch) == (session, epoch):
             said = event.data.text.partition(":")[2]

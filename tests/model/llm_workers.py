@@ -70,7 +70,8 @@ class LlmWorker(Worker):
         if simulation.fails_now():
             await self.fail(claim, session)
             return
-        if simulation.likely(simulation.chances.bury):
+        # a session that cannot be read must be met at this step as well
+        if simulation.likely(simulation.chances.bury * (1 if session in SESSIONS else 3)):
             simulation.truth.buried.update(turn.utterance for turn in attempt.turns)
             await self.end(attempt, self.bury)
         else:

@@ -115,6 +115,11 @@ OF_UTTERANCES: Final[tuple[Mutant, ...]] = (
         REVEALED_ANYWAY,
     ),
     without("an uncommitted burial is silent", "bury_utterance", CONCLUDE, REVEALED_ANYWAY),
+    without(
+        "a session remembers its language",
+        "settle_utterance",
+        "    redis.call('HSET', SESSION, 'language', language)\n",
+    ),
     without("answer=0 is not answered", "session", "if record.answer == 0 then", "if false then"),
     # each turn ends once
     without(

@@ -25,9 +25,8 @@ OWNERS: Final = {
         "producer",
     ),
     **_owned([transcribing.SETTLE, transcribing.FAIL, transcribing.BURY], "stt"),
-    **_owned(
-        [answering.TAKE, answering.DELTA, answering.SETTLE, answering.FAIL, answering.BURY], "llm"
-    ),
+    **_owned([answering.TAKE, answering.DELTA, answering.SETTLE, answering.FAIL], "llm"),
+    **_owned([answering.BURY, answering.DROP_WAKE_UP], "llm"),
     **_owned([dead_letters.REPLAY, dead_letters.DROP_LETTER, tending.FORGET], "admin"),
 }
 # A claim's script names the group that it is about.
@@ -39,9 +38,10 @@ OF_GROUPS: Final = {
         claims.LEAVE,
         claims.MAKE_GROUP,
         claims.TAKE_OVER,
+        claims.MEND_IDLE,
     )
 }
-OF_ANY_WORKER: Final = {tending.TEND.digest, tending.TRIM.digest}
+OF_ANY_WORKER: Final = {script.digest for script in (tending.TEND, tending.TRIM, tending.SET_ASIDE)}
 
 
 class RoleUsers(DirectRedis):

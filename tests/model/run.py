@@ -17,6 +17,7 @@ from tests.model.faults import (
     Operator,
     arrive_late,
     dump,
+    mend_idle_times,
     relieve,
     roll_back,
 )
@@ -59,7 +60,7 @@ class Run:
         ]
         if self.simulation.damages:
             self.actors += [Producer(self.simulation, DAMAGED, rng.randint(2, 5)) for _ in range(2)]
-        if rng.random() < 0.5:
+        if rng.random() < (0.9 if self.simulation.damages else 0.5):
             self.actors.append(Operator(self.simulation))
         for kind in WORKERS:
             for _ in range(rng.randint(1, 3)):
@@ -75,6 +76,8 @@ class Run:
         rng = self.simulation.rng
         for _ in range(rng.randint(*STEPS)):
             chance = rng.random()
+            if self.simulation.upkeep.random() < 0.02:
+                mend_idle_times(self.simulation)
             if self.simulation.damages and self.simulation.damaging.random() < 0.06:
                 self.damaged.trouble()
             if self.simulation.late and rng.random() < 0.1:
@@ -214,7 +217,7 @@ def run_seed(redis: DirectRedis, seed: int) -> Counter[tuple[str, str]]:
         run.storm()
         run.calm()
         run.check()
-    except (Violation, ResponseError, EarshotError, ValueError, TypeError) as error:
+    except (Violation, ResponseError, EarshotError, ValueError, TypeError, KeyError) as error:
         if isinstance(error, ResponseError) and SCRIPT_FAILED not in str(error):
             raise
         journal = "\n".join(run.simulation.journal)

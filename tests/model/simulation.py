@@ -106,6 +106,7 @@ class Simulation:
         self.abandons = self.abandoning.random() < 0.5
         self.failing = random.Random(f"fail {seed}")
         self.fails = self.failing.random() < 0.4
+        self.upkeep = random.Random(f"upkeep {seed}")
         self.damaging = random.Random(f"damage {seed}")
         self.damages = self.damaging.random() < DAMAGED_RUNS
         self.sessions = (*SESSIONS, DAMAGED) if self.damages else SESSIONS

@@ -38,6 +38,7 @@ ANSWERS: Final = {
     "bury_turn": {"ok", "lost", "stale"},
     "fail_turn": {"deferred", "limit", "lost", "stale"},
     "take_over": {"", "handed_back", "abandoned", "deferred"},
+    "mend_idle": {"some", "none"},
     "heartbeat": {"ok", "lost"},
     "hand_back": {"0", "1"},
     "leave": {"0", "1"},

@@ -1,15 +1,12 @@
 """A redis-server whose wall clock a test can set, back and forth; `stepped_clock.c` does it."""
 
-import os
 import shutil
 import struct
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Final
 
-import pytest
-
+from tests.support.preloaded import compile_preloaded
 from tests.support.redis_server import EXECUTABLES, RedisServer
 
 SOURCE: Final = Path(__file__).with_suffix(".c")
@@ -27,7 +24,7 @@ class SteppedRedis(RedisServer):
         wrapper = self._tools / "redis-server"
         wrapper.write_text(
             "#!/bin/sh\n"
-            f"LD_PRELOAD={compile_clock(self._tools)} CLOCK_OFFSET_FILE={self._offset}"
+            f"LD_PRELOAD={compile_preloaded(SOURCE, self._tools)} CLOCK_OFFSET_FILE={self._offset}"
             f' exec {chosen} "$@"\n'
         )
         wrapper.chmod(0o700)
@@ -41,17 +38,3 @@ class SteppedRedis(RedisServer):
     def close(self) -> None:
         super().close()
         shutil.rmtree(self._tools, ignore_errors=True)
-
-
-def compile_clock(folder: Path) -> Path:
-    """The library to preload; a skip without a C compiler, in CI a failure."""
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if compiler is None:
-        message = "no C compiler on this machine, which the setting of clocks needs"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    library = folder / "clock.so"
-    options = ("-shared", "-fPIC", "-O2", "-Wall", "-Wextra", "-Werror")
-    subprocess.run([compiler, *options, "-o", library, SOURCE], check=True)
-    return library

@@ -30,7 +30,7 @@ from tests.support.redis_server import RedisServer
 from tests.support.waiting import until
 from workers.loop import reader
 from workers.loop.consumer_loop import ConsumerLoop
-from workers.stt.engine import Transcription
+from workers.stt.engine import Hints, Transcription
 from workers.stt.handler import SttHandler
 
 PATIENCE_S: Final = 30.0
@@ -56,12 +56,12 @@ class HookedEngine(InstantEngine):
         self.probe: Callable[[], None] | None = None
         self.probes = 0
 
-    def transcribe(self, samples: NDArray[np.int16], language: str) -> Transcription:
+    def transcribe(self, samples: NDArray[np.int16], hints: Hints) -> Transcription:
         number, _ = read_number(samples)
         self.calls.append(number)
         if hook := self.hooks.get(number):
             hook()
-        return super().transcribe(samples, language)
+        return super().transcribe(samples, hints)
 
     def warm_up(self) -> None:
         try:

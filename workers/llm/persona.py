@@ -6,16 +6,17 @@ from dataclasses import dataclass, replace
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import structlog
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from common.errors import BadSetting
 from common.settings import LlmSettings
 from common.settings.loading import variable_of
 from common.settings.sections.fields import Count, Section
 from common.settings.sections.llm import Rounds, Temperature, TokensPerWord
+from common.utterance import NAME
 from common.validation import explain
 
 SUFFIX: Final = ".toml"
@@ -31,7 +32,8 @@ log = structlog.get_logger(__name__)
 class Persona:
     """Who answers: the system prompt, and the limits and sampling of its replies.
 
-    `rounds` is how many earlier questions with their answers the model is shown.
+    `rounds` is how many earlier questions with their answers the model is shown. `hotwords` are
+    names and rare words that may be said to it; STT workers take them from here.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Persona:
     tokens_per_word: float
     min_tokens: int
     max_tokens: int
+    hotwords: tuple[str, ...] = ()
 
     def max_tokens_for(self, words: int) -> int:
         """Return how many tokens a reply to a question of so many words may have.
@@ -48,6 +51,9 @@ class Persona:
         It is clamp(tokens_per_word x words, min_tokens, max_tokens).
         """
         return max(self.min_tokens, min(round(self.tokens_per_word * words), self.max_tokens))
+
+
+Hotword = Annotated[str, Field(min_length=1, max_length=200, pattern=NAME)]
 
 
 class PersonaFile(Section):
@@ -59,6 +65,7 @@ class PersonaFile(Section):
     tokens_per_word: TokensPerWord | None = None
     min_tokens: Count | None = None
     max_tokens: Count | None = None
+    hotwords: list[Hotword] = Field(default_factory=list)
 
 
 class Personas:
@@ -145,10 +152,13 @@ class Personas:
 
 def _persona(name: str, written: PersonaFile, settings: LlmSettings) -> Persona:
     """Build the persona of a file: its own values, and those of the settings for the others."""
-    own = written.model_dump(exclude_none=True, exclude={"prompt"})
-    fields = PersonaFile.model_fields.keys() - {"prompt"}
+    alone = {"prompt", "hotwords"}
+    own = written.model_dump(exclude_none=True, exclude=alone)
+    fields = PersonaFile.model_fields.keys() - alone
     values = {field: own.get(field, getattr(settings, field)) for field in fields}
-    return Persona(name=name, system_prompt=written.prompt.strip(), **values)
+    return Persona(
+        name=name, system_prompt=written.prompt.strip(), hotwords=tuple(written.hotwords), **values
+    )
 
 
 def _files(folder: str) -> Iterable[tuple[str, Traversable | Path]]:

@@ -207,6 +207,8 @@ class Requests:
                 async for _ in parts:
                     pass
         except ContextTooLong as refusal:
+            if refusal.is_guess or refusal.is_rate:
+                return  # a server that says nothing may mean anything, and a rate is no window
             raise Misconfigured(
                 f"the system prompt of the persona {persona.name} does not fit the model's window"
                 f" ({refusal}): shorten it, or serve the model with a larger window"

@@ -4,7 +4,7 @@ import asyncio
 import contextvars
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import partial
@@ -14,18 +14,25 @@ import structlog
 
 from common.audio import decode
 from common.errors import BadEntry
+from common.events import SkipReason
 from common.keys import SESSION_ID, STT_GROUP, UTTERANCE_ID, Shard
 from common.redis.store import Store
 from common.settings import SttSettings
+from common.status.sessions import Listening, read_listening
 from common.traceparent import trace_id
 from common.transitions.claims import Claim, Failed, RetryRule, Settled
 from common.transitions.transcribing import bury_utterance, fail_utterance, settle_utterance
 from common.utterance import Utterance
 from workers.loop.handler import Delivery, HandlerContext
-from workers.stt.engine import Engine, Transcription
+from workers.stt.engine import Engine, Hints, Transcription
+from workers.stt.hotwords import join_hotwords, split_hotwords
 from workers.stt.whisper import load
 
 Answer = TypeVar("Answer")
+
+MOST_OF_A_PHRASE: Final = 200
+"""Characters of a stock phrase that the session remembers; with a longer one it would be no
+phrase."""
 
 TURN: Final = re.compile(r"[1-9][0-9]{0,15}\Z")
 
@@ -33,7 +40,10 @@ log = structlog.get_logger(__name__)
 
 
 class SttHandler:
-    """Transcribes one utterance per entry. `load` makes the engine, `clock` counts seconds."""
+    """Transcribes one utterance per entry. `load` makes the engine, `clock` counts seconds.
+
+    `persona_hotwords` returns the words of one's own of a persona by its name.
+    """
 
     role: str = "stt"
     group: str = STT_GROUP
@@ -46,11 +56,14 @@ class SttHandler:
         settings: SttSettings,
         *,
         load: Callable[[SttSettings], Engine] = load,
+        persona_hotwords: Callable[[str], Iterable[str]] = lambda _: (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._settings = settings
         self._load = load
+        self._persona_hotwords = persona_hotwords
+        self._own_hotwords = split_hotwords(settings.hotwords)
         self._clock = clock
         self._engine: Engine | None = None
         self.concurrency: int = settings.concurrency
@@ -99,13 +112,15 @@ class SttHandler:
                 f"session {session} does not belong to shard {delivery.claim.shard.number}: the"
                 " entry was added to the stream without `publish`"
             )
-        heard = await self._in_thread(partial(self._transcribe, utterance))
+        listening = await context.try_once(lambda: read_listening(self._store, session))
+        hints = self._hints(utterance, listening)
+        heard = await self._in_thread(partial(self._transcribe, utterance, hints))
         context.note_answer()
         settled = await context.retry_until_answered(
             lambda: self._settle(delivery.claim, utterance, heard, stt_s=self._clock() - began)
         )
         log.info(
-            "transcribed" if heard.text else "skipped_noise",
+            "transcribed" if heard.text else f"skipped_{_reason(heard)}",
             chars=len(heard.text),
             audio_ms=heard.audio_ms,
             decode_ms=heard.decode_ms,
@@ -127,7 +142,23 @@ class SttHandler:
             stt_ms=round(1000 * stt_s),
             detail=_detail(heard, model=self._ready.name, worker=claim.consumer),
             text=heard.text or None,
-            skip=None if heard.text else "noise",
+            skip=None if heard.text else _reason(heard),
+            language=heard.language if heard.sure_language else "",
+            phrase=heard.phrase[:MOST_OF_A_PHRASE],
+        )
+
+    def _hints(self, utterance: Utterance, listening: Listening) -> Hints:
+        persona = listening.persona or utterance.persona
+        return Hints(
+            language=utterance.language,
+            remembered=listening.language,
+            hotwords=join_hotwords(
+                split_hotwords(listening.hotwords),
+                self._persona_hotwords(persona),
+                self._own_hotwords,
+            ),
+            voiced_s=utterance.speech_ms / 1000,
+            phrase=listening.phrase_before(utterance.turn),
         )
 
     async def fail(
@@ -193,7 +224,7 @@ class SttHandler:
             raise RuntimeError("the handler was not started, or is closed")
         return self._engine
 
-    def _transcribe(self, utterance: Utterance) -> Transcription:
+    def _transcribe(self, utterance: Utterance, hints: Hints) -> Transcription:
         samples = decode(
             utterance.audio,
             utterance.codec,
@@ -201,7 +232,7 @@ class SttHandler:
             utterance.samples,
             max_samples=round(self._store.limits.max_audio_s * utterance.rate),
         )
-        return self._ready.transcribe(samples, utterance.language)
+        return self._ready.transcribe(samples, hints)
 
     async def _in_thread(self, call: Callable[[], Answer]) -> Answer:
         # with the context, so that log lines from the thread name the worker and the utterance
@@ -221,10 +252,18 @@ def _read_names(fields: Mapping[bytes, bytes]) -> tuple[str, int | None, str]:
     )
 
 
+def _reason(heard: Transcription) -> SkipReason:
+    """Why an utterance without a text is skipped."""
+    return "invented" if heard.invented else "noise"
+
+
 def _detail(heard: Transcription, *, model: str, worker: str) -> dict[str, Any]:
     """Return further fields of the `transcript` or `skipped` event."""
     detail = asdict(heard) | {"model": model, "worker": worker}
-    del detail["text"]
+    for name in ("text", "phrase", "sure_language"):
+        del detail[name]
+    if not heard.invented:
+        del detail["invented"]
     if len(heard.segments) < 2:  # the text says it all, and Lua's JSON has no empty list
         del detail["segments"]
     return detail

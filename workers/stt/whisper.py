@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -12,9 +13,13 @@ from numpy.typing import NDArray
 from common.audio import FULL_SCALE, SAMPLE_RATE
 from common.errors import BadSetting, NoModel, Transient
 from common.settings import SttSettings
-from workers.stt.engine import Segment, Transcription
-from workers.stt.model_folder import NOT_INSTALLED, ModelFolder, locate
-from workers.stt.noise import is_noise
+from workers.stt.encoding import LastEncoding
+from workers.stt.engine import NO_HINTS, Hints, Segment, Transcription
+from workers.stt.hotwords import Hotwords
+from workers.stt.judgement import judge
+from workers.stt.model_folder import DEMO, NOT_INSTALLED, ModelFolder, locate
+from workers.stt.spoken_language import Found, SpokenLanguage
+from workers.stt.voice import has_voice
 
 PREFERRED: Final = {"cpu": "int8", "cuda": "float16"}
 """The compute type of each device when EARSHOT_STT__COMPUTE_TYPE is `default`."""
@@ -28,25 +33,33 @@ class Whisper:
     """A loaded model, for as many threads at once as it was loaded for."""
 
     def __init__(self, model: Any, name: str, device: str, settings: SttSettings) -> None:
+        """Wrap a model; raises BadSetting for a language of the settings that it does not know."""
         self._model = model
         self._settings = settings
+        self._language = SpokenLanguage(model.supported_languages, settings, name)
+        self._hotwords = Hotwords(None if name == DEMO else self._count_tokens, name)
+        if len(model.supported_languages) > 1:
+            model.encode = LastEncoding(model.encode)
         self.name = name
         self.device = device
 
-    def transcribe(self, samples: NDArray[np.int16], language: str = "") -> Transcription:
+    def transcribe(self, samples: NDArray[np.int16], hints: Hints = NO_HINTS) -> Transcription:
         """Transcribe mono samples at 16 kHz. Blocks for as long as the model takes.
 
-        `language` is a hint (`en`, `en-GB`) that overrides EARSHOT_STT__LANGUAGE, unless the model
-        does not know it. Raises Transient when the GPU fails.
+        The language of the hints overrides EARSHOT_STT__LANGUAGE, unless the model does not know
+        it. Raises Transient when the GPU fails.
         """
         began = time.perf_counter()
+        audio = samples.astype(np.float32) / np.float32(FULL_SCALE)
         try:
+            language = self._find_language(audio, hints)
             # One pass at temperature 0, and another only when the text repeats itself: retries for
             # a low probability cost up to five more decodings, and a user is waiting. Our own rule
             # drops noise, so that its scores are known.
-            found, info = self._model.transcribe(
-                samples.astype(np.float32) / FULL_SCALE,
-                language=self._language(language),
+            found, _ = self._model.transcribe(
+                audio,
+                language=language.language,
+                hotwords=self._hotwords.fit(hints.hotwords),
                 beam_size=self._settings.beam_size,
                 condition_on_previous_text=False,
                 vad_filter=False,
@@ -60,18 +73,22 @@ class Whisper:
             if not self.device.startswith("cuda"):
                 raise
             raise explain_gpu_error(error) from error
-        speech = [segment for segment in segments if not self._is_noise(segment)]
-        scored = speech or segments
         audio_ms = round(1000 * len(samples) / SAMPLE_RATE)
+        judged = judge(segments, hints, self._settings, audio_ms / 1000, partial(has_voice, audio))
+        speech = judged.speech
+        scored = speech or segments
         return Transcription(
-            text=" ".join(" ".join(segment.text for segment in speech).split()),
-            language=info.language,
-            language_probability=_finite(info.language_probability),
+            text=" ".join(segment.text for segment in speech),
+            language=language.language,
+            language_probability=_finite(language.probability),
             avg_logprob=_mean(scored, "avg_logprob"),
             no_speech_prob=_mean(scored, "no_speech_prob"),
             audio_ms=audio_ms,
             decode_ms=round(1000 * (time.perf_counter() - began)),
             segments=tuple(_segment(segment, audio_ms) for segment in speech),
+            invented=judged.invented,
+            phrase=judged.phrase,
+            sure_language=language.sure and bool(speech),
         )
 
     def warm_up(self) -> None:
@@ -79,21 +96,19 @@ class Whisper:
         quiet = np.random.default_rng(0).normal(0, 30, SAMPLE_RATE)
         self.transcribe(quiet.astype(np.int16))
 
-    def _is_noise(self, segment: Any) -> bool:
-        return is_noise(
-            segment.text,
-            no_speech_prob=segment.no_speech_prob,
-            avg_logprob=segment.avg_logprob,
-            no_speech_threshold=self._settings.no_speech_threshold,
-            log_prob_threshold=self._settings.log_prob_threshold,
-        )
+    def _find_language(self, audio: NDArray[np.float32], hints: Hints) -> Found:
+        named = self._language.named(hints.language)
+        if named is not None:
+            several = len(self._model.supported_languages) > 1
+            return Found(named, 1.0, sure=several and bool(hints.language))
+        # without the last frame, as faster-whisper cuts them for the text: so both are encoded once
+        features = self._model.feature_extractor(audio)[..., :-1]
+        _, _, probabilities = self._model.detect_language(features=features)
+        voiced_s = hints.voiced_s or len(audio) / SAMPLE_RATE
+        return self._language.find(probabilities, voiced_s=voiced_s, remembered=hints.remembered)
 
-    def _language(self, hint: str) -> str | None:
-        known = self._model.supported_languages
-        if len(known) == 1:
-            return str(known[0])
-        code = hint.partition("-")[0].lower()
-        return code if code in known else self._settings.language or None
+    def _count_tokens(self, text: str) -> int:
+        return len(self._model.hf_tokenizer.encode(text, add_special_tokens=False).ids)
 
 
 def load(settings: SttSettings) -> Whisper:
@@ -151,7 +166,6 @@ def _open(folder: ModelFolder, device: str, settings: SttSettings) -> Whisper:
             cpu_threads=settings.cpu_threads,
             num_workers=settings.concurrency,
         )
-        _check_language(settings.language, model.supported_languages, folder.name)
         whisper = Whisper(model, folder.name, f"{device} {model.model.compute_type}", settings)
         whisper.warm_up()  # missing CUDA libraries show only now
     except (BadSetting, NoModel):
@@ -173,15 +187,6 @@ def _compute_type(wanted: str, device: str, supported: set[str]) -> str:
             f" {', '.join(sorted({*supported, *LET_CTRANSLATE2_CHOOSE}))}"
         )
     return wanted
-
-
-def _check_language(language: str, known: Sequence[str], model: str) -> None:
-    if language and language not in known:
-        raise BadSetting(
-            f"EARSHOT_STT__LANGUAGE is {language!r}, which the model {model} does not know: it"
-            f" takes {', '.join(known)}, or nothing"
-            + (" (models without .en in their name know more)" if len(known) == 1 else "")
-        )
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
@@ -223,7 +228,7 @@ def _why_not(error: BaseException, folder: ModelFolder, device: str) -> str:
 def _segment(segment: Any, audio_ms: int) -> Segment:
     # the model works in windows of 30 s: its times may lie behind the end of the audio
     start_ms, end_ms = (min(round(1000 * time), audio_ms) for time in (segment.start, segment.end))
-    return Segment(start_ms, max(start_ms, end_ms), " ".join(segment.text.split()))
+    return Segment(start_ms, max(start_ms, end_ms), segment.text)
 
 
 def _mean(segments: Sequence[Any], score: str) -> float | None:

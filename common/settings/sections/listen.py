@@ -6,8 +6,9 @@ from typing import Annotated, Final, Literal
 from platformdirs import user_data_path
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from common.languages.codes import Language
 from common.settings.sections.fields import HostPath, Seconds, Section
-from common.utterance import LANGUAGE, NAME, Codec
+from common.utterance import NAME, Codec
 
 FRAME_MS: Final = (10, 20, 30)
 
@@ -90,9 +91,10 @@ class ListenSettings(Section):
         "flac",
         description="How audio is sent. flac halves the traffic and loses nothing.",
     )
-    language: Annotated[str, Field(max_length=16, pattern=LANGUAGE)] = Field(
+    language: Language = Field(
         "",
-        description="Hint for STT: a language code, such as en.",
+        description="Hint for STT: the language that is spoken here, as a code or a name: en,"
+        " pt-BR, de_DE, German. Empty: as EARSHOT_STT__LANGUAGE says.",
     )
     persona: Annotated[str, Field(max_length=64, pattern=NAME)] = Field(
         "",

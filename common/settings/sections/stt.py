@@ -4,7 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from common.languages.codes import Language, Languages
 from common.settings.sections.fields import Count, Finite, HostPath, Section
+from common.utterance import NAME
 
 
 class SttSettings(Section):
@@ -25,9 +27,22 @@ class SttSettings(Section):
         "default",
         description="Compute type of CTranslate2. default: int8 on a CPU, float16 on CUDA.",
     )
-    language: str = Field(
+    language: Language = Field(
         "",
-        description="Language code. Empty: the model finds out.",
+        description="The language that is spoken where the producer names none, as a code or a"
+        " name: en, pt-BR, de_DE, German. Empty: the model finds out.",
+    )
+    languages: Languages = Field(
+        "",
+        description="The languages among which the model finds out, separated by commas, such as"
+        " de,en. Empty: all that it knows. A short utterance, in which a model often errs, then"
+        " rarely becomes one of another language.",
+    )
+    hotwords: Annotated[str, Field(max_length=10_000, pattern=NAME)] = Field(
+        "",
+        description="Names and rare words that may be said, separated by commas. Whisper then hears"
+        " them rather than words that sound alike. About 100 words have room (223 of Whisper's"
+        " tokens). Personas and sessions may have further ones.",
     )
     beam_size: Count = Field(
         5,

@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
@@ -45,7 +45,8 @@ class Deaths:
 
     poisoned: int = 0
     killed: int = 0
-    crashed: int = 0
+    crashed: list[str] = field(default_factory=list)
+    """A sentence for each process that ended with an error of its own."""
 
 
 class Pool(AsyncCloseable):
@@ -95,7 +96,7 @@ class Pool(AsyncCloseable):
         elif status == -signal.SIGKILL:
             self.deaths.killed += 1
         elif status != 0:
-            self.deaths.crashed += 1
+            self.deaths.crashed.append(f"{member.name} ended with exit status {status}")
 
     def names(self, prefix: str = "") -> list[str]:
         return sorted(name for name in self._members if name.startswith(prefix))

@@ -72,11 +72,22 @@ class Report:
     @property
     def kept(self) -> bool:
         """Whether all promises were kept."""
-        return self.came_to_rest and not self.findings.broken and not self.deaths.crashed
+        return not self.broken
+
+    @property
+    def broken(self) -> list[str]:
+        """A sentence for each broken promise, and for each reason why the run proves nothing."""
+        sentences = self.findings.broken + self.deaths.crashed
+        if not self.came_to_rest:
+            sentences.append(
+                f"the run did not come to rest: nothing happened for {self.options.patience_s:g} s,"
+                " and work was left"
+            )
+        return sentences
 
     def as_dict(self) -> dict[str, Any]:
         found = asdict(self.findings)
-        broken = found.pop("broken")
+        found.pop("broken")
         plan = self.options.plan
         return {
             "accepted": found.pop("accepted"),
@@ -86,7 +97,7 @@ class Report:
             **found,
             **self.faults.as_dict(),
             "poisoned_workers": self.deaths.poisoned,
-            "crashed_processes": self.deaths.crashed,
+            "crashed_processes": len(self.deaths.crashed),
             "came_to_rest": self.came_to_rest,
             "reply_times": self.reply_times.as_dict(),
             "utterances": plan.utterances,
@@ -100,7 +111,7 @@ class Report:
             "took_s": round(self.took_s, 1),
             "load": round(self.load, 1),
             "kept": self.kept,
-            "broken": broken,
+            "broken": self.broken,
         }
 
 

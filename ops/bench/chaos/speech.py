@@ -12,7 +12,7 @@ from common.settings import SttSettings
 from common.utterance import Utterance
 from ops.bench.chaos.plan import NO_MEMORY, WORDS, Kind, Plan, PlannedUtterance
 from ops.demo.recording_file import read_samples, read_sentences
-from workers.stt.engine import Engine, Transcription
+from workers.stt.engine import Engine, Hints, Transcription
 from workers.stt.whisper import explain_gpu_error, load
 
 SAMPLES: Final = SAMPLE_RATE // 10
@@ -89,7 +89,7 @@ class InstantEngine:
     def __init__(self, slow_s: float = 0.0) -> None:
         self._slow_s = slow_s
 
-    def transcribe(self, samples: NDArray[np.int16], language: str) -> Transcription:
+    def transcribe(self, samples: NDArray[np.int16], hints: Hints) -> Transcription:
         number, kind = read_number(samples)
         if kind is Kind.STT_POISON:
             os._exit(POISONED)

@@ -116,7 +116,7 @@ def _export_here(
     check_writable(output)
     with open_atomically(output, str(os.getpid())) as file:
         asyncio.run(_write(settings, age_s, kind, session, file.write))
-    click.echo(output.absolute())
+    click.echo(bytes(output.absolute()))
 
 
 def _export_by_job(
@@ -131,5 +131,5 @@ def _export_by_job(
     job = request_and_wait(settings, "export", Path(name).name, work, arguments)
     if not job.done:
         return 1
-    click.echo(job.result["output"])
+    click.echo(os.fsencode(job.result["output"]))
     return 0

@@ -12,7 +12,7 @@ from common.errors import BadEntry, BadInput, Refused
 from common.keys import check_session_id
 from common.redis.opening import open_reachable_store
 from common.settings import Settings
-from common.transitions.personas import set_persona
+from common.transitions.personas import set_hotwords, set_persona
 from common.transitions.tending import forget
 from common.utterance import NAME
 from ops.cli.options import json_lines_option, json_option, load_settings_and_logs, redis_options
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
     from common.status.sessions import Session, SessionContents
 
 MAX_NAME: Final = 64
+MAX_HOTWORDS: Final = 10_000
 
 
 @click.group("session")
 def command() -> None:
-    """List, show or forget conversations, and choose their persona."""
+    """List, show or forget conversations; choose who answers and which words are expected."""
 
 
 @command.command("list")
@@ -118,6 +119,8 @@ def _format_contents(found: "SessionContents") -> list[str]:
         f"Session {session.session}, begun {_format_duration(session.began_s)} ago:"
         f" {session.turns} turns, {session.unanswered} unanswered; {end}.",
         f"Persona: {to_one_line(session.persona) or 'as the producer asks, or the default'}",
+        *([f"Language: {to_one_line(session.language)}"] if session.language else ()),
+        *([f"Hotwords: {to_one_line(session.hotwords)}"] if session.hotwords else ()),
         *(
             f"{label.get(message['role'], message['role'])}: {to_one_line(message['content'])}"
             for message in found.history
@@ -133,30 +136,54 @@ def _format_contents(found: "SessionContents") -> list[str]:
 @click.argument("session")
 @click.option(
     "--persona",
-    required=True,
     metavar="NAME",
-    help="It overrides the choice of the producers. With an empty name, their choice holds again.",
+    help="Who answers. It overrides the choice of the producers. With an empty name, their choice"
+    " holds again.",
+)
+@click.option(
+    "--hotwords",
+    metavar="WORDS",
+    help="Names and rare words that may be said, separated by commas, beside those of the persona"
+    " and of EARSHOT_STT__HOTWORDS. An empty text takes them back.",
 )
 @redis_options
 @click.pass_context
-def set_(ctx: click.Context, session: str, persona: str) -> None:
-    """Choose the persona that answers in SESSION.
+def set_(ctx: click.Context, session: str, persona: str | None, hotwords: str | None) -> None:
+    """Choose the persona that answers in SESSION, and words that may be said in it.
 
-    SESSION may begin later. The choice lasts as long as the session.
+    SESSION may begin later. The choices last as long as the session.
     """
     settings = load_settings_and_logs(ctx)
     check_session_id(session)
-    if len(persona) > MAX_NAME or not re.search(NAME, persona):
+    if persona is None and hotwords is None:
+        raise BadInput("choose something: --persona or --hotwords")
+    if persona is not None and (len(persona) > MAX_NAME or not re.search(NAME, persona)):
         raise BadInput(
             f"a persona's name has at most {MAX_NAME} characters and no control characters"
         )
-    asyncio.run(_set(settings, session, persona))
-    click.echo(
-        f"{session}: {persona or 'the persona of the producer'} answers from the next turn on"
-    )
+    if hotwords is not None and (len(hotwords) > MAX_HOTWORDS or not re.search(NAME, hotwords)):
+        raise BadInput(f"hotwords have at most {MAX_HOTWORDS} characters and no control characters")
+    asyncio.run(_set(settings, session, persona, hotwords))
+    if persona is not None:
+        click.echo(
+            f"{session}: {persona or 'the persona of the producer'} answers from the next turn on"
+        )
+    if hotwords is not None:
+        click.echo(
+            f"{session}: STT expects {hotwords or 'no words of its own'} from the next utterance on"
+        )
 
 
-async def _set(settings: Settings, session: str, persona: str) -> None:
+async def _set(settings: Settings, session: str, persona: str | None, hotwords: str | None) -> None:
+    async with open_reachable_store(settings) as store:
+        if persona is not None:
+            _warn_if_unknown(settings, persona)
+            await set_persona(store, session, persona)
+        if hotwords is not None:
+            await set_hotwords(store, session, hotwords)
+
+
+def _warn_if_unknown(settings: Settings, persona: str) -> None:
     from workers.llm.persona import Personas
 
     personas = Personas(settings.llm)
@@ -166,8 +193,6 @@ async def _set(settings: Settings, session: str, persona: str) -> None:
             " A worker without it answers as its default persona.",
             err=True,
         )
-    async with open_reachable_store(settings) as store:
-        await set_persona(store, session, persona)
 
 
 @command.command("forget")

@@ -1,6 +1,7 @@
 """`earshot transcribe`: long recordings, through the same STT workers."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from common.errors import BadInput, EarshotError
+from common.errors import BadInput, EarshotError, to_printable
 from common.keys import SHARDS
 from common.redis.opening import make_link, open_reachable_store
 from common.redis.server import now_ms
@@ -103,8 +104,10 @@ def _can_be_jobs(settings: Settings, requested: Sequence["Requested"], detach: b
             " the folder of the jobs (EARSHOT_JOBS__FOLDER), or leave --detach out"
         )
     click.echo(
-        f"This process does the work, and Ctrl+C ends it: {others[0].file} or its transcript is"
-        f" outside of {folder}, the folder of the jobs.",
+        to_printable(
+            f"This process does the work, and Ctrl+C ends it: {others[0].file} or its transcript is"
+            f" outside of {folder}, the folder of the jobs."
+        ),
         err=True,
     )
     return False
@@ -175,9 +178,9 @@ def _enqueue(settings: Settings, requested: Sequence["Requested"], detach: bool)
             identity = make_job_id(KIND, *work.values())
             arguments = request.model_dump()
             job, is_new = enqueue(redis, settings.jobs, KIND, identity, arguments, again="always")
-            names[job.id] = Path(request.file).name
+            names[job.id] = to_printable(Path(request.file).name)
             known = "" if is_new else ", which exists already"
-            click.echo(f"{request.file}: job {job.id}{known}", err=True)
+            click.echo(to_printable(f"{request.file}: job {job.id}{known}"), err=True)
     return 0 if detach else _watch(settings, names)
 
 
@@ -209,7 +212,7 @@ def _watch(settings: Settings, names: dict[str, str]) -> int:
 
 def _print_result(name: str, result: Any) -> int:
     """Print where the transcript is; return 1 if something is missing from it."""
-    click.echo(result.get("output", ""))
+    click.echo(os.fsencode(result.get("output", "")))
     for hole in result.get("holes", []):
         click.echo(
             f"{name}: no transcript from {hole['start_s']:.1f} to {hole['end_s']:.1f} s:"
@@ -244,7 +247,7 @@ async def _transcribe_each(settings: Settings, requested: Sequence["Requested"])
     from ops.jobs.transcribe.job import transcribe
 
     failed = 0
-    names = {request.run: paths.file.name for request, paths in requested}
+    names = {request.run: to_printable(paths.file.name) for request, paths in requested}
     async with open_reachable_store(settings) as store:
         link = make_link(store, settings)
         with ProgressBars(names) as bars:

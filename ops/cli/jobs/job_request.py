@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from common.errors import to_printable
 from common.settings import Settings
 from ops.cli.jobs.job_state import JobState, watch
 from ops.cli.jobs.progress_bars import ProgressBars
@@ -45,5 +46,5 @@ def request_and_wait(
             raise SystemExit(INTERRUPTED) from None
     state = ended[job.id]
     if not state.done:
-        click.echo(f"{name}: {state.error}", err=True)
+        click.echo(to_printable(f"{name}: {state.error}"), err=True)
     return state

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.text import Text
 
 from common.closeable import Closeable
+from common.errors import to_printable
 from ops.cli.jobs.job_state import explain_held_up
 from ops.cli.terminal.conversation import to_one_line
 from ops.cli.terminal.drawing import restored_terminal
@@ -18,7 +19,7 @@ class ProgressBars(Closeable):
     """Shows the progress of jobs on stderr, as a context manager."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
-        self._names = names
+        self._names = {key: to_printable(name) for key, name in names.items()}
         self._console = Console(stderr=True, soft_wrap=True)
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -31,7 +32,7 @@ class ProgressBars(Closeable):
         )
         self._tasks = {
             key: self._progress.add_task(to_one_line(name), total=None, state="")
-            for key, name in names.items()
+            for key, name in self._names.items()
         }
         self._closing = ExitStack()
         self._printed: dict[str, str] = {}

@@ -31,6 +31,10 @@ def command(ctx: click.Context) -> None:
 
 
 def _make_handler(store: Store, settings: Settings, _traces: Recorder) -> Handler:
+    from workers.llm.persona import Personas
     from workers.stt.handler import SttHandler
 
-    return SttHandler(store, settings.stt)
+    personas = Personas(settings.llm)
+    return SttHandler(
+        store, settings.stt, persona_hotwords=lambda name: personas.get(name).hotwords
+    )

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from common.errors import to_printable
 from common.events import Error, Event, Heard, Reply, ReplyDelta, Skipped, Timings, Transcript
 from ops.cli.terminal.direction import remove_direction_changes
 
@@ -88,11 +89,11 @@ class Conversation:
 def to_one_line(text: str) -> str:
     """Replace control characters and line ends: the text may come from any model or client.
 
-    Characters that change the direction of text are left out. Half of a surrogate pair, which JSON
-    can hold and no terminal can show, becomes a `?`.
+    Characters that change the direction of text are left out. What no terminal can show, in a
+    file's name or as half of a surrogate pair, is shown as `to_printable` says.
     """
-    text = remove_direction_changes(CONTROL.sub(" ", text))
-    return " ".join(text.encode(errors="replace").decode().split())
+    text = remove_direction_changes(CONTROL.sub(" ", to_printable(text)))
+    return " ".join(text.split())
 
 
 def _describe_transcript_time(timings: Timings) -> str:

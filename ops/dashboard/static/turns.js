@@ -6,6 +6,7 @@ import { waterfall } from "./waterfall.js";
 
 const REASONS = {
   noise: "skipped: noise, nobody spoke",
+  invented: "skipped: the model invented text, nobody spoke",
   too_short: "skipped: too short",
   transcript_only: "",
   expired: "skipped: expired, it came too late or its producer stopped",

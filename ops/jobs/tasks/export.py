@@ -14,6 +14,7 @@ from common.utterance import SessionId
 from common.validation import explain
 from ops.jobs.execution import JobContext
 from ops.jobs.files.atomic_file import check_writable, open_atomically
+from ops.jobs.files.file_name import FileName
 from ops.jobs.files.job_folder import JobFolder
 from ops.queries.event_formats import FORMATS
 
@@ -25,7 +26,7 @@ class Request(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    output: Annotated[str, Field(min_length=1)]
+    output: FileName
     format: Literal["jsonl", "csv"]
     since: Annotated[str, Field(pattern=r"^[0-9]{1,16}-0$")]
     session: SessionId | Literal[""] = ""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from common.errors import to_printable
 from common.redis.link import Link
 from common.redis.store import Store
 from common.settings import Settings
@@ -63,7 +64,8 @@ async def transcribe(
     reporting = asyncio.create_task(_report_progress(transcriber, store, link, report))
     try:
         transcript = await transcriber.transcribe(
-            lambda: AudioFileSource(paths.file, listen.frame_ms), paths.file.name
+            lambda: AudioFileSource(paths.file, listen.frame_ms),
+            to_printable(paths.file.name),
         )
     finally:
         reporting.cancel()

@@ -9,10 +9,12 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.errors import BadInput
+from common.languages.codes import Language
 from common.settings import Settings
-from common.utterance import LANGUAGE, SessionId
+from common.utterance import SessionId
 from common.validation import explain
 from ops.jobs.files.atomic_file import check_writable
+from ops.jobs.files.file_name import FileName
 from ops.jobs.files.job_folder import JobFolder
 from ops.jobs.transcribe.transcriber import Run
 
@@ -25,12 +27,12 @@ class Request(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    file: Annotated[str, Field(min_length=1)]
+    file: FileName
     size: int
-    output: Annotated[str, Field(min_length=1)]
+    output: FileName
     format: FormatName
     preset: Literal["command", "conversation", "dictation"]
-    language: Annotated[str, Field(max_length=16, pattern=LANGUAGE)] = ""
+    language: Language = ""
     run: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     session: SessionId
     since: Annotated[str, Field(pattern=r"^[0-9]{1,16}-0$")]

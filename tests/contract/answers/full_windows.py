@@ -186,6 +186,7 @@ FULL_WINDOWS: Final = [
     Shape("alone and still too long", [refusal(400, {"error": {"message": "prompt is too long: 213462 tokens > 200000 maximum"}})], error=["does not fit", "213462"], rounds=2),
     Shape("alone and too long for llama.cpp", [refusal(500, {"error": {"code": 500, "message": "Context size has been exceeded."}})], error=["does not fit", "Context size has been exceeded"]),
     Shape("alone and refused without a word", [refusal(400, "")], error=["400"]),
+    Shape("everything refused without a word", [refusal(400, "", to={"param": "stream"})], error=["400"], refuses_all=True),
     Shape("a number of messages is no window", [long_prompt(refusal(400, {"error": "the messages array exceeds its size: it cannot exceed 20 items"}))], SAID, rounds=3),
     Shape("the memory of the machine is no window", [long_prompt(refusal(500, {"error": "model requires more system memory (4.5 GiB) than is available (2.3 GiB)"}))], error=["4.5 GiB"], rounds=3),
 ]

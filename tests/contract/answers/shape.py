@@ -40,8 +40,8 @@ class Shape:
     settings: Mapping[str, Any] = field(default_factory=dict)
     path: str = "/v1"
     """What follows the server's origin in the base URL."""
-    teaches: bool = True
-    """Whether a second question must need one request only: what was found out is remembered."""
+    refuses_all: bool = False
+    """Whether the server answers so to other questions as well, where the turn is to fail."""
 
     def __str__(self) -> str:
         return self.name

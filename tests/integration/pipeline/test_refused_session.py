@@ -30,14 +30,14 @@ FAULTS: Final[dict[str, dict[str, Any]]] = {
     **{f"refuse {status}": {"fail": {"status": status}} for status in STATUSES},
     "break off": {"drop_after_tokens": 1},
     "say error": {"error_after_tokens": 1},
-    "end oddly": {"finish_reason": "who_knows"},
-    "end early": {"end_without_finish": True},
+    "end oddly": {"finish_reason": "engine_error"},
+    "end early": {"end_without_finish": True, "reply": ""},
     "abort": {"finish_reason": "abort"},
 }
 SAID: Final = {
     "break off": "closed the connection",
     "say error": "EngineCore",
-    "end oddly": "who_knows",
+    "end oddly": "engine_error",
     "end early": "without a finish reason",
     "abort": "abort",
 }

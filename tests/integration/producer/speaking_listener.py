@@ -6,6 +6,7 @@ import resource
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +31,13 @@ class SpeakingListener(Closeable):
     """A listener to raw audio, killed at the end. Its log is read all the time."""
 
     def __init__(
-        self, folder: Path, url: str, *options: str, disk_is_full: bool = False, port: int = 0
+        self,
+        folder: Path,
+        url: str,
+        *options: str,
+        disk_is_full: bool = False,
+        port: int = 0,
+        variables: Mapping[str, str] | None = None,
     ) -> None:
         listen = ["listen", "--session", "s1", "--outbox", "outbox", "--input", "-", *options]
         full = ["sh", "-c", 'ulimit -S -f 0; exec "$@"', "sh"] if disk_is_full else []
@@ -43,6 +50,7 @@ class SpeakingListener(Closeable):
                 "EARSHOT_LOG__FORMAT": "json",
                 "EARSHOT_LISTEN__VAD": "webrtc",  # it hears speech in what is made by rule
                 "EARSHOT_METRICS__PORT": str(port),
+                **(variables or {}),
             },
             cwd=folder,
             stdin=subprocess.PIPE,

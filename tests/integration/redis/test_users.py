@@ -27,7 +27,7 @@ from common.status.entries_in_hand import read_entries_in_hand
 from common.status.snapshot import take_snapshot
 from common.transitions.claims import hand_back, heartbeat, take_over
 from common.transitions.dead_letters import DROP_LETTER, drop_letter, replay
-from common.transitions.publishing import KEEP_OPEN, Verdict, keep_open, publish
+from common.transitions.publishing import Verdict, keep_open, publish
 from common.transitions.tending import due_sessions, forget, trim
 from common.utterance import Utterance
 from ops.cli.commands.export import _print as print_export
@@ -47,7 +47,7 @@ from workers.loop.registration import Registration
 SHARD: Final = Shard(0)
 AUDIO: Final = {"audio": b"ab", "samples": 1, "codec": "pcm_s16le"}
 SEEDS: Final = range(20)
-NOT_IN_THE_MODEL: Final = {KEEP_OPEN.digest, DROP_LETTER.digest}
+NOT_IN_THE_MODEL: Final = {DROP_LETTER.digest}
 GROUPS: Final = {
     SHARD.utterances: STT_GROUP,
     SHARD.recordings: STT_GROUP,

@@ -173,7 +173,7 @@ def test_hostile_utterance_ids_are_refused(utterance: bytes) -> None:
         ({"source": b"a" * 201}, "field source"),
         ({"source": b"\xff"}, "field source is not UTF-8"),
         ({"persona": b"\x1b[2J"}, "field persona"),
-        ({"language": b"en_US"}, "field language"),
+        ({"language": b"en\x00"}, "field language"),
         ({"traceparent": b"00-xyz"}, "field traceparent"),
         ({"traceparent": b"00-" + b"0" * 32 + b"-" + b"0" * 16 + b"-01\n"}, "field traceparent"),
     ],

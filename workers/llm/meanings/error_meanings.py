@@ -233,7 +233,7 @@ def _about_access(report: ErrorReport, _: frozenset[str]) -> Meaning | None:
 
 def _about_rate(report: ErrorReport, _: frozenset[str]) -> Meaning | None:
     words = report.words
-    if not (report.status in {429, 529} or BUSY.search(words)):
+    if not (report.status == 429 or BUSY.search(words)):
         return None
     numbers = rate_numbers(words)
     if numbers is not None and numbers[1] > numbers[0]:
@@ -257,7 +257,8 @@ def _about_request(report: ErrorReport, params: frozenset[str]) -> Meaning | Non
         return Meaning.FILTERED
     if BROKEN.search(words):
         return Meaning.BROKEN
-    is_full = WINDOW_FULL.search(words) is not None
+    # with 431 the header is too large
+    is_full = status != 431 and WINDOW_FULL.search(words) is not None
     if report.param in PARAMS_OF_REPLY or (REPLY_TOO_LONG.search(words) and not is_full):
         return Meaning.REPLY_TOO_LONG
     if report.param == "input_tokens" or is_full:  # vLLM names the parameter

@@ -26,6 +26,7 @@ from common.settings import Settings, SttSettings
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from workers.loop.consumer_loop import ConsumerLoop
+from workers.stt.engine import Hints
 from workers.stt.handler import SttHandler
 from workers.stt.whisper import Whisper, load
 
@@ -137,7 +138,7 @@ def test_a_hint_for_another_language_does_not_stop_an_english_model(
     whisper: Whisper, recording: Recording
 ) -> None:
     samples = recording.cut(recording.sentences[0])
-    assert whisper.transcribe(samples, "de").text == whisper.transcribe(samples).text
+    assert whisper.transcribe(samples, Hints("de")).text == whisper.transcribe(samples).text
 
 
 def test_threads_may_share_one_model(whisper: Whisper, recording: Recording) -> None:

@@ -129,7 +129,7 @@ def test_the_longest_time_is_a_number_that_redis_takes() -> None:
         (ListenSettings, {"frame_ms": 25}),
         (ListenSettings, {"vad_mode": 4}),
         (ListenSettings, {"codec": "mp3"}),
-        (ListenSettings, {"language": "en_US"}),
+        (ListenSettings, {"language": "klingon"}),
         (ListenSettings, {"language": "a" * 17}),
         (ListenSettings, {"persona": "two\nlines"}),
         (ListenSettings, {"persona": "x" * 65}),

@@ -51,7 +51,7 @@ from tests.support.command_line import InProcessCommand
         (["listen", "--preset", "shout"], "'command', 'conversation' or 'dictation'"),
         (["listen", "--frame-ms", "25"], "10, 20 or 30 ms"),
         (["listen", "--max-utterance", "300"], "EARSHOT_LIMITS__MAX_AUDIO_S"),
-        (["listen", "--language", "en_US"], "EARSHOT_LISTEN__LANGUAGE"),
+        (["listen", "--language", "klingon"], "EARSHOT_LISTEN__LANGUAGE"),
         (["say", "hi", "--redis-url", "redis://:hunter2@h:x"], "a port is not a number"),
     ],
 )

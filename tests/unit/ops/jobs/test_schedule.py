@@ -34,11 +34,13 @@ class Clock:
         return self.now
 
 
-def schedule(store: Store, client: "Redis", clock: Clock, **jobs: Any) -> Schedule:
+def schedule(
+    store: Store, client: "Redis", clock: Clock, passing: Clock | None = None, **jobs: Any
+) -> Schedule:
     link = Link(store.redis, RedisSettings(url="redis://nowhere"), max_pause_s=0.05)
     settings = Settings.model_construct()
     mine = settings.model_copy(update={"jobs": settings.jobs.model_copy(update=jobs)})
-    return Schedule(mine, store, link, client, wall=clock)
+    return Schedule(mine, store, link, client, wall=clock, clock=passing or clock)
 
 
 async def test_a_sweep_is_asked_for_once_an_hour_by_whoever_is_first(

@@ -16,7 +16,7 @@ import pytest
 
 from common.errors import BadSetting, NoModel, Transient
 from common.settings import SttSettings
-from workers.stt.engine import Segment
+from workers.stt.engine import Hints, Segment
 from workers.stt.whisper import Whisper, load
 
 SECOND = np.zeros(16_000, np.int16)
@@ -38,14 +38,23 @@ class FakeModel:
     asked: list[dict[str, Any]] = field(default_factory=list)
     audio: list[Any] = field(default_factory=list)
     model: Any = field(default_factory=lambda: SimpleNamespace(compute_type="float16"))
+    found: Sequence[tuple[str, float]] = (("de", 0.9), ("en", 0.1))
+
+    def encode(self, features: Any) -> Any:
+        return features
+
+    def feature_extractor(self, audio: Any) -> Any:
+        return audio
+
+    def detect_language(self, *, features: Any) -> tuple[str, float, Any]:
+        return *self.found[0], self.found
 
     def transcribe(self, audio: Any, **options: Any) -> tuple[Any, Any]:
         self.audio.append(audio)
         self.asked.append(options)
         if self.error is not None:
             raise self.error
-        language = options["language"] or "fr"
-        return iter(self.segments), SimpleNamespace(language=language, language_probability=0.9)
+        return iter(self.segments), SimpleNamespace()
 
 
 def whisper(model: FakeModel, device: str = "cpu int8", **settings: Any) -> Whisper:
@@ -53,20 +62,22 @@ def whisper(model: FakeModel, device: str = "cpu int8", **settings: Any) -> Whis
 
 
 def test_segments_become_one_line_and_scores_weigh_as_long_as_they_last() -> None:
-    model = FakeModel([segment(" Hello,\n ", 0, 1, 0.2, -0.2), segment("  you. ", 1, 4, 0.6, -1)])
+    model = FakeModel(
+        [segment(" Hello,\n ", 0, 1, 0.2, -0.2), segment("  world. ", 1, 4, 0.4, -0.4)]
+    )
     heard = whisper(model).transcribe(SECOND)
-    assert heard.text == "Hello, you."
-    assert heard.no_speech_prob == pytest.approx(0.5)
-    assert heard.avg_logprob == pytest.approx(-0.8)
+    assert heard.text == "Hello, world."
+    assert heard.no_speech_prob == pytest.approx(0.35)
+    assert heard.avg_logprob == pytest.approx(-0.35)
     assert heard.audio_ms == 1000
 
 
 def test_each_segment_has_its_time_within_the_audio() -> None:
     model = FakeModel(
-        [segment(" Hello,\n ", 0, 0.4, 0.2, -0.2), segment(" you. ", 0.4, 30, 0.6, -1)]
+        [segment(" Hello,\n ", 0, 0.4, 0.2, -0.2), segment(" world. ", 0.4, 30, 0.4, -0.4)]
     )
     heard = whisper(model).transcribe(SECOND)
-    assert heard.segments == (Segment(0, 400, "Hello,"), Segment(400, 1000, "you."))
+    assert heard.segments == (Segment(0, 400, "Hello,"), Segment(400, 1000, "world."))
 
 
 def test_noise_inside_an_utterance_is_dropped_and_does_not_count() -> None:
@@ -107,19 +118,19 @@ def test_timestamps_are_asked_for() -> None:
     ("known", "setting", "hint", "asked"),
     [
         (("en",), "", "de", "en"),
-        (("en", "de"), "", "", None),
+        (("en", "de"), "", "", "de"),
         (("en", "de"), "de", "", "de"),
         (("en", "de"), "de", "en-GB", "en"),
         (("en", "de"), "", "DE", "de"),
         (("en", "de"), "de", "tlh", "de"),
-        (("en", "de"), "", "tlh", None),
+        (("en", "de"), "", "tlh", "de"),
     ],
 )
 def test_the_hint_goes_before_the_setting_unless_the_model_does_not_know_it(
-    known: Sequence[str], setting: str, hint: str, asked: str | None
+    known: Sequence[str], setting: str, hint: str, asked: str
 ) -> None:
     model = FakeModel(supported_languages=known)
-    whisper(model, language=setting).transcribe(SECOND, hint)
+    whisper(model, language=setting).transcribe(SECOND, Hints(hint))
     assert model.asked[0]["language"] == asked
 
 

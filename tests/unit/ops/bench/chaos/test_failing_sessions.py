@@ -23,6 +23,7 @@ from ops.bench.chaos.plan import (
 from ops.bench.chaos.speech import InstantEngine, make_utterance, spoken_text
 from ops.bench.commands.bench_chaos import _make_plan
 from ops.demo.standin.faults import Control
+from workers.stt.engine import NO_HINTS
 
 PLAN = Plan(
     utterances=300,
@@ -114,7 +115,7 @@ def test_the_engine_lacks_memory_for_what_is_to_fail_in_it() -> None:
         utterance.audio, utterance.codec, utterance.rate, utterance.samples, max_samples=16_000
     )
     with pytest.raises(Transient, match=ERRORS[Kind.STT_FAILURE].sentence):
-        InstantEngine().transcribe(samples, "")
+        InstantEngine().transcribe(samples, NO_HINTS)
 
 
 @pytest.mark.parametrize("utterances", [20, 60, 1_500, 5_000, 50_000])

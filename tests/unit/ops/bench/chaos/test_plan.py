@@ -10,6 +10,7 @@ from common.errors import BadAudio
 from ops.bench.chaos.plan import PLANTED, Kind, Plan
 from ops.bench.chaos.speech import InstantEngine, make_utterance, read_number, spoken_text
 from ops.bench.chaos.storm import AT_LEAST_ONCE, CALM_EDGES, PER_MINUTE, plan_faults
+from workers.stt.engine import NO_HINTS
 
 PLAN = Plan(
     utterances=500,
@@ -56,7 +57,7 @@ def test_what_is_said_is_heard(number: int, kind: Kind) -> None:
     said = make_utterance(planned, InstantEngine.name)
     samples = decode(said.audio, said.codec, said.rate, said.samples, max_samples=SAMPLE_RATE)
     assert read_number(samples) == (number, kind)
-    heard = InstantEngine().transcribe(samples, "").text
+    heard = InstantEngine().transcribe(samples, NO_HINTS).text
     assert heard == ("" if kind is Kind.NOISE else spoken_text(number, kind))
 
 

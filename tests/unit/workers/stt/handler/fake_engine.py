@@ -20,7 +20,7 @@ from common.transitions.claims import Claim
 from common.transitions.publishing import publish
 from common.utterance import Utterance
 from workers.loop.handler import Delivery
-from workers.stt.engine import Transcription
+from workers.stt.engine import NO_HINTS, Hints, Transcription
 
 Answer = TypeVar("Answer")
 
@@ -71,12 +71,12 @@ class FakeEngine:
     gate: threading.Event | None = None
     parties: threading.Barrier | None = None
     working: threading.Event = field(default_factory=threading.Event)
-    got: list[tuple[NDArray[np.int16], str]] = field(default_factory=list)
+    got: list[tuple[NDArray[np.int16], Hints]] = field(default_factory=list)
     name: str = "fake"
     device: str = "none"
 
-    def transcribe(self, samples: NDArray[np.int16], language: str) -> Transcription:
-        self.got.append((samples, language))
+    def transcribe(self, samples: NDArray[np.int16], hints: Hints) -> Transcription:
+        self.got.append((samples, hints))
         self.working.set()
         if self.parties is not None:
             self.parties.wait(10)
@@ -87,7 +87,7 @@ class FakeEngine:
         return self.heard
 
     def warm_up(self) -> None:
-        self.transcribe(SAMPLES, "")
+        self.transcribe(SAMPLES, NO_HINTS)
 
 
 class Clock:

@@ -64,9 +64,9 @@ async def test_a_transcript_takes_the_utterance_s_place(
     delivery = await publish_and_claim(store, language="en-GB")
     assert await handler.handle(delivery, context) is Settled.OK
     assert context.answers == 1
-    samples, language = engine.got[0]
+    samples, hints = engine.got[0]
     assert samples.tolist() == SAMPLES.tolist()
-    assert language == "en-GB"
+    assert hints.language == "en-GB"
     shard = store.all_shards()[0]
     assert await redis_of(store).xlen(shard.utterances) == 0
     assert await redis_of(store).xlen(shard.turns) == 1

@@ -1,0 +1,1 @@
+"""The languages of Whisper, and what else they are called."""
