@@ -12,6 +12,7 @@ CREDENTIALS: Final = (
     "a voice",
     "none",
     "a foreign page",
+    "the LLM server",
     "dashboard token",
     "producer",
     "stt",

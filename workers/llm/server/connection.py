@@ -28,6 +28,9 @@ version. The SDK hides the classes themselves."""
 HTTP_ERRORS: Final = {"HTTPError", "StreamError", "InvalidURL"}
 """The base classes of all errors of httpx or its fork."""
 
+QUOTED_BYTES: Final = re.compile(r":?\s*\b(?:bytearray\(|b['\"]).*", re.DOTALL)
+"""What an error of h11 quotes of an answer that is no HTTP. It may be what was said."""
+
 TLS_BYTES: Final = re.compile(r"\\x15\\x03|illegal status line", re.IGNORECASE)
 """What a server that speaks TLS sends to one who does not."""
 
@@ -158,7 +161,8 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 
 
 def _words(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    words = QUOTED_BYTES.sub("", str(error))
+    return " ".join(words.split()) or type(error).__name__
 
 
 def proxy_of(url: str) -> str:
