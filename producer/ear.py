@@ -18,6 +18,7 @@ from producer.shipping.identity import clean_source_name, new_utterance_id
 from producer.shipping.keeper import Keeper
 from producer.shipping.outbox import Outbox
 from producer.shipping.outbox_metrics import report_dropped
+from producer.sources.level import LoudestLevel
 from producer.sources.mute import MutableSource
 from producer.sources.source import Source
 from producer.speech.detector import Detector
@@ -92,6 +93,7 @@ class Ear:
         self._segmenter = Segmenter(rules, source.frame_samples)
         self._keeper = Keeper(self._add, self._clock, session)
         self._position = 0
+        self._loudest = LoudestLevel(source.frame_samples)
         self.counts = EarCounts()
 
     def hear(self) -> None:
@@ -108,6 +110,7 @@ class Ear:
             for frame in self._source:
                 muted, was_muted = self._is_muted(), muted
                 self._position += len(frame)
+                self._loudest.push(frame)
                 is_speech = self._detector.is_speech(frame)
                 for event in self._segmenter.push(frame, is_speech, self._detector.is_sure):
                     self._handle(event)
@@ -116,6 +119,11 @@ class Ear:
                 self._report_ongoing_speech()
         finally:
             self._finish()
+
+    @property
+    def loudest_dbfs(self) -> float:
+        """Level of the loudest half second so far, dB of full scale."""
+        return self._loudest.dbfs
 
     def _is_muted(self) -> bool:
         return isinstance(self._source, MutableSource) and self._source.is_muted

@@ -89,6 +89,8 @@ async def listen(
         for task in (stopping, shipping, keeping):
             task.cancel()
         await asyncio.gather(shipping, stopping, keeping, return_exceptions=True)
+        if not (ear.counts.utterances or source.is_live or stop.is_set()):
+            log.warning("nobody_spoke", session=session, loudest_dbfs=round(ear.loudest_dbfs, 1))
         log.info(
             "done_listening",
             session=session,

@@ -18,6 +18,7 @@ METAVARS: Final = {
     "jobs.folder": "FOLDER",
     "jobs.recordings": "N",
     "jobs.redis_url": "URL",
+    "listen.channel": "N",
     "listen.codec": "flac|pcm_s16le",
     "listen.device": "INDEX|NAME",
     "listen.eager": "auto|on|off",

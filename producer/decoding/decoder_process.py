@@ -35,24 +35,30 @@ _GRACE_S: Final = 5.0
 
 
 class DecoderProcess(Closeable):
-    """The decoder of one open file. `name` is for sentences.
+    """The decoder of one open file. `name` is for sentences. `channel` counts from 1; 0 mixes all.
+    `is_patient`: the file is a pipe, and may come at any speed.
 
     Starting it raises `Transient` if the host has no room for a process. `read_header` comes first,
     then `blocks`. They raise `BadInput` where the recording, or its decoder, gives no more. Any
     thread may call `kill`.
     """
 
-    def __init__(self, name: str, file: BinaryIO) -> None:
+    def __init__(
+        self, name: str, file: BinaryIO, *, channel: int = 0, is_patient: bool = False
+    ) -> None:
         self._name = name
+        self._is_patient = is_patient
         self._samples = 0
         self._waited_s = 0.0
         self._killed = threading.Event()
         self.duration_s = 0.0
         """Length in seconds by the header; 0 if the header lacks it."""
+        self.channels = 1
+        """How many channels the recording begins with, if one of them is wanted."""
         try:
             self._process = subprocess.Popen(
                 # with -P, Python ignores folders named `producer` in the working directory
-                [sys.executable, "-P", "-m", _MODULE, name],
+                [sys.executable, "-P", "-m", _MODULE, name, *([str(channel)] if channel else [])],
                 stdin=file,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,  # the libraries grumble there about damaged files
@@ -77,6 +83,9 @@ class DecoderProcess(Closeable):
     def read_header(self) -> None:
         """Wait until the first audio is decoded."""
         kind, payload = self._read_message()
+        if kind == messages.CHANNELS and len(payload) == messages.COUNT.size:
+            (self.channels,) = messages.COUNT.unpack(payload)
+            kind, payload = self._read_message()
         if kind == messages.DURATION and len(payload) == messages.FLOAT.size:
             (seconds,) = messages.FLOAT.unpack(payload)
             self.duration_s = seconds if 0 < seconds <= LONGEST_RECORDING_S else 0.0
@@ -143,7 +152,7 @@ class DecoderProcess(Closeable):
         """Wait for bytes, as long as decoding has not become slower than speech."""
         left_s = PATIENCE_S + self._samples / SAMPLE_RATE - self._waited_s
         began = time.monotonic()
-        is_ready = self._poll.poll(max(0.0, 1_000 * left_s))
+        is_ready = self._poll.poll(None if self._is_patient else max(0.0, 1_000 * left_s))
         self._waited_s += time.monotonic() - began
         if not is_ready:
             raise self._give_up("decoding it takes too long")

@@ -238,7 +238,8 @@ class MediaFile(Closeable):
                 self._damage.note("a part of it is missing")
             size = round(BLOCK_S * rate)
             for start in range(0, missing, size):
-                yield Block(rate, np.zeros((min(size, missing - start), 1), np.float32))
+                shape = min(size, missing - start), frame.layout.nb_channels
+                yield Block(rate, np.zeros(shape, np.float32))
         for converted in converter.resample(frame):
             samples: NDArray[np.float32] = converted.to_ndarray()
             if converted.format.is_planar:

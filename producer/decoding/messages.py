@@ -1,8 +1,8 @@
 """What a decoder says to the process that started it: messages in its standard output.
 
 A message is a byte for its kind, its length as four bytes (big-endian), and so many bytes. They
-come in this order: `DURATION` and any number of `AUDIO`, then `END` or `REFUSAL`. A recording that
-cannot be used at all is one `REFUSAL`.
+come in this order: `CHANNELS` if one channel is wanted, `DURATION` and any number of `AUDIO`, then
+`END` or `REFUSAL`. A recording that cannot be used at all is one `REFUSAL`.
 """
 
 import os
@@ -20,6 +20,9 @@ HEADER: Final = struct.Struct(">cI")
 DURATION: Final = b"D"
 """A float64 (big-endian): the recording's length in s by its header, 0 if the header lacks it."""
 
+CHANNELS: Final = b"C"
+"""Four bytes (big-endian): how many channels the recording begins with. Said if one is wanted."""
+
 AUDIO: Final = b"A"
 """Samples: int16 of this machine, 16 kHz, mono."""
 
@@ -33,6 +36,7 @@ LONGEST: Final = 65_536
 """Bytes of the longest message: 2 s of audio, and as much as a pipe holds on Linux."""
 
 FLOAT: Final = struct.Struct(">d")
+COUNT: Final = struct.Struct(">I")
 
 _SAMPLES: Final = LONGEST // 2
 
@@ -48,6 +52,9 @@ class MessageWriter:
     def audio_s(self) -> float:
         """Seconds of audio that were written so far."""
         return self.samples / SAMPLE_RATE
+
+    def write_channels(self, channels: int) -> None:
+        self._write(CHANNELS, COUNT.pack(channels))
 
     def write_duration(self, seconds: float) -> None:
         self._write(DURATION, FLOAT.pack(seconds))

@@ -24,10 +24,14 @@ class _Source(NamedTuple):
 
 
 def open_recording(name: str, descriptor: int) -> Recording:
-    """Open the recording in a seekable file; `name` is for sentences.
+    """Open the recording in a file or a pipe; `name` is for sentences.
 
-    Raises `BadInput` if nothing reads it, or if it states what is not accepted.
+    What comes through a pipe is read by FFmpeg as it comes, and its header is believed. Raises
+    `BadInput` if nothing reads it, or if it states what is not accepted.
     """
+    file = NamedFile(name, descriptor)
+    if not file.seekable():
+        return _open_media(_Source(name, b"", file))
     found = find_parts(descriptor)
     if len(found.parts) > 1 or found.is_cut:
         return JoinedRecording(name, descriptor, found.parts, is_cut=found.is_cut)
@@ -35,7 +39,7 @@ def open_recording(name: str, descriptor: int) -> Recording:
     pcm = examine(descriptor)
     if pcm.pieces:
         return _open(_Source(name, head, SplicedFile(name, descriptor, pcm.pieces), pcm.missing))
-    return _open(_Source(name, head, NamedFile(name, descriptor), pcm.missing))
+    return _open(_Source(name, head, file, pcm.missing))
 
 
 class JoinedRecording:

@@ -24,6 +24,7 @@ from common.latch import Latch
 from producer.microphone.devices import (
     InputDevice,
     await_answer,
+    check_channel,
     find_device,
     input_devices,
     portaudio,
@@ -89,16 +90,21 @@ class Overflows:
 
 
 class Capture:
-    """The recording from the device that `wanted` describes (see `find_device`) until `stop()`."""
+    """The recording from the device that `wanted` describes (see `find_device`) until `stop()`.
+
+    It has all channels up to `channel`, which counts from 1; 0 asks for no certain one.
+    """
 
     def __init__(
         self,
         wanted: int | str | None,
         mute: Mute | None = None,
         *,
+        channel: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._wanted = wanted
+        self._channel = channel
         self._mute = mute or Mute()
         self._clock = clock
         self._blocks: deque[Block] = deque(maxlen=round(_QUEUE_S / _BLOCK_S))
@@ -185,7 +191,7 @@ class Capture:
     @contextlib.contextmanager
     def _stream(self, audio: Any) -> Iterator[tuple[Any, InputDevice]]:
         device = find_device(input_devices(audio), self._wanted)
-        format_ = _accepted_format(audio, device)
+        format_ = _accepted_format(audio, device, self._channel)
         import pyaudio
 
         def receive(data: bytes, _count: int, _time: object, status: int) -> tuple[None, int]:
@@ -295,16 +301,14 @@ class Capture:
             log.info("no_longer_losing_audio", device=overflows.device, queue=overflows.queue)
 
 
-def _accepted_format(audio: Any, device: InputDevice) -> Format:
-    """Return 16 kHz mono if the device takes it, otherwise the device's own format."""
+def _accepted_format(audio: Any, device: InputDevice, channel: int = 0) -> Format:
+    """Return 16 kHz mono, or up to `channel`, if the device takes it, otherwise its own format."""
+    check_channel(device, channel)
     import pyaudio
 
-    wishes = [
-        Format(SAMPLE_RATE, 1),
-        Format(device.default_rate, 1),
-        Format(device.default_rate, min(2, device.channels)),
-    ]
-    for wish in wishes:
+    rate, least = device.default_rate, max(channel, 1)
+    pair = max(channel, min(2, device.channels))
+    for wish in (Format(SAMPLE_RATE, least), Format(rate, least), Format(rate, pair)):
         with contextlib.suppress(ValueError):
             if audio.is_format_supported(
                 wish.rate,

@@ -112,6 +112,15 @@ def input_devices(audio: Any) -> list[InputDevice]:
     ]
 
 
+def check_channel(device: InputDevice, channel: int) -> None:
+    """Raise `NoMicrophone` if a device lacks a channel, counted from 1."""
+    if channel > device.channels:
+        raise NoMicrophone(
+            f"{device.name} has no channel {channel}: it has {device.channels}; choose another"
+            " --channel, or another --device"
+        )
+
+
 def find_device(devices: Sequence[InputDevice], wanted: int | str | None) -> InputDevice:
     """Return the first device with that index, that name, or that text in its name.
 

@@ -31,7 +31,8 @@ class Microphone(FramedSource):
     Entering opens it and raises `NoMicrophone` when there is no such device, or PyAudio is missing.
     After that `capture.py` opens a device that fails again, with backoff. Meanwhile the source
     delivers silence, so that an open utterance ends and sample time keeps up with the wall clock.
-    Audio that is recorded while `mute` is on becomes silence as well.
+    Audio that is recorded while `mute` is on becomes silence as well. `channel` counts from 1; 0
+    hears all channels that the device delivers.
     """
 
     is_live = True
@@ -42,10 +43,12 @@ class Microphone(FramedSource):
         frame_ms: int = DEFAULT_FRAME_MS,
         *,
         mute: Mute | None = None,
+        channel: int = 0,
     ) -> None:
         super().__init__(frame_ms)
         self.name = "default" if device is None or device == "" else str(device)
-        self._capture = Capture(device, mute or Mute())
+        self._channel = channel
+        self._capture = Capture(device, mute or Mute(), channel=channel)
         self._timeline = MuteTimeline()
         self._recorded = 0.0
         """Samples of 16 kHz that the blocks so far make; the resampler still holds some of them."""
@@ -113,12 +116,16 @@ class Microphone(FramedSource):
         self._recorded += len(samples) * scale
         if not block.muted:
             self._watch.push(samples, block.format.rate)
-        # averaging with a silent channel would halve the level of the other
-        self._sounding |= np.abs(samples.astype(np.int32)).max(axis=0, initial=0) > SILENT_PEAK
-        if self._sounding.any():
-            samples = samples[:, self._sounding]
+        samples = self._choose_channels(samples)
         audio = self._resampler.push(samples.astype(np.float32) / np.float32(FULL_SCALE))
         return np.concatenate((before, audio)) if len(before) else audio
+
+    def _choose_channels(self, samples: NDArray[np.int16]) -> NDArray[np.int16]:
+        if self._channel:
+            return samples[:, self._channel - 1 : self._channel]
+        # averaging with a silent channel would halve the level of the other
+        self._sounding |= np.abs(samples.astype(np.int32)).max(axis=0, initial=0) > SILENT_PEAK
+        return samples[:, self._sounding] if self._sounding.any() else samples
 
     def _drain(self) -> NDArray[np.int16]:
         """Return what the resampler still holds of the stream that ended."""

@@ -20,7 +20,8 @@ from producer.sources.source import DEFAULT_FRAME_MS, FramedSource
 class AudioFileSource(FramedSource):
     """A recording at any rate, mono or not, as 16 kHz mono frames; `realtime` at its own speed.
 
-    Sentences call it `called`, by default its path.
+    Sentences call it `called`, by default its path. `channel` counts from 1; 0 mixes all of them
+    (`producer/decoding/channel_mix.py`).
 
     Entering waits until the first audio is decoded, which takes a fraction of a second or, with a
     bad file, up to a minute: an event loop enters it in a thread. Entering again changes nothing.
@@ -37,12 +38,14 @@ class AudioFileSource(FramedSource):
         *,
         realtime: bool = False,
         called: str = "",
+        channel: int = 0,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], object] | None = None,
     ) -> None:
         super().__init__(frame_ms)
         self._path = Path(path)
         self._called = to_printable(called or str(path))
+        self._channel = channel
         self._closed = threading.Event()
         self._pace = Pace(self._closed, clock=clock, sleep=sleep) if realtime else None
         self._decoder: DecoderProcess | None = None
@@ -56,6 +59,11 @@ class AudioFileSource(FramedSource):
     def duration_s(self) -> float:
         """Length in seconds by the header; 0 before it is open, or if the header lacks it."""
         return self._decoder.duration_s if self._decoder else 0.0
+
+    @property
+    def channels(self) -> int:
+        """How many channels the recording begins with; known when a `channel` of it is open."""
+        return self._decoder.channels if self._decoder else 1
 
     @property
     def decoder_pid(self) -> int | None:
@@ -99,7 +107,7 @@ class AudioFileSource(FramedSource):
         yield from self._framer.finish()
 
     def _open(self) -> None:
-        self._decoder = decoder = _start_decoder(self._path, self._called)
+        self._decoder = decoder = _start_decoder(self._path, self._called, self._channel)
         if self._closed.is_set():  # by another thread, which did not see the decoder
             decoder.kill()
         try:
@@ -110,7 +118,7 @@ class AudioFileSource(FramedSource):
             raise
 
 
-def _start_decoder(path: Path, name: str) -> DecoderProcess:
+def _start_decoder(path: Path, name: str, channel: int) -> DecoderProcess:
     """Start the decoder of a file; raises `BadInput` if it is missing, empty, or no plain file."""
     try:
         mode = path.stat().st_mode
@@ -121,7 +129,7 @@ def _start_decoder(path: Path, name: str) -> DecoderProcess:
         with path.open("rb") as file:
             if not os.pread(file.fileno(), 1, 0):
                 raise BadInput(f"{name} is empty; record it again")
-            return DecoderProcess(name, file)
+            return DecoderProcess(name, file, channel=channel)
     except FileNotFoundError:
         raise BadInput(f"there is no file {name}; check its name") from None
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Raw audio from a pipe as a source: `arecord ... | earshot listen --input -`."""
+"""Audio from a pipe as a source: `arecord ... | earshot listen --input -`, raw or a recording."""
 
 import fcntl
 import io
@@ -9,6 +9,8 @@ import sys
 import termios
 import threading
 from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
 from typing import BinaryIO, Final, Self
 
 import numpy as np
@@ -18,24 +20,31 @@ from numpy.typing import NDArray
 from common.audio import SAMPLE_RATE
 from common.errors import BadInput
 from producer.sources.pacing import Pace
+from producer.sources.piped_decoder import PipedDecoder
 from producer.sources.source import DEFAULT_FRAME_MS, FramedSource
+from producer.sources.stream_format import is_certain, recognise
 
 log = structlog.get_logger(__name__)
 
 _READ_BYTES: Final = 65_536
 """A pipe's capacity on Linux; the bytes of a slow writer are passed on as they come."""
 
+_WHAT_TO_PIPE: Final = (
+    f"pipe raw s16le audio of {SAMPLE_RATE} Hz mono into it, for example "
+    f"`arecord -f S16_LE -r {SAMPLE_RATE} -c 1 -t raw`, or a recording"
+)
+
 _POLL_S: Final = 0.2
 """How soon `close()` is noticed while the writer is silent."""
 
-_HEADERS: Final = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg", b"caff": "CAF", b"FORM": "AIFF"}
-
 
 class RawPcmSource(FramedSource):
-    """Raw s16le at 16 kHz mono from a binary stream; with `realtime` at the speed of speech.
+    """Raw s16le at 16 kHz mono from a binary stream, or a recording; with `realtime` at its speed.
 
-    Entering raises `BadInput` for a terminal. Iterating raises it for a stream that is empty, or
-    begins with a file's header. Reading from a stream without a file descriptor blocks, and
+    What begins as a recording does is decoded (`producer/sources/stream_format.py`). `channel` of
+    it is heard, counted from 1, or all of them with 0. Entering raises `BadInput` for a terminal.
+    Iterating raises it for a stream that is empty or is no audio, and where a recording turns out
+    to be damaged. Reading from a stream without a file descriptor blocks, and
     `close()` then waits for its next bytes.
     """
 
@@ -47,25 +56,28 @@ class RawPcmSource(FramedSource):
         frame_ms: int = DEFAULT_FRAME_MS,
         *,
         realtime: bool = False,
+        channel: int = 0,
+        name: str = "stdin",
     ) -> None:
         super().__init__(frame_ms)
         self._stream = stream
+        self._channel = channel
+        self._decoder: PipedDecoder | None = None
         self._closed = threading.Event()
         self._pace = Pace(self._closed) if realtime else None
         self._counting = threading.Lock()
         self._read_bytes = 0
-        self.name = "stdin"
+        self.name = name
 
     def __enter__(self) -> Self:
         if self._stream.isatty():
-            raise BadInput(
-                f"nothing is piped into {self.name}: pipe raw s16le audio of {SAMPLE_RATE} Hz mono "
-                f"into it, for example `arecord -f S16_LE -r {SAMPLE_RATE} -c 1 -t raw`"
-            )
+            raise BadInput(f"nothing is piped into {self.name}: {_WHAT_TO_PIPE}")
         return self
 
     def close(self) -> None:
         self._closed.set()
+        if self._decoder is not None:
+            self._decoder.close()
 
     def __iter__(self) -> Iterator[NDArray[np.int16]]:
         frames = self._frames()
@@ -75,6 +87,8 @@ class RawPcmSource(FramedSource):
         """Return how many samples have arrived, the pipe's content included; or were played."""
         with self._counting:
             arrived = (self._read_bytes + self._pending_bytes()) // 2
+        if self._decoder is not None:  # nobody knows how much audio these bytes are
+            arrived = self.samples
         return arrived if self._pace is None else min(arrived, self._pace.position_now())
 
     def _pending_bytes(self) -> int:
@@ -89,38 +103,58 @@ class RawPcmSource(FramedSource):
         return int.from_bytes(answer, sys.byteorder)
 
     def _frames(self) -> Iterator[NDArray[np.int16]]:
-        odd = b""
-        for data in self._checked(self._blocks()):
-            whole = odd + data
-            odd = whole[len(whole) & ~1 :]
-            block = np.frombuffer(whole, "<i2", count=len(whole) // 2).astype(np.int16)
-            for frame in self._framer.push(block):
-                if self._closed.is_set():
-                    return
-                yield frame
-        if odd:
-            log.warning("dropped_half_a_sample", source=self.name)
+        head, rest = self._read_head()
+        pieces = chain([head], rest)
+        form = recognise(head)
+        if form is not None and not form.is_audio:
+            raise BadInput(
+                f"{self.name} carries {form.name}, which holds no audio: {_WHAT_TO_PIPE}"
+            )
+        if form is None:
+            blocks = self._samples_of(pieces)
+        else:
+            log.info("decoding_recording", source=self.name, format=form.name)
+            self._decoder = PipedDecoder(self.name, form.name, pieces, self._channel)
+            blocks = self._decoder.blocks()
+        try:
+            for block in blocks:
+                for frame in self._framer.push(block):
+                    if self._closed.is_set():
+                        return
+                    yield frame
+        except BadInput as error:
+            if form is None or self.samples:
+                raise
+            raise BadInput(
+                f"{self.name} carries a {form.name} file, not raw samples; it cannot be used:"
+                f" {error}"
+            ) from None
         yield from self._framer.finish()
 
-    def _checked(self, blocks: Iterator[bytes]) -> Iterator[bytes]:
-        """Refuse a stream that cannot be raw audio before any of it is passed on."""
+    def _samples_of(self, pieces: Iterator[bytes]) -> Iterator[NDArray[np.int16]]:
+        if self._channel > 1:
+            raise BadInput(
+                f"{self.name} has no channel {self._channel}: raw samples have one channel"
+            )
+        odd = b""
+        for data in pieces:
+            whole = odd + data
+            odd = whole[len(whole) & ~1 :]
+            yield np.frombuffer(whole, "<i2", count=len(whole) // 2).astype(np.int16)
+        if odd:
+            log.warning("dropped_half_a_sample", source=self.name)
+
+    def _read_head(self) -> tuple[bytes, Iterator[bytes]]:
+        """Return as much as tells what the stream carries, and the rest."""
+        blocks = self._blocks()
         head = b""
         for data in blocks:
             head += data
-            if len(head) >= 4:
+            if is_certain(head):
                 break
-        if head[:4] in _HEADERS:
-            raise BadInput(
-                f"{self.name} carries a {_HEADERS[head[:4]]} file, not raw samples; give the "
-                f"file's name to --input instead, or convert it to raw s16le {SAMPLE_RATE} Hz mono"
-            )
         if not head and not self._closed.is_set():
-            raise BadInput(
-                f"no audio came from {self.name}; check the command that should write raw s16le "
-                f"audio of {SAMPLE_RATE} Hz mono into it"
-            )
-        yield head
-        yield from blocks
+            raise BadInput(f"no audio came from {self.name}: {_WHAT_TO_PIPE}")
+        return head, blocks
 
     def _blocks(self) -> Iterator[bytes]:
         try:
@@ -130,9 +164,11 @@ class RawPcmSource(FramedSource):
                 self._read_bytes += len(data)
                 yield data
             return
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
         while not self._closed.is_set():
-            ready, _, _ = select.select([descriptor], [], [], _POLL_S)
-            if not ready:
+            # a FIFO that nobody has opened for writing yet has no event, and is not at its end
+            if not poll.poll(1_000 * _POLL_S):
                 continue
             with self._counting:  # which does not block: there is something to read
                 data = os.read(descriptor, _READ_BYTES)
@@ -140,3 +176,14 @@ class RawPcmSource(FramedSource):
             if not data:
                 return
             yield data
+
+
+def open_fifo(path: Path) -> BinaryIO:
+    """Open a named pipe, whether somebody writes into it already or not.
+
+    Raises `BadInput` if that is not allowed.
+    """
+    try:
+        return os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb", buffering=0)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}") from None

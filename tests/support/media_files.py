@@ -66,3 +66,29 @@ def strongest_frequency(audio: NDArray[np.int16], rate: int = 16_000) -> float:
 def loudness(audio: NDArray[np.int16]) -> float:
     """Root mean square, 1.0 for full scale."""
     return float(np.sqrt(np.mean(np.square(audio / 32_768.0))))
+
+
+def encode_media(
+    path: Path,
+    codec: str,
+    samples: NDArray[np.float32],
+    *,
+    rate: int = 16_000,
+    container: str | None = None,
+    start_s: float = 0.0,
+) -> bytes:
+    """Write samples of 16 kHz, and return what the file holds; its clock begins at `start_s`."""
+    with av.open(str(path), "w", format=container) as output:
+        stream: Any = output.add_stream(codec, rate=rate, layout="mono")
+        size = stream.codec_context.frame_size or 1_024
+        converter = av.AudioResampler(stream.codec_context.format, "mono", rate, frame_size=size)
+        for at in range(0, len(samples), 1_024):
+            frame = av.AudioFrame.from_ndarray(samples[None, at : at + 1_024], "flt", "mono")
+            frame.sample_rate, frame.time_base = 16_000, Fraction(1, 16_000)
+            frame.pts = round(start_s * 16_000) + at
+            for converted in converter.resample(frame):
+                output.mux(stream.encode(converted))
+        for converted in converter.resample(None):
+            output.mux(stream.encode(converted))
+        output.mux(stream.encode(None))
+    return path.read_bytes()

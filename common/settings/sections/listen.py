@@ -39,6 +39,11 @@ class ListenSettings(Section):
         "",
         description="Input device: its index, or a part of its name. Empty: the default device.",
     )
+    channel: Annotated[int, Field(ge=0, le=64)] = Field(
+        0,
+        description="The one channel that is heard, counted from 1. 0: all of them, and what"
+        " somebody says in any of them.",
+    )
     preset: Literal["command", "conversation", "dictation"] = Field(
         "conversation",
         description="Silence that ends an utterance, and its least speech: command 0.6 and 0.3 s,"

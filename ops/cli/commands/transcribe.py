@@ -21,11 +21,13 @@ from ops.local.signals import run_role
 
 # importing it loads NumPy and RQ, which --help must not wait for
 if TYPE_CHECKING:
-    from ops.jobs.transcribe.request import FormatName, Paths, Request
+    from ops.jobs.transcribe.request import Channels, FormatName, Paths, Request
 
     Requested = tuple[Request, Paths]
 
 KIND: Final = "transcribe"
+EMPTY_IS_WRONG_S: Final = 60
+"""Nobody has a minute of silence transcribed on purpose."""
 
 
 @click.command("transcribe")
@@ -42,6 +44,13 @@ KIND: Final = "transcribe"
     type=click.Path(path_type=Path),
     help="File or folder for the transcript.  [default: beside the recording]",
 )
+@click.option(
+    "--channels",
+    type=click.Choice(["mix", "separate"]),
+    default="mix",
+    show_default=True,
+    help="mix: what is said in any channel. separate: each channel is another speaker.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace an existing transcript.")
 @click.option("--here", is_flag=True, help="Work in this process, without `earshot jobs`.")
 @click.option("--detach", is_flag=True, help="Do not wait for the transcript.")
@@ -57,6 +66,7 @@ def command(
     files: Sequence[Path],
     kind: "FormatName | None",
     output: Path | None,
+    channels: "Channels",
     overwrite: bool,
     here: bool,
     detach: bool,
@@ -71,6 +81,7 @@ def command(
     \b
     earshot transcribe talk.mp3                      talk.txt
     earshot transcribe meeting.m4a --format srt      meeting.srt
+    earshot transcribe call.wav --channels separate  who said what, by channel
     earshot transcribe *.wav --output transcripts/
     earshot transcribe talk.mp3 --here               in this process, wherever the file is
     """
@@ -81,7 +92,7 @@ def command(
         )
     if attach is not None:
         ctx.exit(_watch(settings, {attach: attach}))
-    requested = asyncio.run(_make_requests(settings, files, kind, output, overwrite))
+    requested = asyncio.run(_make_requests(settings, files, kind, output, channels, overwrite))
     if here or not _can_be_jobs(settings, requested, detach):
         ctx.exit(_transcribe_here(settings, requested))
     ctx.exit(_enqueue(settings, requested, detach))
@@ -118,6 +129,7 @@ async def _make_requests(
     files: Sequence[Path],
     kind: "FormatName | None",
     output: Path | None,
+    channels: "Channels",
     overwrite: bool,
 ) -> list["Requested"]:
     from ops.jobs.files.atomic_file import is_taken
@@ -141,7 +153,7 @@ async def _make_requests(
     requested = []
     for file, (target, form) in zip(files, targets, strict=True):
         paths = Paths(file, target.absolute())
-        requested.append((make_request(paths, form, settings, now), paths))
+        requested.append((make_request(paths, form, settings, now, channels), paths))
     return requested
 
 
@@ -221,7 +233,11 @@ def _print_result(name: str, result: Any) -> int:
         )
     if damage := result.get("damage"):
         click.echo(f"{name}: {damage}", err=True)
-    return 1 if result.get("holes") or damage else 0
+    note = result.get("note")
+    if note:
+        click.echo(f"{name}: {note}", err=True)
+    is_empty = note and result.get("duration_s", 0) >= EMPTY_IS_WRONG_S
+    return 1 if result.get("holes") or damage or is_empty else 0
 
 
 def _transcribe_here(settings: Settings, requested: Sequence["Requested"]) -> int:

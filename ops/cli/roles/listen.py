@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from common.errors import BadInput
+from common.errors import BadInput, to_printable
 from common.settings import Settings
 from common.telemetry import logs
 from ops.cli.options import load_settings, log_options, redis_options, setting
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     "--input",
     "input_",
     metavar="FILE|-",
-    help="Read an audio file instead of the microphone; - reads s16le, 16 kHz, mono from stdin.",
+    help="Read an audio file or a named pipe instead of the microphone; - reads stdin. A pipe may"
+    " carry a recording in any format, or raw samples: s16le, 16 kHz, mono.",
 )
 @click.option(
     "--realtime", is_flag=True, help="Read --input at the speed of speech, not as fast as possible."
 )
 @setting("--session", "listen.session")
 @setting("--device", "listen.device")
+@setting("--channel", "listen.channel")
 @setting("--preset", "listen.preset")
 @setting("--silence", "listen.silence_s")
 @setting("--min-speech", "listen.min_speech_s")
@@ -60,6 +62,7 @@ def command(ctx: click.Context, input_: str | None, realtime: bool) -> None:
     earshot listen                              the default microphone
     earshot listen --device usb                 the first one with "usb" in its name
     earshot listen --input talk.mp3 --session s1
+    curl -s https://example.org/live.mp3 | earshot listen --input -
     arecord -f S16_LE -r 16000 -c 1 -t raw | earshot listen --input -
     """
     signals = MuteSignal()
@@ -78,15 +81,18 @@ def command(ctx: click.Context, input_: str | None, realtime: bool) -> None:
 
 
 def _make_source(settings: Settings, input_: str | None, realtime: bool, mute: "Mute") -> "Source":
-    frame_ms = settings.listen.frame_ms
+    frame_ms, channel = settings.listen.frame_ms, settings.listen.channel
     if input_ is None:
         from producer.microphone.microphone import Microphone
 
-        return Microphone(settings.listen.device, frame_ms, mute=mute)
-    if input_ == "-":
-        from producer.sources.raw_pcm import RawPcmSource
+        return Microphone(settings.listen.device, frame_ms, mute=mute, channel=channel)
+    path = Path(input_)
+    if input_ == "-" or path.is_fifo():
+        from producer.sources.raw_pcm import RawPcmSource, open_fifo
 
-        return RawPcmSource(sys.stdin.buffer, frame_ms, realtime=realtime)
+        stream = sys.stdin.buffer if input_ == "-" else open_fifo(path)
+        name = "stdin" if input_ == "-" else to_printable(path.name)
+        return RawPcmSource(stream, frame_ms, realtime=realtime, channel=channel, name=name)
     from producer.sources.audio_file import AudioFileSource
 
-    return AudioFileSource(Path(input_), frame_ms, realtime=realtime)
+    return AudioFileSource(path, frame_ms, realtime=realtime, channel=channel)

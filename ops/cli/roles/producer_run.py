@@ -65,6 +65,8 @@ class ProducerRun:
     def _choose_session(self) -> str:
         source = self.source
         name = strip_card_number(source.name) if source.is_live else Path(source.name).stem
+        if channel := self.settings.listen.channel:  # each channel is another speaker
+            name = f"{name[:40]}-channel-{channel}"
         return check_session_id(self.settings.listen.session or default_session(name))
 
     @asynccontextmanager

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from common.errors import to_printable
@@ -25,6 +27,10 @@ SNAPSHOT_EVERY: Final = 10
 NO_WORKER: Final = (
     "no STT worker takes recordings: start `earshot stt`, without EARSHOT_STT__RECORDINGS=false"
 )
+
+
+_HARDLY_ANY_DBFS: Final = -70.0
+"""Speech that is so quiet is lost in the noise of any converter."""
 
 
 async def run(context: JobContext, arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,11 +72,17 @@ async def transcribe(
         transcript = await transcriber.transcribe(
             lambda: AudioFileSource(paths.file, listen.frame_ms),
             to_printable(paths.file.name),
+            partial(_open_channel, paths.file, listen.frame_ms)
+            if request.channels == "separate"
+            else None,
         )
     finally:
         reporting.cancel()
         await asyncio.gather(reporting, return_exceptions=True)
         report(transcriber.progress)
+    if not transcript.lines and not transcript.holes:
+        note = _explain_silence(transcript.duration_s, transcriber.loudest_dbfs)
+        transcript = replace(transcript, note=note)
     with open_atomically(paths.output, job, folder) as file:
         file.writelines(FORMATS[request.format](transcript))
     return {
@@ -79,7 +91,24 @@ async def transcribe(
         "segments": transcriber.progress.segments,
         "holes": [asdict(hole) for hole in transcript.holes],
         "damage": transcript.damage,
+        "note": transcript.note,
     }
+
+
+def _explain_silence(duration_s: float, loudest_dbfs: float) -> str:
+    if loudest_dbfs <= _HARDLY_ANY_DBFS:
+        return (
+            f"there is hardly any sound in its {duration_s:.0f} s: the loudest half second is at"
+            f" {loudest_dbfs:.0f} dB of full scale; check which microphone or track was recorded"
+        )
+    return (
+        f"nobody was heard to speak in its {duration_s:.0f} s: the loudest half second is at"
+        f" {loudest_dbfs:.0f} dB of full scale; speech is between -40 and -6 dB"
+    )
+
+
+def _open_channel(path: Path, frame_ms: int, channel: int) -> AudioFileSource:
+    return AudioFileSource(path, frame_ms, channel=channel)
 
 
 async def _report_progress(

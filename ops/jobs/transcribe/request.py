@@ -19,6 +19,7 @@ from ops.jobs.files.job_folder import JobFolder
 from ops.jobs.transcribe.transcriber import Run
 
 FormatName = Literal["txt", "srt", "vtt", "json"]
+Channels = Literal["mix", "separate"]
 NAME_MAX: Final = 40
 
 
@@ -32,6 +33,7 @@ class Request(BaseModel):
     output: FileName
     format: FormatName
     preset: Literal["command", "conversation", "dictation"]
+    channels: Channels = "mix"
     language: Language = ""
     run: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     session: SessionId
@@ -62,6 +64,7 @@ def make_request(
     kind: FormatName,
     settings: Settings,
     since_ms: int,
+    channels: Channels = "mix",
 ) -> Request:
     """Make a request with a new run and session. Raises BadInput if the file cannot be read.
 
@@ -80,6 +83,7 @@ def make_request(
         output=folder.name_of_output(paths.output, suffixes_of(kind))
         or str(paths.output.absolute()),
         format=kind,
+        channels=channels,
         preset=settings.listen.preset,
         language=settings.listen.language,
         run=run,

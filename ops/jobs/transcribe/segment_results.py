@@ -3,7 +3,9 @@
 `transcriber.py` leaves out the segments that have one.
 """
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from common.audio import SAMPLE_RATE
@@ -13,19 +15,24 @@ from ops.jobs.transcribe.transcript import FailedSegment, Line, SegmentText, Spa
 
 MS: Final = 1000
 
+_UTTERANCE: Final = re.compile(
+    r"(?P<run>[^.]+)(?:\.c(?P<channel>[0-9]+))?\.(?P<start>[0-9]+)\.(?P<samples>[0-9]+)(?:\.[0-9]+)?"
+)
+
 
 def utterance_id(run: str, span: Span, attempt: int) -> str:
     """Return the utterance id of a segment. It is the same each time the run starts again."""
     again = f".{attempt}" if attempt else ""
-    return f"{run}.{span.start}.{span.samples}{again}"
+    channel = f".c{span.channel}" if span.channel else ""
+    return f"{run}{channel}.{span.start}.{span.samples}{again}"
 
 
 def span_of(run: str, utterance: str) -> Span | None:
     """Return the segment of an utterance; None if it does not belong to this run."""
-    head, *numbers = utterance.split(".")
-    if head != run or len(numbers) not in {2, 3} or not all(n.isdecimal() for n in numbers):
+    match = _UTTERANCE.fullmatch(utterance)
+    if match is None or match["run"] != run:
         return None
-    return Span(int(numbers[0]), int(numbers[1]))
+    return Span(int(match["start"]), int(match["samples"]), int(match["channel"] or 0))
 
 
 class SegmentResults:
@@ -77,13 +84,13 @@ def _edges(span: Span) -> tuple[float, float]:
 def _segment_text(span: Span, data: TranscriptData) -> SegmentText:
     start_s, end_s = _edges(span)
     parts = [
-        Line(start_s + part.start_ms / MS, start_s + part.end_ms / MS, part.text)
+        Line(start_s + part.start_ms / MS, start_s + part.end_ms / MS, part.text, span.channel)
         for part in data.segments
         if part.text
     ]
-    lines = parts or [Line(start_s, end_s, data.text)]
+    lines = parts or [Line(start_s, end_s, data.text, span.channel)]
     return SegmentText(tuple(_round(line) for line in lines), data.language, data.model)
 
 
 def _round(line: Line) -> Line:
-    return Line(round(line.start_s, 3), round(line.end_s, 3), line.text)
+    return replace(line, start_s=round(line.start_s, 3), end_s=round(line.end_s, 3))

@@ -8,10 +8,11 @@ So Redis does not accept a segment twice, and no segment with a transcript is tr
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, aclosing
+from collections.abc import Iterator
+from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field, replace
-from typing import Final, Protocol
+from functools import partial
+from typing import Final
 
 import structlog
 
@@ -23,9 +24,11 @@ from common.results.subscriber import Subscriber
 from common.settings import ListenSettings
 from common.status.sessions import unfinished_utterances
 from common.transitions.publishing import Verdict, publish
+from ops.jobs.transcribe.recording_source import OpenChannel, OpenSource
 from ops.jobs.transcribe.segment_results import SegmentResults, utterance_id
 from ops.jobs.transcribe.transcript import FailedSegment, SegmentText, Span, Transcript
-from producer.recording import RecordingCutter, utterance_of
+from producer.recording import RecordingCutter, choose_gain_db, utterance_of
+from producer.sources.level import QUIETEST_DBFS
 from producer.sources.source import Source
 from producer.speech.segmenter import SpeechSegment
 
@@ -36,14 +39,6 @@ LOST_AFTER_S: Final = 5.0
 too short, the segment is transcribed twice, which does no harm."""
 
 log = structlog.get_logger(__name__)
-
-
-class RecordingSource(Source, Protocol):
-    @property
-    def duration_s(self) -> float: ...
-
-
-OpenSource = Callable[[], AbstractContextManager[RecordingSource]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +89,19 @@ class Transcriber:
         self._sent = _SentSegments()
         self._attempts: Counter[Span] = Counter()
         self._failure: Exception | None = None
+        self._channels = 1
+        """Those that are kept apart."""
+        self._before_s = 0.0
+        """Seconds that were cut of the channels before this one."""
+        self._length_s = 0.0
         self.progress = Progress()
+        self.loudest_dbfs = QUIETEST_DBFS
+        """Level of the loudest half second of the recording, dB of full scale."""
 
-    async def transcribe(self, open_source: OpenSource, file: str) -> Transcript:
-        """Return all speech of the recording, in order.
+    async def transcribe(
+        self, open_source: OpenSource, file: str, open_channel: OpenChannel | None = None
+    ) -> Transcript:
+        """Return all speech of the recording, in order; with `open_channel` of each channel.
 
         Raises BadInput if the file is no recording, Refused if Redis will never accept a segment,
         and BadEntry if somebody has deleted the session.
@@ -106,7 +110,7 @@ class Transcriber:
         following = asyncio.create_task(self._follow(cursors))
         try:
             while True:
-                spans, damage = await self._send_all(open_source)
+                spans, damage = await self._send_all(open_source, open_channel)
                 await self._wait_for_outcomes()
                 if all(span in self._results for span in spans):
                     break
@@ -156,23 +160,58 @@ class Transcriber:
 
     # -- cutting and sending
 
-    async def _send_all(self, open_source: OpenSource) -> tuple[list[Span], str]:
-        """Send every segment without an outcome; return all segments, and the damage."""
+    async def _send_all(
+        self, open_source: OpenSource, open_channel: OpenChannel | None
+    ) -> tuple[list[Span], str]:
+        """Send every segment without an outcome; return all segments in order, and the damage."""
+        self._before_s = self._length_s = 0.0
+        self.progress.segments = 0
+        if open_channel is None:
+            return await self._send_channel(open_source, 0)
+        spans: list[Span] = []
+        damage, channel = "", 0
+        self._channels = 1
+        while channel < self._channels:
+            channel += 1
+            found, why = await self._send_channel(partial(open_channel, channel), channel)
+            spans += found
+            damage = damage or why
+            self._before_s = self.progress.cut_s
+        return sorted(spans), damage
+
+    async def _send_channel(self, open_source: OpenSource, channel: int) -> tuple[list[Span], str]:
+        """Send one channel, counted from 1; 0 if they are mixed.
+
+        A quiet one is cut a second time, as somebody would hear it who turns up the volume.
+        """
+        spans, cutter = await self._cut_and_send(open_source, channel, 0.0)
+        if gain_db := choose_gain_db(cutter.loudest_dbfs):
+            self.progress.segments -= len(spans)
+            spans, cutter = await self._cut_and_send(open_source, channel, gain_db)
+        self._length_s = max(self._length_s, cutter.position_s)
+        self.loudest_dbfs = max(self.loudest_dbfs, cutter.loudest_dbfs)
+        return spans, cutter.damage
+
+    async def _cut_and_send(
+        self, open_source: OpenSource, channel: int, gain_db: float
+    ) -> tuple[list[Span], RecordingCutter]:
         spans: list[Span] = []
         with ExitStack() as stack:
             opening = stack.push(open_source())  # before it is open: this may be cancelled
             source = await asyncio.to_thread(opening.__enter__)
-            self.progress.duration_s = source.duration_s
-            cutter = RecordingCutter(source, self._settings)
+            if channel:
+                self._channels = source.channels
+            self.progress.duration_s = source.duration_s * self._channels
+            cutter = RecordingCutter(source, self._settings, gain_db)
             segments = iter(cutter)
             while (segment := await self._cut_next(segments, cutter, source)) is not None:
-                span = Span(segment.start, len(segment.samples))
+                span = Span(segment.start, len(segment.samples), channel)
                 spans.append(span)
-                self.progress.segments = len(spans)
+                self.progress.segments += 1
                 if span not in self._results:
                     await self._send(segment, span, source.name)
                 self._raise_failure()
-        return spans, cutter.damage
+        return spans, cutter
 
     async def _cut_next(
         self, segments: Iterator[SpeechSegment], cutter: RecordingCutter, source: Source
@@ -182,7 +221,7 @@ class Transcriber:
         try:
             while not reading.done():
                 await asyncio.wait({reading}, timeout=POLL_S)
-                self.progress.cut_s = cutter.position_s
+                self.progress.cut_s = self._before_s + cutter.position_s
                 self._update_progress()
         except asyncio.CancelledError:
             source.close()  # ends the thread, which must not read from a closed file
@@ -257,11 +296,14 @@ class Transcriber:
     def _assemble(self, file: str, spans: list[Span], damage: str) -> Transcript:
         outcomes = [self._results.by_span[span] for span in spans]
         texts = [one for one in outcomes if isinstance(one, SegmentText)]
+        lines = tuple(line for text in texts for line in text.lines)
         self.progress = replace(self.progress, done_s=self.progress.cut_s, waits_for="")
         return Transcript(
             file=file,
-            duration_s=round(self.progress.cut_s, 3),
-            lines=tuple(line for text in texts for line in text.lines),
+            duration_s=round(self._length_s, 3),
+            lines=tuple(sorted(lines, key=lambda line: line.start_s))
+            if self._channels > 1
+            else lines,
             holes=tuple(one for one in outcomes if isinstance(one, FailedSegment)),
             language=_commonest(text.language for text in texts if text.lines),
             model=_commonest(text.model for text in texts if text.lines),

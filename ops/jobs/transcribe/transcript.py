@@ -5,19 +5,38 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, order=True)
 class Span:
-    """A segment of the recording: `samples` from `start` on, in samples of 16 kHz."""
+    """A segment of the recording: `samples` from `start` on, in samples of 16 kHz.
+
+    `channel` counts from 1; it is 0 where the channels are not kept apart.
+    """
 
     start: int
     samples: int
+    channel: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A line of speech. Times are in s from the beginning of the recording."""
+class Word:
+    """A word with the blank before it, if there is one. Times are as those of a line."""
 
     start_s: float
     end_s: float
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of speech. Times are in s from the beginning of the recording.
+
+    `channel` counts from 1; it is 0 where the channels are not kept apart. `words` are empty where
+    the model gave no times of words.
+    """
+
+    start_s: float
+    end_s: float
+    text: str
+    channel: int = 0
+    words: tuple[Word, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +59,10 @@ class FailedSegment:
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """The transcript of a whole recording. `damage` says why reading it ended early, if so."""
+    """The transcript of a whole recording.
+
+    `damage` says what of the recording could not be read, if so; `note` why there are no lines.
+    """
 
     file: str
     duration_s: float
@@ -49,3 +71,4 @@ class Transcript:
     language: str = ""
     model: str = ""
     damage: str = ""
+    note: str = ""

@@ -44,7 +44,7 @@ def test_webvtt_escapes_what_would_be_markup() -> None:
     lines = rendered("vtt").splitlines()
     assert lines[0] == "WEBVTT"
     assert "Hello, &lt;b&gt;you&lt;/b&gt; &amp; you." in lines
-    assert "00:00:03.500 --> 00:00:06.000" in lines
+    assert "00:00:03.600 --> 00:00:06.000" in lines, "where the one before it can be read"
     assert "So --&gt; there." in lines
 
 
