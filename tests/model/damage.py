@@ -145,7 +145,7 @@ class Damage:
         """As if very many turns were unfinished."""
         if self.do("TYPE", SHARD.session(session)) not in (b"hash", b"none"):
             return "no session"
-        last = self.rng.choice((5_000, 50_000))
+        last = self.rng.choice((3_000, 8_000))
         self.do("HSET", SHARD.session(session), "last", last)
         return f"last is {last}"
 

@@ -71,13 +71,19 @@ class DamagedSession:
             simulation.damaging.choices(kinds, (6, 2, 2))[0]()
             self.echo()
 
-    def inflict(self) -> None:
+    def meddle(self) -> None:
+        """Do something to it at the very step of a worker or producer."""
+        if self.simulation.full:
+            return
+        self.inflict(self.damage.replace_key if self.simulation.damaging.random() < 0.5 else None)
+
+    def inflict(self, kind: Callable[[str], str] | None = None) -> None:
         simulation, before = self.simulation, self._counters()
         if simulation.damaging.random() < 0.04 and not self._is_set_aside():
             simulation.note("the quarantine is foreign")
             self.do("SET", SHARD.quarantine, "x")
             return
-        simulation.note(f"damage of {self.damage.inflict(DAMAGED)}")
+        simulation.note(f"damage: {(kind or self.damage.inflict)(DAMAGED)}")
         self._note_silence(before)
 
     def echo(self) -> None:
@@ -125,9 +131,11 @@ class DamagedSession:
             elif event.session == DAMAGED and isinstance(event, Ending):
                 ended[event.key] += 1
         simulation = self.simulation
+        # 0: it was forgotten when its epoch could not be read
+        spoken = heard | {(session, 0, turn) for session, _, turn in heard}
         simulation.check(
-            self.is_silent or ended.keys() <= heard,
-            f"turns that nobody spoke have ended: {ended.keys() - heard}",
+            self.is_silent or ended.keys() <= spoken,
+            f"turns that nobody spoke have ended: {ended.keys() - spoken}",
         )
         if self._is_set_aside():
             reason = self.do("HGET", SHARD.quarantine, DAMAGED).decode()

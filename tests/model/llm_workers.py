@@ -47,6 +47,7 @@ class LlmWorker(Worker):
             await self.call_fenced(claim, self.drop)
             return
         # a wake-up that is not the session's seldom meets a worker that fails before it has taken
+        self.simulation.meddle(session)
         fails = self.simulation.fails_now(0.7 if b"foreign" in fields else 0.1)
         try:
             await (self.fail if fails else self.answer)(claim, session)
@@ -64,6 +65,7 @@ class LlmWorker(Worker):
             if attempt is None:
                 return
         for index in range(simulation.rng.choice((0, 0, 1, 2))):
+            simulation.meddle(session)
             await self.delta(attempt, claim, index)
         if simulation.likely(simulation.chances.abandon):
             return
@@ -71,6 +73,7 @@ class LlmWorker(Worker):
             await self.fail(claim, session)
             return
         # a session that cannot be read must be met at this step as well
+        simulation.meddle(session)
         if simulation.likely(simulation.chances.bury * (1 if session in SESSIONS else 3)):
             simulation.truth.buried.update(turn.utterance for turn in attempt.turns)
             await self.end(attempt, self.bury)

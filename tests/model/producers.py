@@ -22,7 +22,7 @@ from common.transitions.publishing import (
     publish,
 )
 from common.utterance import Utterance
-from tests.model.actors import Actor, ReplyLost
+from tests.model.actors import Actor, ReplyLost, run_now
 from tests.model.simulation import DAMAGED, OLD_MS, SHARD, Simulation, Spoken
 
 
@@ -90,6 +90,7 @@ class Producer(Actor):
         simulation, noted = self.simulation, self.noted
         if noted is None or noted.utterance in {waiting.id for waiting in self.outbox}:
             return
+        simulation.meddle(noted.session)
         what = partial(abandon, simulation.store, noted.session, noted.utterance)
         simulation.echoes[f"abandon {noted.utterance}"] = what
         ended = await simulation.insist(what)
@@ -97,6 +98,22 @@ class Producer(Actor):
             "abandon", "ok" if ended else "closed", f"{noted.utterance} by {self.name}"
         )
         self.noted = None
+        if ended and simulation.abandoning.random() < 0.5:
+            self.arrive_after_all(noted.utterance)
+
+    def arrive_after_all(self, utterance: str) -> None:
+        """A command of the producer that was killed sat in a socket until now."""
+        simulation = self.simulation
+        kinds = (f"publish {utterance} ", f"commit {utterance} ")
+        sent = [what for name, what in simulation.echoes.items() if name.startswith(kinds)]
+        if not sent:
+            return
+        simulation.note(f"arrives after all: {utterance}")
+        with suppress(OutOfMemoryError):
+            try:
+                run_now(simulation.abandoning.choice(sent))
+            except Refused as refusal:
+                simulation.refused(refusal)
 
     def new_utterance(self) -> Utterance:
         simulation = self.simulation
@@ -205,6 +222,7 @@ class Producer(Actor):
         """False if the speaker went on speaking after all: there is more to send."""
         simulation = self.simulation
         self.is_draft = False
+        simulation.meddle(self.session)
         simulation.truth.spoken[utterance.id].committed.add(words(utterance))
         what = partial(self.checked_commit, utterance)
         simulation.echoes[f"commit {utterance.id} r{utterance.revision}"] = what

@@ -54,6 +54,7 @@ class Run:
         self.goes_back = rng.random() < 0.35
         self.dumps: list[Dump] = []
         self.damaged = DamagedSession(self.simulation)
+        self.simulation.damage = self.damaged.meddle
         self.actors: list[Actor] = [
             Producer(self.simulation, rng.choice(SESSIONS), rng.randint(1, 4))
             for _ in range(rng.randint(1, 3))

@@ -110,6 +110,7 @@ class Simulation:
         self.damaging = random.Random(f"damage {seed}")
         self.damages = self.damaging.random() < DAMAGED_RUNS
         self.sessions = (*SESSIONS, DAMAGED) if self.damages else SESSIONS
+        self.damage: Callable[[], None] = lambda: None  # to the damaged session
         self._names = 0
 
     def fresh(self, prefix: str) -> str:
@@ -130,6 +131,11 @@ class Simulation:
         """Note what a script answered."""
         self.answers[script, answer] += 1
         self.note(f"{script} {about} -> {answer}")
+
+    def meddle(self, session: str) -> None:
+        """Damage the session at this very step, perhaps."""
+        if session == DAMAGED and self.chances is not CALM and self.damaging.random() < 0.2:
+            self.damage()
 
     def refused(self, refusal: Refused) -> None:
         """Note a refusal: only the keys of the damaged session may be the reason for one."""

@@ -37,6 +37,7 @@ class SttWorker(Worker):
 
     async def transcribe(self, claim: Claim, utterance: Utterance) -> None:
         simulation = self.simulation
+        simulation.meddle(utterance.session)
         what = self.settle
         if simulation.fails_now() and not await self.fail(claim, utterance):
             return
@@ -100,8 +101,7 @@ class SttWorker(Worker):
             **identity(utterance),
             text=utterance.audio.decode("utf-8", "replace").strip(),
             stt_ms=0,
-            detail={"worker": claim.consumer, "language": "en"},
-            language="en",
+            detail={"worker": claim.consumer},
         )
 
     async def skip(self, claim: Claim, utterance: Utterance) -> Settled:

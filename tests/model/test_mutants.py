@@ -8,16 +8,13 @@ import pytest
 
 from common.redis.script import assemble
 from tests.model.actors import Violation
+from tests.model.all_mutants import MUTANTS
 from tests.model.catching_seeds import CAUGHT_BY
 from tests.model.direct_redis import DirectRedis
 from tests.model.mutants import Mutant, check_found, edited, mutated, scripts
-from tests.model.mutants_of_failures import OF_FAILURES
-from tests.model.mutants_of_turns import OF_TURNS
-from tests.model.mutants_of_utterances import OF_UTTERANCES
 from tests.model.run import run_seed
 from tests.support.redis_server import EXECUTABLES
 
-MUTANTS: Final = (*OF_TURNS, *OF_UTTERANCES, *OF_FAILURES)
 A_FEW: Final = 300
 MANY: Final = 3_000
 guards = pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.guard)
