@@ -66,7 +66,7 @@ CAUGHT_BY: Final[dict[str, int]] = {
     "a replayed letter's bytes are forgotten": 13,
     "the bytes of a letter that is gone are taken off": 13,
     "a replayed letter is gone": 13,
-    "a letter that was not accepted stays": 146,
+    "a letter that was not accepted stays": 403,
     "what is forgotten ends": 4,
     "what is forgotten wakes nobody": 4,
     "a forgotten session is not in `open`": 4,

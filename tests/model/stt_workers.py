@@ -101,7 +101,8 @@ class SttWorker(Worker):
             **identity(utterance),
             text=utterance.audio.decode("utf-8", "replace").strip(),
             stt_ms=0,
-            detail={"worker": claim.consumer},
+            detail={"worker": claim.consumer, "language": "en"},
+            language="en",
         )
 
     async def skip(self, claim: Claim, utterance: Utterance) -> Settled:

@@ -25,6 +25,9 @@ BUNDLED: Final = "personas"
 MAX_UNKNOWN_LOGGED: Final = 100
 """Producers may send any name: this many unknown names are logged, further ones are not."""
 
+LONGEST_NAME: Final = 32
+"""Characters. A longer name is not shown in the log."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -111,7 +114,9 @@ class Personas:
         if name in self._unknown or len(self._unknown) >= MAX_UNKNOWN_LOGGED:
             return
         self._unknown.add(name)
-        log.warning("unknown_persona", persona=name, answers="the default", there_are=self.names)
+        # what is long was not meant as a name: it may be what somebody said
+        shown = name if len(name) <= LONGEST_NAME else f"a text of {len(name)} characters"
+        log.warning("unknown_persona", persona=shown, answers="the default", there_are=self.names)
 
     def _chosen(self, chosen: str) -> Persona:
         if "/" in chosen or chosen.endswith(SUFFIX):

@@ -28,7 +28,8 @@ WORDS = 15
 class FragileServer:
     """Streams ten words per second to each client, and drops all of them when it reads "poison".
 
-    It is back at once, as a replica behind a balancer is.
+    It is back at once, as a replica behind a balancer is. It streams in chunks, as servers do, so
+    that a stream which was dropped can be told from one that has ended.
     """
 
     def __init__(self) -> None:
@@ -58,16 +59,22 @@ class FragileServer:
                 stream.transport.abort()
             return
         self._streams.add(writer)
-        writer.write(self._head(b"text/event-stream"))
+        writer.write(self._head(b"text/event-stream\r\ntransfer-encoding: chunked"))
         for _ in range(1 if said == "hello" else WORDS):
-            writer.write(b'data: {"choices":[{"delta":{"content":"word "}}]}\n\n')
+            writer.write(_chunk(b'data: {"choices":[{"delta":{"content":"word "}}]}\n\n'))
             await writer.drain()
             await asyncio.sleep(0.1)
-        writer.write(b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n')
+        writer.write(_chunk(b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'))
+        writer.write(_chunk(b"data: [DONE]\n\n") + _chunk(b""))
 
     @staticmethod
     def _head(kind: bytes) -> bytes:
         return b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: " + kind + b"\r\n\r\n"
+
+
+def _chunk(data: bytes) -> bytes:
+    """RFC 9112, section 7.1."""
+    return f"{len(data):x}\r\n".encode() + data + b"\r\n"
 
 
 @asynccontextmanager
@@ -103,7 +110,9 @@ async def test_innocent_turns_survive_beside_one_that_breaks_the_server(
             rows = await redis.xrange(Shard(0).results)
             events = [parse_event(fields) for _, fields in rows]
             assert {event.session for event in events if isinstance(event, Error)} <= {"killer"}
-            return {event.session for event in events if isinstance(event, Reply)}
+            replies = [event for event in events if isinstance(event, Reply)]
+            assert all(reply.data.text.split() == ["word"] * WORDS for reply in replies)
+            return {reply.session for reply in replies}
 
         assert await until(answered, lambda sessions: len(sessions) == 10) == set(INNOCENT)
         assert fragile.crashes > 1, "their replies were broken on the way"

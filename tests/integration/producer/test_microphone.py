@@ -130,7 +130,7 @@ def test_what_is_played_is_heard_and_cut(sound: VirtualMicrophone) -> None:
 def test_a_device_that_refuses_16_khz_is_resampled(
     sound: VirtualMicrophone, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capture, "_accepted_format", lambda audio, device: Format(44_100, 2))
+    monkeypatch.setattr(capture, "_accepted_format", lambda *_: Format(44_100, 2))
     with Microphone() as microphone, Ear(microphone) as ear:
         sound.play_samples(talk(1.5))
         ear.wait(lambda: len(ear.segments) == 1)

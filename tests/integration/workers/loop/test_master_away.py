@@ -96,6 +96,7 @@ async def test_a_frozen_master_holds_up_nobody_either(
     await go_on_without(master, master.freeze, master.thaw, cluster, workers)
 
 
+@pytest.mark.full
 async def test_nor_does_one_whose_packets_are_lost(
     cluster: RedisCluster, workers: WorkerTasks
 ) -> None:
