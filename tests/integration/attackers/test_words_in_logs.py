@@ -63,7 +63,13 @@ def plant(client: Any) -> None:
     client.set(worker_key("w"), json.dumps({"name": {"a": SPOKEN}, "role": [SPOKEN]}))
 
 
-@pytest.mark.parametrize("is_planted", [False, True], ids=["when all is well", "when it is not"])
+@pytest.mark.parametrize(
+    "is_planted",
+    [
+        pytest.param(False, id="when all is well", marks=pytest.mark.full),
+        pytest.param(True, id="when it is not"),
+    ],
+)
 def test_no_log_holds_what_was_said(*, is_planted: bool, tmp_path: Path) -> None:
     logs: dict[str, str] = {}
     with RedisServer(tcp=True) as server, StandIn() as llm, ExitStack() as stack:
