@@ -10,6 +10,7 @@ import socket
 import sys
 import uuid
 from collections.abc import Callable
+from types import FrameType
 from typing import Any, Final
 
 import structlog
@@ -49,6 +50,7 @@ class JobWorker(Worker):
 
     def __init__(self, queue: Queue, *, beat_s: int, keep_s: float) -> None:
         self.is_leaving = False
+        self.exit_status = 1  # RQ also returns if Redis was away for too long
         self._unclean = Latch("")
         self._arm: Callable[[], None] = lambda: None
         super().__init__(
@@ -80,6 +82,15 @@ class JobWorker(Worker):
         # the job dies with its worker, or it would run beside the next attempt
         self._arm()
         super().main_work_horse(job, queue)
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Leave for good at SIGTERM, which `earshot jobs` sends; else to be started again.
+
+        RQ's command `shutdown` comes as SIGINT. Whoever may write into Redis can send it.
+        """
+        if signum == signal.SIGTERM:
+            self.exit_status = 0
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]  # RQ's
 
     def handle_warm_shutdown_request(self) -> None:
         self.is_leaving = True
@@ -129,8 +140,7 @@ def main() -> None:
     except (AuthenticationError, NoPermissionError) as error:
         log.error("worker_refused", why=explain_error(error, settings))
         sys.exit(1)
-    # RQ also returns if Redis was away for too long
-    sys.exit(0 if worker.is_leaving else 1)
+    sys.exit(worker.exit_status)
 
 
 if __name__ == "__main__":
